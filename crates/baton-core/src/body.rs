@@ -1,0 +1,188 @@
+//! A body: JSON that an event carries, inline when small, else by its content's hash.
+//!
+//! The bytes of a large body are stored once, compressed, by the store; this module only names them.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+/// Bodies up to this many bytes of JSON stand in the event itself.
+pub const INLINE_BYTES_MAX: usize = 1024;
+
+/// SHA-256 of a body's JSON text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlobHash(pub [u8; 32]);
+
+impl BlobHash {
+    /// The hash of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for BlobHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for BlobHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BlobHash({self})")
+    }
+}
+
+/// A text that is no hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAHash;
+
+impl fmt::Display for NotAHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not 64 hexadecimal digits")
+    }
+}
+
+impl std::error::Error for NotAHash {}
+
+impl FromStr for BlobHash {
+    type Err = NotAHash;
+    fn from_str(text: &str) -> Result<Self, NotAHash> {
+        let mut hash = [0_u8; 32];
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(NotAHash);
+        }
+        for (byte, at) in hash.iter_mut().zip((0..64).step_by(2)) {
+            let digits = text.get(at..at + 2).ok_or(NotAHash)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| NotAHash)?;
+        }
+        Ok(Self(hash))
+    }
+}
+
+impl Serialize for BlobHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for BlobHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// JSON text, valid by construction; cheap to clone and to write.
+#[derive(Clone)]
+pub struct Json(Arc<RawValue>);
+
+impl Json {
+    /// The JSON `null`.
+    pub fn null() -> Self {
+        Self(RawValue::NULL.to_owned().into())
+    }
+
+    /// The compact JSON of a value.
+    pub fn of(value: &serde_json::Value) -> Self {
+        Self::from_serialize(value).unwrap_or_else(|_| Self::null())
+    }
+
+    /// The JSON of anything that serialises to JSON without fail (maps with string keys).
+    pub fn from_serialize<T: Serialize>(value: &T) -> Result<Self, serde_json::Error> {
+        serde_json::value::to_raw_value(value).map(|raw| Self(raw.into()))
+    }
+
+    /// Takes a text over after checking that it is JSON.
+    pub fn parse(text: String) -> Result<Self, serde_json::Error> {
+        RawValue::from_string(text).map(|raw| Self(raw.into()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+
+    /// The value it stands for.
+    pub fn value(&self) -> serde_json::Value {
+        serde_json::from_str(self.as_str()).unwrap_or(serde_json::Value::Null)
+    }
+}
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Json {}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <Box<RawValue>>::deserialize(deserializer).map(|raw| Self(raw.into()))
+    }
+}
+
+/// A body as an event carries it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// At most [`INLINE_BYTES_MAX`] bytes of JSON.
+    Inline(Json),
+    /// Stored once, under its hash.
+    Blob {
+        /// Of the JSON text.
+        hash: BlobHash,
+        /// Bytes of the JSON text.
+        size: u64,
+    },
+}
+
+/// A body with its bytes: what is handed to the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bytes {
+    /// Of the text.
+    pub hash: BlobHash,
+    /// The JSON text.
+    pub text: Json,
+}
+
+impl Body {
+    /// The JSON `null`, inline.
+    pub fn null() -> Self {
+        Self::Inline(Json::null())
+    }
+
+    /// Splits a text into what the event carries and, when it is large, what the store must keep.
+    pub fn split(text: Json) -> (Self, Option<Bytes>) {
+        if text.as_str().len() <= INLINE_BYTES_MAX {
+            return (Self::Inline(text), None);
+        }
+        let hash = BlobHash::of(text.as_str().as_bytes());
+        let size = text.as_str().len() as u64;
+        (Self::Blob { hash, size }, Some(Bytes { hash, text }))
+    }
+
+    /// The hash of a body that is not inline.
+    pub fn hash(&self) -> Option<BlobHash> {
+        match self {
+            Self::Inline(_) => None,
+            Self::Blob { hash, .. } => Some(*hash),
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Baton's core: what may happen, and what did.
+//!
+//! Words, ids, plans, machines, validation and progress, as pure functions of values. It knows no
+//! clock, no randomness, no file, no network and no thread; [`time::Moment`] brings in the first two.
+
+pub mod body;
+pub mod codes;
+pub mod definition;
+pub mod failure;
+pub mod ids;
+pub mod plan;
+pub mod program;
+pub mod time;
+pub mod words;

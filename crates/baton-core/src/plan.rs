@@ -1,0 +1,293 @@
+//! A plan: the validated graph a workflow runs, as plain data.
+//!
+//! A plan is made by the definition reader (or by a planner) and admitted whole; it never changes
+//! under a running workflow. Templates stand here as their source; [`crate::program`] compiles them.
+//! Its JSON is what a store keeps, content-addressed: fields are only ever added, with defaults.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::Ordinal;
+use crate::time::Span;
+use crate::words::{Effect, HumanKind, OnFailure, Permission, ProgressMethod};
+
+/// The most tasks a plan may have before `each` expands anything.
+pub const PLAN_TASKS_MAX: usize = 200_000;
+/// The most tasks a workflow may have, items of `each` included.
+pub const WORKFLOW_TASKS_MAX: usize = 1_000_000;
+
+/// A validated graph of tasks in stages.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The definition's name.
+    pub name: String,
+    /// The definition's version.
+    pub version: u32,
+    /// What it is for, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// A JSON Schema object of the inputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Value>,
+    /// How long a run may take, without the time it waits for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_max: Option<Span>,
+    /// How progress is counted.
+    pub progress: ProgressMethod,
+    /// The barriers, in order.
+    pub stages: Vec<Stage>,
+    /// Every task, stage by stage in the order written; its index is its ordinal.
+    pub tasks: Vec<TaskPlan>,
+    /// A template of the workflow's output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+}
+
+/// A barrier: it starts when the stages before it are done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Unique in the plan.
+    pub name: String,
+    /// Its share of stage-weighted progress, at least 1.
+    pub weight: u32,
+    /// What is reached when certain tasks have ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub milestones: Vec<Milestone>,
+}
+
+/// Reached when its tasks have ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Milestone {
+    /// Unique in the plan.
+    pub id: String,
+    /// For people.
+    pub title: String,
+    /// The tasks that must have ended.
+    pub tasks: Vec<Ordinal>,
+}
+
+/// One node of the graph.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskPlan {
+    /// The `id` written in the definition; unique in the plan.
+    pub key: String,
+    /// For people; the key where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The index of its stage.
+    pub stage: u32,
+    /// What must have ended before it starts; `None` means every earlier stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Vec<Ordinal>>,
+    /// A bare expression; false skips the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// Fan-out over a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub each: Option<Each>,
+    /// What its failure does to the workflow.
+    pub on_failure: OnFailure,
+    /// How often and how fast it is tried again.
+    #[serde(default)]
+    pub retry: Retry,
+    /// How long one attempt may run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+    /// At most one task with the same key executes at a time, in the whole workspace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency_key: Option<String>,
+    /// 0 to 9; the workflow's where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+    /// What its tools may do.
+    pub permission: Permission,
+    /// What is done.
+    pub work: Work,
+    /// Tried in order when the work has failed for good.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<ToolCall>,
+    /// Asks the world whether a call in doubt happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Probe>,
+}
+
+/// Fan-out: one item task for each element of a list; the output is their outputs in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Each {
+    /// A template that yields the list.
+    pub list: Value,
+    /// How many items may execute at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+}
+
+/// Retry policy: attempt `n` waits `backoff * 2^(n-1)`, at most `max`, with jitter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// Attempts in all, the first included.
+    pub attempts_max: u32,
+    /// The pause before the second attempt.
+    pub backoff: Span,
+    /// The longest pause.
+    pub max: Span,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            attempts_max: 1,
+            backoff: Span(std::time::Duration::from_secs(1)),
+            max: Span(std::time::Duration::from_secs(30)),
+        }
+    }
+}
+
+/// What a task does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Calls a tool.
+    Tool(ToolCall),
+    /// Asks a person.
+    Human(Human),
+    /// Waits for time or an event.
+    Wait(Wait),
+    /// Emits an event.
+    Emit(Emit),
+    /// Runs a child workflow to its end.
+    Workflow(Child),
+}
+
+/// A call of a tool, with what its registry said of it when the plan was admitted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// `server.tool`.
+    pub tool: String,
+    /// Templates of its input, an object.
+    pub with: Value,
+    /// What repeating it would do.
+    pub effect: Effect,
+}
+
+/// A question to a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Human {
+    /// The shape of the answer.
+    pub kind: HumanKind,
+    /// A template of the question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<String>,
+    /// `form`: a JSON Schema object of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Value>,
+    /// `choice`: the options.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+}
+
+/// What a `wait` waits for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// A span from the moment the task starts.
+    For(Span),
+    /// A moment: a template that yields RFC 3339.
+    Until(String),
+    /// An event.
+    Event {
+        /// Its type; `*` stands for any run of characters.
+        event: String,
+        /// An expression over `event` and the usual names.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        when: Option<String>,
+        /// After which the task fails with `no_event`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout: Option<Span>,
+    },
+}
+
+/// An event to emit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Emit {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// A template of its data.
+    pub data: Value,
+}
+
+/// A child workflow, pinned to the definition it was admitted with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Child {
+    /// The definition's name.
+    pub name: String,
+    /// Its version when the plan was admitted.
+    pub version: u32,
+    /// Templates of its inputs, an object.
+    pub with: Value,
+    /// The child's plan.
+    pub plan: Box<Plan>,
+}
+
+/// A read-only call that tells whether a call in doubt happened: it completes if so, with the
+/// result, and fails with `not_found` if not; any other failure leaves it to a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The call.
+    pub call: ToolCall,
+    /// An expression over `output`; true means it happened. Without it, completing means so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub happened: Option<String>,
+}
+
+/// What a catalogue knows of the tools and definitions a plan may name.
+pub trait Catalog {
+    /// The tool of this name.
+    fn tool(&self, name: &str) -> Option<&ToolSpec>;
+    /// Every tool's name, for suggestions.
+    fn tool_names(&self) -> Vec<&str>;
+    /// The newest plan of this name; `Err` says why it cannot be used.
+    fn definition(&self, name: &str) -> Option<Result<Plan, String>>;
+    /// The highest permission a task may ask for.
+    fn permission_max(&self) -> Permission;
+}
+
+/// What a tool says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolSpec {
+    /// `server.tool`, for example `fs.read`.
+    pub name: String,
+    /// One sentence for people and models.
+    pub description: String,
+    /// What repeating a call would do.
+    pub effect: Effect,
+    /// What a task needs to call it.
+    pub permission: Permission,
+    /// A JSON Schema object of its input.
+    pub input: Value,
+    /// A JSON Schema of its output, where it promises one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// Bounded computation without I/O: a batch of such calls shares one thread.
+    #[serde(default)]
+    pub quick: bool,
+}
+
+impl Plan {
+    /// The task at `ordinal`, which must be one of the plan's.
+    pub fn task(&self, ordinal: Ordinal) -> Option<&TaskPlan> {
+        self.tasks.get(ordinal.index())
+    }
+
+    /// Ordinals by key.
+    pub fn keys(&self) -> BTreeMap<&str, Ordinal> {
+        let numbered = (0_u32..).map(Ordinal);
+        self.tasks
+            .iter()
+            .map(|task| task.key.as_str())
+            .zip(numbered)
+            .collect()
+    }
+}

@@ -1,0 +1,3 @@
+//! Baton's engine: makes it happen, in synchronous ticks, through ports.
+
+pub mod ports;

@@ -1,0 +1,59 @@
+//! The ports: what the engine asks of the world. Object-safe, few methods, no implementation here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use baton_core::body::Json;
+use baton_core::failure::CallFailure;
+use baton_core::plan::ToolSpec;
+
+/// The tools a Baton can call.
+pub trait Tools: Send + Sync {
+    /// What there is, each name once.
+    fn specs(&self) -> &[ToolSpec];
+
+    /// Calls a tool and blocks until it ends, is cancelled, or runs out of its time.
+    ///
+    /// The output is the tool's JSON. A panic inside is the caller's to catch.
+    fn call(&self, call: &Call, control: &Control) -> Result<Json, CallFailure>;
+}
+
+/// One exact call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// `server.tool`.
+    pub tool: String,
+    /// The rendered input: a JSON object.
+    pub input: Json,
+    /// Stable over every repetition of this call.
+    pub idempotency_key: String,
+}
+
+/// How a running call learns that it should end.
+#[derive(Clone, Debug)]
+pub struct Control {
+    cancelled: Arc<AtomicBool>,
+    /// How long the call may run; a tool that can, ends by itself in time.
+    pub timeout: Duration,
+}
+
+impl Control {
+    /// For a call that may run this long.
+    pub fn new(timeout: Duration) -> Self {
+        Self {
+            cancelled: Arc::new(AtomicBool::new(false)),
+            timeout,
+        }
+    }
+
+    /// Tells the call to end.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+    }
+
+    /// Whether the call was told to end. Tools look at least ten times a second.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+}

@@ -153,14 +153,62 @@ pub enum Body {
     },
 }
 
-/// A body with its bytes: what is handed to the journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bytes {
-    /// Of the text.
+/// A large body on its way into the store: hashed and compressed where it was made, so that the
+/// thread that owns the store does neither.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Blob {
+    /// Of the JSON text.
     pub hash: BlobHash,
-    /// The JSON text.
-    pub text: Json,
+    /// The JSON text as LZ4 with its length in front.
+    pub packed: Arc<[u8]>,
 }
+
+impl Blob {
+    /// Hashes and compresses a text.
+    pub fn pack(text: &str) -> Self {
+        let packed = lz4_flex::compress_prepend_size(text.as_bytes()).into();
+        Self {
+            hash: BlobHash::of(text.as_bytes()),
+            packed,
+        }
+    }
+
+    /// The text again, if the bytes are what the hash says.
+    pub fn unpack(&self) -> Result<Json, BlobDamaged> {
+        let damaged = BlobDamaged { hash: self.hash };
+        let bytes = lz4_flex::decompress_size_prepended(&self.packed).map_err(|_| damaged)?;
+        if BlobHash::of(&bytes) != self.hash {
+            return Err(damaged);
+        }
+        let text = String::from_utf8(bytes).map_err(|_| damaged)?;
+        Json::parse(text).map_err(|_| damaged)
+    }
+}
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Blob({}, {} bytes packed)", self.hash, self.packed.len())
+    }
+}
+
+/// A blob whose bytes are not those its hash was made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlobDamaged {
+    /// The hash under which it stood.
+    pub hash: BlobHash,
+}
+
+impl fmt::Display for BlobDamaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the blob {} does not have the content it was stored with",
+            self.hash
+        )
+    }
+}
+
+impl std::error::Error for BlobDamaged {}
 
 impl Body {
     /// The JSON `null`, inline.
@@ -169,13 +217,19 @@ impl Body {
     }
 
     /// Splits a text into what the event carries and, when it is large, what the store must keep.
-    pub fn split(text: Json) -> (Self, Option<Bytes>) {
-        if text.as_str().len() <= INLINE_BYTES_MAX {
+    pub fn split(text: Json) -> (Self, Option<Blob>) {
+        let size = text.as_str().len();
+        if size <= INLINE_BYTES_MAX {
             return (Self::Inline(text), None);
         }
-        let hash = BlobHash::of(text.as_str().as_bytes());
-        let size = text.as_str().len() as u64;
-        (Self::Blob { hash, size }, Some(Bytes { hash, text }))
+        let blob = Blob::pack(text.as_str());
+        (
+            Self::Blob {
+                hash: blob.hash,
+                size: size as u64,
+            },
+            Some(blob),
+        )
     }
 
     /// The hash of a body that is not inline.

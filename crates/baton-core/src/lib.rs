@@ -3,6 +3,7 @@
 //! Words, ids, plans, machines, validation and progress, as pure functions of values. It knows no
 //! clock, no randomness, no file, no network and no thread; [`time::Moment`] brings in the first two.
 
+pub mod actor;
 pub mod body;
 pub mod codes;
 pub mod definition;
@@ -10,5 +11,7 @@ pub mod failure;
 pub mod ids;
 pub mod plan;
 pub mod program;
+pub mod progress;
 pub mod time;
 pub mod words;
+pub mod workflow;

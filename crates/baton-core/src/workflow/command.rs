@@ -1,0 +1,200 @@
+//! What a workflow can be asked to do, and the facts it refuses with.
+
+use crate::body::Body;
+use crate::codes;
+use crate::failure::CallFailure;
+use crate::ids::{Ordinal, WorkflowId};
+use crate::words::AttemptStatus;
+
+use super::state::{Outcome, PauseCause, Waiting};
+
+/// Something to decide. People's commands and the world's answers come through the same door.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// A person approves the plan as it stood at this revision.
+    Approve {
+        /// What they looked at.
+        revision: u64,
+    },
+    /// A person sends the plan back.
+    SendBack {
+        /// What they say.
+        comments: String,
+    },
+    /// Start nothing more, let running attempts end.
+    Pause {
+        /// Why.
+        cause: PauseCause,
+    },
+    /// Go on after a pause.
+    Resume,
+    /// Stop what runs and end.
+    Cancel {
+        /// What the actor says.
+        reason: Option<String>,
+    },
+    /// Open the next run: do again what did not complete, or exactly these and what depends on them.
+    Retry {
+        /// Which; empty means all that did not complete.
+        tasks: Vec<Ordinal>,
+    },
+    /// Record that an attempt is about to run.
+    StartTask {
+        /// Which task.
+        task: Ordinal,
+        /// Its rendered input, unless the plan's text is the input.
+        input: Option<Body>,
+    },
+    /// An attempt began and found that it must wait.
+    Suspend {
+        /// Which task.
+        task: Ordinal,
+        /// Its attempt.
+        attempt: u32,
+        /// What for.
+        on: Waiting,
+    },
+    /// The task's `when` is false.
+    SkipTask {
+        /// Which task.
+        task: Ordinal,
+    },
+    /// The task's `each` yielded a list.
+    ExpandTask {
+        /// Which task.
+        task: Ordinal,
+        /// How many items.
+        count: u32,
+        /// The list.
+        list: Body,
+    },
+    /// A ready task cannot even start: its templates failed on the data at hand.
+    RefuseTask {
+        /// Which task.
+        task: Ordinal,
+        /// Why.
+        failure: CallFailure,
+    },
+    /// The attempt brought its output.
+    Complete {
+        /// Which task.
+        task: Ordinal,
+        /// Its attempt: the fencing token.
+        attempt: u32,
+        /// The output.
+        output: Body,
+    },
+    /// The attempt emitted an event, which completes it.
+    Emit {
+        /// Which task.
+        task: Ordinal,
+        /// Its attempt.
+        attempt: u32,
+        /// The event's type.
+        event_type: String,
+        /// Its data.
+        data: Body,
+    },
+    /// The attempt failed, or its end is unknown.
+    Fail {
+        /// Which task.
+        task: Ordinal,
+        /// Its attempt: the fencing token.
+        attempt: u32,
+        /// How it ended.
+        status: AttemptStatus,
+        /// Why.
+        failure: CallFailure,
+    },
+    /// A person answers.
+    Respond {
+        /// Which task.
+        task: Ordinal,
+        /// The answer.
+        value: serde_json::Value,
+        /// Who, for the output.
+        by: String,
+    },
+    /// Somebody says whether the call in doubt happened.
+    Settle {
+        /// Which task.
+        task: Ordinal,
+        /// What they say: the result if it happened.
+        verdict: Verdict,
+    },
+    /// The awaited moment has come.
+    Elapse {
+        /// Which task.
+        task: Ordinal,
+    },
+    /// The awaited event has come.
+    Deliver {
+        /// Which task.
+        task: Ordinal,
+        /// The event.
+        event: Body,
+    },
+    /// The child workflow ended.
+    ChildEnded {
+        /// Which task.
+        task: Ordinal,
+        /// The child.
+        child: WorkflowId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// Draw the next consequence of what has happened; nothing when there is none.
+    Advance,
+    /// End the run: every task has ended, and this is the output (or why there is none).
+    Finish {
+        /// The rendered output of the plan.
+        output: Result<Body, CallFailure>,
+    },
+}
+
+/// What somebody says of a call in doubt.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// It happened, with this result.
+    Happened(Body),
+    /// It did not: the task may start again.
+    DidNotHappen,
+}
+
+codes! {
+    /// Why a command was refused. A refusal changes nothing.
+    pub enum Refusal: "refusal" {
+        /// The run has ended.
+        AlreadyEnded = 0 "already_ended",
+        /// The run has not ended.
+        NotEnded = 1 "not_ended",
+        /// The workflow is not offered for review.
+        NotInReview = 2 "not_in_review",
+        /// The plan was looked at at another revision.
+        StaleRevision = 3 "stale_revision",
+        /// The workflow is not running.
+        NotRunning = 4 "not_running",
+        /// The workflow is not paused.
+        NotPaused = 5 "not_paused",
+        /// It is being cancelled already.
+        AlreadyCancelling = 6 "already_cancelling",
+        /// There is no such task.
+        NoSuchTask = 7 "no_such_task",
+        /// The attempt is over; its answer came too late or twice.
+        StaleAttempt = 8 "stale_attempt",
+        /// The task cannot start now.
+        NotReady = 9 "not_ready",
+        /// The task does not wait for that.
+        NotWaiting = 10 "not_waiting",
+        /// The answer does not fit the question.
+        InvalidAnswer = 11 "invalid_answer",
+        /// Everything completed; there is nothing to do again.
+        NothingToRetry = 12 "nothing_to_retry",
+        /// The tasks have not all ended.
+        NotSettled = 13 "not_settled",
+        /// The workflow would have more tasks than it may.
+        TooManyTasks = 14 "too_many_tasks",
+    }
+}
+
+impl std::error::Error for Refusal {}

@@ -1,0 +1,383 @@
+//! What has happened to a workflow: every event type, its stored kind and its body.
+//!
+//! Bodies are additive for ever: a golden file per shape stands in `tests/golden`, and a field is
+//! only ever added with a default. Positions, times and actors are the journal's, not the event's.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::state::{Next, Outcome, Output, PauseCause, Waiting};
+use crate::body::{BlobHash, Body};
+use crate::codes;
+use crate::codes::Code;
+use crate::failure::CallFailure;
+use crate::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
+use crate::words::{AttemptStatus, Origin, SkipCause};
+
+/// The shape every body is written in today; a store keeps it with each event.
+pub const SHAPE: u8 = 1;
+
+/// Declares the event enum, its vocabulary of stored kinds, and reading and writing of bodies.
+macro_rules! events {
+    ($( $(#[$meta:meta])* $name:ident = $code:literal $word:literal, )+) => {
+        /// Something that happened to a workflow.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Event {
+            $( $(#[$meta])* $name($name), )+
+        }
+
+        codes! {
+            /// The stored kind of an event, and its public word.
+            pub enum EventKind: "event_kind" {
+                $( $(#[$meta])* $name = $code $word, )+
+            }
+        }
+
+        impl Event {
+            /// Its stored kind.
+            pub fn kind(&self) -> EventKind {
+                match self { $( Self::$name(_) => EventKind::$name, )+ }
+            }
+
+            /// Its body as JSON.
+            pub fn body(&self) -> Result<String, serde_json::Error> {
+                match self { $( Self::$name(body) => serde_json::to_string(body), )+ }
+            }
+
+            /// The event that was stored with this kind and body.
+            pub fn read(kind: EventKind, body: &str) -> Result<Self, UnreadableEvent> {
+                let unreadable = |cause| UnreadableEvent { kind, cause };
+                Ok(match kind {
+                    $( EventKind::$name => Self::$name(serde_json::from_str(body).map_err(unreadable)?), )+
+                })
+            }
+        }
+
+        $( impl From<$name> for Event {
+            fn from(body: $name) -> Self {
+                Self::$name(body)
+            }
+        } )+
+    };
+}
+
+events! {
+    /// A validated plan became a workflow.
+    Admitted = 1 "workflow.admitted",
+    /// A person approved the plan.
+    Approved = 2 "workflow.approved",
+    /// A person sent the plan back with comments.
+    SentBack = 3 "workflow.sent_back",
+    /// The run began.
+    Started = 4 "workflow.started",
+    /// Nothing starts any more, for now.
+    Paused = 5 "workflow.paused",
+    /// Tasks start again.
+    Resumed = 6 "workflow.resumed",
+    /// What runs was told to stop.
+    CancelRequested = 7 "workflow.cancel_requested",
+    /// The run ended.
+    Finished = 8 "workflow.finished",
+    /// The next run began, keeping what was finished.
+    Retried = 9 "workflow.retried",
+    /// An attempt is about to run.
+    TaskStarted = 20 "task.started",
+    /// The task let go of its executor until something happens.
+    TaskWaited = 21 "task.waited",
+    /// A list became item tasks.
+    TaskExpanded = 22 "task.expanded",
+    /// The task ended with its output.
+    TaskCompleted = 23 "task.completed",
+    /// An attempt failed and something is left to try.
+    AttemptFailed = 24 "task.attempt_failed",
+    /// The task failed for good.
+    TaskFailed = 25 "task.failed",
+    /// The task will not be done.
+    TaskSkipped = 26 "task.skipped",
+    /// The task was ended with its workflow.
+    TaskCancelled = 27 "task.cancelled",
+    /// Somebody said that a call in doubt did not happen.
+    CallUndone = 28 "task.call_not_happened",
+    /// The task emitted an event for others.
+    TaskEmitted = 29 "task.emitted",
+}
+
+/// A validated plan became a workflow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Admitted {
+    /// The workflow's id.
+    pub id: WorkflowId,
+    /// The conversation it belongs to.
+    pub conversation: ConversationId,
+    /// How it came to be.
+    pub origin: Origin,
+    /// 0 to 9.
+    pub priority: u8,
+    /// The plan's blob.
+    pub plan: BlobHash,
+    /// The inputs, validated, defaults filled in.
+    pub inputs: Body,
+    /// Whether a person approves the plan first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub review: bool,
+    /// The task whose child it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<TaskId>,
+    /// The workflow it is a fork of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork_of: Option<WorkflowId>,
+    /// The position it was forked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork_position: Option<u64>,
+    /// What a fork keeps of its original, in the order of ordinals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Kept>,
+}
+
+/// A finished task that a fork takes over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Which.
+    pub task: Ordinal,
+    /// Its output there.
+    pub output: Output,
+}
+
+/// A person approved the plan.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Approved {}
+
+/// A person sent the plan back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SentBack {
+    /// What they said.
+    pub comments: String,
+}
+
+/// The run began.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Started {}
+
+/// Nothing starts any more, for now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Paused {
+    /// Why.
+    pub cause: PauseCause,
+}
+
+/// Tasks start again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Resumed {}
+
+/// What runs was told to stop.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CancelRequested {
+    /// What the actor said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finished {
+    /// How.
+    pub outcome: Outcome,
+}
+
+/// The next run began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Retried {
+    /// Its number, from 1.
+    pub run: u32,
+    /// The tasks that are done again; all others keep what they have.
+    pub tasks: Vec<Ordinal>,
+}
+
+/// An attempt is about to run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskStarted {
+    /// Which task.
+    pub task: Ordinal,
+    /// Which attempt, from 1, over all runs: its fencing token.
+    pub attempt: u32,
+    /// The rendered input; absent when the plan's own text is the input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Body>,
+}
+
+/// The task let go of its executor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskWaited {
+    /// Which task.
+    pub task: Ordinal,
+    /// What it waits for.
+    pub on: Waiting,
+}
+
+/// A list became item tasks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskExpanded {
+    /// The task with `each`.
+    pub task: Ordinal,
+    /// The ordinal of its first item.
+    pub first: Ordinal,
+    /// How many items.
+    pub count: u32,
+    /// The list.
+    pub list: Body,
+}
+
+/// The task ended with its output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskCompleted {
+    /// Which task.
+    pub task: Ordinal,
+    /// What it brought.
+    pub output: Output,
+}
+
+/// An attempt failed and something is left to try.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptFailed {
+    /// Which task.
+    pub task: Ordinal,
+    /// Which attempt.
+    pub attempt: u32,
+    /// How the attempt ended.
+    pub status: AttemptStatus,
+    /// Why.
+    pub failure: CallFailure,
+    /// What comes next.
+    pub next: Next,
+}
+
+/// The task failed for good.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskFailed {
+    /// Which task.
+    pub task: Ordinal,
+    /// How its last attempt ended; absent when none ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<AttemptStatus>,
+    /// Why.
+    pub failure: CallFailure,
+}
+
+/// The task will not be done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskSkipped {
+    /// Which task.
+    pub task: Ordinal,
+    /// Why.
+    pub cause: SkipCause,
+}
+
+/// The task was ended with its workflow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskCancelled {
+    /// Which task.
+    pub task: Ordinal,
+}
+
+/// Somebody said that a call in doubt did not happen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallUndone {
+    /// Which task; it is ready again.
+    pub task: Ordinal,
+}
+
+/// The task emitted an event for others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskEmitted {
+    /// Which task.
+    pub task: Ordinal,
+    /// The event's type.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// Its data.
+    pub data: Body,
+}
+
+/// An event whose stored body cannot be read by this version.
+#[derive(Debug)]
+pub struct UnreadableEvent {
+    /// Its kind.
+    pub kind: EventKind,
+    /// What the reader said.
+    pub cause: serde_json::Error,
+}
+
+impl fmt::Display for UnreadableEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "an event of kind {} cannot be read: {}",
+            self.kind.word(),
+            self.cause
+        )
+    }
+}
+
+impl std::error::Error for UnreadableEvent {}
+
+impl Event {
+    /// The task it is about, if it is about one.
+    pub fn task(&self) -> Option<Ordinal> {
+        match self {
+            Self::TaskStarted(TaskStarted { task, .. })
+            | Self::TaskWaited(TaskWaited { task, .. })
+            | Self::TaskExpanded(TaskExpanded { task, .. })
+            | Self::TaskCompleted(TaskCompleted { task, .. })
+            | Self::AttemptFailed(AttemptFailed { task, .. })
+            | Self::TaskFailed(TaskFailed { task, .. })
+            | Self::TaskSkipped(TaskSkipped { task, .. })
+            | Self::TaskCancelled(TaskCancelled { task })
+            | Self::CallUndone(CallUndone { task })
+            | Self::TaskEmitted(TaskEmitted { task, .. }) => Some(*task),
+            Self::Admitted(_)
+            | Self::Approved(_)
+            | Self::SentBack(_)
+            | Self::Started(_)
+            | Self::Paused(_)
+            | Self::Resumed(_)
+            | Self::CancelRequested(_)
+            | Self::Finished(_)
+            | Self::Retried(_) => None,
+        }
+    }
+
+    /// Every blob its body names, once for each time it is named.
+    pub fn blobs(&self, each: &mut dyn FnMut(BlobHash)) {
+        let mut body = |body: &Body| body.hash().into_iter().for_each(&mut *each);
+        match self {
+            Self::Admitted(admitted) => {
+                body(&admitted.inputs);
+                admitted
+                    .kept
+                    .iter()
+                    .filter_map(|kept| kept.output.body())
+                    .for_each(&mut body);
+                each(admitted.plan);
+            }
+            Self::TaskStarted(started) => started.input.iter().for_each(body),
+            Self::TaskExpanded(expanded) => body(&expanded.list),
+            Self::TaskCompleted(completed) => completed.output.body().into_iter().for_each(body),
+            Self::TaskEmitted(emitted) => body(&emitted.data),
+            Self::Finished(finished) => finished.outcome.output().into_iter().for_each(body),
+            Self::Approved(_)
+            | Self::SentBack(_)
+            | Self::Started(_)
+            | Self::Paused(_)
+            | Self::Resumed(_)
+            | Self::CancelRequested(_)
+            | Self::Retried(_)
+            | Self::TaskWaited(_)
+            | Self::AttemptFailed(_)
+            | Self::TaskFailed(_)
+            | Self::TaskSkipped(_)
+            | Self::TaskCancelled(_)
+            | Self::CallUndone(_) => {}
+        }
+    }
+}

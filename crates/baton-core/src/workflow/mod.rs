@@ -1,0 +1,23 @@
+//! The workflow machine: its runs, tasks and attempts, as one pure state machine.
+//!
+//! [`WorkflowState::decide`] holds every rule, [`WorkflowState::evolve`] applies what happened and
+//! refuses nothing, [`rows`] says how a state looks to readers. What the world is asked to do
+//! follows from the committed events, in the engine.
+
+mod command;
+mod decide;
+mod event;
+mod evolve;
+mod graph;
+pub mod rows;
+mod state;
+
+pub use command::{Command, Refusal, Verdict};
+pub use event::{
+    Admitted, Event, EventKind, Finished, Kept, SHAPE, TaskEmitted, TaskStarted, UnreadableEvent,
+};
+pub use graph::Graph;
+pub use state::{
+    Ended, Items, Next, Outcome, Output, PauseCause, Phase, Resume, StageCount, Tally, Task,
+    TaskPhase, Waiting, WorkflowState,
+};

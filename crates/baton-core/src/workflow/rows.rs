@@ -1,0 +1,178 @@
+//! How a state looks to readers: rows as functions of state, shared by every store, by rebuilding
+//! and by the self-check. A store writes them and matches on nothing.
+
+use std::sync::Arc;
+
+use super::state::{Outcome, TaskPhase, WorkflowState};
+use crate::body::BlobHash;
+use crate::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
+use crate::progress::{Progress, progress};
+use crate::time::Timestamp;
+use crate::words::{Origin, TaskStatus, WaitReason, WorkflowStatus};
+
+/// What never changes of a workflow's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkflowCard {
+    /// The store's number of it.
+    pub number: u64,
+    /// Its id.
+    pub id: WorkflowId,
+    /// The conversation it belongs to.
+    pub conversation: ConversationId,
+    /// The task whose child it is.
+    pub parent: Option<TaskId>,
+    /// The definition's name.
+    pub name: String,
+    /// The definition's version.
+    pub version: u32,
+    /// The plan's blob.
+    pub plan: BlobHash,
+    /// How it came to be.
+    pub origin: Origin,
+    /// 0 to 9.
+    pub priority: u8,
+    /// When it was admitted.
+    pub created_at: Timestamp,
+}
+
+/// What changes of a workflow's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkflowRow {
+    /// The store's number of it.
+    pub number: u64,
+    /// Where the run stands.
+    pub status: WorkflowStatus,
+    /// The number of the run.
+    pub run: u32,
+    /// The version of its stream.
+    pub revision: u64,
+    /// The position of its newest event.
+    pub head: u64,
+    /// The earliest stage that is not done.
+    pub current_stage: Option<Arc<str>>,
+    /// How far it is.
+    pub progress: Progress,
+    /// How many tasks failed.
+    pub failed: u32,
+    /// How many tasks wait for a person.
+    pub waiting_people: u32,
+    /// When its first run started.
+    pub started_at: Option<Timestamp>,
+    /// When anything last happened.
+    pub updated_at: Timestamp,
+    /// When the run ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// A task's row. A task that has none is pending, or ready, or was ended with its run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskRow {
+    /// The store's number of its workflow.
+    pub number: u64,
+    /// Its place there.
+    pub ordinal: Ordinal,
+    /// The task of the plan it is, or is an item of.
+    pub of: Ordinal,
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// What it waits for.
+    pub waits_for: Option<WaitReason>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When its first attempt of the run started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// The first and the number of its items, if it was expanded.
+    pub items: Option<(Ordinal, u32)>,
+    /// The position of the event that last changed it.
+    pub position: u64,
+}
+
+/// The card of a workflow.
+pub fn workflow_card(state: &WorkflowState, number: u64, plan: BlobHash) -> WorkflowCard {
+    WorkflowCard {
+        number,
+        id: state.id,
+        conversation: state.conversation,
+        parent: state.parent,
+        name: state.plan.name.clone(),
+        version: state.plan.version,
+        plan,
+        origin: state.origin,
+        priority: state.priority,
+        created_at: state.created_at,
+    }
+}
+
+/// The row of a workflow whose newest event stands at `head`.
+pub fn workflow_row(state: &WorkflowState, number: u64, head: u64) -> WorkflowRow {
+    WorkflowRow {
+        number,
+        status: state.status(),
+        run: state.run,
+        revision: state.revision,
+        head,
+        current_stage: state.current_stage(),
+        progress: progress(state),
+        failed: state.tally().failed,
+        waiting_people: state.waiting_people(),
+        started_at: state.started_at,
+        updated_at: state.updated_at,
+        ended_at: state.ended().map(|ended| ended.at),
+    }
+}
+
+/// The row of a task that was last changed by the event at `position`.
+pub fn task_row(
+    state: &WorkflowState,
+    number: u64,
+    ordinal: Ordinal,
+    position: u64,
+) -> Option<TaskRow> {
+    let task = state.task(ordinal)?;
+    let (waits_for, ended_at) = match &task.phase {
+        TaskPhase::Pending
+        | TaskPhase::Ready
+        | TaskPhase::Executing { .. }
+        | TaskPhase::Expanded { .. } => (None, None),
+        TaskPhase::Waiting { on, .. } => (Some(on.reason()), None),
+        TaskPhase::Completed { at, .. }
+        | TaskPhase::Failed { at, .. }
+        | TaskPhase::Skipped { at, .. }
+        | TaskPhase::Cancelled { at } => (None, Some(*at)),
+    };
+    Some(TaskRow {
+        number,
+        ordinal,
+        of: task.of,
+        status: task.phase.status(),
+        waits_for,
+        attempts: task.attempts,
+        started_at: task.started_at,
+        ended_at,
+        items: state
+            .task_plan(ordinal)
+            .is_some_and(|plan| plan.each.is_some())
+            .then(|| state.items_of(ordinal))
+            .flatten()
+            .map(|items| (items.first, items.count)),
+        position,
+    })
+}
+
+/// Why a run did not complete, in a line; `None` where it did, or goes on.
+pub fn error_line(state: &WorkflowState) -> Option<String> {
+    match &state.ended()?.outcome {
+        Outcome::Completed { .. } => None,
+        Outcome::CompletedWithErrors { failed, .. } => Some(format!("{failed} tasks failed")),
+        Outcome::Failed { task, failure } => {
+            let key = task.map(|task| format!("task `{}`: ", state.key_of(task)));
+            Some(format!("{}{}", key.unwrap_or_default(), failure.message))
+        }
+        Outcome::Cancelled { reason } => Some(reason.as_ref().map_or_else(
+            || "cancelled".to_owned(),
+            |reason| format!("cancelled: {reason}"),
+        )),
+    }
+}

@@ -1,0 +1,216 @@
+//! The store port: what is written in one commit, and what can be read back.
+//!
+//! A store writes what it is given and matches on nothing. Views are read by others, beside the
+//! owner, through [`Views`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use baton_core::actor::Actor;
+use baton_core::body::{Blob, BlobHash};
+use baton_core::ids::{TaskId, WorkflowId};
+use baton_core::time::Timestamp;
+use baton_core::words::WorkflowStatus;
+use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+
+/// The stream of what concerns the whole store: definitions, purges.
+pub const SYSTEM_STREAM: u64 = 0;
+
+/// One event as it stands in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// One sequence per store, from 1, increasing in the order of visibility.
+    pub position: u64,
+    /// The number of the workflow it belongs to, or [`SYSTEM_STREAM`].
+    pub stream: u64,
+    /// Its place in its stream, from 1.
+    pub version: u64,
+    /// The position of the event before it in its stream; 0 for the first.
+    pub previous: u64,
+    /// The position of the event that led to it; 0 where a command did.
+    pub cause: u64,
+    /// The code of its kind.
+    pub kind: u8,
+    /// The shape its body is written in.
+    pub shape: u8,
+    /// Its body as JSON.
+    pub body: Arc<str>,
+    /// The number of the actor behind it.
+    pub actor: u32,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+/// Where a journal ends, and who may extend it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// The newest position; 0 when empty.
+    pub position: u64,
+    /// The newest stream number.
+    pub streams: u64,
+    /// The version of the system stream.
+    pub system_version: u64,
+    /// The position of the newest event of the system stream.
+    pub system_head: u64,
+    /// The present owner's fencing token.
+    pub epoch: u64,
+    /// When the newest event happened.
+    pub at: Timestamp,
+}
+
+/// How the use of a blob changes: how many more events name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobUse {
+    /// Which.
+    pub hash: BlobHash,
+    /// How many more.
+    pub more: u32,
+    /// Its bytes, unless they are known to be stored.
+    pub blob: Option<Blob>,
+}
+
+/// A definition by name and version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefinitionRow {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+    /// Its plan's blob.
+    pub plan: BlobHash,
+    /// When it was registered.
+    pub at: Timestamp,
+}
+
+/// Everything one turn writes, all or nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Commit {
+    /// The head this commit extends; its epoch is the writer's fencing token.
+    pub after: Head,
+    /// The head once it is written.
+    pub head: Head,
+    /// New events, in order of position.
+    pub records: Vec<Record>,
+    /// New workflows.
+    pub cards: Vec<WorkflowCard>,
+    /// Workflows that changed (new ones included), once each.
+    pub workflows: Vec<WorkflowRow>,
+    /// Tasks that changed, once each.
+    pub tasks: Vec<TaskRow>,
+    /// Blobs that new events name.
+    pub blobs: Vec<BlobUse>,
+    /// New actors and their numbers.
+    pub actors: Vec<(u32, Actor)>,
+    /// New definitions.
+    pub definitions: Vec<DefinitionRow>,
+    /// Workflows whose events and tasks are removed.
+    pub purged: Vec<u64>,
+    /// Uses of blobs that end with them.
+    pub released: Vec<(BlobHash, u32)>,
+}
+
+impl Commit {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.purged.is_empty()
+    }
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// The head is not where the writer thinks: another owner has taken over. Nothing was written.
+    Conflict(String),
+    /// A passing or lasting fault outside; whether a commit was applied is not known.
+    Unavailable(String),
+    /// What is stored is not what was written.
+    Corrupt(String),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conflict(detail) => write!(f, "another owner has taken over the store: {detail}"),
+            Self::Unavailable(detail) => write!(f, "the store does not answer: {detail}"),
+            Self::Corrupt(detail) => write!(f, "the store is damaged: {detail}; run `baton doctor`"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// The owner's side of a store.
+pub trait Store {
+    /// Takes the store over: the returned epoch is larger than any before, and every earlier
+    /// owner's commits are refused from now on.
+    fn take_over(&mut self) -> Result<Head, StoreError>;
+
+    /// Where the journal ends now.
+    fn head(&mut self) -> Result<Head, StoreError>;
+
+    /// Writes a commit; when it returns `Ok`, it is on disk.
+    fn commit(&mut self, commit: &Commit) -> Result<(), StoreError>;
+
+    /// The numbers of all workflows that have not ended.
+    fn live(&mut self) -> Result<Vec<u64>, StoreError>;
+
+    /// The number of the workflow with this id.
+    fn number_of(&mut self, id: WorkflowId) -> Result<Option<u64>, StoreError>;
+
+    /// The events of a stream, oldest first.
+    fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError>;
+
+    /// A blob by its hash.
+    fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError>;
+
+    /// The definition of this name; the newest version where none is given.
+    fn definition(&mut self, name: &str, version: Option<u32>) -> Result<Option<DefinitionRow>, StoreError>;
+
+    /// Every actor that has a number.
+    fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError>;
+
+    /// Housekeeping when there is nothing else to do, such as a checkpoint. Returns at once where
+    /// there is none.
+    fn idle(&mut self) -> Result<(), StoreError>;
+}
+
+/// Which workflows to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only these statuses; all when empty.
+    pub statuses: Vec<WorkflowStatus>,
+    /// Only those whose name contains this.
+    pub name: Option<String>,
+    /// Only those with a task that waits for a person.
+    pub needs_people: bool,
+    /// Only those with a smaller number: the cursor of the page before.
+    pub before: Option<u64>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// The readers' side of a store: one query each, the same for every surface.
+pub trait Views: Send {
+    /// Workflows, newest first.
+    fn list(&mut self, filter: &Filter) -> Result<Vec<(WorkflowCard, WorkflowRow)>, StoreError>;
+    /// One workflow.
+    fn workflow(&mut self, id: WorkflowId) -> Result<Option<(WorkflowCard, WorkflowRow)>, StoreError>;
+    /// The rows of a workflow's tasks, by ordinal; those that never started have none.
+    fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError>;
+    /// The rows of tasks that wait for a person, oldest first.
+    fn waiting_for_people(&mut self, limit: u32) -> Result<Vec<(WorkflowCard, TaskRow)>, StoreError>;
+    /// Events after a position, of one stream or of all.
+    fn events(&mut self, after: u64, stream: Option<u64>, limit: u32) -> Result<Vec<Record>, StoreError>;
+    /// The events of a stream, oldest first.
+    fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError>;
+    /// A blob by its hash.
+    fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError>;
+    /// The actor of a number.
+    fn actor(&mut self, number: u32) -> Result<Option<Actor>, StoreError>;
+    /// The id of the workflow of a number.
+    fn id_of(&mut self, number: u64) -> Result<Option<WorkflowId>, StoreError>;
+    /// The number of the workflow a task belongs to.
+    fn workflow_of(&mut self, task: TaskId) -> Result<Option<u64>, StoreError>;
+    /// The definition of this name; the newest version where none is given.
+    fn definition(&mut self, name: &str, version: Option<u32>) -> Result<Option<DefinitionRow>, StoreError>;
+}

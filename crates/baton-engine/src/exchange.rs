@@ -1,0 +1,305 @@
+//! What goes into a turn and what comes out of it: requests and answers, jobs and their results.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_core::actor::Actor;
+use baton_core::body::{Blob, Body, Json};
+use baton_core::failure::CallFailure;
+use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
+use baton_core::time::Timestamp;
+use baton_core::words::{AttemptStatus, Origin, WorkflowStatus};
+use baton_core::workflow::{Command, Outcome, Refusal, Verdict};
+
+use crate::loaded::Loaded;
+use crate::scope::Ingredients;
+use crate::store::Commit;
+
+/// Ties an answer to its request. Chosen by the caller.
+pub type Token = u64;
+
+/// What arrives in the owner's inbox.
+#[derive(Debug)]
+pub enum Input {
+    /// Somebody asks for something.
+    Request {
+        /// Comes back with the answer.
+        token: Token,
+        /// Who asks.
+        actor: Actor,
+        /// What for.
+        request: Request,
+    },
+    /// A call ended.
+    Called {
+        /// Which.
+        job: JobKey,
+        /// How.
+        result: CallResult,
+    },
+    /// A task's templates were rendered.
+    Prepared {
+        /// The workflow.
+        number: u64,
+        /// The task.
+        task: Ordinal,
+        /// What came out.
+        result: Result<Parts, CallFailure>,
+    },
+    /// A probe of a call in doubt ended; an error leaves the doubt to a person.
+    Probed {
+        /// The workflow.
+        number: u64,
+        /// The task.
+        task: Ordinal,
+        /// What the probe says.
+        verdict: Option<(Verdict, Option<Blob>)>,
+    },
+    /// The workflow's output was rendered.
+    Concluded {
+        /// The workflow.
+        number: u64,
+        /// The output.
+        result: Result<Split, CallFailure>,
+    },
+    /// Start nothing more.
+    Drain,
+}
+
+/// How a call ended.
+pub type CallResult = Result<Split, (AttemptStatus, CallFailure)>;
+
+/// A body and, when it is large, what the store must keep of it.
+pub type Split = (Body, Option<Blob>);
+
+/// One attempt of one task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobKey {
+    /// The workflow's number.
+    pub number: u64,
+    /// The task.
+    pub task: Ordinal,
+    /// The attempt: the fencing token.
+    pub attempt: u32,
+}
+
+/// What a task turned out to be once its templates were rendered on the data at hand.
+#[derive(Debug)]
+pub enum Parts {
+    /// Its `when` is false.
+    Skip,
+    /// Its `each` yielded these.
+    Expand {
+        /// The list.
+        list: Split,
+        /// Its elements.
+        values: Arc<[Json]>,
+    },
+    /// A tool call with this input.
+    Tool(Split),
+    /// A question.
+    Ask(String),
+    /// A moment to wait for.
+    WaitUntil(Timestamp),
+    /// A span to wait for.
+    WaitFor(Duration),
+    /// An event to wait for.
+    WaitEvent {
+        /// Its type.
+        pattern: String,
+        /// For how long.
+        timeout: Option<Duration>,
+    },
+    /// An event to emit.
+    Emit {
+        /// Its type.
+        event_type: String,
+        /// Its data.
+        data: Split,
+    },
+    /// A child workflow with these inputs.
+    Child(Json),
+}
+
+/// Something asked of a Baton.
+#[derive(Debug)]
+pub enum Request {
+    /// Admit a validated plan.
+    Submit(Box<Submit>),
+    /// Decide a command.
+    Command {
+        /// Of this workflow.
+        workflow: WorkflowId,
+        /// What.
+        command: Box<Command>,
+        /// A large body the command names.
+        blob: Option<Blob>,
+    },
+    /// Answer when the workflow's present run has ended.
+    AwaitEnd {
+        /// Which.
+        workflow: WorkflowId,
+    },
+    /// Admit a copy of a workflow as it stood at a position.
+    Fork {
+        /// Which.
+        workflow: WorkflowId,
+        /// Up to and with this position; its newest where none is given.
+        position: Option<u64>,
+    },
+    /// Register a definition under its name and version.
+    Define(Arc<Loaded>),
+    /// Remove the events and tasks of workflows that have ended.
+    Purge {
+        /// Their numbers.
+        workflows: Vec<WorkflowId>,
+    },
+}
+
+/// A validated plan with what it is to run on.
+#[derive(Debug)]
+pub struct Submit {
+    /// The plan.
+    pub loaded: Arc<Loaded>,
+    /// Its inputs, validated, defaults filled in.
+    pub inputs: Split,
+    /// How it came to be.
+    pub origin: Origin,
+    /// 0 to 9.
+    pub priority: u8,
+    /// Whether a person approves the plan first.
+    pub review: bool,
+    /// The conversation it belongs to; its own where none is given.
+    pub conversation: Option<ConversationId>,
+}
+
+/// The answer to a request, given after what it says is on disk.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// The workflow after the command.
+    Workflow {
+        /// Its id.
+        id: WorkflowId,
+        /// Its number in the store.
+        number: u64,
+        /// Where its run stands.
+        status: WorkflowStatus,
+        /// Its revision.
+        revision: u64,
+        /// The position at which all of this can be read.
+        position: u64,
+    },
+    /// The workflow's run has ended.
+    Ended {
+        /// Its id.
+        id: WorkflowId,
+        /// How.
+        outcome: Outcome,
+        /// Its revision.
+        revision: u64,
+    },
+    /// A definition stands under its name and version.
+    Defined,
+    /// This many workflows were purged.
+    Purged(u32),
+}
+
+/// Why a request was not carried out. It changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Declined {
+    /// The workflow's rules refuse it.
+    Refused(Refusal),
+    /// There is no such workflow.
+    NoSuchWorkflow(WorkflowId),
+    /// The same name and version stands for other content.
+    OtherContent {
+        /// The name.
+        name: String,
+        /// The version.
+        version: u32,
+    },
+    /// This Baton is shutting down.
+    Draining,
+    /// The store could not be read; nothing was changed.
+    Store(String),
+}
+
+impl fmt::Display for Declined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => write!(f, "refused: {refusal}"),
+            Self::NoSuchWorkflow(id) => write!(f, "there is no workflow {id}; `baton list` shows those there are"),
+            Self::OtherContent { name, version } => write!(
+                f,
+                "the definition `{name}` version {version} is registered with other content; raise its `version`"
+            ),
+            Self::Draining => f.write_str("this Baton is shutting down and takes nothing new"),
+            Self::Store(detail) => f.write_str(detail),
+        }
+    }
+}
+
+impl std::error::Error for Declined {}
+
+/// What the world is asked to do after the commit.
+#[derive(Debug)]
+pub enum Effect {
+    /// Call a tool.
+    Call(Call),
+    /// Tell a running call to end.
+    Cancel(JobKey),
+    /// Render a task's templates.
+    Prepare(Prepare),
+    /// Ask a probe whether a call in doubt happened.
+    Probe(Prepare),
+    /// Render a workflow's output.
+    Conclude(Prepare),
+}
+
+/// A call to make.
+#[derive(Debug)]
+pub struct Call {
+    /// The attempt it belongs to.
+    pub job: JobKey,
+    /// Where the tool's name and the constant input stand.
+    pub loaded: Arc<Loaded>,
+    /// The task of the plan.
+    pub of: Ordinal,
+    /// 0 is the work itself, `n` its `n`th fallback.
+    pub rung: u32,
+    /// The rendered input; absent when the plan's own text is the input.
+    pub input: Option<Body>,
+    /// Stable over every repetition of this call.
+    pub idempotency_key: String,
+    /// How long it may run; the default where the plan says nothing.
+    pub timeout: Option<Duration>,
+}
+
+/// Templates to render beside the owner's thread.
+#[derive(Debug)]
+pub struct Prepare {
+    /// The workflow's number.
+    pub number: u64,
+    /// The task.
+    pub task: Ordinal,
+    /// The task of the plan.
+    pub of: Ordinal,
+    /// 0 is the work itself, `n` its `n`th fallback.
+    pub rung: u32,
+    /// The plan.
+    pub loaded: Arc<Loaded>,
+    /// What its templates may see.
+    pub ingredients: Ingredients,
+}
+
+/// What one turn asks of the driver: write the commit, then give the answers and do the effects.
+#[derive(Debug, Default)]
+pub struct Turn {
+    /// To be written first, if there is anything.
+    pub commit: Commit,
+    /// To be given after that.
+    pub answers: Vec<(Token, Result<Reply, Declined>)>,
+    /// To be done after that.
+    pub effects: Vec<Effect>,
+}

@@ -1,0 +1,124 @@
+//! What a task's templates may see: gathered from state as bodies, resolved to values where they
+//! are rendered. Nothing is read here; the caller brings the blobs.
+
+use baton_core::body::{BlobHash, Body, Json};
+use baton_core::failure::CallFailure;
+use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::program::{Prepared, Rendered, Scope, TaskFacts};
+use baton_core::words::TaskStatus;
+use baton_core::workflow::{Output, TaskPhase, WorkflowState};
+use serde_json::Value;
+
+use crate::exchange::Parts;
+
+/// Everything a task's templates name, as bodies.
+#[derive(Clone, Debug)]
+pub struct Ingredients {
+    inputs: Body,
+    tasks: Vec<(Ordinal, TaskStatus, Material)>,
+    item: Option<(u32, Json)>,
+    event: Option<Body>,
+    workflow: (WorkflowId, u32),
+}
+
+#[derive(Clone, Debug)]
+enum Material {
+    Value(Body),
+    List(Vec<Body>),
+}
+
+impl Ingredients {
+    /// What `references` and the inputs are at present.
+    pub fn gather(state: &WorkflowState, references: &[Ordinal]) -> Self {
+        let tasks = references.iter().filter_map(|task| {
+            let facts = state.task(*task)?;
+            Some((*task, facts.phase.status(), material(state, *task)))
+        });
+        Self {
+            inputs: state.inputs.clone(),
+            tasks: tasks.collect(),
+            item: None,
+            event: None,
+            workflow: (state.id, state.run),
+        }
+    }
+
+    /// The same for one item of an `each`.
+    pub fn with_item(self, item: Option<(u32, Json)>) -> Self {
+        Self { item, ..self }
+    }
+
+    /// The same with the event a `when` is asked about.
+    pub fn with_event(self, event: Body) -> Self {
+        Self { event: Some(event), ..self }
+    }
+
+    /// Whether everything stands inline, so that no blob must be read.
+    pub fn is_small(&self) -> bool {
+        let inline = |body: &Body| matches!(body, Body::Inline(_));
+        let small = |material: &Material| match material {
+            Material::Value(body) => inline(body),
+            Material::List(_) => false,
+        };
+        inline(&self.inputs) && self.tasks.iter().all(|(_, _, material)| small(material))
+    }
+
+    /// The values behind the bodies; `blob` brings the large ones.
+    pub fn resolve(
+        &self,
+        blob: &mut dyn FnMut(BlobHash) -> Result<Json, CallFailure>,
+    ) -> Result<Scope, CallFailure> {
+        let mut value = |body: &Body| match body {
+            Body::Inline(json) => Ok(json.value()),
+            Body::Blob { hash, .. } => blob(*hash).map(|json| json.value()),
+        };
+        let mut scope = Scope::new(value(&self.inputs)?);
+        for (task, status, material) in &self.tasks {
+            let output = match material {
+                Material::Value(body) => value(body)?,
+                Material::List(bodies) => bodies.iter().map(&mut value).collect::<Result<Vec<Value>, _>>()?.into(),
+            };
+            scope.tasks.insert(*task, TaskFacts { status: *status, output });
+        }
+        scope.item = self.item.as_ref().map(|(index, item)| (*index, item.value()));
+        scope.event = self.event.as_ref().map(&mut value).transpose()?;
+        scope.workflow = Some(self.workflow);
+        Ok(scope)
+    }
+}
+
+/// A task's output as templates see it: what is not completed has none, but the items of an
+/// expanded task are always a list.
+fn material(state: &WorkflowState, task: Ordinal) -> Material {
+    let output_of = |ordinal: Ordinal| match state.task(ordinal).and_then(|task| task.output()) {
+        Some(Output::Value(body)) => body.clone(),
+        Some(Output::Items { .. }) | None => Body::null(),
+    };
+    let list = |first: Ordinal, count: u32| {
+        Material::List((first.0..first.0.saturating_add(count)).map(|item| output_of(Ordinal(item))).collect())
+    };
+    let Some(facts) = state.task(task) else { return Material::Value(Body::null()) };
+    match (&facts.phase, state.items_of(task)) {
+        (TaskPhase::Completed { output: Output::Items { first, count }, .. }, _) => list(*first, *count),
+        (TaskPhase::Failed { .. }, Some(items)) => list(items.first, items.count),
+        _ => Material::Value(output_of(task)),
+    }
+}
+
+/// Splits what was rendered into what events carry and what the store keeps.
+pub fn parts(prepared: Prepared) -> Parts {
+    match prepared {
+        Prepared::Skip => Parts::Skip,
+        Prepared::Expand(values) => {
+            let list = Json::from_serialize(&values).unwrap_or_else(|_| Json::null());
+            Parts::Expand { list: Body::split(list), values: values.into() }
+        }
+        Prepared::Work(Rendered::Tool { input, .. }) => Parts::Tool(Body::split(input)),
+        Prepared::Work(Rendered::Human { ask }) => Parts::Ask(ask),
+        Prepared::Work(Rendered::WaitUntil(at)) => Parts::WaitUntil(at),
+        Prepared::Work(Rendered::WaitFor(span)) => Parts::WaitFor(span),
+        Prepared::Work(Rendered::WaitEvent { pattern, timeout }) => Parts::WaitEvent { pattern, timeout },
+        Prepared::Work(Rendered::Emit { event_type, data }) => Parts::Emit { event_type, data: Body::split(data) },
+        Prepared::Work(Rendered::Child { inputs }) => Parts::Child(inputs),
+    }
+}

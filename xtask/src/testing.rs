@@ -1,0 +1,38 @@
+//! `cargo xtask test`: starts what the tests need, runs all of them, and ends what it started.
+//!
+//! What cannot be had here is not a failure: the tests that need it skip themselves, and the
+//! reason is said before the first test and again after the last.
+
+use anyhow::Result;
+
+use crate::postgres::Cluster;
+use crate::workspace::{cargo, succeed};
+
+/// Where tests find a PostgreSQL in which they may make databases of their own.
+const TEST_URL: &str = "BATON_TEST_POSTGRES";
+
+/// Runs the tests of the workspace, or those whose names contain one of the filters.
+///
+/// An address that is already in `BATON_TEST_POSTGRES` is used as it is.
+pub fn run(filters: &[String]) -> Result<()> {
+    let mut command = cargo()?;
+    command.args(["test", "--workspace", "--no-fail-fast", "--"]);
+    command.args(filters);
+    if let Ok(url) = std::env::var(TEST_URL) {
+        eprintln!("PostgreSQL: {url} (from {TEST_URL})");
+        return succeed(&mut command);
+    }
+    match Cluster::start() {
+        Ok(cluster) => {
+            eprintln!("PostgreSQL: {} (thrown away afterwards)", cluster.url);
+            succeed(command.env(TEST_URL, &cluster.url))
+        }
+        Err(error) => {
+            let notice = format!("PostgreSQL tests are skipped: {error:#}");
+            eprintln!("{notice}");
+            let outcome = succeed(&mut command);
+            eprintln!("{notice}");
+            outcome
+        }
+    }
+}

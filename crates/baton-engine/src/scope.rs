@@ -1,10 +1,13 @@
 //! What a task's templates may see: gathered from state as bodies, resolved to values where they
 //! are rendered. Nothing is read here; the caller brings the blobs.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use baton_core::body::{BlobHash, Body, Json};
 use baton_core::failure::CallFailure;
-use baton_core::ids::{Ordinal, WorkflowId};
-use baton_core::program::{Prepared, Rendered, Scope, TaskFacts};
+use baton_core::ids::Ordinal;
+use baton_core::program::{Prepared, Rendered, Scope, TaskFacts, WorkflowFacts};
 use baton_core::words::TaskStatus;
 use baton_core::workflow::{Output, TaskPhase, WorkflowState};
 use serde_json::Value;
@@ -18,7 +21,7 @@ pub struct Ingredients {
     tasks: Vec<(Ordinal, TaskStatus, Material)>,
     item: Option<(u32, Json)>,
     event: Option<Body>,
-    workflow: (WorkflowId, u32),
+    workflow: WorkflowFacts,
 }
 
 #[derive(Clone, Debug)]
@@ -39,7 +42,7 @@ impl Ingredients {
             tasks: tasks.collect(),
             item: None,
             event: None,
-            workflow: (state.id, state.run),
+            workflow: WorkflowFacts { id: state.id, name: state.plan.name.clone(), run: state.run },
         }
     }
 
@@ -72,18 +75,22 @@ impl Ingredients {
             Body::Inline(json) => Ok(json.value()),
             Body::Blob { hash, .. } => blob(*hash).map(|json| json.value()),
         };
-        let mut scope = Scope::new(value(&self.inputs)?);
+        let mut tasks = BTreeMap::new();
         for (task, status, material) in &self.tasks {
             let output = match material {
                 Material::Value(body) => value(body)?,
                 Material::List(bodies) => bodies.iter().map(&mut value).collect::<Result<Vec<Value>, _>>()?.into(),
             };
-            scope.tasks.insert(*task, TaskFacts { status: *status, output });
+            tasks.insert(*task, TaskFacts { status: *status, output: Arc::new(output) });
         }
-        scope.item = self.item.as_ref().map(|(index, item)| (*index, item.value()));
-        scope.event = self.event.as_ref().map(&mut value).transpose()?;
-        scope.workflow = Some(self.workflow);
-        Ok(scope)
+        Ok(Scope {
+            inputs: Arc::new(value(&self.inputs)?),
+            tasks,
+            item: self.item.as_ref().map(|(index, item)| (*index, Arc::new(item.value()))),
+            workflow: self.workflow.clone(),
+            event: self.event.as_ref().map(&mut value).transpose()?.map(Arc::new),
+            output: None,
+        })
     }
 }
 
@@ -113,11 +120,11 @@ pub fn parts(prepared: Prepared) -> Parts {
             let list = Json::from_serialize(&values).unwrap_or_else(|_| Json::null());
             Parts::Expand { list: Body::split(list), values: values.into() }
         }
-        Prepared::Work(Rendered::Tool { input, .. }) => Parts::Tool(Body::split(input)),
-        Prepared::Work(Rendered::Human { ask }) => Parts::Ask(ask),
+        Prepared::Work(Rendered::Tool(call)) => Parts::Tool(Body::split(call.input)),
+        Prepared::Work(Rendered::Human { ask, .. }) => Parts::Ask(ask.unwrap_or_default()),
         Prepared::Work(Rendered::WaitUntil(at)) => Parts::WaitUntil(at),
         Prepared::Work(Rendered::WaitFor(span)) => Parts::WaitFor(span),
-        Prepared::Work(Rendered::WaitEvent { pattern, timeout }) => Parts::WaitEvent { pattern, timeout },
+        Prepared::Work(Rendered::WaitEvent { event, timeout }) => Parts::WaitEvent { pattern: event, timeout },
         Prepared::Work(Rendered::Emit { event_type, data }) => Parts::Emit { event_type, data: Body::split(data) },
         Prepared::Work(Rendered::Child { inputs }) => Parts::Child(inputs),
     }

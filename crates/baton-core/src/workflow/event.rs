@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::rows::Tombstone;
 use super::state::{Next, Outcome, Output, PauseCause, Waiting};
 use crate::body::{BlobHash, Body};
 use crate::codes;
@@ -101,6 +102,10 @@ events! {
     CallUndone = 28 "task.call_not_happened",
     /// The task emitted an event for others.
     TaskEmitted = 29 "task.emitted",
+    /// A definition stands under its name and version. In the system stream.
+    DefinitionRegistered = 100 "definition.registered",
+    /// The events before this one are gone.
+    Purged = 101 "workflow.purged",
 }
 
 /// A validated plan became a workflow.
@@ -299,6 +304,24 @@ pub struct TaskEmitted {
     pub data: Body,
 }
 
+/// A definition stands under its name and version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DefinitionRegistered {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+    /// Its plan's blob.
+    pub plan: BlobHash,
+}
+
+/// The events before this one are gone; the workflow's row stays as it was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Purged {
+    /// Its final row.
+    pub tombstone: Tombstone,
+}
+
 /// An event whose stored body cannot be read by this version.
 #[derive(Debug)]
 pub struct UnreadableEvent {
@@ -343,7 +366,9 @@ impl Event {
             | Self::Resumed(_)
             | Self::CancelRequested(_)
             | Self::Finished(_)
-            | Self::Retried(_) => None,
+            | Self::Retried(_)
+            | Self::DefinitionRegistered(_)
+            | Self::Purged(_) => None,
         }
     }
 
@@ -365,6 +390,8 @@ impl Event {
             Self::TaskCompleted(completed) => completed.output.body().into_iter().for_each(body),
             Self::TaskEmitted(emitted) => body(&emitted.data),
             Self::Finished(finished) => finished.outcome.output().into_iter().for_each(body),
+            Self::DefinitionRegistered(definition) => each(definition.plan),
+            Self::Purged(purged) => each(purged.tombstone.plan),
             Self::Approved(_)
             | Self::SentBack(_)
             | Self::Started(_)

@@ -93,7 +93,7 @@ impl WorkflowState {
         self.updated_at = at;
         self.revision += 1;
         match event {
-            Event::Admitted(_) => {}
+            Event::Admitted(_) | Event::DefinitionRegistered(_) | Event::Purged(_) => {}
             Event::Approved(_) => self.phase = Phase::Queued,
             Event::SentBack(sent) => {
                 self.phase = Phase::Draft {

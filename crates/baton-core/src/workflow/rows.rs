@@ -1,7 +1,8 @@
 //! How a state looks to readers: rows as functions of state, shared by every store, by rebuilding
 //! and by the self-check. A store writes them and matches on nothing.
 
-use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::state::{Outcome, TaskPhase, WorkflowState};
 use crate::body::BlobHash;
@@ -11,7 +12,7 @@ use crate::time::Timestamp;
 use crate::words::{Origin, TaskStatus, WaitReason, WorkflowStatus};
 
 /// What never changes of a workflow's row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkflowCard {
     /// The store's number of it.
     pub number: u64,
@@ -36,7 +37,7 @@ pub struct WorkflowCard {
 }
 
 /// What changes of a workflow's row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkflowRow {
     /// The store's number of it.
     pub number: u64,
@@ -49,7 +50,7 @@ pub struct WorkflowRow {
     /// The position of its newest event.
     pub head: u64,
     /// The earliest stage that is not done.
-    pub current_stage: Option<Arc<str>>,
+    pub current_stage: Option<String>,
     /// How far it is.
     pub progress: Progress,
     /// How many tasks failed.
@@ -87,6 +88,17 @@ pub struct TaskRow {
     pub items: Option<(Ordinal, u32)>,
     /// The position of the event that last changed it.
     pub position: u64,
+}
+
+/// What stays of a purged workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// Its plan's blob.
+    pub plan: BlobHash,
+    /// Its card.
+    pub card: WorkflowCard,
+    /// Its final row.
+    pub row: WorkflowRow,
 }
 
 /// The card of a workflow.

@@ -574,9 +574,8 @@ impl WorkflowState {
     }
 
     /// The earliest stage that is not done.
-    pub fn current_stage(&self) -> Option<Arc<str>> {
-        let stage = self.plan.stages.get(self.barrier as usize)?;
-        Some(Arc::from(stage.name.as_str()))
+    pub fn current_stage(&self) -> Option<String> {
+        Some(self.plan.stages.get(self.barrier as usize)?.name.clone())
     }
 
     /// A task's key; an item's has its index behind it: `scan[3]`.

@@ -1,0 +1,383 @@
+//! The engine: one synchronous turn after the other.
+//!
+//! A turn takes what has arrived, decides it against the state in memory, and builds one commit
+//! with the answers and effects that may be released once it is written. It writes nothing itself,
+//! and reads the store only to load what is not in memory.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use baton_core::actor::Actor;
+use baton_core::body::BlobHash;
+use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
+use baton_core::time::Moment;
+use baton_core::workflow::rows::{task_row, workflow_card, workflow_row};
+use baton_core::workflow::{Admitted, Command, Event, Kept, Refusal, WorkflowState};
+
+use crate::exchange::{Declined, Effect, Input, Reply, Token, Turn};
+use crate::live::{Live, fold};
+use crate::loaded::Loaded;
+use crate::queue::{Limits, Queue};
+use crate::react::Arrival;
+use crate::staging::{Place, Staging};
+use crate::store::{Head, Store, StoreError};
+use crate::timers::Timers;
+
+/// What the engine is told once.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How much may execute at a time.
+    pub limits: Limits,
+    /// How long what runs has to end after a cancellation.
+    pub cancel_deadline: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { limits: Limits::default(), cancel_deadline: Duration::from_secs(10) }
+    }
+}
+
+/// When a turn happens, by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// The wall clock, and entropy.
+    pub moment: Moment,
+    /// The steady clock: time since some fixed point of this process.
+    pub uptime: Duration,
+}
+
+/// Decides for every workflow of a store that it owns.
+pub struct Engine {
+    pub(crate) settings: Settings,
+    pub(crate) now: Now,
+    pub(crate) lives: HashMap<u64, Live>,
+    pub(crate) ids: HashMap<WorkflowId, u64>,
+    pub(crate) queue: Queue,
+    pub(crate) timers: Timers,
+    pub(crate) staging: Staging,
+    pub(crate) listeners: Vec<(u64, Ordinal, String)>,
+    pub(crate) draining: bool,
+    pub(crate) unsettled: VecDeque<u64>,
+    pub(crate) follow_ups: VecDeque<(u64, Command)>,
+    pub(crate) arrivals: VecDeque<Arrival>,
+    pub(crate) turn: Turn,
+    programs: HashMap<BlobHash, Weak<Loaded>>,
+    actors: HashMap<Actor, u32>,
+    salt: u64,
+}
+
+impl Engine {
+    /// Takes a store over and brings back everything that has not ended.
+    ///
+    /// What must be written about it (attempts that were lost, for example) is in the first turn.
+    pub fn open(store: &mut dyn Store, settings: Settings, now: Now) -> Result<Self, StoreError> {
+        let head = store.take_over()?;
+        let mut engine = Self {
+            settings,
+            now: Now { moment: later(now.moment, &head), ..now },
+            lives: HashMap::new(),
+            ids: HashMap::new(),
+            queue: Queue::new(settings.limits),
+            timers: Timers::default(),
+            staging: Staging::new(head),
+            listeners: Vec::new(),
+            draining: false,
+            unsettled: VecDeque::new(),
+            follow_ups: VecDeque::new(),
+            arrivals: VecDeque::new(),
+            turn: Turn::default(),
+            programs: HashMap::new(),
+            actors: store.actors()?.into_iter().map(|(number, actor)| (actor, number)).collect(),
+            salt: 0,
+        };
+        for number in store.live()? {
+            engine.load(number, store)?;
+        }
+        let mut numbers: Vec<u64> = engine.lives.keys().copied().collect();
+        numbers.sort_unstable();
+        for number in numbers {
+            engine.revive(number, store)?;
+        }
+        Ok(engine)
+    }
+
+    /// One turn: takes what has arrived, fires what is due, starts what may start.
+    pub fn turn(&mut self, store: &mut dyn Store, now: Now, inputs: impl IntoIterator<Item = Input>) -> Turn {
+        let moment = later(now.moment, &self.staging.head());
+        self.now = Now { moment, uptime: now.uptime.max(self.now.uptime) };
+        for input in inputs {
+            self.take(input, store);
+            self.settle(store);
+        }
+        self.fire_timers(store);
+        self.settle(store);
+        self.start_ready(store);
+        self.finish_turn()
+    }
+
+    /// How long nothing is due; `None` when nothing ever is.
+    pub fn rest(&self, now: Now) -> Option<Duration> {
+        self.timers.rest(now.uptime, now.moment.now)
+    }
+
+    /// Whether nothing executes: an owner that drains may leave now.
+    pub fn is_quiet(&self) -> bool {
+        self.queue.executing() == 0
+    }
+
+    /// The workflows that have not ended, by id.
+    pub fn live_ids(&self) -> impl Iterator<Item = WorkflowId> + '_ {
+        self.ids.keys().copied()
+    }
+
+    /// How many tasks wait for a place to execute.
+    pub fn depth(&self) -> usize {
+        self.queue.depth()
+    }
+
+    /// Every live state, for checks against the journal.
+    pub fn states(&self) -> impl Iterator<Item = (u64, &WorkflowState)> + '_ {
+        self.lives.values().map(|live| (live.number, &live.state))
+    }
+
+    fn finish_turn(&mut self) -> Turn {
+        let mut rows = std::mem::take(&mut self.staging.tasks);
+        rows.sort_unstable();
+        let mut changed = std::mem::take(&mut self.staging.workflows);
+        changed.sort_unstable();
+        changed.dedup();
+        let mut commit = self.staging.finish();
+        // The newest position of each task is the last of its run of equal keys.
+        let newest = rows.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).filter_map(|same| same.last());
+        let task = |(number, ordinal, position): &(u64, Ordinal, u64)| {
+            task_row(&self.lives.get(number)?.state, *number, *ordinal, *position)
+        };
+        commit.tasks = newest.filter_map(task).collect();
+        let workflow = |number: &u64| {
+            self.lives.get(number).map(|live| workflow_row(&live.state, *number, live.head))
+        };
+        commit.workflows = changed.iter().filter_map(workflow).collect();
+        for number in changed {
+            self.retire(number);
+        }
+        Turn { commit, ..std::mem::take(&mut self.turn) }
+    }
+
+    /// Forgets a workflow whose run has ended and nobody waits for.
+    fn retire(&mut self, number: u64) {
+        let over = self.lives.get(&number).is_some_and(|live| live.state.ended().is_some());
+        if over && let Some(live) = self.lives.remove(&number) {
+            self.ids.remove(&live.state.id);
+            self.queue.forget(number);
+        }
+    }
+
+    /// Gives an answer once the turn is written.
+    pub(crate) fn answer(&mut self, token: Token, reply: Result<Reply, Declined>) {
+        self.turn.answers.push((token, reply));
+    }
+
+    /// Asks the world for something once the turn is written.
+    pub(crate) fn effect(&mut self, effect: Effect) {
+        self.turn.effects.push(effect);
+    }
+
+    /// The number of an actor; a new one is named in the same commit.
+    pub(crate) fn actor(&mut self, actor: &Actor) -> u32 {
+        if let Some(number) = self.actors.get(actor) {
+            return *number;
+        }
+        let number = self.actors.values().max().map_or(1, |newest| newest + 1);
+        self.actors.insert(actor.clone(), number);
+        self.staging.name_actor(number, actor.clone());
+        number
+    }
+
+    /// Decides a command and stages what follows from it.
+    pub(crate) fn apply(&mut self, number: u64, command: &Command, actor: u32) -> Result<(), Refusal> {
+        let Some(live) = self.lives.get(&number) else { return Err(Refusal::AlreadyEnded) };
+        let events = live.state.decide(command, &self.now.moment)?;
+        for event in events {
+            self.record(number, &event, actor, 0);
+        }
+        self.unsettled.push_back(number);
+        Ok(())
+    }
+
+    /// Decides a command of Baton's own.
+    pub(crate) fn apply_own(&mut self, number: u64, command: &Command) -> Result<(), Refusal> {
+        let system = self.actor(&Actor::system());
+        self.apply(number, command, system)
+    }
+
+    /// Applies an event to the state in memory and stages it.
+    pub(crate) fn record(&mut self, number: u64, event: &Event, actor: u32, cause: u64) {
+        let Some(live) = self.lives.get_mut(&number) else { return };
+        live.state.evolve(event, self.now.moment.now);
+        let place = Place { stream: number, version: live.state.revision, previous: live.head };
+        let position = self.staging.append(place, event, cause, actor, self.now.moment.now);
+        live.head = position;
+        self.staging.workflows.push(number);
+        let changed = live.state.take_changed();
+        self.staging.tasks.extend(changed.into_iter().map(|task| (number, task, position)));
+        let ready = live.state.take_ready();
+        self.enqueue(number, &ready);
+        self.react(number, event);
+    }
+
+    /// Puts tasks that became ready into the queue.
+    pub(crate) fn enqueue(&mut self, number: u64, tasks: &[Ordinal]) {
+        let Some(live) = self.lives.get(&number) else { return };
+        for task in tasks {
+            let own = live.state.task_plan(*task).and_then(|plan| plan.priority);
+            self.queue.push(number, *task, own.unwrap_or(live.state.priority), self.now.uptime);
+        }
+    }
+
+    /// Draws all consequences of what has happened in this turn.
+    pub(crate) fn settle(&mut self, store: &mut dyn Store) {
+        loop {
+            if let Some((number, command)) = self.follow_ups.pop_front() {
+                if self.in_memory_or_load(number, store) {
+                    // A refusal means that the state has moved on: there is nothing left to do.
+                    let _ = self.apply_own(number, &command);
+                }
+            } else if let Some(number) = self.unsettled.pop_front() {
+                self.advance(number, store);
+            } else if self.arrivals.is_empty() {
+                return;
+            } else {
+                self.deliver_all(store);
+            }
+        }
+    }
+
+    fn in_memory_or_load(&mut self, number: u64, store: &mut dyn Store) -> bool {
+        self.lives.contains_key(&number) || self.load(number, store).is_ok_and(|found| found)
+    }
+
+    fn advance(&mut self, number: u64, store: &mut dyn Store) {
+        let system = self.actor(&Actor::system());
+        loop {
+            let Some(live) = self.lives.get(&number) else { return };
+            let cause = live.head;
+            let events = live.state.decide(&Command::Advance, &self.now.moment).unwrap_or_default();
+            if events.is_empty() {
+                break;
+            }
+            for event in events {
+                self.record(number, &event, system, cause);
+            }
+        }
+        if self.lives.get(&number).is_some_and(|live| live.state.is_settled() && !live.concluding) {
+            self.conclude(number, store);
+        }
+    }
+
+    /// Admits a validated plan as a new workflow and returns its number.
+    pub(crate) fn admit(&mut self, loaded: Arc<Loaded>, admission: Admission, actor: u32) -> u64 {
+        let number = self.staging.open_stream();
+        let Admission { mut event, cause } = admission;
+        event.plan = loaded.blob.hash;
+        self.staging.offer(Some(loaded.blob.clone()));
+        self.programs.insert(loaded.blob.hash, Arc::downgrade(&loaded));
+        let (plan, graph) = (Arc::clone(&loaded.plan), Arc::clone(&loaded.graph));
+        let mut state = WorkflowState::admitted(&event, plan, graph, self.now.moment.now);
+        let id = state.id;
+        let ready = state.take_ready();
+        let changed: Vec<Ordinal> = event.kept.iter().map(|kept| kept.task).collect();
+        let event = Event::Admitted(event);
+        let place = Place { stream: number, version: 1, previous: 0 };
+        let position = self.staging.append(place, &event, cause, actor, self.now.moment.now);
+        self.staging.cards.push(workflow_card(&state, number, loaded.blob.hash));
+        self.staging.workflows.push(number);
+        self.staging.tasks.extend(changed.into_iter().map(|task| (number, task, position)));
+        self.lives.insert(number, Live::new(number, state, loaded, position));
+        self.ids.insert(id, number);
+        self.enqueue(number, &ready);
+        self.unsettled.push_back(number);
+        number
+    }
+
+    /// A new workflow's id.
+    pub(crate) fn new_id(&mut self) -> WorkflowId {
+        self.salt += 1;
+        WorkflowId::new(&self.now.moment, self.salt)
+    }
+
+    /// A new conversation's id.
+    pub(crate) fn new_conversation(&mut self) -> ConversationId {
+        self.salt += 1;
+        ConversationId::new(&self.now.moment, self.salt)
+    }
+
+    /// Brings a workflow into memory; `false` where there is none.
+    pub(crate) fn load(&mut self, number: u64, store: &mut dyn Store) -> Result<bool, StoreError> {
+        let records = store.stream(number)?;
+        let programs = &mut self.programs;
+        let folded = fold(&records, u64::MAX, &mut |hash| load_plan(programs, hash, store))?;
+        let Some((mut state, loaded, head)) = folded else { return Ok(false) };
+        state.take_changed();
+        self.ids.insert(state.id, number);
+        self.lives.insert(number, Live::new(number, state, loaded, head));
+        Ok(true)
+    }
+
+    /// The plan of a hash, shared with every workflow that runs it.
+    pub(crate) fn load_plan(&mut self, hash: BlobHash, store: &mut dyn Store) -> Result<Arc<Loaded>, StoreError> {
+        load_plan(&mut self.programs, hash, store)
+    }
+
+    /// The number of a workflow, brought into memory if it is not there.
+    pub(crate) fn find(&mut self, id: WorkflowId, store: &mut dyn Store) -> Result<u64, Declined> {
+        if let Some(number) = self.ids.get(&id) {
+            return Ok(*number);
+        }
+        let unread = |e: StoreError| Declined::Store(e.to_string());
+        let number = store.number_of(id).map_err(unread)?.ok_or(Declined::NoSuchWorkflow(id))?;
+        if self.load(number, store).map_err(unread)? {
+            // Nothing may happen to it: then it is forgotten at the end of the turn.
+            self.staging.workflows.push(number);
+            return Ok(number);
+        }
+        Err(Declined::NoSuchWorkflow(id))
+    }
+}
+
+/// How a workflow comes to be.
+pub(crate) struct Admission {
+    /// The first event; its plan is filled in.
+    pub event: Admitted,
+    /// The position of the event that led to it; 0 where a command did.
+    pub cause: u64,
+}
+
+impl Admission {
+    /// What a fork keeps.
+    pub fn keeping(mut self, kept: Vec<Kept>) -> Self {
+        self.event.kept = kept;
+        self
+    }
+}
+
+fn load_plan(
+    programs: &mut HashMap<BlobHash, Weak<Loaded>>,
+    hash: BlobHash,
+    store: &mut dyn Store,
+) -> Result<Arc<Loaded>, StoreError> {
+    if let Some(loaded) = programs.get(&hash).and_then(Weak::upgrade) {
+        return Ok(loaded);
+    }
+    let blob = store.blob(hash)?.ok_or_else(|| StoreError::Corrupt(format!("the plan {hash} is missing")))?;
+    let loaded = Loaded::from_blob(blob).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    let loaded = Arc::new(loaded);
+    programs.insert(hash, Arc::downgrade(&loaded));
+    Ok(loaded)
+}
+
+/// A moment that is not before the journal's end.
+fn later(moment: Moment, head: &Head) -> Moment {
+    Moment { now: moment.now.max(head.at), ..moment }
+}

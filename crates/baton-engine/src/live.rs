@@ -1,0 +1,114 @@
+//! A workflow in its owner's memory: its state, and what only the owner needs beside it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use baton_core::body::{BlobHash, Body, Json};
+use baton_core::codes::Code;
+use baton_core::failure::CallFailure;
+use baton_core::ids::Ordinal;
+use baton_core::words::FailureKind;
+use baton_core::workflow::{Event, EventKind, WorkflowState};
+
+use crate::exchange::Token;
+use crate::loaded::Loaded;
+use crate::store::{Record, Store, StoreError};
+
+/// A workflow in its owner's memory.
+#[derive(Debug)]
+pub struct Live {
+    /// The store's number of it.
+    pub number: u64,
+    /// Its state.
+    pub state: WorkflowState,
+    /// Its plan, ready to run.
+    pub loaded: Arc<Loaded>,
+    /// The position of its newest event.
+    pub head: u64,
+    /// Tasks whose templates are being rendered elsewhere.
+    pub preparing: HashSet<Ordinal>,
+    /// The elements of expanded lists, by the task with `each`.
+    pub lists: HashMap<Ordinal, Arc<[Json]>>,
+    /// Who waits for the end of its run.
+    pub waiters: Vec<Token>,
+    /// Whether its output is being rendered elsewhere.
+    pub concluding: bool,
+}
+
+impl Live {
+    /// A workflow that was just admitted or read.
+    pub fn new(number: u64, state: WorkflowState, loaded: Arc<Loaded>, head: u64) -> Self {
+        Self {
+            number,
+            state,
+            loaded,
+            head,
+            preparing: HashSet::new(),
+            lists: HashMap::new(),
+            waiters: Vec::new(),
+            concluding: false,
+        }
+    }
+
+    /// The index and value of an item; the list is read anew after a restart.
+    pub fn item(&mut self, task: Ordinal, store: &mut dyn Store) -> Result<Option<(u32, Json)>, CallFailure> {
+        let Some((items, index)) = self.state.item(task) else { return Ok(None) };
+        let values = match self.lists.get(&items.parent) {
+            Some(values) => Arc::clone(values),
+            None => {
+                let values = read_list(&items.list, store)?;
+                self.lists.insert(items.parent, Arc::clone(&values));
+                values
+            }
+        };
+        let value = values.get(index as usize).cloned().unwrap_or_else(Json::null);
+        Ok(Some((index, value)))
+    }
+}
+
+fn read_list(list: &Body, store: &mut dyn Store) -> Result<Arc<[Json]>, CallFailure> {
+    let text = match list {
+        Body::Inline(json) => json.clone(),
+        Body::Blob { hash, .. } => read_blob(*hash, store)?,
+    };
+    serde_json::from_str::<Vec<Json>>(text.as_str())
+        .map(Arc::from)
+        .map_err(|e| CallFailure::refused(FailureKind::Template, format!("the stored list is no list: {e}")))
+}
+
+/// The text of a blob, as a call failure where it cannot be had.
+pub fn read_blob(hash: BlobHash, store: &mut dyn Store) -> Result<Json, CallFailure> {
+    let lost = |detail: String| CallFailure::passing(FailureKind::Unavailable, detail);
+    let blob = store.blob(hash).map_err(|e| lost(e.to_string()))?;
+    let blob = blob.ok_or_else(|| lost(format!("the blob {hash} is not in the store; run `baton doctor`")))?;
+    blob.unpack().map_err(|e| lost(e.to_string()))
+}
+
+/// Reads an event back.
+pub fn read_event(record: &Record) -> Result<Event, StoreError> {
+    let place = || format!("the event at position {}", record.position);
+    let kind = EventKind::from_code(record.kind)
+        .ok_or_else(|| StoreError::Corrupt(format!("{} is of the unknown kind {}", place(), record.kind)))?;
+    Event::read(kind, &record.body).map_err(|e| StoreError::Corrupt(format!("{}: {e}", place())))
+}
+
+/// Folds a stream up to and with a position into its workflow's state. `load` brings the plan.
+pub fn fold(
+    records: &[Record],
+    until: u64,
+    load: &mut dyn FnMut(BlobHash) -> Result<Arc<Loaded>, StoreError>,
+) -> Result<Option<(WorkflowState, Arc<Loaded>, u64)>, StoreError> {
+    let Some(first) = records.first() else { return Ok(None) };
+    let Event::Admitted(admitted) = read_event(first)? else {
+        return Err(StoreError::Corrupt(format!("the stream {} does not begin with an admission", first.stream)));
+    };
+    let loaded = load(admitted.plan)?;
+    let (plan, graph) = (Arc::clone(&loaded.plan), Arc::clone(&loaded.graph));
+    let mut state = WorkflowState::admitted(&admitted, plan, graph, first.at);
+    let mut head = first.position;
+    for record in records.iter().skip(1).take_while(|record| record.position <= until) {
+        state.evolve(&read_event(record)?, record.at);
+        head = record.position;
+    }
+    Ok(Some((state, loaded, head)))
+}

@@ -1,0 +1,179 @@
+//! What may start and has not: fair between workflows, priorities with ageing, limits.
+//!
+//! Workflows take turns; a turn starts one task. A workflow's place is the moment it asked for a
+//! turn, set ahead by its priority: waiting counts as much as being important, so nobody starves.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use baton_core::ids::Ordinal;
+
+/// How far one step of priority sets a workflow ahead of those that asked at the same moment.
+pub const PRIORITY_HEAD_START: Duration = Duration::from_secs(10);
+
+/// How much may execute at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Tasks executing in the workspace.
+    pub executing_max: u32,
+    /// Tasks executing of one workflow.
+    pub executing_per_workflow_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { executing_max: 256, executing_per_workflow_max: 256 }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    tasks: BinaryHeap<(u8, Reverse<Ordinal>)>,
+    executing: u32,
+    has_turn: bool,
+}
+
+/// The workflows that want a turn, and what executes.
+#[derive(Debug, Default)]
+pub struct Queue {
+    limits: Limits,
+    turns: BinaryHeap<Reverse<(i64, u64, u64)>>,
+    lines: HashMap<u64, Line>,
+    asked: u64,
+    executing: u32,
+    held: HashSet<(u64, Ordinal)>,
+    keys: HashMap<String, VecDeque<(u64, Ordinal, u8)>>,
+    key_of: HashMap<(u64, Ordinal), String>,
+    parked_items: BTreeMap<(u64, Ordinal), VecDeque<(Ordinal, u8)>>,
+}
+
+impl Queue {
+    /// An empty queue under these limits.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// A task may start; `uptime` is when it asked.
+    pub fn push(&mut self, number: u64, task: Ordinal, priority: u8, uptime: Duration) {
+        self.lines.entry(number).or_default().tasks.push((priority, Reverse(task)));
+        self.ask(number, uptime);
+    }
+
+    /// Asks for a turn for a workflow that has something to start and room for it.
+    fn ask(&mut self, number: u64, uptime: Duration) {
+        let Some(line) = self.lines.get_mut(&number) else { return };
+        let Some((priority, _)) = line.tasks.peek() else { return };
+        if line.has_turn || line.executing >= self.limits.executing_per_workflow_max {
+            return;
+        }
+        line.has_turn = true;
+        let head_start = i64::try_from(PRIORITY_HEAD_START.as_millis()).unwrap_or(0) * i64::from(*priority);
+        let place = i64::try_from(uptime.as_millis()).unwrap_or(i64::MAX) - head_start;
+        self.asked += 1;
+        self.turns.push(Reverse((place, self.asked, number)));
+    }
+
+    /// The next task that may start, or `None` when nothing may.
+    pub fn pop(&mut self, uptime: Duration) -> Option<(u64, Ordinal)> {
+        while self.executing < self.limits.executing_max {
+            let Reverse((_, _, number)) = self.turns.pop()?;
+            let Some(line) = self.lines.get_mut(&number) else { continue };
+            line.has_turn = false;
+            let Some((_, Reverse(task))) = line.tasks.pop() else { continue };
+            self.ask(number, uptime);
+            return Some((number, task));
+        }
+        None
+    }
+
+    /// Something of this workflow executes from now on.
+    pub fn begin(&mut self, number: u64, task: Ordinal) {
+        if self.held.insert((number, task)) {
+            self.executing += 1;
+            self.lines.entry(number).or_default().executing += 1;
+        }
+    }
+
+    /// It executes no longer; whoever waited for its place may ask again.
+    pub fn end(&mut self, number: u64, task: Ordinal, uptime: Duration) {
+        if self.held.remove(&(number, task)) {
+            self.executing -= 1;
+            if let Some(line) = self.lines.get_mut(&number) {
+                line.executing -= 1;
+            }
+            self.ask(number, uptime);
+        }
+        self.give_back_key(number, task, uptime);
+    }
+
+    /// Takes a concurrency key for a task, or parks the task until the key is free.
+    pub fn take_key(&mut self, key: String, number: u64, task: Ordinal, priority: u8) -> Taken {
+        match self.keys.get_mut(&key) {
+            Some(line) => {
+                line.push_back((number, task, priority));
+                Taken::Parked
+            }
+            None => {
+                self.keys.insert(key.clone(), VecDeque::new());
+                self.key_of.insert((number, task), key);
+                Taken::Yes
+            }
+        }
+    }
+
+    fn give_back_key(&mut self, number: u64, task: Ordinal, uptime: Duration) {
+        let Some(key) = self.key_of.remove(&(number, task)) else { return };
+        for (number, task, priority) in self.keys.remove(&key).into_iter().flatten() {
+            self.push(number, task, priority, uptime);
+        }
+    }
+
+    /// Sets an item aside until another item of its `each` ends.
+    pub fn park_item(&mut self, number: u64, parent: Ordinal, item: Ordinal, priority: u8) {
+        self.parked_items.entry((number, parent)).or_default().push_back((item, priority));
+    }
+
+    /// Lets the next parked item of an `each` ask again.
+    pub fn unpark_item(&mut self, number: u64, parent: Ordinal, uptime: Duration) {
+        let next = self.parked_items.get_mut(&(number, parent)).and_then(VecDeque::pop_front);
+        if let Some((item, priority)) = next {
+            self.push(number, item, priority, uptime);
+        }
+    }
+
+    /// Forgets a workflow that has ended.
+    pub fn forget(&mut self, number: u64) {
+        self.lines.remove(&number);
+        let parked: Vec<_> = self.parked_items.range((number, Ordinal(0))..=(number, Ordinal(u32::MAX))).map(|(at, _)| *at).collect();
+        for at in parked {
+            self.parked_items.remove(&at);
+        }
+    }
+
+    /// Drops what a workflow wanted to start; what executes stays counted.
+    pub fn clear(&mut self, number: u64) {
+        if let Some(line) = self.lines.get_mut(&number) {
+            line.tasks.clear();
+        }
+    }
+
+    /// How many tasks execute.
+    pub fn executing(&self) -> u32 {
+        self.executing
+    }
+
+    /// How many tasks wait for a place.
+    pub fn depth(&self) -> usize {
+        self.lines.values().map(|line| line.tasks.len()).sum()
+    }
+}
+
+/// Whether a concurrency key was free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It was, and is taken now.
+    Yes,
+    /// It was not; the task waits for it.
+    Parked,
+}

@@ -1,0 +1,387 @@
+//! What an event leads to beside the workflow's own state: timers, listeners, effects, family.
+
+use std::time::Duration;
+
+use baton_core::body::{Body, Json};
+use baton_core::failure::CallFailure;
+use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::words::{AttemptStatus, FailureKind};
+use baton_core::workflow::{Command, Event, Next, PauseCause, Phase, Resume, TaskEmitted, TaskPhase, Waiting};
+
+use crate::engine::Engine;
+use crate::exchange::{Effect, JobKey, Prepare, Reply, Split};
+use crate::live::read_blob;
+use crate::scope::Ingredients;
+use crate::store::{Store, StoreError};
+use crate::timers::Due;
+
+/// A budget is looked at no more often than this while its workflow waits for people.
+const BUDGET_CHECK_MIN: Duration = Duration::from_millis(250);
+
+impl Engine {
+    /// What an event just staged leads to.
+    pub(crate) fn react(&mut self, number: u64, event: &Event) {
+        match event {
+            Event::Started(_) | Event::Retried(_) => self.watch_budget(number),
+            Event::Resumed(_) => {
+                self.watch_budget(number);
+                self.requeue(number);
+            }
+            Event::Paused(_) => self.queue.clear(number),
+            Event::CancelRequested(_) => self.stop_calls(number),
+            Event::Finished(_) => self.tell_of_end(number),
+            Event::TaskWaited(waited) => {
+                self.release(number, waited.task);
+                self.await_outside(number, waited.task, &waited.on);
+            }
+            Event::AttemptFailed(failed) => {
+                self.release(number, failed.task);
+                match &failed.next {
+                    Next::Retry { span, .. } => {
+                        let due = Due::Task(number, failed.task, failed.attempt);
+                        self.timers.after(self.now.uptime + *span, due);
+                    }
+                    Next::InDoubt => self.probe(number, failed.task),
+                    Next::Repeat | Next::Fallback => {}
+                }
+            }
+            Event::TaskCompleted(done) => self.release(number, done.task),
+            Event::TaskFailed(failed) => self.release(number, failed.task),
+            Event::TaskCancelled(cancelled) => self.release(number, cancelled.task),
+            Event::TaskSkipped(skipped) => self.release(number, skipped.task),
+            Event::TaskEmitted(emitted) => self.emitted(number, emitted),
+            Event::Admitted(_)
+            | Event::Approved(_)
+            | Event::SentBack(_)
+            | Event::TaskStarted(_)
+            | Event::TaskExpanded(_)
+            | Event::CallUndone(_)
+            | Event::DefinitionRegistered(_)
+            | Event::Purged(_) => {}
+        }
+    }
+
+    /// A task executes no longer: its places are free.
+    fn release(&mut self, number: u64, task: Ordinal) {
+        self.queue.end(number, task, self.now.uptime);
+        if !self.listeners.is_empty() {
+            self.listeners.retain(|(n, t, _)| (*n, *t) != (number, task));
+        }
+        let Some(live) = self.lives.get(&number) else { return };
+        if let Some((items, _)) = live.state.item(task) {
+            self.queue.unpark_item(number, items.parent, self.now.uptime);
+        }
+    }
+
+    fn await_outside(&mut self, number: u64, task: Ordinal, on: &Waiting) {
+        let attempt = self.attempt_of(number, task);
+        match on {
+            Waiting::Timer { span: Some(span), until, .. } => {
+                let left = until.since(self.now.moment.now).min(*span);
+                self.timers.after(self.now.uptime + left, Due::Task(number, task, attempt));
+            }
+            Waiting::Timer { span: None, until, .. } => self.timers.at(*until, Due::Task(number, task, attempt)),
+            Waiting::Event { pattern, until } => {
+                self.listeners.push((number, task, pattern.clone()));
+                if let Some(until) = until {
+                    let left = until.since(self.now.moment.now);
+                    self.timers.after(self.now.uptime + left, Due::Task(number, task, attempt));
+                }
+            }
+            Waiting::Person { .. } | Waiting::InDoubt { .. } | Waiting::Child { .. } => {}
+        }
+    }
+
+    fn attempt_of(&self, number: u64, task: Ordinal) -> u32 {
+        self.lives.get(&number).and_then(|live| live.state.task(task)).map_or(0, |task| task.attempts)
+    }
+
+    fn watch_budget(&mut self, number: u64) {
+        let Some(live) = self.lives.get(&number) else { return };
+        if let Some(most) = live.state.plan.time_max {
+            let left = most.0.saturating_sub(live.state.time_used(self.now.moment.now));
+            self.timers.after(self.now.uptime + left.max(BUDGET_CHECK_MIN), Due::Budget(number));
+        }
+    }
+
+    /// Tells what runs to end, and sets the deadline.
+    fn stop_calls(&mut self, number: u64) {
+        self.queue.clear(number);
+        let Some(live) = self.lives.get(&number) else { return };
+        let job = |task: Ordinal| {
+            let attempt = live.state.task(task).map_or(0, |task| task.attempts);
+            Effect::Cancel(JobKey { number, task, attempt })
+        };
+        self.turn.effects.extend(live.state.executing().map(job));
+        for (_, on) in live.state.waiting() {
+            if let Waiting::Child { child } = on
+                && let Some(child) = self.ids.get(child)
+            {
+                let reason = Some("its parent was cancelled".to_owned());
+                self.follow_ups.push_back((*child, Command::Cancel { reason }));
+            }
+        }
+        self.timers.after(self.now.uptime + self.settings.cancel_deadline, Due::CancelDeadline(number));
+    }
+
+    fn tell_of_end(&mut self, number: u64) {
+        let Some(live) = self.lives.get_mut(&number) else { return };
+        let Phase::Ended(ended) = &live.state.phase else { return };
+        let (id, revision, outcome) = (live.state.id, live.state.revision, ended.outcome.clone());
+        for token in std::mem::take(&mut live.waiters) {
+            self.turn.answers.push((token, Ok(Reply::Ended { id, outcome: outcome.clone(), revision })));
+        }
+        if let Some((parent, task)) = live.state.parent.and_then(|task| task.split())
+            && let Some(parent) = self.ids.get(&parent)
+        {
+            self.follow_ups.push_back((*parent, Command::ChildEnded { task, child: id, outcome }));
+        }
+    }
+
+    /// Asks a declared probe whether the call happened.
+    fn probe(&mut self, number: u64, task: Ordinal) {
+        let Some(live) = self.lives.get(&number) else { return };
+        let Some(facts) = live.state.task(task) else { return };
+        let (of, rung) = (facts.of, facts.rung);
+        if live.state.plan.task(of).is_some_and(|plan| plan.probe.is_some()) && rung == 0 {
+            let ingredients = Ingredients::gather(&live.state, live.loaded.program.references(of));
+            let loaded = live.loaded.clone();
+            self.effect(Effect::Probe(Prepare { number, task, of, rung, loaded, ingredients }));
+        }
+    }
+
+    /// Notes an event for every task that waits for one of its type.
+    fn emitted(&mut self, number: u64, emitted: &TaskEmitted) {
+        let Some(live) = self.lives.get(&number) else { return };
+        let (source, position) = (live.state.id, live.head);
+        let fits = self.listeners.iter().filter(|(_, _, pattern)| matches_type(pattern, &emitted.event_type));
+        let arrivals = fits.map(|(listener, task, _)| Arrival {
+            listener: *listener,
+            task: *task,
+            source,
+            position,
+            event_type: emitted.event_type.clone(),
+            data: emitted.data.clone(),
+        });
+        self.arrivals.extend(arrivals);
+    }
+
+    /// Puts what may start into the queue again, and waits anew for what has not come.
+    pub(crate) fn requeue(&mut self, number: u64) {
+        let Some(live) = self.lives.get(&number) else { return };
+        let ready: Vec<Ordinal> = (0..).map(Ordinal).zip(live.state.tasks()).filter_map(|(ordinal, task)| {
+            matches!(task.phase, TaskPhase::Ready).then_some(ordinal)
+        }).collect();
+        let retries: Vec<(Ordinal, Waiting)> = live.state.waiting().filter_map(|(task, on)| {
+            matches!(on, Waiting::Timer { then: Resume::Retry, .. }).then(|| (task, on.clone()))
+        }).collect();
+        self.enqueue(number, &ready);
+        for (task, on) in retries {
+            self.await_outside(number, task, &on);
+        }
+    }
+
+    /// Takes up a workflow after its owner changed: what ran is lost, what waited waits on.
+    pub(crate) fn revive(&mut self, number: u64, store: &mut dyn Store) -> Result<(), StoreError> {
+        let Some(live) = self.lives.get_mut(&number) else { return Ok(()) };
+        live.state.take_ready();
+        let executing: Vec<(Ordinal, u32)> = live
+            .state
+            .executing()
+            .filter_map(|task| Some((task, live.state.task(task)?.attempts)))
+            .collect();
+        let waiting: Vec<(Ordinal, Waiting)> =
+            live.state.waiting().map(|(task, on)| (task, on.clone())).collect();
+        let cancelling = matches!(live.state.phase, Phase::Cancelling { .. });
+        self.requeue(number);
+        for (task, on) in waiting {
+            match &on {
+                Waiting::Timer { then: Resume::Retry, .. } => {}
+                Waiting::InDoubt { .. } => self.probe(number, task),
+                Waiting::Child { child } => self.reunite(number, task, *child, store)?,
+                Waiting::Timer { .. } | Waiting::Event { .. } | Waiting::Person { .. } => {
+                    self.await_outside(number, task, &on);
+                }
+            }
+        }
+        for (task, attempt) in executing {
+            self.follow_ups.push_back((number, lost(task, attempt)));
+        }
+        if cancelling {
+            self.stop_calls(number);
+        }
+        self.watch_budget(number);
+        self.unsettled.push_back(number);
+        Ok(())
+    }
+
+    /// A child may have ended in the very commit that its parent's owner did not live to see.
+    fn reunite(
+        &mut self,
+        number: u64,
+        task: Ordinal,
+        child: WorkflowId,
+        store: &mut dyn Store,
+    ) -> Result<(), StoreError> {
+        if self.ids.contains_key(&child) {
+            return Ok(());
+        }
+        let Some(child_number) = store.number_of(child)? else {
+            return Err(StoreError::Corrupt(format!("the child workflow {child} is missing")));
+        };
+        self.load(child_number, store)?;
+        let ended = self.lives.get(&child_number).and_then(|live| live.state.ended()).cloned();
+        if let Some(ended) = ended {
+            self.follow_ups.push_back((number, Command::ChildEnded { task, child, outcome: ended.outcome }));
+        }
+        self.staging.workflows.push(child_number);
+        Ok(())
+    }
+
+    /// Fires everything that is due.
+    pub(crate) fn fire_timers(&mut self, store: &mut dyn Store) {
+        while let Some(due) = self.timers.pop(self.now.uptime, self.now.moment.now) {
+            match due {
+                Due::Task(number, task, attempt) => self.fire_task(number, task, attempt),
+                Due::CancelDeadline(number) => self.give_up_calls(number),
+                Due::Budget(number) => self.check_budget(number),
+            }
+            self.settle(store);
+        }
+    }
+
+    fn fire_task(&mut self, number: u64, task: Ordinal, attempt: u32) {
+        let Some(live) = self.lives.get(&number) else { return };
+        let Some(facts) = live.state.task(task).filter(|facts| facts.attempts == attempt) else { return };
+        match &facts.phase {
+            TaskPhase::Waiting { on: Waiting::Timer { then: Resume::Retry, .. }, .. } => {
+                self.enqueue(number, &[task]);
+            }
+            TaskPhase::Waiting { .. } => {
+                // Refused when what it waits for is not time: the timer is an old one.
+                let _ = self.apply_own(number, &Command::Elapse { task });
+            }
+            TaskPhase::Pending
+            | TaskPhase::Ready
+            | TaskPhase::Executing { .. }
+            | TaskPhase::Expanded { .. }
+            | TaskPhase::Completed { .. }
+            | TaskPhase::Failed { .. }
+            | TaskPhase::Skipped { .. }
+            | TaskPhase::Cancelled { .. } => {}
+        }
+    }
+
+    /// What did not end by the deadline of a cancellation is not waited for any longer.
+    fn give_up_calls(&mut self, number: u64) {
+        let Some(live) = self.lives.get(&number) else { return };
+        if !matches!(live.state.phase, Phase::Cancelling { .. }) {
+            return;
+        }
+        let state = &live.state;
+        let overdue = state.executing().filter_map(|task| Some((task, state.task(task)?.attempts)));
+        let commands: Vec<_> = overdue.map(|(task, attempt)| (number, overrun(task, attempt))).collect();
+        self.follow_ups.extend(commands);
+    }
+
+    fn check_budget(&mut self, number: u64) {
+        let Some(live) = self.lives.get(&number) else { return };
+        let Some(most) = live.state.plan.time_max else { return };
+        let used = live.state.time_used(self.now.moment.now);
+        if used >= most.0 {
+            // Refused where the workflow is paused or ending already.
+            let _ = self.apply_own(number, &Command::Pause { cause: PauseCause::TimeBudget });
+        } else {
+            self.watch_budget(number);
+        }
+    }
+
+    /// Delivers what was emitted to those whose `when` is true of it.
+    pub(crate) fn deliver_all(&mut self, store: &mut dyn Store) {
+        while let Some(arrival) = self.arrivals.pop_front() {
+            let (number, task) = (arrival.listener, arrival.task);
+            // What cannot be read, or a `when` that fails on this event, does not match it.
+            if let Ok(Some((event, blob))) = self.fitting_event(&arrival, store) {
+                self.staging.offer(blob);
+                let _ = self.apply_own(number, &Command::Deliver { task, event });
+            }
+        }
+    }
+
+    fn fitting_event(&self, arrival: &Arrival, store: &mut dyn Store) -> Result<Option<Split>, CallFailure> {
+        let Some(live) = self.lives.get(&arrival.listener) else { return Ok(None) };
+        let Some(of) = live.state.task(arrival.task).map(|facts| facts.of) else { return Ok(None) };
+        let data = match &arrival.data {
+            Body::Inline(json) => json.clone(),
+            Body::Blob { hash, .. } => self.staging.offered(*hash).map_or_else(|| read_blob(*hash, store), Ok)?,
+        };
+        let event = Json::of(&serde_json::json!({
+            "id": arrival.position.to_string(),
+            "source": format!("/workflows/{}", arrival.source),
+            "type": arrival.event_type,
+            "time": self.now.moment.now,
+            "data": data.value(),
+        }));
+        let ingredients = Ingredients::gather(&live.state, live.loaded.program.references(of));
+        let scope = ingredients.with_event(Body::Inline(event.clone())).resolve(&mut |hash| read_blob(hash, store))?;
+        Ok(live.loaded.program.event_matches(of, &scope)?.then(|| Body::split(event)))
+    }
+}
+
+/// An event on its way to a task that waits for one of its type.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    listener: u64,
+    task: Ordinal,
+    source: WorkflowId,
+    position: u64,
+    event_type: String,
+    data: Body,
+}
+
+/// Whether an event's type fits a pattern, in which `*` stands for any run of characters.
+fn matches_type(pattern: &str, event_type: &str) -> bool {
+    let Some((prefix, rest)) = pattern.split_once('*') else { return pattern == event_type };
+    let Some(mut left) = event_type.strip_prefix(prefix) else { return false };
+    let mut parts = rest.split('*').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return left.ends_with(part);
+        }
+        let Some(at) = left.find(part) else { return false };
+        left = left.get(at + part.len()..).unwrap_or_default();
+    }
+    true
+}
+
+fn lost(task: Ordinal, attempt: u32) -> Command {
+    let message = "the process that ran it ended before its end was recorded";
+    let failure = CallFailure::in_doubt(FailureKind::Lost, message);
+    Command::Fail { task, attempt, status: AttemptStatus::Lost, failure }
+}
+
+fn overrun(task: Ordinal, attempt: u32) -> Command {
+    let failure = CallFailure::in_doubt(FailureKind::Cancelled, "told to stop, it did not end by the deadline");
+    Command::Fail { task, attempt, status: AttemptStatus::Cancelled, failure }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches_type;
+
+    #[test]
+    fn stars_stand_for_any_run() {
+        for (pattern, event_type, fits) in [
+            ("repo.*", "repo.push", true),
+            ("repo.*", "repos.push", false),
+            ("*.done", "a.b.done", true),
+            ("a*b*c", "a1b2c", true),
+            ("a*b*c", "a1c", false),
+            ("exact", "exact", true),
+            ("exact", "exactly", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(matches_type(pattern, event_type), fits, "{pattern} {event_type}");
+        }
+    }
+}

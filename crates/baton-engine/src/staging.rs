@@ -1,0 +1,123 @@
+//! Builds one turn's commit: events in order, each changed row once, each blob's uses summed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use baton_core::actor::Actor;
+use baton_core::body::{Blob, BlobHash, Json};
+use baton_core::codes::Code;
+use baton_core::ids::Ordinal;
+use baton_core::time::Timestamp;
+use baton_core::workflow::rows::WorkflowCard;
+use baton_core::workflow::{Event, SHAPE};
+
+use crate::store::{BlobUse, Commit, DefinitionRow, Head, Record};
+
+/// Where in its stream an event stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The stream.
+    pub stream: u64,
+    /// Its place there, from 1.
+    pub version: u64,
+    /// The position of the event before it.
+    pub previous: u64,
+}
+
+/// What the present turn has to write.
+#[derive(Debug, Default)]
+pub struct Staging {
+    after: Head,
+    head: Head,
+    records: Vec<Record>,
+    pub(crate) cards: Vec<WorkflowCard>,
+    pub(crate) workflows: Vec<u64>,
+    pub(crate) tasks: Vec<(u64, Ordinal, u64)>,
+    uses: BTreeMap<BlobHash, u32>,
+    offered: HashMap<BlobHash, Blob>,
+    actors: Vec<(u32, Actor)>,
+    pub(crate) definitions: Vec<DefinitionRow>,
+    pub(crate) purged: Vec<u64>,
+    pub(crate) released: Vec<(BlobHash, u32)>,
+}
+
+impl Staging {
+    /// Nothing staged, after this head.
+    pub fn new(head: Head) -> Self {
+        Self { after: head, head, ..Self::default() }
+    }
+
+    /// Where the journal will end.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// A new stream's number.
+    pub fn open_stream(&mut self) -> u64 {
+        self.head.streams += 1;
+        self.head.streams
+    }
+
+    /// Appends an event and returns its position.
+    pub fn append(&mut self, place: Place, event: &Event, cause: u64, actor: u32, at: Timestamp) -> u64 {
+        self.head.position += 1;
+        self.head.at = at;
+        let Place { stream, version, previous } = place;
+        // A body is made of plain structs with string keys: writing it cannot fail.
+        let body: Arc<str> = event.body().unwrap_or_default().into();
+        let (position, kind) = (self.head.position, event.kind().code());
+        let record = Record { position, stream, version, previous, cause, kind, shape: SHAPE, body, actor, at };
+        self.records.push(record);
+        let uses = &mut self.uses;
+        event.blobs(&mut |hash| *uses.entry(hash).or_default() += 1);
+        position
+    }
+
+    /// Appends an event to the system stream.
+    pub fn append_system(&mut self, event: &Event, actor: u32, at: Timestamp) -> u64 {
+        let (version, previous) = (self.head.system_version + 1, self.head.system_head);
+        let position = self.append(Place { stream: 0, version, previous }, event, 0, actor, at);
+        self.head.system_version = version;
+        self.head.system_head = position;
+        position
+    }
+
+    /// Brings the bytes of a blob that an event of this turn may name.
+    pub fn offer(&mut self, blob: Option<Blob>) {
+        if let Some(blob) = blob {
+            self.offered.insert(blob.hash, blob);
+        }
+    }
+
+    /// The text of a blob that was offered in this turn.
+    pub fn offered(&self, hash: BlobHash) -> Option<Json> {
+        self.offered.get(&hash).and_then(|blob| blob.unpack().ok())
+    }
+
+    /// A new actor's number.
+    pub fn name_actor(&mut self, number: u32, actor: Actor) {
+        self.actors.push((number, actor));
+    }
+
+    /// The commit, with rows to be filled in by the caller, and a staging after it.
+    pub fn finish(&mut self) -> Commit {
+        let staged = std::mem::take(self);
+        self.after = staged.head;
+        self.head = staged.head;
+        let mut offered = staged.offered;
+        let blobs = staged.uses.into_iter();
+        Commit {
+            after: staged.after,
+            head: staged.head,
+            records: staged.records,
+            cards: staged.cards,
+            workflows: Vec::new(),
+            tasks: Vec::new(),
+            blobs: blobs.map(|(hash, more)| BlobUse { hash, more, blob: offered.remove(&hash) }).collect(),
+            actors: staged.actors,
+            definitions: staged.definitions,
+            purged: staged.purged,
+            released: staged.released,
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Starts what may start, and takes in what came of it.
+//!
+//! Constant inputs start at once; templates over small values are rendered in the turn; others are
+//! rendered beside the owner's thread and start one commit later.
+
+use std::sync::Arc;
+
+use baton_core::body::{BlobHash, Body, Json};
+use baton_core::definition::input_faults;
+use baton_core::failure::CallFailure;
+use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::plan::{Plan, TaskPlan, Work};
+use baton_core::words::{AttemptStatus, FailureKind, Origin};
+use baton_core::workflow::{Admitted, Command, Outcome, Resume, Waiting};
+
+use crate::engine::{Admission, Engine};
+use crate::exchange::{Call, CallResult, Effect, JobKey, Parts, Prepare, Split};
+use crate::queue::Taken;
+use crate::scope::{Ingredients, Ready, render, render_output};
+use crate::store::Store;
+
+impl Engine {
+    /// Starts everything that the limits allow.
+    pub(crate) fn start_ready(&mut self, store: &mut dyn Store) {
+        while !self.draining
+            && let Some((number, task)) = self.queue.pop(self.now.uptime)
+        {
+            self.start_task(number, task, store);
+            self.settle(store);
+        }
+    }
+
+    fn start_task(&mut self, number: u64, task: Ordinal, store: &mut dyn Store) {
+        let Some(live) = self.lives.get_mut(&number) else { return };
+        let Some(facts) = live.state.task(task) else { return };
+        let (of, rung) = (facts.of, facts.rung);
+        if !live.state.may_start() || live.preparing.contains(&task) {
+            return;
+        }
+        if !live.state.item_may_start(task) {
+            self.park(number, task);
+            return;
+        }
+        let loaded = Arc::clone(&live.loaded);
+        if rung == 0 && loaded.program.is_constant(of) && is_plain_call(&loaded.plan, of) {
+            self.start_call(number, task, None);
+            return;
+        }
+        let item = match live.item(task, store) {
+            Ok(item) => item,
+            Err(failure) => return self.refuse(number, task, failure),
+        };
+        let ingredients = Ingredients::gather(&live.state, loaded.program.references(of)).with_item(item);
+        let job = Prepare { number, task, of, rung, loaded, ingredients };
+        if job.ingredients.is_small() {
+            match render(&job, &mut |hash| Err(not_inline(hash))) {
+                Ok(ready) => self.proceed(number, task, ready),
+                Err(failure) => self.refuse(number, task, failure),
+            }
+        } else {
+            live.preparing.insert(task);
+            self.effect(Effect::Prepare(job));
+        }
+    }
+
+    fn park(&mut self, number: u64, task: Ordinal) {
+        let Some(live) = self.lives.get(&number) else { return };
+        if let Some((items, _)) = live.state.item(task) {
+            self.queue.park_item(number, items.parent, task, live.state.priority);
+        }
+    }
+
+    /// Takes in what was rendered beside the owner's thread.
+    pub(crate) fn prepared(&mut self, number: u64, task: Ordinal, result: Result<Ready, CallFailure>) {
+        let Some(live) = self.lives.get_mut(&number) else { return };
+        if !live.preparing.remove(&task) || self.draining {
+            return;
+        }
+        if !live.state.item_may_start(task) {
+            return self.park(number, task);
+        }
+        match result {
+            Ok(ready) => self.proceed(number, task, ready),
+            Err(failure) => self.refuse(number, task, failure),
+        }
+    }
+
+    /// A task whose templates fail on the data at hand has failed.
+    fn refuse(&mut self, number: u64, task: Ordinal, failure: CallFailure) {
+        // A refusal of the refusal means that the task may not start any more.
+        let _ = self.apply_own(number, &Command::RefuseTask { task, failure });
+    }
+
+    fn proceed(&mut self, number: u64, task: Ordinal, ready: Ready) {
+        if let Some(key) = ready.key {
+            let priority = self.lives.get(&number).map_or(0, |live| live.state.priority);
+            if self.queue.take_key(key, number, task, priority) == Taken::Parked {
+                return;
+            }
+        }
+        match ready.parts {
+            Parts::Skip => drop(self.apply_own(number, &Command::SkipTask { task })),
+            Parts::Expand { list, values } => self.expand(number, task, list, values),
+            Parts::Tool(input) => self.start_call(number, task, Some(input)),
+            Parts::Ask(ask) => self.start_wait(number, task, Waiting::Person { ask }),
+            Parts::WaitUntil(until) => {
+                self.start_wait(number, task, Waiting::Timer { until, span: None, then: Resume::Complete });
+            }
+            Parts::WaitFor(span) => {
+                let until = self.now.moment.now.plus(span);
+                self.start_wait(number, task, Waiting::Timer { until, span: Some(span), then: Resume::Complete });
+            }
+            Parts::WaitEvent { pattern, timeout } => {
+                let until = timeout.map(|timeout| self.now.moment.now.plus(timeout));
+                self.start_wait(number, task, Waiting::Event { pattern, until });
+            }
+            Parts::Emit { event_type, data } => self.emit(number, task, event_type, data),
+            Parts::Child(inputs) => self.start_child(number, task, &inputs),
+        }
+    }
+
+    fn expand(&mut self, number: u64, task: Ordinal, list: Split, values: Arc<[Json]>) {
+        let (list, blob) = list;
+        self.staging.offer(blob);
+        let count = u32::try_from(values.len()).unwrap_or(u32::MAX);
+        if let Some(live) = self.lives.get_mut(&number) {
+            live.lists.insert(task, values);
+        }
+        if let Err(refusal) = self.apply_own(number, &Command::ExpandTask { task, count, list }) {
+            let message = format!("a list of {count} items cannot be expanded: {refusal}");
+            self.refuse(number, task, CallFailure::refused(FailureKind::TooLarge, message));
+        }
+    }
+
+    /// Records the start of an attempt and returns its number; `None` when it may not start.
+    fn begin(&mut self, number: u64, task: Ordinal, input: Option<Body>) -> Option<u32> {
+        self.apply_own(number, &Command::StartTask { task, input }).ok()?;
+        self.lives.get(&number)?.state.task(task).map(|facts| facts.attempts)
+    }
+
+    fn start_call(&mut self, number: u64, task: Ordinal, input: Option<Split>) {
+        let (input, blob) = input.map_or((None, None), |(body, blob)| (Some(body), blob));
+        self.staging.offer(blob);
+        let Some(attempt) = self.begin(number, task, input.clone()) else { return };
+        self.queue.begin(number, task);
+        let Some(live) = self.lives.get(&number) else { return };
+        let Some(facts) = live.state.task(task) else { return };
+        let (of, rung) = (facts.of, facts.rung);
+        let (id, run) = (live.state.id.task(task), live.state.run);
+        let call = Call {
+            job: JobKey { number, task, attempt },
+            loaded: Arc::clone(&live.loaded),
+            of,
+            rung,
+            input,
+            idempotency_key: format!("{id}:{run}:{rung}"),
+            timeout: live.state.task_plan(task).and_then(|plan| plan.timeout).map(|span| span.0),
+        };
+        self.effect(Effect::Call(call));
+    }
+
+    fn start_wait(&mut self, number: u64, task: Ordinal, on: Waiting) {
+        if let Some(attempt) = self.begin(number, task, None) {
+            // Just started, it cannot be refused.
+            let _ = self.apply_own(number, &Command::Suspend { task, attempt, on });
+        }
+    }
+
+    fn emit(&mut self, number: u64, task: Ordinal, event_type: String, data: Split) {
+        let (data, blob) = data;
+        self.staging.offer(blob);
+        if let Some(attempt) = self.begin(number, task, None) {
+            // Just started, it cannot be refused.
+            let _ = self.apply_own(number, &Command::Emit { task, attempt, event_type, data });
+        }
+    }
+
+    fn start_child(&mut self, number: u64, task: Ordinal, inputs: &Json) {
+        let Some(live) = self.lives.get(&number) else { return };
+        let Some(plan) = live.state.task_plan(task) else { return };
+        let Some(child) = live.loaded.children.get(&plan.key).cloned() else { return };
+        let inputs = match input_faults(&child.plan, &inputs.value()) {
+            Ok(inputs) => inputs,
+            Err(faults) => {
+                let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                let message = format!("the inputs of `{}`: {}", child.plan.name, said.join("; "));
+                return self.refuse(number, task, CallFailure::refused(FailureKind::InvalidInput, message));
+            }
+        };
+        let (conversation, priority, parent) = (live.state.conversation, live.state.priority, live.state.id.task(task));
+        let Some(attempt) = self.begin(number, task, None) else { return };
+        let cause = self.lives.get(&number).map_or(0, |live| live.head);
+        let id = self.new_id();
+        let (inputs, blob) = Body::split(Json::of(&inputs));
+        self.staging.offer(blob);
+        let event = Admitted {
+            id,
+            conversation,
+            origin: Origin::Parent,
+            priority,
+            plan: child.blob.hash,
+            inputs,
+            review: false,
+            parent: Some(parent),
+            fork_of: None,
+            fork_position: None,
+            kept: Vec::new(),
+        };
+        let system = self.actor(&baton_core::actor::Actor::system());
+        self.admit(child, Admission { event, cause }, system);
+        // Just started, it cannot be refused.
+        let _ = self.apply_own(number, &Command::Suspend { task, attempt, on: Waiting::Child { child: id } });
+    }
+
+    /// Takes in how a call ended. A late or double answer is refused and changes nothing.
+    pub(crate) fn called(&mut self, job: JobKey, result: CallResult) {
+        let JobKey { number, task, attempt } = job;
+        let command = match result {
+            Ok((output, blob)) => {
+                self.staging.offer(blob);
+                Command::Complete { task, attempt, output }
+            }
+            Err((status, failure)) => Command::Fail { task, attempt, status, failure },
+        };
+        let _ = self.apply_own(number, &command);
+    }
+
+    /// Ends a run whose tasks have all ended: renders its output first, where it has one.
+    pub(crate) fn conclude(&mut self, number: u64, store: &mut dyn Store) {
+        let Some(live) = self.lives.get_mut(&number) else { return };
+        let fails = live.state.decide(&Command::Finish { output: Ok(Body::null()) }, &self.now.moment);
+        let needs_output = live.state.plan.output.is_some() && fails.is_ok_and(|events| ends_well(&events));
+        if !needs_output {
+            return self.finish(number, Ok((Body::null(), None)));
+        }
+        let loaded = Arc::clone(&live.loaded);
+        let ingredients = Ingredients::gather(&live.state, loaded.program.output_references());
+        if ingredients.is_small() {
+            let output = render_output(&loaded.program, &ingredients, &mut |hash| {
+                crate::live::read_blob(hash, store)
+            });
+            return self.finish(number, output);
+        }
+        live.concluding = true;
+        let task = Ordinal(0);
+        self.effect(Effect::Conclude(Prepare { number, task, of: task, rung: 0, loaded, ingredients }));
+    }
+
+    /// Ends a run with its output.
+    pub(crate) fn finish(&mut self, number: u64, output: Result<Split, CallFailure>) {
+        if let Some(live) = self.lives.get_mut(&number) {
+            live.concluding = false;
+        }
+        let output = output.map(|(output, blob)| {
+            self.staging.offer(blob);
+            output
+        });
+        // Refused where the run was retried or cancelled meanwhile.
+        let _ = self.apply_own(number, &Command::Finish { output });
+    }
+
+    /// What a failed start of a child says of the child.
+    pub(crate) fn child_of(&self, number: u64, task: Ordinal) -> Option<WorkflowId> {
+        self.lives.get(&number)?.state.waiting().find_map(|(waiting, on)| match on {
+            Waiting::Child { child } if waiting == task => Some(*child),
+            Waiting::Child { .. }
+            | Waiting::Person { .. }
+            | Waiting::Timer { .. }
+            | Waiting::Event { .. }
+            | Waiting::InDoubt { .. } => None,
+        })
+    }
+}
+
+fn ends_well(events: &[baton_core::workflow::Event]) -> bool {
+    events.iter().all(|event| match event {
+        baton_core::workflow::Event::Finished(finished) => {
+            matches!(finished.outcome, Outcome::Completed { .. } | Outcome::CompletedWithErrors { .. })
+        }
+        _ => true,
+    })
+}
+
+fn is_plain_call(plan: &Plan, of: Ordinal) -> bool {
+    let plain = |task: &TaskPlan| {
+        matches!(task.work, Work::Tool(_)) && task.when.is_none() && task.each.is_none() && task.concurrency_key.is_none()
+    };
+    plan.task(of).is_some_and(plain)
+}
+
+fn not_inline(hash: BlobHash) -> CallFailure {
+    CallFailure::refused(FailureKind::Unavailable, format!("the blob {hash} was not expected here"))
+}
+
+/// The status an attempt ends with when its call failed like this.
+pub fn attempt_status(failure: &CallFailure) -> AttemptStatus {
+    match failure.kind {
+        FailureKind::TimedOut => AttemptStatus::TimedOut,
+        FailureKind::Cancelled => AttemptStatus::Cancelled,
+        FailureKind::Lost => AttemptStatus::Lost,
+        FailureKind::InvalidInput
+        | FailureKind::Template
+        | FailureKind::NotFound
+        | FailureKind::Denied
+        | FailureKind::TooLarge
+        | FailureKind::Unavailable
+        | FailureKind::Refused
+        | FailureKind::InvalidOutput
+        | FailureKind::Panicked
+        | FailureKind::Child
+        | FailureKind::Items
+        | FailureKind::Rejected
+        | FailureKind::NoEvent => AttemptStatus::Failed,
+    }
+}

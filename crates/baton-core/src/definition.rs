@@ -1,1 +1,62 @@
-//! placeholder
+//! Definitions: from YAML or JSON text to a validated plan, with every fault at its place.
+//!
+//! One spanned tree, one walk over its shapes, then the checks of what fields mean to one another.
+//! Only a syntax error stops early. It reads no file and runs nothing.
+
+mod calls;
+mod children;
+mod draft;
+mod fault;
+mod fields;
+mod graph;
+mod inputs;
+mod kind;
+mod names;
+mod scalar;
+mod suggest;
+mod task;
+mod tree;
+mod walk;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use children::NESTING_MAX;
+pub use fault::{FAULTS_MAX, Fault, render};
+pub use task::{ATTEMPTS_MAX, FALLBACKS_MAX};
+pub use tree::DEPTH_MAX;
+pub use walk::NAME_CHARS_MAX;
+
+use crate::plan::{Catalog, Plan};
+use fault::{Faults, Path};
+use tree::Place;
+
+/// The largest source, in bytes.
+pub const SOURCE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Reads a definition. `Err` lists every fault in the order of the source, at most [`FAULTS_MAX`]
+/// and one that says that there are more.
+pub fn read(source: &str, catalog: &dyn Catalog) -> Result<Plan, Vec<Fault>> {
+    let mut faults = Faults::default();
+    if source.len() > SOURCE_BYTES_MAX {
+        let message = format!("a definition may have at most {SOURCE_BYTES_MAX} bytes");
+        faults.add(Place::new(0, 0), &Path::Root, message);
+        return Err(faults.resolve(""));
+    }
+    let plan = plan(source, catalog, &mut faults);
+    match plan {
+        Some(plan) if faults.is_empty() => Ok(plan),
+        Some(_) | None => Err(faults.resolve(source)),
+    }
+}
+
+fn plan(source: &str, catalog: &dyn Catalog, faults: &mut Faults) -> Option<Plan> {
+    let node = tree::read(source, faults)?;
+    let mut walk = walk::Walk { faults, catalog };
+    let mut draft = walk::definition(&node, &mut walk)?;
+    graph::resolve(&mut draft, faults);
+    walk::milestones(&mut draft, faults);
+    calls::check(&mut draft, catalog, faults);
+    names::check(source, &draft, faults);
+    Some(draft.plan)
+}

@@ -78,6 +78,14 @@ impl Moment {
         Self { now, entropy }
     }
 
+    /// The same moment, not before `earliest`.
+    pub fn not_before(self, earliest: Timestamp) -> Self {
+        Self {
+            now: self.now.max(earliest),
+            ..self
+        }
+    }
+
     /// 128 bits drawn from the moment's entropy; the same `salt` draws the same bits.
     pub fn draw(&self, salt: u64) -> u128 {
         let seed = self

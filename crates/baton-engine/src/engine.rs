@@ -35,7 +35,10 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { limits: Limits::default(), cancel_deadline: Duration::from_secs(10) }
+        Self {
+            limits: Limits::default(),
+            cancel_deadline: Duration::from_secs(10),
+        }
     }
 }
 
@@ -76,7 +79,10 @@ impl Engine {
         let head = store.take_over()?;
         let mut engine = Self {
             settings,
-            now: Now { moment: later(now.moment, &head), ..now },
+            now: Now {
+                moment: now.moment.not_before(head.at),
+                ..now
+            },
             lives: HashMap::new(),
             ids: HashMap::new(),
             queue: Queue::new(settings.limits),
@@ -89,7 +95,11 @@ impl Engine {
             arrivals: VecDeque::new(),
             turn: Turn::default(),
             programs: HashMap::new(),
-            actors: store.actors()?.into_iter().map(|(number, actor)| (actor, number)).collect(),
+            actors: store
+                .actors()?
+                .into_iter()
+                .map(|(number, actor)| (actor, number))
+                .collect(),
             salt: 0,
         };
         for number in store.live()? {
@@ -104,9 +114,17 @@ impl Engine {
     }
 
     /// One turn: takes what has arrived, fires what is due, starts what may start.
-    pub fn turn(&mut self, store: &mut dyn Store, now: Now, inputs: impl IntoIterator<Item = Input>) -> Turn {
-        let moment = later(now.moment, &self.staging.head());
-        self.now = Now { moment, uptime: now.uptime.max(self.now.uptime) };
+    pub fn turn(
+        &mut self,
+        store: &mut dyn Store,
+        now: Now,
+        inputs: impl IntoIterator<Item = Input>,
+    ) -> Turn {
+        let moment = now.moment.not_before(self.staging.head().at);
+        self.now = Now {
+            moment,
+            uptime: now.uptime.max(self.now.uptime),
+        };
         for input in inputs {
             self.take(input, store);
             self.settle(store);
@@ -150,24 +168,34 @@ impl Engine {
         changed.dedup();
         let mut commit = self.staging.finish();
         // The newest position of each task is the last of its run of equal keys.
-        let newest = rows.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).filter_map(|same| same.last());
+        let newest = rows
+            .chunk_by(|a, b| (a.0, a.1) == (b.0, b.1))
+            .filter_map(|same| same.last());
         let task = |(number, ordinal, position): &(u64, Ordinal, u64)| {
             task_row(&self.lives.get(number)?.state, *number, *ordinal, *position)
         };
         commit.tasks = newest.filter_map(task).collect();
         let workflow = |number: &u64| {
-            self.lives.get(number).map(|live| workflow_row(&live.state, *number, live.head))
+            self.lives
+                .get(number)
+                .map(|live| workflow_row(&live.state, *number, live.head))
         };
         commit.workflows = changed.iter().filter_map(workflow).collect();
         for number in changed {
             self.retire(number);
         }
-        Turn { commit, ..std::mem::take(&mut self.turn) }
+        Turn {
+            commit,
+            ..std::mem::take(&mut self.turn)
+        }
     }
 
     /// Forgets a workflow whose run has ended and nobody waits for.
     fn retire(&mut self, number: u64) {
-        let over = self.lives.get(&number).is_some_and(|live| live.state.ended().is_some());
+        let over = self
+            .lives
+            .get(&number)
+            .is_some_and(|live| live.state.ended().is_some());
         if over && let Some(live) = self.lives.remove(&number) {
             self.ids.remove(&live.state.id);
             self.queue.forget(number);
@@ -196,8 +224,15 @@ impl Engine {
     }
 
     /// Decides a command and stages what follows from it.
-    pub(crate) fn apply(&mut self, number: u64, command: &Command, actor: u32) -> Result<(), Refusal> {
-        let Some(live) = self.lives.get(&number) else { return Err(Refusal::AlreadyEnded) };
+    pub(crate) fn apply(
+        &mut self,
+        number: u64,
+        command: &Command,
+        actor: u32,
+    ) -> Result<(), Refusal> {
+        let Some(live) = self.lives.get(&number) else {
+            return Err(Refusal::AlreadyEnded);
+        };
         let events = live.state.decide(command, &self.now.moment)?;
         for event in events {
             self.record(number, &event, actor, 0);
@@ -214,14 +249,24 @@ impl Engine {
 
     /// Applies an event to the state in memory and stages it.
     pub(crate) fn record(&mut self, number: u64, event: &Event, actor: u32, cause: u64) {
-        let Some(live) = self.lives.get_mut(&number) else { return };
+        let Some(live) = self.lives.get_mut(&number) else {
+            return;
+        };
         live.state.evolve(event, self.now.moment.now);
-        let place = Place { stream: number, version: live.state.revision, previous: live.head };
-        let position = self.staging.append(place, event, cause, actor, self.now.moment.now);
+        let place = Place {
+            stream: number,
+            version: live.state.revision,
+            previous: live.head,
+        };
+        let position = self
+            .staging
+            .append(place, event, cause, actor, self.now.moment.now);
         live.head = position;
         self.staging.workflows.push(number);
         let changed = live.state.take_changed();
-        self.staging.tasks.extend(changed.into_iter().map(|task| (number, task, position)));
+        self.staging
+            .tasks
+            .extend(changed.into_iter().map(|task| (number, task, position)));
         let ready = live.state.take_ready();
         self.enqueue(number, &ready);
         self.react(number, event);
@@ -229,10 +274,17 @@ impl Engine {
 
     /// Puts tasks that became ready into the queue.
     pub(crate) fn enqueue(&mut self, number: u64, tasks: &[Ordinal]) {
-        let Some(live) = self.lives.get(&number) else { return };
+        let Some(live) = self.lives.get(&number) else {
+            return;
+        };
         for task in tasks {
             let own = live.state.task_plan(*task).and_then(|plan| plan.priority);
-            self.queue.push(number, *task, own.unwrap_or(live.state.priority), self.now.uptime);
+            self.queue.push(
+                number,
+                *task,
+                own.unwrap_or(live.state.priority),
+                self.now.uptime,
+            );
         }
     }
 
@@ -261,9 +313,14 @@ impl Engine {
     fn advance(&mut self, number: u64, store: &mut dyn Store) {
         let system = self.actor(&Actor::system());
         loop {
-            let Some(live) = self.lives.get(&number) else { return };
+            let Some(live) = self.lives.get(&number) else {
+                return;
+            };
             let cause = live.head;
-            let events = live.state.decide(&Command::Advance, &self.now.moment).unwrap_or_default();
+            let events = live
+                .state
+                .decide(&Command::Advance, &self.now.moment)
+                .unwrap_or_default();
             if events.is_empty() {
                 break;
             }
@@ -271,7 +328,11 @@ impl Engine {
                 self.record(number, &event, system, cause);
             }
         }
-        if self.lives.get(&number).is_some_and(|live| live.state.is_settled() && !live.concluding) {
+        if self
+            .lives
+            .get(&number)
+            .is_some_and(|live| live.state.is_settled() && !live.concluding)
+        {
             self.conclude(number, store);
         }
     }
@@ -282,19 +343,31 @@ impl Engine {
         let Admission { mut event, cause } = admission;
         event.plan = loaded.blob.hash;
         self.staging.offer(Some(loaded.blob.clone()));
-        self.programs.insert(loaded.blob.hash, Arc::downgrade(&loaded));
+        self.programs
+            .insert(loaded.blob.hash, Arc::downgrade(&loaded));
         let (plan, graph) = (Arc::clone(&loaded.plan), Arc::clone(&loaded.graph));
         let mut state = WorkflowState::admitted(&event, plan, graph, self.now.moment.now);
         let id = state.id;
         let ready = state.take_ready();
         let changed: Vec<Ordinal> = event.kept.iter().map(|kept| kept.task).collect();
         let event = Event::Admitted(event);
-        let place = Place { stream: number, version: 1, previous: 0 };
-        let position = self.staging.append(place, &event, cause, actor, self.now.moment.now);
-        self.staging.cards.push(workflow_card(&state, number, loaded.blob.hash));
+        let place = Place {
+            stream: number,
+            version: 1,
+            previous: 0,
+        };
+        let position = self
+            .staging
+            .append(place, &event, cause, actor, self.now.moment.now);
+        self.staging
+            .cards
+            .push(workflow_card(&state, number, loaded.blob.hash));
         self.staging.workflows.push(number);
-        self.staging.tasks.extend(changed.into_iter().map(|task| (number, task, position)));
-        self.lives.insert(number, Live::new(number, state, loaded, position));
+        self.staging
+            .tasks
+            .extend(changed.into_iter().map(|task| (number, task, position)));
+        self.lives
+            .insert(number, Live::new(number, state, loaded, position));
         self.ids.insert(id, number);
         self.enqueue(number, &ready);
         self.unsettled.push_back(number);
@@ -317,16 +390,25 @@ impl Engine {
     pub(crate) fn load(&mut self, number: u64, store: &mut dyn Store) -> Result<bool, StoreError> {
         let records = store.stream(number)?;
         let programs = &mut self.programs;
-        let folded = fold(&records, u64::MAX, &mut |hash| load_plan(programs, hash, store))?;
-        let Some((mut state, loaded, head)) = folded else { return Ok(false) };
+        let folded = fold(&records, u64::MAX, &mut |hash| {
+            load_plan(programs, hash, store)
+        })?;
+        let Some((mut state, loaded, head)) = folded else {
+            return Ok(false);
+        };
         state.take_changed();
         self.ids.insert(state.id, number);
-        self.lives.insert(number, Live::new(number, state, loaded, head));
+        self.lives
+            .insert(number, Live::new(number, state, loaded, head));
         Ok(true)
     }
 
     /// The plan of a hash, shared with every workflow that runs it.
-    pub(crate) fn load_plan(&mut self, hash: BlobHash, store: &mut dyn Store) -> Result<Arc<Loaded>, StoreError> {
+    pub(crate) fn load_plan(
+        &mut self,
+        hash: BlobHash,
+        store: &mut dyn Store,
+    ) -> Result<Arc<Loaded>, StoreError> {
         load_plan(&mut self.programs, hash, store)
     }
 
@@ -336,7 +418,10 @@ impl Engine {
             return Ok(*number);
         }
         let unread = |e: StoreError| Declined::Store(e.to_string());
-        let number = store.number_of(id).map_err(unread)?.ok_or(Declined::NoSuchWorkflow(id))?;
+        let number = store
+            .number_of(id)
+            .map_err(unread)?
+            .ok_or(Declined::NoSuchWorkflow(id))?;
         if self.load(number, store).map_err(unread)? {
             // Nothing may happen to it: then it is forgotten at the end of the turn.
             self.staging.workflows.push(number);
@@ -370,14 +455,11 @@ fn load_plan(
     if let Some(loaded) = programs.get(&hash).and_then(Weak::upgrade) {
         return Ok(loaded);
     }
-    let blob = store.blob(hash)?.ok_or_else(|| StoreError::Corrupt(format!("the plan {hash} is missing")))?;
+    let blob = store
+        .blob(hash)?
+        .ok_or_else(|| StoreError::Corrupt(format!("the plan {hash} is missing")))?;
     let loaded = Loaded::from_blob(blob).map_err(|e| StoreError::Corrupt(e.to_string()))?;
     let loaded = Arc::new(loaded);
     programs.insert(hash, Arc::downgrade(&loaded));
     Ok(loaded)
-}
-
-/// A moment that is not before the journal's end.
-fn later(moment: Moment, head: &Head) -> Moment {
-    Moment { now: moment.now.max(head.at), ..moment }
 }

@@ -13,7 +13,7 @@ use baton_core::words::{AttemptStatus, Origin, WorkflowStatus};
 use baton_core::workflow::{Command, Outcome, Refusal, Verdict};
 
 use crate::loaded::Loaded;
-use crate::scope::Ingredients;
+use crate::scope::{Ingredients, Ready};
 use crate::store::Commit;
 
 /// Ties an answer to its request. Chosen by the caller.
@@ -45,7 +45,7 @@ pub enum Input {
         /// The task.
         task: Ordinal,
         /// What came out.
-        result: Result<Parts, CallFailure>,
+        result: Result<Ready, CallFailure>,
     },
     /// A probe of a call in doubt ended; an error leaves the doubt to a person.
     Probed {
@@ -229,7 +229,10 @@ impl fmt::Display for Declined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refusal) => write!(f, "refused: {refusal}"),
-            Self::NoSuchWorkflow(id) => write!(f, "there is no workflow {id}; `baton list` shows those there are"),
+            Self::NoSuchWorkflow(id) => write!(
+                f,
+                "there is no workflow {id}; `baton list` shows those there are"
+            ),
             Self::OtherContent { name, version } => write!(
                 f,
                 "the definition `{name}` version {version} is registered with other content; raise its `version`"

@@ -1,3 +1,20 @@
-//! Baton's engine: makes it happen, in synchronous ticks, through ports.
+//! Baton's engine: makes it happen, in synchronous turns, through ports.
+//!
+//! It decides nothing itself (the core does) and touches nothing outside: what it needs comes in as
+//! arguments, what it wants goes out as a commit, answers and effects.
 
+pub mod engine;
+pub mod exchange;
+pub mod live;
+pub mod loaded;
 pub mod ports;
+pub mod queue;
+mod react;
+mod request;
+pub mod scope;
+mod staging;
+mod start;
+pub mod store;
+mod timers;
+
+pub use start::attempt_status;

@@ -51,8 +51,14 @@ impl Live {
     }
 
     /// The index and value of an item; the list is read anew after a restart.
-    pub fn item(&mut self, task: Ordinal, store: &mut dyn Store) -> Result<Option<(u32, Json)>, CallFailure> {
-        let Some((items, index)) = self.state.item(task) else { return Ok(None) };
+    pub fn item(
+        &mut self,
+        task: Ordinal,
+        store: &mut dyn Store,
+    ) -> Result<Option<(u32, Json)>, CallFailure> {
+        let Some((items, index)) = self.state.item(task) else {
+            return Ok(None);
+        };
         let values = match self.lists.get(&items.parent) {
             Some(values) => Arc::clone(values),
             None => {
@@ -61,7 +67,10 @@ impl Live {
                 values
             }
         };
-        let value = values.get(index as usize).cloned().unwrap_or_else(Json::null);
+        let value = values
+            .get(index as usize)
+            .cloned()
+            .unwrap_or_else(Json::null);
         Ok(Some((index, value)))
     }
 }
@@ -73,22 +82,36 @@ fn read_list(list: &Body, store: &mut dyn Store) -> Result<Arc<[Json]>, CallFail
     };
     serde_json::from_str::<Vec<Json>>(text.as_str())
         .map(Arc::from)
-        .map_err(|e| CallFailure::refused(FailureKind::Template, format!("the stored list is no list: {e}")))
+        .map_err(|e| {
+            CallFailure::refused(
+                FailureKind::Template,
+                format!("the stored list is no list: {e}"),
+            )
+        })
 }
 
 /// The text of a blob, as a call failure where it cannot be had.
 pub fn read_blob(hash: BlobHash, store: &mut dyn Store) -> Result<Json, CallFailure> {
     let lost = |detail: String| CallFailure::passing(FailureKind::Unavailable, detail);
     let blob = store.blob(hash).map_err(|e| lost(e.to_string()))?;
-    let blob = blob.ok_or_else(|| lost(format!("the blob {hash} is not in the store; run `baton doctor`")))?;
+    let blob = blob.ok_or_else(|| {
+        lost(format!(
+            "the blob {hash} is not in the store; run `baton doctor`"
+        ))
+    })?;
     blob.unpack().map_err(|e| lost(e.to_string()))
 }
 
 /// Reads an event back.
 pub fn read_event(record: &Record) -> Result<Event, StoreError> {
     let place = || format!("the event at position {}", record.position);
-    let kind = EventKind::from_code(record.kind)
-        .ok_or_else(|| StoreError::Corrupt(format!("{} is of the unknown kind {}", place(), record.kind)))?;
+    let kind = EventKind::from_code(record.kind).ok_or_else(|| {
+        StoreError::Corrupt(format!(
+            "{} is of the unknown kind {}",
+            place(),
+            record.kind
+        ))
+    })?;
     Event::read(kind, &record.body).map_err(|e| StoreError::Corrupt(format!("{}: {e}", place())))
 }
 
@@ -98,15 +121,28 @@ pub fn fold(
     until: u64,
     load: &mut dyn FnMut(BlobHash) -> Result<Arc<Loaded>, StoreError>,
 ) -> Result<Option<(WorkflowState, Arc<Loaded>, u64)>, StoreError> {
-    let Some(first) = records.first() else { return Ok(None) };
-    let Event::Admitted(admitted) = read_event(first)? else {
-        return Err(StoreError::Corrupt(format!("the stream {} does not begin with an admission", first.stream)));
+    let Some(first) = records.first() else {
+        return Ok(None);
+    };
+    let first_event = read_event(first)?;
+    if matches!(first_event, Event::Purged(_)) {
+        return Ok(None);
+    }
+    let Event::Admitted(admitted) = first_event else {
+        return Err(StoreError::Corrupt(format!(
+            "the stream {} does not begin with an admission",
+            first.stream
+        )));
     };
     let loaded = load(admitted.plan)?;
     let (plan, graph) = (Arc::clone(&loaded.plan), Arc::clone(&loaded.graph));
     let mut state = WorkflowState::admitted(&admitted, plan, graph, first.at);
     let mut head = first.position;
-    for record in records.iter().skip(1).take_while(|record| record.position <= until) {
+    for record in records
+        .iter()
+        .skip(1)
+        .take_while(|record| record.position <= until)
+    {
         state.evolve(&read_event(record)?, record.at);
         head = record.position;
     }

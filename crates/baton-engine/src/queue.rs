@@ -23,7 +23,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { executing_max: 256, executing_per_workflow_max: 256 }
+        Self {
+            executing_max: 256,
+            executing_per_workflow_max: 256,
+        }
     }
 }
 
@@ -51,24 +54,36 @@ pub struct Queue {
 impl Queue {
     /// An empty queue under these limits.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, ..Self::default() }
+        Self {
+            limits,
+            ..Self::default()
+        }
     }
 
     /// A task may start; `uptime` is when it asked.
     pub fn push(&mut self, number: u64, task: Ordinal, priority: u8, uptime: Duration) {
-        self.lines.entry(number).or_default().tasks.push((priority, Reverse(task)));
+        self.lines
+            .entry(number)
+            .or_default()
+            .tasks
+            .push((priority, Reverse(task)));
         self.ask(number, uptime);
     }
 
     /// Asks for a turn for a workflow that has something to start and room for it.
     fn ask(&mut self, number: u64, uptime: Duration) {
-        let Some(line) = self.lines.get_mut(&number) else { return };
-        let Some((priority, _)) = line.tasks.peek() else { return };
+        let Some(line) = self.lines.get_mut(&number) else {
+            return;
+        };
+        let Some((priority, _)) = line.tasks.peek() else {
+            return;
+        };
         if line.has_turn || line.executing >= self.limits.executing_per_workflow_max {
             return;
         }
         line.has_turn = true;
-        let head_start = i64::try_from(PRIORITY_HEAD_START.as_millis()).unwrap_or(0) * i64::from(*priority);
+        let head_start =
+            i64::try_from(PRIORITY_HEAD_START.as_millis()).unwrap_or(0) * i64::from(*priority);
         let place = i64::try_from(uptime.as_millis()).unwrap_or(i64::MAX) - head_start;
         self.asked += 1;
         self.turns.push(Reverse((place, self.asked, number)));
@@ -78,9 +93,13 @@ impl Queue {
     pub fn pop(&mut self, uptime: Duration) -> Option<(u64, Ordinal)> {
         while self.executing < self.limits.executing_max {
             let Reverse((_, _, number)) = self.turns.pop()?;
-            let Some(line) = self.lines.get_mut(&number) else { continue };
+            let Some(line) = self.lines.get_mut(&number) else {
+                continue;
+            };
             line.has_turn = false;
-            let Some((_, Reverse(task))) = line.tasks.pop() else { continue };
+            let Some((_, Reverse(task))) = line.tasks.pop() else {
+                continue;
+            };
             self.ask(number, uptime);
             return Some((number, task));
         }
@@ -123,7 +142,9 @@ impl Queue {
     }
 
     fn give_back_key(&mut self, number: u64, task: Ordinal, uptime: Duration) {
-        let Some(key) = self.key_of.remove(&(number, task)) else { return };
+        let Some(key) = self.key_of.remove(&(number, task)) else {
+            return;
+        };
         for (number, task, priority) in self.keys.remove(&key).into_iter().flatten() {
             self.push(number, task, priority, uptime);
         }
@@ -131,12 +152,18 @@ impl Queue {
 
     /// Sets an item aside until another item of its `each` ends.
     pub fn park_item(&mut self, number: u64, parent: Ordinal, item: Ordinal, priority: u8) {
-        self.parked_items.entry((number, parent)).or_default().push_back((item, priority));
+        self.parked_items
+            .entry((number, parent))
+            .or_default()
+            .push_back((item, priority));
     }
 
     /// Lets the next parked item of an `each` ask again.
     pub fn unpark_item(&mut self, number: u64, parent: Ordinal, uptime: Duration) {
-        let next = self.parked_items.get_mut(&(number, parent)).and_then(VecDeque::pop_front);
+        let next = self
+            .parked_items
+            .get_mut(&(number, parent))
+            .and_then(VecDeque::pop_front);
         if let Some((item, priority)) = next {
             self.push(number, item, priority, uptime);
         }
@@ -145,7 +172,11 @@ impl Queue {
     /// Forgets a workflow that has ended.
     pub fn forget(&mut self, number: u64) {
         self.lines.remove(&number);
-        let parked: Vec<_> = self.parked_items.range((number, Ordinal(0))..=(number, Ordinal(u32::MAX))).map(|(at, _)| *at).collect();
+        let parked: Vec<_> = self
+            .parked_items
+            .range((number, Ordinal(0))..=(number, Ordinal(u32::MAX)))
+            .map(|(at, _)| *at)
+            .collect();
         for at in parked {
             self.parked_items.remove(&at);
         }

@@ -6,7 +6,9 @@ use baton_core::body::{Body, Json};
 use baton_core::failure::CallFailure;
 use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::words::{AttemptStatus, FailureKind};
-use baton_core::workflow::{Command, Event, Next, PauseCause, Phase, Resume, TaskEmitted, TaskPhase, Waiting};
+use baton_core::workflow::{
+    Command, Event, Next, PauseCause, Phase, Resume, TaskEmitted, TaskPhase, Waiting,
+};
 
 use crate::engine::Engine;
 use crate::exchange::{Effect, JobKey, Prepare, Reply, Split};
@@ -65,27 +67,39 @@ impl Engine {
     fn release(&mut self, number: u64, task: Ordinal) {
         self.queue.end(number, task, self.now.uptime);
         if !self.listeners.is_empty() {
-            self.listeners.retain(|(n, t, _)| (*n, *t) != (number, task));
+            self.listeners
+                .retain(|(n, t, _)| (*n, *t) != (number, task));
         }
-        let Some(live) = self.lives.get(&number) else { return };
+        let Some(live) = self.lives.get(&number) else {
+            return;
+        };
         if let Some((items, _)) = live.state.item(task) {
-            self.queue.unpark_item(number, items.parent, self.now.uptime);
+            self.queue
+                .unpark_item(number, items.parent, self.now.uptime);
         }
     }
 
     fn await_outside(&mut self, number: u64, task: Ordinal, on: &Waiting) {
         let attempt = self.attempt_of(number, task);
         match on {
-            Waiting::Timer { span: Some(span), until, .. } => {
+            Waiting::Timer {
+                span: Some(span),
+                until,
+                ..
+            } => {
                 let left = until.since(self.now.moment.now).min(*span);
-                self.timers.after(self.now.uptime + left, Due::Task(number, task, attempt));
+                self.timers
+                    .after(self.now.uptime + left, Due::Task(number, task, attempt));
             }
-            Waiting::Timer { span: None, until, .. } => self.timers.at(*until, Due::Task(number, task, attempt)),
+            Waiting::Timer {
+                span: None, until, ..
+            } => self.timers.at(*until, Due::Task(number, task, attempt)),
             Waiting::Event { pattern, until } => {
                 self.listeners.push((number, task, pattern.clone()));
                 if let Some(until) = until {
                     let left = until.since(self.now.moment.now);
-                    self.timers.after(self.now.uptime + left, Due::Task(number, task, attempt));
+                    self.timers
+                        .after(self.now.uptime + left, Due::Task(number, task, attempt));
                 }
             }
             Waiting::Person { .. } | Waiting::InDoubt { .. } | Waiting::Child { .. } => {}
@@ -93,24 +107,40 @@ impl Engine {
     }
 
     fn attempt_of(&self, number: u64, task: Ordinal) -> u32 {
-        self.lives.get(&number).and_then(|live| live.state.task(task)).map_or(0, |task| task.attempts)
+        self.lives
+            .get(&number)
+            .and_then(|live| live.state.task(task))
+            .map_or(0, |task| task.attempts)
     }
 
     fn watch_budget(&mut self, number: u64) {
-        let Some(live) = self.lives.get(&number) else { return };
+        let Some(live) = self.lives.get(&number) else {
+            return;
+        };
         if let Some(most) = live.state.plan.time_max {
-            let left = most.0.saturating_sub(live.state.time_used(self.now.moment.now));
-            self.timers.after(self.now.uptime + left.max(BUDGET_CHECK_MIN), Due::Budget(number));
+            let left = most
+                .0
+                .saturating_sub(live.state.time_used(self.now.moment.now));
+            self.timers.after(
+                self.now.uptime + left.max(BUDGET_CHECK_MIN),
+                Due::Budget(number),
+            );
         }
     }
 
     /// Tells what runs to end, and sets the deadline.
     fn stop_calls(&mut self, number: u64) {
         self.queue.clear(number);
-        let Some(live) = self.lives.get(&number) else { return };
+        let Some(live) = self.lives.get(&number) else {
+            return;
+        };
         let job = |task: Ordinal| {
             let attempt = live.state.task(task).map_or(0, |task| task.attempts);
-            Effect::Cancel(JobKey { number, task, attempt })
+            Effect::Cancel(JobKey {
+                number,
+                task,
+                attempt,
+            })
         };
         self.turn.effects.extend(live.state.executing().map(job));
         for (_, on) in live.state.waiting() {
@@ -118,43 +148,87 @@ impl Engine {
                 && let Some(child) = self.ids.get(child)
             {
                 let reason = Some("its parent was cancelled".to_owned());
-                self.follow_ups.push_back((*child, Command::Cancel { reason }));
+                self.follow_ups
+                    .push_back((*child, Command::Cancel { reason }));
             }
         }
-        self.timers.after(self.now.uptime + self.settings.cancel_deadline, Due::CancelDeadline(number));
+        self.timers.after(
+            self.now.uptime + self.settings.cancel_deadline,
+            Due::CancelDeadline(number),
+        );
     }
 
     fn tell_of_end(&mut self, number: u64) {
-        let Some(live) = self.lives.get_mut(&number) else { return };
-        let Phase::Ended(ended) = &live.state.phase else { return };
+        let Some(live) = self.lives.get_mut(&number) else {
+            return;
+        };
+        let Phase::Ended(ended) = &live.state.phase else {
+            return;
+        };
         let (id, revision, outcome) = (live.state.id, live.state.revision, ended.outcome.clone());
         for token in std::mem::take(&mut live.waiters) {
-            self.turn.answers.push((token, Ok(Reply::Ended { id, outcome: outcome.clone(), revision })));
+            self.turn.answers.push((
+                token,
+                Ok(Reply::Ended {
+                    id,
+                    outcome: outcome.clone(),
+                    revision,
+                }),
+            ));
         }
         if let Some((parent, task)) = live.state.parent.and_then(|task| task.split())
             && let Some(parent) = self.ids.get(&parent)
         {
-            self.follow_ups.push_back((*parent, Command::ChildEnded { task, child: id, outcome }));
+            self.follow_ups.push_back((
+                *parent,
+                Command::ChildEnded {
+                    task,
+                    child: id,
+                    outcome,
+                },
+            ));
         }
     }
 
     /// Asks a declared probe whether the call happened.
     fn probe(&mut self, number: u64, task: Ordinal) {
-        let Some(live) = self.lives.get(&number) else { return };
-        let Some(facts) = live.state.task(task) else { return };
+        let Some(live) = self.lives.get(&number) else {
+            return;
+        };
+        let Some(facts) = live.state.task(task) else {
+            return;
+        };
         let (of, rung) = (facts.of, facts.rung);
-        if live.state.plan.task(of).is_some_and(|plan| plan.probe.is_some()) && rung == 0 {
+        if live
+            .state
+            .plan
+            .task(of)
+            .is_some_and(|plan| plan.probe.is_some())
+            && rung == 0
+        {
             let ingredients = Ingredients::gather(&live.state, live.loaded.program.references(of));
             let loaded = live.loaded.clone();
-            self.effect(Effect::Probe(Prepare { number, task, of, rung, loaded, ingredients }));
+            self.effect(Effect::Probe(Prepare {
+                number,
+                task,
+                of,
+                rung,
+                loaded,
+                ingredients,
+            }));
         }
     }
 
     /// Notes an event for every task that waits for one of its type.
     fn emitted(&mut self, number: u64, emitted: &TaskEmitted) {
-        let Some(live) = self.lives.get(&number) else { return };
+        let Some(live) = self.lives.get(&number) else {
+            return;
+        };
         let (source, position) = (live.state.id, live.head);
-        let fits = self.listeners.iter().filter(|(_, _, pattern)| matches_type(pattern, &emitted.event_type));
+        let fits = self
+            .listeners
+            .iter()
+            .filter(|(_, _, pattern)| matches_type(pattern, &emitted.event_type));
         let arrivals = fits.map(|(listener, task, _)| Arrival {
             listener: *listener,
             task: *task,
@@ -168,13 +242,28 @@ impl Engine {
 
     /// Puts what may start into the queue again, and waits anew for what has not come.
     pub(crate) fn requeue(&mut self, number: u64) {
-        let Some(live) = self.lives.get(&number) else { return };
-        let ready: Vec<Ordinal> = (0..).map(Ordinal).zip(live.state.tasks()).filter_map(|(ordinal, task)| {
-            matches!(task.phase, TaskPhase::Ready).then_some(ordinal)
-        }).collect();
-        let retries: Vec<(Ordinal, Waiting)> = live.state.waiting().filter_map(|(task, on)| {
-            matches!(on, Waiting::Timer { then: Resume::Retry, .. }).then(|| (task, on.clone()))
-        }).collect();
+        let Some(live) = self.lives.get(&number) else {
+            return;
+        };
+        let ready: Vec<Ordinal> = (0..)
+            .map(Ordinal)
+            .zip(live.state.tasks())
+            .filter_map(|(ordinal, task)| matches!(task.phase, TaskPhase::Ready).then_some(ordinal))
+            .collect();
+        let retries: Vec<(Ordinal, Waiting)> = live
+            .state
+            .waiting()
+            .filter_map(|(task, on)| {
+                matches!(
+                    on,
+                    Waiting::Timer {
+                        then: Resume::Retry,
+                        ..
+                    }
+                )
+                .then(|| (task, on.clone()))
+            })
+            .collect();
         self.enqueue(number, &ready);
         for (task, on) in retries {
             self.await_outside(number, task, &on);
@@ -183,20 +272,28 @@ impl Engine {
 
     /// Takes up a workflow after its owner changed: what ran is lost, what waited waits on.
     pub(crate) fn revive(&mut self, number: u64, store: &mut dyn Store) -> Result<(), StoreError> {
-        let Some(live) = self.lives.get_mut(&number) else { return Ok(()) };
+        let Some(live) = self.lives.get_mut(&number) else {
+            return Ok(());
+        };
         live.state.take_ready();
         let executing: Vec<(Ordinal, u32)> = live
             .state
             .executing()
             .filter_map(|task| Some((task, live.state.task(task)?.attempts)))
             .collect();
-        let waiting: Vec<(Ordinal, Waiting)> =
-            live.state.waiting().map(|(task, on)| (task, on.clone())).collect();
+        let waiting: Vec<(Ordinal, Waiting)> = live
+            .state
+            .waiting()
+            .map(|(task, on)| (task, on.clone()))
+            .collect();
         let cancelling = matches!(live.state.phase, Phase::Cancelling { .. });
         self.requeue(number);
         for (task, on) in waiting {
             match &on {
-                Waiting::Timer { then: Resume::Retry, .. } => {}
+                Waiting::Timer {
+                    then: Resume::Retry,
+                    ..
+                } => {}
                 Waiting::InDoubt { .. } => self.probe(number, task),
                 Waiting::Child { child } => self.reunite(number, task, *child, store)?,
                 Waiting::Timer { .. } | Waiting::Event { .. } | Waiting::Person { .. } => {
@@ -227,12 +324,25 @@ impl Engine {
             return Ok(());
         }
         let Some(child_number) = store.number_of(child)? else {
-            return Err(StoreError::Corrupt(format!("the child workflow {child} is missing")));
+            return Err(StoreError::Corrupt(format!(
+                "the child workflow {child} is missing"
+            )));
         };
         self.load(child_number, store)?;
-        let ended = self.lives.get(&child_number).and_then(|live| live.state.ended()).cloned();
+        let ended = self
+            .lives
+            .get(&child_number)
+            .and_then(|live| live.state.ended())
+            .cloned();
         if let Some(ended) = ended {
-            self.follow_ups.push_back((number, Command::ChildEnded { task, child, outcome: ended.outcome }));
+            self.follow_ups.push_back((
+                number,
+                Command::ChildEnded {
+                    task,
+                    child,
+                    outcome: ended.outcome,
+                },
+            ));
         }
         self.staging.workflows.push(child_number);
         Ok(())
@@ -251,10 +361,25 @@ impl Engine {
     }
 
     fn fire_task(&mut self, number: u64, task: Ordinal, attempt: u32) {
-        let Some(live) = self.lives.get(&number) else { return };
-        let Some(facts) = live.state.task(task).filter(|facts| facts.attempts == attempt) else { return };
+        let Some(live) = self.lives.get(&number) else {
+            return;
+        };
+        let Some(facts) = live
+            .state
+            .task(task)
+            .filter(|facts| facts.attempts == attempt)
+        else {
+            return;
+        };
         match &facts.phase {
-            TaskPhase::Waiting { on: Waiting::Timer { then: Resume::Retry, .. }, .. } => {
+            TaskPhase::Waiting {
+                on:
+                    Waiting::Timer {
+                        then: Resume::Retry,
+                        ..
+                    },
+                ..
+            } => {
                 self.enqueue(number, &[task]);
             }
             TaskPhase::Waiting { .. } => {
@@ -274,23 +399,38 @@ impl Engine {
 
     /// What did not end by the deadline of a cancellation is not waited for any longer.
     fn give_up_calls(&mut self, number: u64) {
-        let Some(live) = self.lives.get(&number) else { return };
+        let Some(live) = self.lives.get(&number) else {
+            return;
+        };
         if !matches!(live.state.phase, Phase::Cancelling { .. }) {
             return;
         }
         let state = &live.state;
-        let overdue = state.executing().filter_map(|task| Some((task, state.task(task)?.attempts)));
-        let commands: Vec<_> = overdue.map(|(task, attempt)| (number, overrun(task, attempt))).collect();
+        let overdue = state
+            .executing()
+            .filter_map(|task| Some((task, state.task(task)?.attempts)));
+        let commands: Vec<_> = overdue
+            .map(|(task, attempt)| (number, overrun(task, attempt)))
+            .collect();
         self.follow_ups.extend(commands);
     }
 
     fn check_budget(&mut self, number: u64) {
-        let Some(live) = self.lives.get(&number) else { return };
-        let Some(most) = live.state.plan.time_max else { return };
+        let Some(live) = self.lives.get(&number) else {
+            return;
+        };
+        let Some(most) = live.state.plan.time_max else {
+            return;
+        };
         let used = live.state.time_used(self.now.moment.now);
         if used >= most.0 {
             // Refused where the workflow is paused or ending already.
-            let _ = self.apply_own(number, &Command::Pause { cause: PauseCause::TimeBudget });
+            let _ = self.apply_own(
+                number,
+                &Command::Pause {
+                    cause: PauseCause::TimeBudget,
+                },
+            );
         } else {
             self.watch_budget(number);
         }
@@ -308,12 +448,23 @@ impl Engine {
         }
     }
 
-    fn fitting_event(&self, arrival: &Arrival, store: &mut dyn Store) -> Result<Option<Split>, CallFailure> {
-        let Some(live) = self.lives.get(&arrival.listener) else { return Ok(None) };
-        let Some(of) = live.state.task(arrival.task).map(|facts| facts.of) else { return Ok(None) };
+    fn fitting_event(
+        &self,
+        arrival: &Arrival,
+        store: &mut dyn Store,
+    ) -> Result<Option<Split>, CallFailure> {
+        let Some(live) = self.lives.get(&arrival.listener) else {
+            return Ok(None);
+        };
+        let Some(of) = live.state.task(arrival.task).map(|facts| facts.of) else {
+            return Ok(None);
+        };
         let data = match &arrival.data {
             Body::Inline(json) => json.clone(),
-            Body::Blob { hash, .. } => self.staging.offered(*hash).map_or_else(|| read_blob(*hash, store), Ok)?,
+            Body::Blob { hash, .. } => self
+                .staging
+                .offered(*hash)
+                .map_or_else(|| read_blob(*hash, store), Ok)?,
         };
         let event = Json::of(&serde_json::json!({
             "id": arrival.position.to_string(),
@@ -323,8 +474,14 @@ impl Engine {
             "data": data.value(),
         }));
         let ingredients = Ingredients::gather(&live.state, live.loaded.program.references(of));
-        let scope = ingredients.with_event(Body::Inline(event.clone())).resolve(&mut |hash| read_blob(hash, store))?;
-        Ok(live.loaded.program.event_matches(of, &scope)?.then(|| Body::split(event)))
+        let scope = ingredients
+            .with_event(Body::Inline(event.clone()))
+            .resolve(&mut |hash| read_blob(hash, store))?;
+        Ok(live
+            .loaded
+            .program
+            .event_matches(of, &scope)?
+            .then(|| Body::split(event)))
     }
 }
 
@@ -341,14 +498,20 @@ pub(crate) struct Arrival {
 
 /// Whether an event's type fits a pattern, in which `*` stands for any run of characters.
 fn matches_type(pattern: &str, event_type: &str) -> bool {
-    let Some((prefix, rest)) = pattern.split_once('*') else { return pattern == event_type };
-    let Some(mut left) = event_type.strip_prefix(prefix) else { return false };
+    let Some((prefix, rest)) = pattern.split_once('*') else {
+        return pattern == event_type;
+    };
+    let Some(mut left) = event_type.strip_prefix(prefix) else {
+        return false;
+    };
     let mut parts = rest.split('*').peekable();
     while let Some(part) = parts.next() {
         if parts.peek().is_none() {
             return left.ends_with(part);
         }
-        let Some(at) = left.find(part) else { return false };
+        let Some(at) = left.find(part) else {
+            return false;
+        };
         left = left.get(at + part.len()..).unwrap_or_default();
     }
     true
@@ -357,12 +520,25 @@ fn matches_type(pattern: &str, event_type: &str) -> bool {
 fn lost(task: Ordinal, attempt: u32) -> Command {
     let message = "the process that ran it ended before its end was recorded";
     let failure = CallFailure::in_doubt(FailureKind::Lost, message);
-    Command::Fail { task, attempt, status: AttemptStatus::Lost, failure }
+    Command::Fail {
+        task,
+        attempt,
+        status: AttemptStatus::Lost,
+        failure,
+    }
 }
 
 fn overrun(task: Ordinal, attempt: u32) -> Command {
-    let failure = CallFailure::in_doubt(FailureKind::Cancelled, "told to stop, it did not end by the deadline");
-    Command::Fail { task, attempt, status: AttemptStatus::Cancelled, failure }
+    let failure = CallFailure::in_doubt(
+        FailureKind::Cancelled,
+        "told to stop, it did not end by the deadline",
+    );
+    Command::Fail {
+        task,
+        attempt,
+        status: AttemptStatus::Cancelled,
+        failure,
+    }
 }
 
 #[cfg(test)]
@@ -381,7 +557,11 @@ mod tests {
             ("exact", "exactly", false),
             ("*", "", true),
         ] {
-            assert_eq!(matches_type(pattern, event_type), fits, "{pattern} {event_type}");
+            assert_eq!(
+                matches_type(pattern, event_type),
+                fits,
+                "{pattern} {event_type}"
+            );
         }
     }
 }

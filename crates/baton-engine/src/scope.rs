@@ -7,12 +7,12 @@ use std::sync::Arc;
 use baton_core::body::{BlobHash, Body, Json};
 use baton_core::failure::CallFailure;
 use baton_core::ids::Ordinal;
-use baton_core::program::{Prepared, Rendered, Scope, TaskFacts, WorkflowFacts};
-use baton_core::words::TaskStatus;
+use baton_core::program::{Prepared, Program, Rendered, Scope, TaskFacts, WorkflowFacts};
+use baton_core::words::{FailureKind, TaskStatus};
 use baton_core::workflow::{Output, TaskPhase, WorkflowState};
 use serde_json::Value;
 
-use crate::exchange::Parts;
+use crate::exchange::{Parts, Prepare, Split};
 
 /// Everything a task's templates name, as bodies.
 #[derive(Clone, Debug)]
@@ -42,7 +42,11 @@ impl Ingredients {
             tasks: tasks.collect(),
             item: None,
             event: None,
-            workflow: WorkflowFacts { id: state.id, name: state.plan.name.clone(), run: state.run },
+            workflow: WorkflowFacts {
+                id: state.id,
+                name: state.plan.name.clone(),
+                run: state.run,
+            },
         }
     }
 
@@ -53,7 +57,10 @@ impl Ingredients {
 
     /// The same with the event a `when` is asked about.
     pub fn with_event(self, event: Body) -> Self {
-        Self { event: Some(event), ..self }
+        Self {
+            event: Some(event),
+            ..self
+        }
     }
 
     /// Whether everything stands inline, so that no blob must be read.
@@ -79,16 +86,34 @@ impl Ingredients {
         for (task, status, material) in &self.tasks {
             let output = match material {
                 Material::Value(body) => value(body)?,
-                Material::List(bodies) => bodies.iter().map(&mut value).collect::<Result<Vec<Value>, _>>()?.into(),
+                Material::List(bodies) => bodies
+                    .iter()
+                    .map(&mut value)
+                    .collect::<Result<Vec<Value>, _>>()?
+                    .into(),
             };
-            tasks.insert(*task, TaskFacts { status: *status, output: Arc::new(output) });
+            tasks.insert(
+                *task,
+                TaskFacts {
+                    status: *status,
+                    output: Arc::new(output),
+                },
+            );
         }
         Ok(Scope {
             inputs: Arc::new(value(&self.inputs)?),
             tasks,
-            item: self.item.as_ref().map(|(index, item)| (*index, Arc::new(item.value()))),
+            item: self
+                .item
+                .as_ref()
+                .map(|(index, item)| (*index, Arc::new(item.value()))),
             workflow: self.workflow.clone(),
-            event: self.event.as_ref().map(&mut value).transpose()?.map(Arc::new),
+            event: self
+                .event
+                .as_ref()
+                .map(&mut value)
+                .transpose()?
+                .map(Arc::new),
             output: None,
         })
     }
@@ -102,11 +127,23 @@ fn material(state: &WorkflowState, task: Ordinal) -> Material {
         Some(Output::Items { .. }) | None => Body::null(),
     };
     let list = |first: Ordinal, count: u32| {
-        Material::List((first.0..first.0.saturating_add(count)).map(|item| output_of(Ordinal(item))).collect())
+        Material::List(
+            (first.0..first.0.saturating_add(count))
+                .map(|item| output_of(Ordinal(item)))
+                .collect(),
+        )
     };
-    let Some(facts) = state.task(task) else { return Material::Value(Body::null()) };
+    let Some(facts) = state.task(task) else {
+        return Material::Value(Body::null());
+    };
     match (&facts.phase, state.items_of(task)) {
-        (TaskPhase::Completed { output: Output::Items { first, count }, .. }, _) => list(*first, *count),
+        (
+            TaskPhase::Completed {
+                output: Output::Items { first, count },
+                ..
+            },
+            _,
+        ) => list(*first, *count),
         (TaskPhase::Failed { .. }, Some(items)) => list(items.first, items.count),
         _ => Material::Value(output_of(task)),
     }
@@ -118,14 +155,63 @@ pub fn parts(prepared: Prepared) -> Parts {
         Prepared::Skip => Parts::Skip,
         Prepared::Expand(values) => {
             let list = Json::from_serialize(&values).unwrap_or_else(|_| Json::null());
-            Parts::Expand { list: Body::split(list), values: values.into() }
+            Parts::Expand {
+                list: Body::split(list),
+                values: values.into(),
+            }
         }
         Prepared::Work(Rendered::Tool(call)) => Parts::Tool(Body::split(call.input)),
         Prepared::Work(Rendered::Human { ask, .. }) => Parts::Ask(ask.unwrap_or_default()),
         Prepared::Work(Rendered::WaitUntil(at)) => Parts::WaitUntil(at),
         Prepared::Work(Rendered::WaitFor(span)) => Parts::WaitFor(span),
-        Prepared::Work(Rendered::WaitEvent { event, timeout }) => Parts::WaitEvent { pattern: event, timeout },
-        Prepared::Work(Rendered::Emit { event_type, data }) => Parts::Emit { event_type, data: Body::split(data) },
+        Prepared::Work(Rendered::WaitEvent { event, timeout }) => Parts::WaitEvent {
+            pattern: event,
+            timeout,
+        },
+        Prepared::Work(Rendered::Emit { event_type, data }) => Parts::Emit {
+            event_type,
+            data: Body::split(data),
+        },
         Prepared::Work(Rendered::Child { inputs }) => Parts::Child(inputs),
     }
+}
+
+/// A task whose templates are rendered.
+#[derive(Debug)]
+pub struct Ready {
+    /// What it turned out to be.
+    pub parts: Parts,
+    /// The key at most one task of which executes at a time.
+    pub key: Option<String>,
+}
+
+/// Brings a blob's text.
+pub type BlobReader<'a> = &'a mut dyn FnMut(BlobHash) -> Result<Json, CallFailure>;
+
+/// Renders a task: the work itself or the fallback its rung names.
+pub fn render(job: &Prepare, blob: BlobReader<'_>) -> Result<Ready, CallFailure> {
+    let scope = job.ingredients.resolve(blob)?;
+    let program = &job.loaded.program;
+    let key = program.concurrency_key(job.of, &scope)?;
+    let Some(fallback) = job.rung.checked_sub(1) else {
+        return Ok(Ready {
+            parts: parts(program.prepare(job.of, &scope)?),
+            key,
+        });
+    };
+    let call = program.fallback(job.of, fallback as usize, &scope)?;
+    let missing = || CallFailure::refused(FailureKind::Template, "the plan has no such fallback");
+    Ok(Ready {
+        parts: Parts::Tool(Body::split(call.ok_or_else(missing)?.input)),
+        key,
+    })
+}
+
+/// Renders a workflow's output.
+pub fn render_output(
+    program: &Program,
+    ingredients: &Ingredients,
+    blob: BlobReader<'_>,
+) -> Result<Split, CallFailure> {
+    program.output(&ingredients.resolve(blob)?).map(Body::split)
 }

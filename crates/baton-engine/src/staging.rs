@@ -44,7 +44,11 @@ pub struct Staging {
 impl Staging {
     /// Nothing staged, after this head.
     pub fn new(head: Head) -> Self {
-        Self { after: head, head, ..Self::default() }
+        Self {
+            after: head,
+            head,
+            ..Self::default()
+        }
     }
 
     /// Where the journal will end.
@@ -59,14 +63,36 @@ impl Staging {
     }
 
     /// Appends an event and returns its position.
-    pub fn append(&mut self, place: Place, event: &Event, cause: u64, actor: u32, at: Timestamp) -> u64 {
+    pub fn append(
+        &mut self,
+        place: Place,
+        event: &Event,
+        cause: u64,
+        actor: u32,
+        at: Timestamp,
+    ) -> u64 {
         self.head.position += 1;
         self.head.at = at;
-        let Place { stream, version, previous } = place;
+        let Place {
+            stream,
+            version,
+            previous,
+        } = place;
         // A body is made of plain structs with string keys: writing it cannot fail.
         let body: Arc<str> = event.body().unwrap_or_default().into();
         let (position, kind) = (self.head.position, event.kind().code());
-        let record = Record { position, stream, version, previous, cause, kind, shape: SHAPE, body, actor, at };
+        let record = Record {
+            position,
+            stream,
+            version,
+            previous,
+            cause,
+            kind,
+            shape: SHAPE,
+            body,
+            actor,
+            at,
+        };
         self.records.push(record);
         let uses = &mut self.uses;
         event.blobs(&mut |hash| *uses.entry(hash).or_default() += 1);
@@ -76,7 +102,17 @@ impl Staging {
     /// Appends an event to the system stream.
     pub fn append_system(&mut self, event: &Event, actor: u32, at: Timestamp) -> u64 {
         let (version, previous) = (self.head.system_version + 1, self.head.system_head);
-        let position = self.append(Place { stream: 0, version, previous }, event, 0, actor, at);
+        let position = self.append(
+            Place {
+                stream: 0,
+                version,
+                previous,
+            },
+            event,
+            0,
+            actor,
+            at,
+        );
         self.head.system_version = version;
         self.head.system_head = position;
         position
@@ -113,7 +149,13 @@ impl Staging {
             cards: staged.cards,
             workflows: Vec::new(),
             tasks: Vec::new(),
-            blobs: blobs.map(|(hash, more)| BlobUse { hash, more, blob: offered.remove(&hash) }).collect(),
+            blobs: blobs
+                .map(|(hash, more)| BlobUse {
+                    hash,
+                    more,
+                    blob: offered.remove(&hash),
+                })
+                .collect(),
             actors: staged.actors,
             definitions: staged.definitions,
             purged: staged.purged,

@@ -5,16 +5,17 @@
 
 use std::sync::Arc;
 
+use baton_core::actor::Actor;
 use baton_core::body::{BlobHash, Body, Json};
-use baton_core::definition::input_faults;
 use baton_core::failure::CallFailure;
-use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::ids::Ordinal;
 use baton_core::plan::{Plan, TaskPlan, Work};
 use baton_core::words::{AttemptStatus, FailureKind, Origin};
-use baton_core::workflow::{Admitted, Command, Outcome, Resume, Waiting};
+use baton_core::workflow::{Admitted, Command, Event, Resume, TaskPhase, Waiting};
 
 use crate::engine::{Admission, Engine};
 use crate::exchange::{Call, CallResult, Effect, JobKey, Parts, Prepare, Split};
+use crate::live::{Live, read_blob};
 use crate::queue::Taken;
 use crate::scope::{Ingredients, Ready, render, render_output};
 use crate::store::Store;
@@ -31,8 +32,12 @@ impl Engine {
     }
 
     fn start_task(&mut self, number: u64, task: Ordinal, store: &mut dyn Store) {
-        let Some(live) = self.lives.get_mut(&number) else { return };
-        let Some(facts) = live.state.task(task) else { return };
+        let Some(live) = self.lives.get_mut(&number) else {
+            return;
+        };
+        let Some(facts) = live.state.task(task) else {
+            return;
+        };
         let (of, rung) = (facts.of, facts.rung);
         if !live.state.may_start() || live.preparing.contains(&task) {
             return;
@@ -50,8 +55,16 @@ impl Engine {
             Ok(item) => item,
             Err(failure) => return self.refuse(number, task, failure),
         };
-        let ingredients = Ingredients::gather(&live.state, loaded.program.references(of)).with_item(item);
-        let job = Prepare { number, task, of, rung, loaded, ingredients };
+        let ingredients =
+            Ingredients::gather(&live.state, loaded.program.references(of)).with_item(item);
+        let job = Prepare {
+            number,
+            task,
+            of,
+            rung,
+            loaded,
+            ingredients,
+        };
         if job.ingredients.is_small() {
             match render(&job, &mut |hash| Err(not_inline(hash))) {
                 Ok(ready) => self.proceed(number, task, ready),
@@ -64,15 +77,25 @@ impl Engine {
     }
 
     fn park(&mut self, number: u64, task: Ordinal) {
-        let Some(live) = self.lives.get(&number) else { return };
+        let Some(live) = self.lives.get(&number) else {
+            return;
+        };
         if let Some((items, _)) = live.state.item(task) {
-            self.queue.park_item(number, items.parent, task, live.state.priority);
+            self.queue
+                .park_item(number, items.parent, task, live.state.priority);
         }
     }
 
     /// Takes in what was rendered beside the owner's thread.
-    pub(crate) fn prepared(&mut self, number: u64, task: Ordinal, result: Result<Ready, CallFailure>) {
-        let Some(live) = self.lives.get_mut(&number) else { return };
+    pub(crate) fn prepared(
+        &mut self,
+        number: u64,
+        task: Ordinal,
+        result: Result<Ready, CallFailure>,
+    ) {
+        let Some(live) = self.lives.get_mut(&number) else {
+            return;
+        };
         if !live.preparing.remove(&task) || self.draining {
             return;
         }
@@ -92,8 +115,12 @@ impl Engine {
     }
 
     fn proceed(&mut self, number: u64, task: Ordinal, ready: Ready) {
+        let keyed = ready.key.is_some();
         if let Some(key) = ready.key {
-            let priority = self.lives.get(&number).map_or(0, |live| live.state.priority);
+            let priority = self
+                .lives
+                .get(&number)
+                .map_or(0, |live| live.state.priority);
             if self.queue.take_key(key, number, task, priority) == Taken::Parked {
                 return;
             }
@@ -104,11 +131,27 @@ impl Engine {
             Parts::Tool(input) => self.start_call(number, task, Some(input)),
             Parts::Ask(ask) => self.start_wait(number, task, Waiting::Person { ask }),
             Parts::WaitUntil(until) => {
-                self.start_wait(number, task, Waiting::Timer { until, span: None, then: Resume::Complete });
+                self.start_wait(
+                    number,
+                    task,
+                    Waiting::Timer {
+                        until,
+                        span: None,
+                        then: Resume::Complete,
+                    },
+                );
             }
             Parts::WaitFor(span) => {
                 let until = self.now.moment.now.plus(span);
-                self.start_wait(number, task, Waiting::Timer { until, span: Some(span), then: Resume::Complete });
+                self.start_wait(
+                    number,
+                    task,
+                    Waiting::Timer {
+                        until,
+                        span: Some(span),
+                        then: Resume::Complete,
+                    },
+                );
             }
             Parts::WaitEvent { pattern, timeout } => {
                 let until = timeout.map(|timeout| self.now.moment.now.plus(timeout));
@@ -116,6 +159,14 @@ impl Engine {
             }
             Parts::Emit { event_type, data } => self.emit(number, task, event_type, data),
             Parts::Child(inputs) => self.start_child(number, task, &inputs),
+        }
+        let executes = |live: &Live| {
+            live.state
+                .task(task)
+                .is_some_and(|facts| matches!(facts.phase, TaskPhase::Executing { .. }))
+        };
+        if keyed && !self.lives.get(&number).is_some_and(executes) {
+            self.queue.end(number, task, self.now.uptime);
         }
     }
 
@@ -128,33 +179,56 @@ impl Engine {
         }
         if let Err(refusal) = self.apply_own(number, &Command::ExpandTask { task, count, list }) {
             let message = format!("a list of {count} items cannot be expanded: {refusal}");
-            self.refuse(number, task, CallFailure::refused(FailureKind::TooLarge, message));
+            self.refuse(
+                number,
+                task,
+                CallFailure::refused(FailureKind::TooLarge, message),
+            );
         }
     }
 
     /// Records the start of an attempt and returns its number; `None` when it may not start.
     fn begin(&mut self, number: u64, task: Ordinal, input: Option<Body>) -> Option<u32> {
-        self.apply_own(number, &Command::StartTask { task, input }).ok()?;
-        self.lives.get(&number)?.state.task(task).map(|facts| facts.attempts)
+        self.apply_own(number, &Command::StartTask { task, input })
+            .ok()?;
+        self.lives
+            .get(&number)?
+            .state
+            .task(task)
+            .map(|facts| facts.attempts)
     }
 
     fn start_call(&mut self, number: u64, task: Ordinal, input: Option<Split>) {
         let (input, blob) = input.map_or((None, None), |(body, blob)| (Some(body), blob));
         self.staging.offer(blob);
-        let Some(attempt) = self.begin(number, task, input.clone()) else { return };
+        let Some(attempt) = self.begin(number, task, input.clone()) else {
+            return;
+        };
         self.queue.begin(number, task);
-        let Some(live) = self.lives.get(&number) else { return };
-        let Some(facts) = live.state.task(task) else { return };
+        let Some(live) = self.lives.get(&number) else {
+            return;
+        };
+        let Some(facts) = live.state.task(task) else {
+            return;
+        };
         let (of, rung) = (facts.of, facts.rung);
         let (id, run) = (live.state.id.task(task), live.state.run);
         let call = Call {
-            job: JobKey { number, task, attempt },
+            job: JobKey {
+                number,
+                task,
+                attempt,
+            },
             loaded: Arc::clone(&live.loaded),
             of,
             rung,
             input,
             idempotency_key: format!("{id}:{run}:{rung}"),
-            timeout: live.state.task_plan(task).and_then(|plan| plan.timeout).map(|span| span.0),
+            timeout: live
+                .state
+                .task_plan(task)
+                .and_then(|plan| plan.timeout)
+                .map(|span| span.0),
         };
         self.effect(Effect::Call(call));
     }
@@ -171,24 +245,37 @@ impl Engine {
         self.staging.offer(blob);
         if let Some(attempt) = self.begin(number, task, None) {
             // Just started, it cannot be refused.
-            let _ = self.apply_own(number, &Command::Emit { task, attempt, event_type, data });
+            let _ = self.apply_own(
+                number,
+                &Command::Emit {
+                    task,
+                    attempt,
+                    event_type,
+                    data,
+                },
+            );
         }
     }
 
     fn start_child(&mut self, number: u64, task: Ordinal, inputs: &Json) {
-        let Some(live) = self.lives.get(&number) else { return };
-        let Some(plan) = live.state.task_plan(task) else { return };
-        let Some(child) = live.loaded.children.get(&plan.key).cloned() else { return };
-        let inputs = match input_faults(&child.plan, &inputs.value()) {
-            Ok(inputs) => inputs,
-            Err(faults) => {
-                let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
-                let message = format!("the inputs of `{}`: {}", child.plan.name, said.join("; "));
-                return self.refuse(number, task, CallFailure::refused(FailureKind::InvalidInput, message));
-            }
+        let Some(live) = self.lives.get(&number) else {
+            return;
         };
-        let (conversation, priority, parent) = (live.state.conversation, live.state.priority, live.state.id.task(task));
-        let Some(attempt) = self.begin(number, task, None) else { return };
+        let Some(plan) = live.state.task_plan(task) else {
+            return;
+        };
+        let Some(child) = live.loaded.children.get(&plan.key).cloned() else {
+            return;
+        };
+        let inputs = inputs.value();
+        let (conversation, priority, parent) = (
+            live.state.conversation,
+            live.state.priority,
+            live.state.id.task(task),
+        );
+        let Some(attempt) = self.begin(number, task, None) else {
+            return;
+        };
         let cause = self.lives.get(&number).map_or(0, |live| live.head);
         let id = self.new_id();
         let (inputs, blob) = Body::split(Json::of(&inputs));
@@ -206,30 +293,58 @@ impl Engine {
             fork_position: None,
             kept: Vec::new(),
         };
-        let system = self.actor(&baton_core::actor::Actor::system());
+        let system = self.actor(&Actor::system());
         self.admit(child, Admission { event, cause }, system);
         // Just started, it cannot be refused.
-        let _ = self.apply_own(number, &Command::Suspend { task, attempt, on: Waiting::Child { child: id } });
+        let _ = self.apply_own(
+            number,
+            &Command::Suspend {
+                task,
+                attempt,
+                on: Waiting::Child { child: id },
+            },
+        );
     }
 
     /// Takes in how a call ended. A late or double answer is refused and changes nothing.
     pub(crate) fn called(&mut self, job: JobKey, result: CallResult) {
-        let JobKey { number, task, attempt } = job;
+        let JobKey {
+            number,
+            task,
+            attempt,
+        } = job;
         let command = match result {
             Ok((output, blob)) => {
                 self.staging.offer(blob);
-                Command::Complete { task, attempt, output }
+                Command::Complete {
+                    task,
+                    attempt,
+                    output,
+                }
             }
-            Err((status, failure)) => Command::Fail { task, attempt, status, failure },
+            Err((status, failure)) => Command::Fail {
+                task,
+                attempt,
+                status,
+                failure,
+            },
         };
         let _ = self.apply_own(number, &command);
     }
 
     /// Ends a run whose tasks have all ended: renders its output first, where it has one.
     pub(crate) fn conclude(&mut self, number: u64, store: &mut dyn Store) {
-        let Some(live) = self.lives.get_mut(&number) else { return };
-        let fails = live.state.decide(&Command::Finish { output: Ok(Body::null()) }, &self.now.moment);
-        let needs_output = live.state.plan.output.is_some() && fails.is_ok_and(|events| ends_well(&events));
+        let Some(live) = self.lives.get_mut(&number) else {
+            return;
+        };
+        let fails = live.state.decide(
+            &Command::Finish {
+                output: Ok(Body::null()),
+            },
+            &self.now.moment,
+        );
+        let needs_output =
+            live.state.plan.output.is_some() && fails.is_ok_and(|events| ends_well(&events));
         if !needs_output {
             return self.finish(number, Ok((Body::null(), None)));
         }
@@ -237,13 +352,20 @@ impl Engine {
         let ingredients = Ingredients::gather(&live.state, loaded.program.output_references());
         if ingredients.is_small() {
             let output = render_output(&loaded.program, &ingredients, &mut |hash| {
-                crate::live::read_blob(hash, store)
+                read_blob(hash, store)
             });
             return self.finish(number, output);
         }
         live.concluding = true;
         let task = Ordinal(0);
-        self.effect(Effect::Conclude(Prepare { number, task, of: task, rung: 0, loaded, ingredients }));
+        self.effect(Effect::Conclude(Prepare {
+            number,
+            task,
+            of: task,
+            rung: 0,
+            loaded,
+            ingredients,
+        }));
     }
 
     /// Ends a run with its output.
@@ -258,38 +380,28 @@ impl Engine {
         // Refused where the run was retried or cancelled meanwhile.
         let _ = self.apply_own(number, &Command::Finish { output });
     }
-
-    /// What a failed start of a child says of the child.
-    pub(crate) fn child_of(&self, number: u64, task: Ordinal) -> Option<WorkflowId> {
-        self.lives.get(&number)?.state.waiting().find_map(|(waiting, on)| match on {
-            Waiting::Child { child } if waiting == task => Some(*child),
-            Waiting::Child { .. }
-            | Waiting::Person { .. }
-            | Waiting::Timer { .. }
-            | Waiting::Event { .. }
-            | Waiting::InDoubt { .. } => None,
-        })
-    }
 }
 
-fn ends_well(events: &[baton_core::workflow::Event]) -> bool {
-    events.iter().all(|event| match event {
-        baton_core::workflow::Event::Finished(finished) => {
-            matches!(finished.outcome, Outcome::Completed { .. } | Outcome::CompletedWithErrors { .. })
-        }
-        _ => true,
-    })
+fn ends_well(events: &[Event]) -> bool {
+    let output = |event: &Event| matches!(event, Event::Finished(finished) if finished.outcome.output().is_some());
+    events.iter().any(output)
 }
 
 fn is_plain_call(plan: &Plan, of: Ordinal) -> bool {
     let plain = |task: &TaskPlan| {
-        matches!(task.work, Work::Tool(_)) && task.when.is_none() && task.each.is_none() && task.concurrency_key.is_none()
+        matches!(task.work, Work::Tool(_))
+            && task.when.is_none()
+            && task.each.is_none()
+            && task.concurrency_key.is_none()
     };
     plan.task(of).is_some_and(plain)
 }
 
 fn not_inline(hash: BlobHash) -> CallFailure {
-    CallFailure::refused(FailureKind::Unavailable, format!("the blob {hash} was not expected here"))
+    CallFailure::refused(
+        FailureKind::Unavailable,
+        format!("the blob {hash} was not expected here"),
+    )
 }
 
 /// The status an attempt ends with when its call failed like this.

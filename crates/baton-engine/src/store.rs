@@ -132,7 +132,9 @@ impl fmt::Display for StoreError {
         match self {
             Self::Conflict(detail) => write!(f, "another owner has taken over the store: {detail}"),
             Self::Unavailable(detail) => write!(f, "the store does not answer: {detail}"),
-            Self::Corrupt(detail) => write!(f, "the store is damaged: {detail}; run `baton doctor`"),
+            Self::Corrupt(detail) => {
+                write!(f, "the store is damaged: {detail}; run `baton doctor`")
+            }
         }
     }
 }
@@ -164,7 +166,11 @@ pub trait Store {
     fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError>;
 
     /// The definition of this name; the newest version where none is given.
-    fn definition(&mut self, name: &str, version: Option<u32>) -> Result<Option<DefinitionRow>, StoreError>;
+    fn definition(
+        &mut self,
+        name: &str,
+        version: Option<u32>,
+    ) -> Result<Option<DefinitionRow>, StoreError>;
 
     /// Every actor that has a number.
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError>;
@@ -194,13 +200,24 @@ pub trait Views: Send {
     /// Workflows, newest first.
     fn list(&mut self, filter: &Filter) -> Result<Vec<(WorkflowCard, WorkflowRow)>, StoreError>;
     /// One workflow.
-    fn workflow(&mut self, id: WorkflowId) -> Result<Option<(WorkflowCard, WorkflowRow)>, StoreError>;
+    fn workflow(
+        &mut self,
+        id: WorkflowId,
+    ) -> Result<Option<(WorkflowCard, WorkflowRow)>, StoreError>;
     /// The rows of a workflow's tasks, by ordinal; those that never started have none.
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError>;
     /// The rows of tasks that wait for a person, oldest first.
-    fn waiting_for_people(&mut self, limit: u32) -> Result<Vec<(WorkflowCard, TaskRow)>, StoreError>;
+    fn waiting_for_people(
+        &mut self,
+        limit: u32,
+    ) -> Result<Vec<(WorkflowCard, TaskRow)>, StoreError>;
     /// Events after a position, of one stream or of all.
-    fn events(&mut self, after: u64, stream: Option<u64>, limit: u32) -> Result<Vec<Record>, StoreError>;
+    fn events(
+        &mut self,
+        after: u64,
+        stream: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError>;
     /// The events of a stream, oldest first.
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError>;
     /// A blob by its hash.
@@ -212,5 +229,9 @@ pub trait Views: Send {
     /// The number of the workflow a task belongs to.
     fn workflow_of(&mut self, task: TaskId) -> Result<Option<u64>, StoreError>;
     /// The definition of this name; the newest version where none is given.
-    fn definition(&mut self, name: &str, version: Option<u32>) -> Result<Option<DefinitionRow>, StoreError>;
+    fn definition(
+        &mut self,
+        name: &str,
+        version: Option<u32>,
+    ) -> Result<Option<DefinitionRow>, StoreError>;
 }

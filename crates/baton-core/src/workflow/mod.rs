@@ -14,7 +14,8 @@ mod state;
 
 pub use command::{Command, Refusal, Verdict};
 pub use event::{
-    Admitted, Event, EventKind, Finished, Kept, SHAPE, TaskEmitted, TaskStarted, UnreadableEvent,
+    Admitted, DefinitionRegistered, Event, EventKind, Finished, Kept, Purged, SHAPE, TaskEmitted,
+    TaskStarted, UnreadableEvent,
 };
 pub use graph::Graph;
 pub use state::{

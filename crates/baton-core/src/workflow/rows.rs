@@ -1,7 +1,6 @@
 //! How a state looks to readers: rows as functions of state, shared by every store, by rebuilding
 //! and by the self-check. A store writes them and matches on nothing.
 
-
 use serde::{Deserialize, Serialize};
 
 use super::state::{Outcome, TaskPhase, WorkflowState};

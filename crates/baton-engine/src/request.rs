@@ -1,0 +1,338 @@
+//! What people and programs ask for: admission, commands, waiting for an end, forks, definitions.
+
+use std::sync::Arc;
+
+use baton_core::actor::Actor;
+use baton_core::body::{BlobHash, Body, Json};
+use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::words::Origin;
+use baton_core::workflow::rows::{Tombstone, workflow_card, workflow_row};
+use baton_core::workflow::{
+    Admitted, Command, DefinitionRegistered, Event, Kept, Output, Purged, Refusal, WorkflowState,
+};
+
+use crate::engine::{Admission, Engine};
+use crate::exchange::{Declined, Input, Reply, Request, Submit, Token};
+use crate::live::{fold, read_blob, read_event};
+use crate::loaded::Loaded;
+use crate::staging::Place;
+use crate::store::{DefinitionRow, Store, StoreError};
+
+type Answer = Result<Reply, Declined>;
+
+impl Engine {
+    /// Takes one thing in that has arrived.
+    pub(crate) fn take(&mut self, input: Input, store: &mut dyn Store) {
+        match input {
+            Input::Request {
+                token,
+                actor,
+                request,
+            } => self.request(token, &actor, request, store),
+            Input::Called { job, result } => self.called(job, result),
+            Input::Prepared {
+                number,
+                task,
+                result,
+            } => self.prepared(number, task, result),
+            Input::Probed {
+                number,
+                task,
+                verdict,
+            } => {
+                if let Some((verdict, blob)) = verdict {
+                    self.staging.offer(blob);
+                    // Refused where a person was faster.
+                    let _ = self.apply_own(number, &Command::Settle { task, verdict });
+                }
+            }
+            Input::Concluded { number, result } => self.finish(number, result),
+            Input::Drain => self.draining = true,
+        }
+    }
+
+    fn request(&mut self, token: Token, actor: &Actor, request: Request, store: &mut dyn Store) {
+        let actor_number = self.actor(actor);
+        let answer = match request {
+            Request::Submit(submit) => self.submit(*submit, actor_number, store),
+            Request::Command {
+                workflow,
+                command,
+                blob,
+            } => {
+                self.staging.offer(blob);
+                self.command(workflow, &command, actor_number, store)
+            }
+            Request::AwaitEnd { workflow } => match self.await_end(token, workflow, store) {
+                Ok(None) => return,
+                Ok(Some(reply)) => Ok(reply),
+                Err(declined) => Err(declined),
+            },
+            Request::Fork { workflow, position } => {
+                self.fork(workflow, position, actor_number, store)
+            }
+            Request::Define(loaded) => self.define(&loaded, actor_number, store),
+            Request::Purge { workflows } => self.purge(&workflows, actor_number, store),
+        };
+        self.answer(token, answer);
+    }
+
+    /// The workflow as it is after what was just staged.
+    fn reply(&self, number: u64) -> Answer {
+        let live = self
+            .lives
+            .get(&number)
+            .ok_or(Declined::Refused(Refusal::AlreadyEnded))?;
+        let state = &live.state;
+        let (id, status, revision) = (state.id, state.status(), state.revision);
+        Ok(Reply::Workflow {
+            id,
+            number,
+            status,
+            revision,
+            position: self.staging.head().position,
+        })
+    }
+
+    fn submit(&mut self, submit: Submit, actor: u32, store: &mut dyn Store) -> Answer {
+        if self.draining {
+            return Err(Declined::Draining);
+        }
+        let Submit {
+            loaded,
+            inputs: (inputs, blob),
+            origin,
+            priority,
+            review,
+            conversation,
+        } = submit;
+        self.staging.offer(blob);
+        let event = Admitted {
+            id: self.new_id(),
+            conversation: conversation.unwrap_or_else(|| self.new_conversation()),
+            origin,
+            priority: priority.min(9),
+            plan: loaded.blob.hash,
+            inputs,
+            review,
+            parent: None,
+            fork_of: None,
+            fork_position: None,
+            kept: Vec::new(),
+        };
+        let number = self.admit(loaded, Admission { event, cause: 0 }, actor);
+        self.settle(store);
+        self.reply(number)
+    }
+
+    fn command(
+        &mut self,
+        id: WorkflowId,
+        command: &Command,
+        actor: u32,
+        store: &mut dyn Store,
+    ) -> Answer {
+        let number = self.find(id, store)?;
+        self.apply(number, command, actor)
+            .map_err(Declined::Refused)?;
+        self.settle(store);
+        self.reply(number)
+    }
+
+    fn await_end(
+        &mut self,
+        token: Token,
+        id: WorkflowId,
+        store: &mut dyn Store,
+    ) -> Result<Option<Reply>, Declined> {
+        let number = self.find(id, store)?;
+        let Some(live) = self.lives.get_mut(&number) else {
+            return Err(Declined::NoSuchWorkflow(id));
+        };
+        let Some(ended) = live.state.ended() else {
+            live.waiters.push(token);
+            return Ok(None);
+        };
+        Ok(Some(Reply::Ended {
+            id,
+            outcome: ended.outcome.clone(),
+            revision: live.state.revision,
+        }))
+    }
+
+    fn fork(
+        &mut self,
+        id: WorkflowId,
+        position: Option<u64>,
+        actor: u32,
+        store: &mut dyn Store,
+    ) -> Answer {
+        if self.draining {
+            return Err(Declined::Draining);
+        }
+        let unread = |e: StoreError| Declined::Store(e.to_string());
+        let source = self.find(id, store)?;
+        let records = store.stream(source).map_err(unread)?;
+        let until = position.unwrap_or(u64::MAX);
+        let folded =
+            fold(&records, until, &mut |hash| self.load_plan(hash, store)).map_err(unread)?;
+        let Some((state, loaded, at)) = folded else {
+            return Err(Declined::NoSuchWorkflow(id));
+        };
+        let kept = self.kept(&state, store)?;
+        let event = Admitted {
+            id: self.new_id(),
+            conversation: state.conversation,
+            origin: Origin::Fork,
+            priority: state.priority,
+            plan: loaded.blob.hash,
+            inputs: state.inputs.clone(),
+            review: false,
+            parent: None,
+            fork_of: Some(id),
+            fork_position: Some(at),
+            kept: Vec::new(),
+        };
+        let admission = Admission { event, cause: at }.keeping(kept);
+        let number = self.admit(loaded, admission, actor);
+        self.settle(store);
+        self.reply(number)
+    }
+
+    /// What a fork takes over: the outputs of completed tasks, lists of items as plain lists.
+    fn kept(
+        &mut self,
+        state: &WorkflowState,
+        store: &mut dyn Store,
+    ) -> Result<Vec<Kept>, Declined> {
+        let mut kept = Vec::new();
+        for (task, _) in (0..).map(Ordinal).zip(&state.plan.tasks) {
+            let output = match state.task(task).and_then(|facts| facts.output()) {
+                None => continue,
+                Some(Output::Value(body)) => Output::Value(body.clone()),
+                Some(Output::Items { first, count }) => {
+                    let items = (first.0..first.0 + count).map(Ordinal);
+                    let list = items
+                        .map(|item| item_output(state, item, store))
+                        .collect::<Result<Vec<Json>, _>>()?;
+                    let text =
+                        Json::from_serialize(&list).map_err(|e| Declined::Store(e.to_string()))?;
+                    let (body, blob) = Body::split(text);
+                    self.staging.offer(blob);
+                    Output::Value(body)
+                }
+            };
+            kept.push(Kept { task, output });
+        }
+        Ok(kept)
+    }
+
+    fn define(&mut self, loaded: &Arc<Loaded>, actor: u32, store: &mut dyn Store) -> Answer {
+        let (name, version, plan) = (
+            loaded.plan.name.clone(),
+            loaded.plan.version,
+            loaded.blob.hash,
+        );
+        let staged = self
+            .staging
+            .definitions
+            .iter()
+            .find(|row| row.name == name && row.version == version)
+            .cloned();
+        let stored = match staged {
+            Some(row) => Some(row),
+            None => store
+                .definition(&name, Some(version))
+                .map_err(|e| Declined::Store(e.to_string()))?,
+        };
+        match stored {
+            Some(row) if row.plan == plan => Ok(Reply::Defined),
+            Some(_) => Err(Declined::OtherContent { name, version }),
+            None => {
+                let at = self.now.moment.now;
+                self.staging.offer(Some(loaded.blob.clone()));
+                let event = Event::from(DefinitionRegistered {
+                    name: name.clone(),
+                    version,
+                    plan,
+                });
+                self.staging.append_system(&event, actor, at);
+                self.staging.definitions.push(DefinitionRow {
+                    name,
+                    version,
+                    plan,
+                    at,
+                });
+                Ok(Reply::Defined)
+            }
+        }
+    }
+
+    /// Replaces the events of ended workflows by a tombstone each.
+    fn purge(&mut self, workflows: &[WorkflowId], actor: u32, store: &mut dyn Store) -> Answer {
+        let mut purged = 0;
+        for id in workflows {
+            let number = self.find(*id, store)?;
+            let Some(live) = self.lives.get(&number) else {
+                continue;
+            };
+            if live.state.ended().is_none() {
+                return Err(Declined::Refused(Refusal::NotEnded));
+            }
+            let plan = live.loaded.blob.hash;
+            let (card, row) = (
+                workflow_card(&live.state, number, plan),
+                workflow_row(&live.state, number, live.head),
+            );
+            let (version, previous) = (live.state.revision + 1, 0);
+            let records = store
+                .stream(number)
+                .map_err(|e| Declined::Store(e.to_string()))?;
+            self.release_blobs(&records)?;
+            let event = Event::from(Purged {
+                tombstone: Tombstone { plan, card, row },
+            });
+            let place = Place {
+                stream: number,
+                version,
+                previous,
+            };
+            let position = self
+                .staging
+                .append(place, &event, 0, actor, self.now.moment.now);
+            if let Some(live) = self.lives.get_mut(&number) {
+                live.state.revision = version;
+                live.head = position;
+            }
+            self.staging.workflows.push(number);
+            self.staging.purged.push(number);
+            purged += 1;
+        }
+        Ok(Reply::Purged(purged))
+    }
+
+    fn release_blobs(&mut self, records: &[crate::store::Record]) -> Result<(), Declined> {
+        let mut released: std::collections::BTreeMap<BlobHash, u32> =
+            std::collections::BTreeMap::new();
+        for record in records {
+            let event = read_event(record).map_err(|e| Declined::Store(e.to_string()))?;
+            event.blobs(&mut |hash| *released.entry(hash).or_default() += 1);
+        }
+        self.staging.released.extend(released);
+        Ok(())
+    }
+}
+
+fn item_output(
+    state: &WorkflowState,
+    item: Ordinal,
+    store: &mut dyn Store,
+) -> Result<Json, Declined> {
+    match state.task(item).and_then(|facts| facts.output()) {
+        Some(Output::Value(Body::Inline(json))) => Ok(json.clone()),
+        Some(Output::Value(Body::Blob { hash, .. })) => {
+            read_blob(*hash, store).map_err(|failure| Declined::Store(failure.message))
+        }
+        Some(Output::Items { .. }) | None => Ok(Json::null()),
+    }
+}

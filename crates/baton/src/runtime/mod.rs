@@ -1,0 +1,15 @@
+//! What runs around the engine: the owner's thread, the executor, the clock, the hub of events.
+//!
+//! Threads live here and nowhere else; every rule lives elsewhere.
+
+mod clock;
+mod executor;
+mod handle;
+mod hub;
+mod inbox;
+mod owner;
+
+pub use clock::SystemClock;
+pub use handle::{Gone, Handle};
+pub use hub::{News, Subscription};
+pub use owner::{Owner, OwnerEnded, OwnerReport, Parts};

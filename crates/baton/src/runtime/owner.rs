@@ -1,0 +1,231 @@
+//! The owner's thread: takes what has arrived, has it decided, writes, and only then lets it out.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use baton_engine::engine::{Engine, Settings};
+use baton_engine::exchange::{Input, Turn};
+use baton_engine::ports::Tools;
+use baton_engine::store::{Commit, Store, StoreError, Views};
+
+use super::clock::SystemClock;
+use super::executor::{Bounds, Executor};
+use super::handle::{Desk, Handle};
+use super::hub::Hub;
+use super::inbox::Inbox;
+
+/// After a sync longer than this, the owner waits a little for the answers to what it released.
+const SLOW_SYNC: Duration = Duration::from_millis(1);
+/// How often a commit that did not go through is tried again.
+const COMMIT_TRIES_MAX: u32 = 6;
+/// The pause before the second try; it doubles each time.
+const COMMIT_PAUSE: Duration = Duration::from_millis(50);
+/// After this long without anything to do, the store may tidy up.
+const IDLE_AFTER: Duration = Duration::from_millis(200);
+
+/// What an owner is made of.
+pub struct Parts {
+    /// Where everything is kept.
+    pub store: Box<dyn Store + Send>,
+    /// A reader for what the executor needs.
+    pub views: Box<dyn Views>,
+    /// What can be called.
+    pub tools: Arc<dyn Tools>,
+    /// The engine's settings.
+    pub settings: Settings,
+    /// The executor's bounds.
+    pub bounds: Bounds,
+}
+
+/// Why an owner ended other than by draining.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnerEnded(pub StoreError);
+
+impl fmt::Display for OwnerEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for OwnerEnded {}
+
+/// What an owner has to say at its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnerReport {
+    /// The workflows that have not ended and go on when somebody takes the store up.
+    pub interrupted: Vec<baton_core::ids::WorkflowId>,
+}
+
+/// The thread that owns a store.
+pub struct Owner {
+    thread: JoinHandle<Result<OwnerReport, OwnerEnded>>,
+    handle: Handle,
+}
+
+impl Owner {
+    /// Takes the store over and starts to work.
+    pub fn start(parts: Parts) -> Result<Self, StoreError> {
+        let handle = Handle {
+            inbox: Arc::new(Inbox::default()),
+            desk: Arc::new(Desk::open()),
+            hub: Arc::new(Hub::default()),
+        };
+        let Parts {
+            mut store,
+            views,
+            tools,
+            settings,
+            bounds,
+        } = parts;
+        let mut clock = SystemClock::default();
+        let engine = Engine::open(store.as_mut(), settings, clock.now())?;
+        let executor = Executor::start(tools, views, bounds, Arc::clone(&handle.inbox));
+        let owned = handle.clone();
+        let work = move || {
+            let mut work = Work {
+                store,
+                engine,
+                clock,
+                executor,
+                handle: owned,
+                drains: false,
+            };
+            let ended = work.until_drained();
+            work.handle.desk.close();
+            work.handle.hub.close();
+            ended
+        };
+        let spawned = std::thread::Builder::new()
+            .name("owner".to_owned())
+            .spawn(work);
+        let thread = spawned
+            .map_err(|e| StoreError::Unavailable(format!("no thread can be started: {e}")))?;
+        Ok(Self { thread, handle })
+    }
+
+    /// The way in.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Waits for the end of the owner, which `drain` asks for.
+    pub fn join(self) -> Result<OwnerReport, OwnerEnded> {
+        let panicked = || {
+            OwnerEnded(StoreError::Unavailable(
+                "the owner's thread panicked".to_owned(),
+            ))
+        };
+        self.thread.join().unwrap_or_else(|_| Err(panicked()))
+    }
+}
+
+struct Work {
+    store: Box<dyn Store + Send>,
+    engine: Engine,
+    clock: SystemClock,
+    executor: Executor,
+    handle: Handle,
+    drains: bool,
+}
+
+impl Work {
+    fn until_drained(&mut self) -> Result<OwnerReport, OwnerEnded> {
+        let mut inputs = Vec::new();
+        loop {
+            self.drains |= inputs.iter().any(|input| matches!(input, Input::Drain));
+            inputs = self.turn(inputs)?;
+            if self.drains && inputs.is_empty() && self.engine.is_quiet() {
+                let mut interrupted: Vec<_> = self.engine.live_ids().collect();
+                interrupted.sort_unstable();
+                return Ok(OwnerReport { interrupted });
+            }
+            if inputs.is_empty() {
+                inputs = self.wait()?;
+            }
+        }
+    }
+
+    /// One turn; returns what arrived while it was written.
+    fn turn(&mut self, inputs: Vec<Input>) -> Result<Vec<Input>, OwnerEnded> {
+        let now = self.clock.now();
+        let Turn {
+            commit,
+            answers,
+            effects,
+        } = self.engine.turn(self.store.as_mut(), now, inputs);
+        let mut took = Duration::ZERO;
+        if !commit.is_empty() {
+            let before = Instant::now();
+            self.write(&commit)?;
+            took = before.elapsed();
+            self.handle.hub.publish(commit.records);
+        }
+        let released = effects.len();
+        self.executor.carry_out(effects);
+        self.handle.desk.answer(answers);
+        let patience = if took > SLOW_SYNC {
+            took / 8
+        } else {
+            Duration::ZERO
+        };
+        Ok(self
+            .handle
+            .inbox
+            .take_at_least(released.max(1), Some(patience)))
+    }
+
+    /// Waits until something arrives or is due; lets the store tidy up meanwhile.
+    fn wait(&mut self) -> Result<Vec<Input>, OwnerEnded> {
+        let rest = self.engine.rest(self.clock.now());
+        let short = rest.map_or(IDLE_AFTER, |rest| rest.min(IDLE_AFTER));
+        let inputs = self.handle.inbox.take(Some(short));
+        if !inputs.is_empty() || rest.is_some_and(|rest| rest <= IDLE_AFTER) {
+            return Ok(inputs);
+        }
+        self.store.idle().map_err(OwnerEnded)?;
+        Ok(self
+            .handle
+            .inbox
+            .take(rest.map(|rest| rest.saturating_sub(short))))
+    }
+
+    /// Writes a commit. After a fault the head says whether it was applied; only one that was not
+    /// is written again. A lasting fault ends the owner, and with it everything it had staged.
+    fn write(&mut self, commit: &Commit) -> Result<(), OwnerEnded> {
+        let mut pause = COMMIT_PAUSE;
+        let mut tries = 1;
+        loop {
+            let fault = match self.store.commit(commit) {
+                Ok(()) => return Ok(()),
+                Err(StoreError::Unavailable(detail)) => detail,
+                Err(lasting) => return Err(OwnerEnded(lasting)),
+            };
+            match self.store.head() {
+                Ok(head)
+                    if head.position == commit.head.position && head.epoch == commit.head.epoch =>
+                {
+                    return Ok(());
+                }
+                Ok(head)
+                    if head.position == commit.after.position
+                        && head.epoch == commit.after.epoch => {}
+                Ok(_) => {
+                    return Err(OwnerEnded(StoreError::Conflict(
+                        "the head has moved on".to_owned(),
+                    )));
+                }
+                Err(StoreError::Unavailable(_)) => {}
+                Err(lasting) => return Err(OwnerEnded(lasting)),
+            }
+            if tries == COMMIT_TRIES_MAX {
+                return Err(OwnerEnded(StoreError::Unavailable(fault)));
+            }
+            tries += 1;
+            // sleep: a passing fault of the store gives no signal when it has passed.
+            std::thread::sleep(pause);
+            pause *= 2;
+        }
+    }
+}

@@ -21,7 +21,7 @@ use crate::loaded::Loaded;
 use crate::queue::{Limits, Queue};
 use crate::react::Arrival;
 use crate::staging::{Place, Staging};
-use crate::store::{Head, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::timers::Timers;
 
 /// What the engine is told once.
@@ -40,6 +40,15 @@ impl Default for Settings {
             cancel_deadline: Duration::from_secs(10),
         }
     }
+}
+
+/// What an owner takes up of what has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakeUp {
+    /// Everything, at once.
+    All,
+    /// A workflow once somebody asks something of it; the others rest as they are.
+    Asked,
 }
 
 /// When a turn happens, by both clocks.
@@ -72,10 +81,15 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Takes a store over and brings back everything that has not ended.
+    /// Takes a store over and brings back what has not ended.
     ///
     /// What must be written about it (attempts that were lost, for example) is in the first turn.
-    pub fn open(store: &mut dyn Store, settings: Settings, now: Now) -> Result<Self, StoreError> {
+    pub fn open(
+        store: &mut dyn Store,
+        settings: Settings,
+        take_up: TakeUp,
+        now: Now,
+    ) -> Result<Self, StoreError> {
         let head = store.take_over()?;
         let mut engine = Self {
             settings,
@@ -102,15 +116,27 @@ impl Engine {
                 .collect(),
             salt: 0,
         };
-        for number in store.live()? {
-            engine.load(number, store)?;
-        }
-        let mut numbers: Vec<u64> = engine.lives.keys().copied().collect();
-        numbers.sort_unstable();
-        for number in numbers {
-            engine.revive(number, store)?;
+        if take_up == TakeUp::All {
+            engine.take_up_all(store)?;
         }
         Ok(engine)
+    }
+
+    /// Brings back everything that has not ended and is not in memory.
+    pub(crate) fn take_up_all(&mut self, store: &mut dyn Store) -> Result<u32, StoreError> {
+        let mut numbers: Vec<u64> = store.live()?;
+        numbers.retain(|number| !self.lives.contains_key(number));
+        numbers.sort_unstable();
+        let mut taken = Vec::new();
+        for number in numbers {
+            if self.load(number, store)? {
+                taken.push(number);
+            }
+        }
+        for number in &taken {
+            self.revive(*number, store)?;
+        }
+        Ok(u32::try_from(taken.len()).unwrap_or(u32::MAX))
     }
 
     /// One turn: takes what has arrived, fires what is due, starts what may start.
@@ -423,8 +449,16 @@ impl Engine {
             .map_err(unread)?
             .ok_or(Declined::NoSuchWorkflow(id))?;
         if self.load(number, store).map_err(unread)? {
-            // Nothing may happen to it: then it is forgotten at the end of the turn.
+            // It may have ended: then it is forgotten at the end of the turn.
             self.staging.workflows.push(number);
+            if self
+                .lives
+                .get(&number)
+                .is_some_and(|live| live.state.ended().is_none())
+            {
+                self.revive(number, store).map_err(unread)?;
+                self.settle(store);
+            }
             return Ok(number);
         }
         Err(Declined::NoSuchWorkflow(id))

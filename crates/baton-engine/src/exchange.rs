@@ -148,6 +148,13 @@ pub enum Request {
         /// Up to and with this position; its newest where none is given.
         position: Option<u64>,
     },
+    /// Take up everything that has not ended.
+    TakeUpAll,
+    /// Take up one workflow.
+    TakeUp {
+        /// Which.
+        workflow: WorkflowId,
+    },
     /// Register a definition under its name and version.
     Define(Arc<Loaded>),
     /// Remove the events and tasks of workflows that have ended.
@@ -199,6 +206,8 @@ pub enum Reply {
         /// Its revision.
         revision: u64,
     },
+    /// This many workflows were taken up.
+    TakenUp(u32),
     /// A definition stands under its name and version.
     Defined,
     /// This many workflows were purged.
@@ -244,6 +253,28 @@ impl fmt::Display for Declined {
 }
 
 impl std::error::Error for Declined {}
+
+/// Why no answer will come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// The request was not carried out.
+    Declined(Declined),
+    /// The owner ended before it answered: whether the request was carried out is to be read.
+    OwnerEnded,
+}
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Declined(declined) => declined.fmt(f),
+            Self::OwnerEnded => f.write_str(
+                "the owner of the store ended before it answered; look with `baton show`",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Gone {}
 
 /// What the world is asked to do after the commit.
 #[derive(Debug)]

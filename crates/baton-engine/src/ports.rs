@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use baton_core::actor::Actor;
 use baton_core::body::Json;
 use baton_core::failure::CallFailure;
 use baton_core::plan::ToolSpec;
+
+use crate::exchange::{Gone, Reply, Request};
 
 /// The tools a Baton can call.
 pub trait Tools: Send + Sync {
@@ -56,4 +59,17 @@ impl Control {
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Acquire)
     }
+}
+
+/// What gets the answer to a request. It runs on the owner's thread and must return at once.
+pub type Then = Box<dyn FnOnce(Result<Reply, Gone>) + Send>;
+
+/// The way in to an owner, for those who serve others.
+pub trait Door: Send + Sync {
+    /// Asks for something; the answer is on disk when it is given.
+    fn ask(&self, actor: &Actor, request: Request, then: Then);
+
+    /// Calls `news` with the newest position after each commit that touched the stream (any, where
+    /// none is given), until it returns `false`.
+    fn follow(&self, stream: Option<u64>, news: Box<dyn FnMut(u64) -> bool + Send>);
 }

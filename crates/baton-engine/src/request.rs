@@ -71,6 +71,15 @@ impl Engine {
             Request::Fork { workflow, position } => {
                 self.fork(workflow, position, actor_number, store)
             }
+            Request::TakeUpAll => {
+                let taken = self
+                    .take_up_all(store)
+                    .map_err(|e| Declined::Store(e.to_string()));
+                taken.map(Reply::TakenUp)
+            }
+            Request::TakeUp { workflow } => self
+                .find(workflow, store)
+                .and_then(|number| self.reply(number)),
             Request::Define(loaded) => self.define(&loaded, actor_number, store),
             Request::Purge { workflows } => self.purge(&workflows, actor_number, store),
         };

@@ -1,46 +1,23 @@
 //! The way in: asks the owner for something and gets the answer after it is on disk.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use baton_core::actor::Actor;
-use baton_engine::exchange::{Declined, Input, Reply, Request, Token};
+use baton_engine::exchange::{Declined, Gone, Input, Reply, Request, Token};
+use baton_engine::ports::{Door, Then};
 
-use super::hub::{Hub, Subscription};
+use super::hub::Hub;
 use super::inbox::Inbox;
 
-/// Why no answer will come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Gone {
-    /// The request was not carried out.
-    Declined(Declined),
-    /// The owner ended before it answered: whether the request was carried out is to be read.
-    OwnerEnded,
-}
-
-impl fmt::Display for Gone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Declined(declined) => declined.fmt(f),
-            Self::OwnerEnded => f.write_str(
-                "the owner of the store ended before it answered; look with `baton show`",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for Gone {}
-
 type Answer = Result<Reply, Gone>;
-type Callback = Box<dyn FnOnce(Answer) + Send>;
 
 /// Who waits for which answer.
 #[derive(Default)]
 pub struct Desk {
-    waiting: Mutex<Option<HashMap<Token, Callback>>>,
+    waiting: Mutex<Option<HashMap<Token, Then>>>,
     newest: AtomicU64,
 }
 
@@ -53,7 +30,7 @@ impl Desk {
         }
     }
 
-    fn wait(&self, callback: Callback) -> Option<Token> {
+    fn wait(&self, callback: Then) -> Option<Token> {
         let token = self.newest.fetch_add(1, Ordering::Relaxed);
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         match waiting.as_mut() {
@@ -106,21 +83,23 @@ impl Handle {
     /// Asks and waits for the answer.
     pub fn ask(&self, actor: &Actor, request: Request) -> Answer {
         let (sender, receiver) = sync_channel(1);
-        self.ask_then(actor, request, move |answer| {
+        let then = move |answer| {
             // Whoever asked may have left.
             let _ = sender.send(answer);
-        });
+        };
+        Door::ask(self, actor, request, Box::new(then));
         receiver.recv().unwrap_or(Err(Gone::OwnerEnded))
     }
 
-    /// Asks; `then` gets the answer on the owner's thread and must return at once.
-    pub fn ask_then(
-        &self,
-        actor: &Actor,
-        request: Request,
-        then: impl FnOnce(Answer) + Send + 'static,
-    ) {
-        if let Some(token) = self.desk.wait(Box::new(then)) {
+    /// Asks the owner to start nothing more and to leave when what runs has ended.
+    pub fn drain(&self) {
+        self.inbox.push(Input::Drain);
+    }
+}
+
+impl Door for Handle {
+    fn ask(&self, actor: &Actor, request: Request, then: Then) {
+        if let Some(token) = self.desk.wait(then) {
             self.inbox.push(Input::Request {
                 token,
                 actor: actor.clone(),
@@ -129,13 +108,7 @@ impl Handle {
         }
     }
 
-    /// Follows the events of one stream, or of all.
-    pub fn follow(&self, stream: Option<u64>) -> Subscription {
-        self.hub.subscribe(stream)
-    }
-
-    /// Asks the owner to start nothing more and to leave when what runs has ended.
-    pub fn drain(&self) {
-        self.inbox.push(Input::Drain);
+    fn follow(&self, stream: Option<u64>, news: Box<dyn FnMut(u64) -> bool + Send>) {
+        self.hub.follow(stream, news);
     }
 }

@@ -1,123 +1,51 @@
-//! The hub: hands newly committed events to whoever follows them.
+//! The hub: tells whoever follows a stream that something was committed, and up to where.
 //!
-//! Bounded: a follower that is too slow is told so once, and reads what it missed from the store.
+//! It carries positions, not events: a follower reads the store from where it was, so that a slow
+//! one costs nothing and misses nothing.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
 
 use baton_engine::store::Record;
 
-/// How many batches a follower may be behind before it has to read from the store.
-const BACKLOG_MAX: usize = 256;
+type News = Box<dyn FnMut(u64) -> bool + Send>;
 
-/// What a follower receives.
-#[derive(Clone, Debug)]
-pub enum News {
-    /// Events just committed, in order.
-    Records(Arc<[Record]>),
-    /// Nothing came in the given time.
-    Quiet,
-    /// Some were left out: read the store from the last position seen.
-    Behind,
-    /// The owner has ended; nothing more will come from it.
-    Over,
-}
-
-struct Follower {
-    stream: Option<u64>,
-    sender: SyncSender<Arc<[Record]>>,
-    behind: Arc<Mutex<bool>>,
-}
-
-/// Hands events to followers.
+/// Tells followers of commits.
 #[derive(Default)]
 pub struct Hub {
-    followers: Mutex<Vec<Follower>>,
-}
-
-/// One follower's end.
-#[derive(Debug)]
-pub struct Subscription {
-    receiver: Receiver<Arc<[Record]>>,
-    behind: Arc<Mutex<bool>>,
+    followers: Mutex<Vec<(Option<u64>, News)>>,
 }
 
 impl Hub {
-    /// Follows one stream, or all.
-    pub fn subscribe(&self, stream: Option<u64>) -> Subscription {
-        let (sender, receiver) = sync_channel(BACKLOG_MAX);
-        let behind = Arc::new(Mutex::new(false));
-        let follower = Follower {
-            stream,
-            sender,
-            behind: Arc::clone(&behind),
-        };
+    /// Calls `news` with the newest position after each commit that touched the stream (any, where
+    /// none is given), on the owner's thread, until it returns `false`.
+    pub fn follow(&self, stream: Option<u64>, news: News) {
         self.followers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(follower);
-        Subscription { receiver, behind }
+            .push((stream, news));
     }
 
-    /// Hands out what was just committed.
-    pub fn publish(&self, records: Vec<Record>) {
+    /// Tells of what was just committed.
+    pub fn publish(&self, records: &[Record]) {
         let mut followers = self
             .followers
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if followers.is_empty() || records.is_empty() {
+        let Some(newest) = records.last().map(|record| record.position) else {
             return;
-        }
-        let all: Arc<[Record]> = records.into();
-        followers.retain(|follower| follower.hand(&all));
+        };
+        followers.retain_mut(|(stream, news)| {
+            let touched =
+                stream.is_none_or(|stream| records.iter().any(|record| record.stream == stream));
+            !touched || news(newest)
+        });
     }
 
-    /// Tells every follower that nothing more will come.
+    /// Lets every follower go.
     pub fn close(&self) {
         self.followers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
-    }
-}
-
-impl Follower {
-    /// Whether it is still there.
-    fn hand(&self, all: &Arc<[Record]>) -> bool {
-        let batch = match self.stream {
-            None => Arc::clone(all),
-            Some(stream) => all
-                .iter()
-                .filter(|record| record.stream == stream)
-                .cloned()
-                .collect(),
-        };
-        if batch.is_empty() {
-            return true;
-        }
-        match self.sender.try_send(batch) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
-                *self.behind.lock().unwrap_or_else(PoisonError::into_inner) = true;
-                true
-            }
-            Err(TrySendError::Disconnected(_)) => false,
-        }
-    }
-}
-
-impl Subscription {
-    /// What comes next, within this time.
-    pub fn next(&self, wait: Duration) -> News {
-        if std::mem::take(&mut *self.behind.lock().unwrap_or_else(PoisonError::into_inner)) {
-            while self.receiver.try_recv().is_ok() {}
-            return News::Behind;
-        }
-        match self.receiver.recv_timeout(wait) {
-            Ok(records) => News::Records(records),
-            Err(RecvTimeoutError::Timeout) => News::Quiet,
-            Err(RecvTimeoutError::Disconnected) => News::Over,
-        }
     }
 }

@@ -10,6 +10,6 @@ mod inbox;
 mod owner;
 
 pub use clock::SystemClock;
-pub use handle::{Gone, Handle};
-pub use hub::{News, Subscription};
+pub use executor::Bounds;
+pub use handle::Handle;
 pub use owner::{Owner, OwnerEnded, OwnerReport, Parts};

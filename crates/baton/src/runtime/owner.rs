@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use baton_engine::engine::{Engine, Settings};
+use baton_engine::engine::{Engine, Settings, TakeUp};
 use baton_engine::exchange::{Input, Turn};
 use baton_engine::ports::Tools;
 use baton_engine::store::{Commit, Store, StoreError, Views};
@@ -37,6 +37,8 @@ pub struct Parts {
     pub settings: Settings,
     /// The executor's bounds.
     pub bounds: Bounds,
+    /// What is taken up at once.
+    pub take_up: TakeUp,
 }
 
 /// Why an owner ended other than by draining.
@@ -78,9 +80,10 @@ impl Owner {
             tools,
             settings,
             bounds,
+            take_up,
         } = parts;
         let mut clock = SystemClock::default();
-        let engine = Engine::open(store.as_mut(), settings, clock.now())?;
+        let engine = Engine::open(store.as_mut(), settings, take_up, clock.now())?;
         let executor = Executor::start(tools, views, bounds, Arc::clone(&handle.inbox));
         let owned = handle.clone();
         let work = move || {
@@ -160,7 +163,7 @@ impl Work {
             let before = Instant::now();
             self.write(&commit)?;
             took = before.elapsed();
-            self.handle.hub.publish(commit.records);
+            self.handle.hub.publish(&commit.records);
         }
         let released = effects.len();
         self.executor.carry_out(effects);

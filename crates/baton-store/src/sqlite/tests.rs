@@ -1,0 +1,226 @@
+//! What is peculiar to the embedded store: the file, its versions, its log. What every store
+//! promises is the conformance suite's.
+
+use std::path::PathBuf;
+
+use baton_core::codes::Code;
+use baton_core::words::TaskStatus;
+use baton_engine::store::{Commit, Head, Record, Store, StoreError, Views};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::{SqliteStore, SqliteViews};
+
+fn place() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("store.db");
+    (folder, path)
+}
+
+fn unavailable<T>(outcome: Result<T, StoreError>) -> String {
+    match outcome {
+        Err(StoreError::Unavailable(detail)) => detail,
+        Err(other) => panic!("not Unavailable but {other:?}"),
+        Ok(_) => panic!("it went well"),
+    }
+}
+
+fn one_event(after: Head) -> Commit {
+    let position = after.position + 1;
+    let record = Record {
+        position,
+        stream: 0,
+        version: after.system_version + 1,
+        previous: after.system_head,
+        cause: 0,
+        kind: 1,
+        shape: 1,
+        body: "{}".into(),
+        actor: 1,
+        at: after.at,
+    };
+    let head = Head {
+        position,
+        system_head: position,
+        system_version: record.version,
+        ..after
+    };
+    Commit {
+        after,
+        head,
+        records: vec![record],
+        ..Commit::default()
+    }
+}
+
+#[test]
+fn every_commit_is_synced_and_the_file_can_shrink() {
+    let (_folder, path) = place();
+    let store = SqliteStore::open(&path).expect("a new store");
+    let connection = store.connection.as_ref().expect("a connection");
+    let pragma = |name| {
+        connection
+            .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+            .expect("a number")
+    };
+    assert_eq!(pragma("synchronous"), 2);
+    assert_eq!(pragma("auto_vacuum"), 2);
+    assert_eq!(pragma("foreign_keys"), 1);
+    assert_eq!(pragma("wal_autocheckpoint"), 0);
+}
+
+#[test]
+fn a_store_of_a_newer_version_is_refused_with_both_versions() {
+    let (_folder, path) = place();
+    drop(SqliteStore::open(&path).expect("a new store"));
+    let other = Connection::open(&path).expect("the file");
+    other
+        .pragma_update(None, "user_version", 9)
+        .expect("a version");
+    drop(other);
+    let detail = unavailable(SqliteStore::open(&path));
+    assert!(
+        detail.contains("version 9") && detail.contains("up to 1"),
+        "{detail}"
+    );
+    let detail = unavailable(SqliteViews::open(&path));
+    assert!(detail.contains("version 9"), "{detail}");
+}
+
+#[test]
+fn a_word_of_a_newer_version_is_refused() {
+    let (_folder, path) = place();
+    drop(SqliteStore::open(&path).expect("a new store"));
+    let other = Connection::open(&path).expect("the file");
+    other
+        .execute("INSERT INTO task_status VALUES (99, 'dreaming', 0)", [])
+        .expect("a word");
+    drop(other);
+    let detail = unavailable(SqliteStore::open(&path));
+    assert!(
+        detail.contains("dreaming") && detail.contains("newer"),
+        "{detail}"
+    );
+}
+
+#[test]
+fn a_step_that_was_changed_is_refused() {
+    let (_folder, path) = place();
+    drop(SqliteStore::open(&path).expect("a new store"));
+    let other = Connection::open(&path).expect("the file");
+    other
+        .execute("UPDATE migration SET checksum = 'else'", [])
+        .expect("an edit");
+    drop(other);
+    assert!(unavailable(SqliteStore::open(&path)).contains("step 1"));
+}
+
+#[test]
+fn what_is_not_a_store_is_left_alone() {
+    let (folder, path) = place();
+    std::fs::write(
+        &path,
+        "a letter to a friend, long enough to have a header of its own\n",
+    )
+    .expect("a file");
+    assert!(unavailable(SqliteStore::open(&path)).contains("not a Baton store"));
+    let strange = folder.path().join("strange.db");
+    let other = Connection::open(&strange).expect("a database");
+    other
+        .execute_batch("CREATE TABLE recipe (name TEXT)")
+        .expect("a table");
+    drop(other);
+    assert!(unavailable(SqliteStore::open(&strange)).contains("another program"));
+    assert!(unavailable(SqliteStore::open(folder.path())).contains("folder"));
+    let lost = folder.path().join("no/such/store.db");
+    assert!(unavailable(SqliteStore::open(lost)).contains("folder exists"));
+    assert!(unavailable(SqliteViews::open(folder.path().join("none.db"))).contains("opened"));
+}
+
+#[test]
+fn no_status_outside_the_vocabulary_can_be_stored() {
+    let (_folder, path) = place();
+    let mut store = SqliteStore::open(&path).expect("a new store");
+    let beyond = TaskStatus::ALL
+        .iter()
+        .map(|status| status.code())
+        .max()
+        .map_or(0, |max| max + 1);
+    let connection = store.connection.as_ref().expect("a connection");
+    let refused = connection.execute(
+        "INSERT INTO task (key, of, status, attempts, position) VALUES (1, 0, ?1, 0, 0)",
+        [beyond],
+    );
+    assert!(
+        refused
+            .expect_err("a foreign key")
+            .to_string()
+            .contains("FOREIGN KEY")
+    );
+    let head = store.take_over().expect("an owner");
+    let mut commit = one_event(head);
+    commit.records[0].kind = 255;
+    assert!(matches!(store.commit(&commit), Err(StoreError::Corrupt(_))));
+    assert_eq!(store.head(), Ok(head));
+}
+
+#[test]
+fn readers_see_what_is_still_in_the_log_and_cannot_write() {
+    let (_folder, path) = place();
+    let mut store = SqliteStore::open(&path).expect("a new store");
+    let mut views = SqliteViews::open(&path).expect("a reader");
+    let head = store.take_over().expect("an owner");
+    store.commit(&one_event(head)).expect("a commit");
+    assert_eq!(views.events(0, None, 10).expect("events").len(), 1);
+    let refused = views.connection.execute("DELETE FROM journal", []);
+    assert!(
+        refused
+            .expect_err("read only")
+            .to_string()
+            .contains("readonly")
+    );
+}
+
+#[test]
+fn a_broken_chain_names_its_position() {
+    let (_folder, path) = place();
+    let mut store = SqliteStore::open(&path).expect("a new store");
+    let mut head = store.take_over().expect("an owner");
+    for _ in 0..3 {
+        let commit = one_event(head);
+        store.commit(&commit).expect("a commit");
+        head = commit.head;
+    }
+    let connection = store.connection.as_ref().expect("a connection");
+    connection
+        .execute("DELETE FROM journal WHERE position = 2", [])
+        .expect("damage");
+    let Err(StoreError::Corrupt(detail)) = store.stream(0) else {
+        panic!("not found")
+    };
+    assert!(detail.contains("position 2"), "{detail}");
+}
+
+#[test]
+fn the_log_starts_over_under_steady_writing_and_is_cut_when_idle() {
+    let (folder, path) = place();
+    let mut store = SqliteStore::open(&path).expect("a new store");
+    let mut head = store.take_over().expect("an owner");
+    let body: std::sync::Arc<str> = format!("\"{}\"", "x".repeat(200_000)).into();
+    for _ in 0..400 {
+        let mut commit = one_event(head);
+        commit.records[0].body = std::sync::Arc::clone(&body);
+        store.commit(&commit).expect("a commit");
+        head = commit.head;
+    }
+    let log = folder.path().join("store.db-wal");
+    let length = || std::fs::metadata(&log).map_or(0, |log| log.len());
+    // 400 commits of 200 kB are 80 MB.
+    assert!(length() < 60_000_000, "{}", length());
+    store.idle().expect("an idle moment");
+    store.checkpointer.wait();
+    store.idle().expect("an idle moment");
+    store.checkpointer.wait();
+    assert!(length() <= 2_000_000, "{}", length());
+    assert_eq!(store.stream(0).expect("a stream").len(), 400);
+}

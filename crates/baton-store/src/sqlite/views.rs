@@ -1,0 +1,213 @@
+//! The readers' side of the embedded store: a connection of its own that cannot write.
+//!
+//! Answers are what has been committed; several reads of one question see one state.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use baton_core::actor::Actor;
+use baton_core::body::{Blob, BlobHash};
+use baton_core::codes::Code;
+use baton_core::ids::{TaskId, WorkflowId};
+use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_engine::store::{DefinitionRow, Filter, Record, StoreError, Views};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+
+use super::fault::{Fault, Place};
+use super::read::{self, Cells, RECORD, TASK, WORKFLOW};
+use super::{migrate, open};
+use crate::sound::{integer, task_keys};
+use crate::vocabulary::FOR_PEOPLE;
+
+/// A reader's connection to an embedded store.
+pub struct SqliteViews {
+    path: PathBuf,
+    pub(super) connection: Connection,
+}
+
+impl SqliteViews {
+    /// Opens the store at `path`, which must exist and be of this version, for reading.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref().to_path_buf();
+        let place = Place::of(&path);
+        let connection = open::reader(&path).map_err(|fault| place.opening(fault))?;
+        migrate::require_current(&connection).map_err(|fault| place.opening(fault))?;
+        Ok(Self { path, connection })
+    }
+
+    /// Reads within one snapshot.
+    fn read<T>(
+        &mut self,
+        work: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let snapshot = |connection: &Connection| {
+            let transaction = connection.unchecked_transaction()?;
+            let value = work(&transaction)?;
+            transaction.finish()?;
+            Ok(value)
+        };
+        snapshot(&self.connection).map_err(|fault| Place::of(&self.path).of_fault(fault))
+    }
+}
+
+impl Views for SqliteViews {
+    fn list(&mut self, filter: &Filter) -> Result<Vec<(WorkflowCard, WorkflowRow)>, StoreError> {
+        self.read(|connection| {
+            let (sql, values) = listing(filter);
+            let mut select = connection.prepare_cached(&sql)?;
+            let rows = select.query_and_then(params_from_iter(values), |row| {
+                read::workflow(&mut Cells::of(row))
+            })?;
+            rows.collect()
+        })
+    }
+
+    fn workflow(
+        &mut self,
+        id: WorkflowId,
+    ) -> Result<Option<(WorkflowCard, WorkflowRow)>, StoreError> {
+        self.read(|connection| {
+            let sql = format!("SELECT {WORKFLOW} FROM workflow WHERE id = ?1");
+            let mut select = connection.prepare_cached(&sql)?;
+            let mut rows = select.query([id.as_bytes()])?;
+            rows.next()?
+                .map(|row| read::workflow(&mut Cells::of(row)))
+                .transpose()
+        })
+    }
+
+    fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {
+        self.read(|connection| {
+            let sql = format!("SELECT {TASK} FROM task WHERE key BETWEEN ?1 AND ?2 ORDER BY key");
+            let mut select = connection.prepare_cached(&sql)?;
+            let range = task_keys(number);
+            let rows = select.query_and_then(range, |row| read::task(&mut Cells::of(row)))?;
+            rows.collect()
+        })
+    }
+
+    fn waiting_for_people(
+        &mut self,
+        limit: u32,
+    ) -> Result<Vec<(WorkflowCard, TaskRow)>, StoreError> {
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT {WORKFLOW}, {TASK} FROM task JOIN workflow ON workflow.number = key >> 20 \
+                 WHERE waits_for IN (?1, ?2, ?3) ORDER BY position LIMIT ?4"
+            );
+            let mut select = connection.prepare_cached(&sql)?;
+            let [one, two, three] = FOR_PEOPLE.map(Code::code);
+            let rows = select.query_and_then(params![one, two, three, limit], |row| {
+                let mut cells = Cells::of(row);
+                let (card, _) = read::workflow(&mut cells)?;
+                Ok((card, read::task(&mut cells)?))
+            })?;
+            rows.collect()
+        })
+    }
+
+    fn events(
+        &mut self,
+        after: u64,
+        stream: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.read(|connection| {
+            if let Some(number) = stream {
+                let mut records = read::stream(connection, number, after)?;
+                records.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+                return Ok(records);
+            }
+            let sql = format!(
+                "SELECT {RECORD} FROM journal WHERE position > ?1 ORDER BY position LIMIT ?2"
+            );
+            let mut select = connection.prepare_cached(&sql)?;
+            let rows = select.query_and_then(params![integer(after), limit], read::record)?;
+            rows.collect()
+        })
+    }
+
+    fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
+        self.read(|connection| read::stream(connection, number, 0))
+    }
+
+    fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {
+        self.read(|connection| read::blob(connection, hash))
+    }
+
+    fn actor(&mut self, number: u32) -> Result<Option<Actor>, StoreError> {
+        self.read(|connection| read::actor(connection, number))
+    }
+
+    fn id_of(&mut self, number: u64) -> Result<Option<WorkflowId>, StoreError> {
+        self.read(|connection| {
+            let mut select =
+                connection.prepare_cached("SELECT id FROM workflow WHERE number = ?1")?;
+            let id = select
+                .query_row([integer(number)], |row| row.get(0))
+                .optional()?;
+            Ok(id.map(WorkflowId::from_bytes))
+        })
+    }
+
+    fn workflow_of(&mut self, task: TaskId) -> Result<Option<u64>, StoreError> {
+        let Some((workflow, _)) = task.split() else {
+            return Ok(None);
+        };
+        self.read(|connection| read::number_of(connection, workflow))
+    }
+
+    fn definition(
+        &mut self,
+        name: &str,
+        version: Option<u32>,
+    ) -> Result<Option<DefinitionRow>, StoreError> {
+        self.read(|connection| read::definition(connection, name, version))
+    }
+}
+
+/// The query of a list, and its values.
+///
+/// Each status is a branch of its own, so that each walks an index in order and stops at the
+/// limit; one `IN` over several statuses would sort all that ever had them.
+fn listing(filter: &Filter) -> (String, Vec<Value>) {
+    let mut values = vec![Value::from(filter.limit)];
+    let mut bind = |value: Value| {
+        values.push(value);
+        values.len()
+    };
+    let mut terms = String::new();
+    if let Some(before) = filter.before {
+        let at = bind(Value::from(integer(before)));
+        // Writing to a string does not fail.
+        let _ = write!(terms, " AND number < ?{at}");
+    }
+    if let Some(name) = &filter.name {
+        let at = bind(Value::from(name.clone()));
+        let _ = write!(terms, " AND instr(name, ?{at}) > 0");
+    }
+    if filter.needs_people {
+        terms.push_str(" AND waiting_people > 0");
+    }
+    let branch = |wanted: &str| {
+        format!(
+            "SELECT number FROM (SELECT number FROM workflow WHERE {wanted}{terms} \
+             ORDER BY number DESC LIMIT ?1)"
+        )
+    };
+    let mut branches: Vec<String> = Vec::new();
+    for status in &filter.statuses {
+        let at = bind(Value::from(status.code()));
+        branches.push(branch(&format!("status = ?{at}")));
+    }
+    if branches.is_empty() {
+        branches.push(branch("TRUE"));
+    }
+    let numbers = branches.join(" UNION ");
+    let sql = format!(
+        "SELECT {WORKFLOW} FROM workflow WHERE number IN ({numbers}) \
+         ORDER BY number DESC LIMIT ?1"
+    );
+    (sql, values)
+}

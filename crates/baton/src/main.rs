@@ -1,2 +1,8 @@
-//! x
-fn main() {}
+//! The binary.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> anyhow::Result<()> {
+    baton::bench::quick()
+}

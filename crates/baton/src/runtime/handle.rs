@@ -81,7 +81,7 @@ pub struct Handle {
 
 impl Handle {
     /// Asks and waits for the answer.
-    pub fn ask(&self, actor: &Actor, request: Request) -> Answer {
+    pub fn call(&self, actor: &Actor, request: Request) -> Answer {
         let (sender, receiver) = sync_channel(1);
         let then = move |answer| {
             // Whoever asked may have left.

@@ -1,4 +1,4 @@
 //! Baton's program: what the binary is made of, for itself, its tests and its benchmarks.
 
-pub mod runtime;
 pub mod bench;
+pub mod runtime;

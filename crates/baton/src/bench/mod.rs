@@ -17,7 +17,10 @@ pub fn quick() -> anyhow::Result<()> {
     for _ in 0..3 {
         let (mut times, all) = rig.run_many(&plan, 200, 1)?;
         times.sort_unstable();
-        let p50 = times.get(times.len() / 2).copied().unwrap_or(Duration::ZERO);
+        let p50 = times
+            .get(times.len() / 2)
+            .copied()
+            .unwrap_or(Duration::ZERO);
         println!("chain c1: p50 step {:?}  all {:?}", p50 / 10, all);
     }
     for at_once in [64, 512] {
@@ -27,7 +30,11 @@ pub fn quick() -> anyhow::Result<()> {
             let (_, all) = rig.run_many(&plan, count, at_once)?;
             let steps = count * 10;
             let cpu = (cpu_time() - cpu) / u32::try_from(steps)?;
-            println!("chain c{at_once}: {:.0} steps/s cpu {:?}/step", steps as f64 / all.as_secs_f64(), cpu);
+            println!(
+                "chain c{at_once}: {:.0} steps/s cpu {:?}/step",
+                steps as f64 / all.as_secs_f64(),
+                cpu
+            );
         }
     }
     for width in [1_000, 10_000, 100_000] {
@@ -36,7 +43,11 @@ pub fn quick() -> anyhow::Result<()> {
             let cpu = cpu_time();
             let (_, all) = rig.run_many(&plan, 1, 1)?;
             let cpu = (cpu_time() - cpu) / width;
-            println!("fan {width}: {:.0} steps/s cpu {:?}/step", f64::from(width) / all.as_secs_f64(), cpu);
+            println!(
+                "fan {width}: {:.0} steps/s cpu {:?}/step",
+                f64::from(width) / all.as_secs_f64(),
+                cpu
+            );
         }
     }
     rig.close()?;

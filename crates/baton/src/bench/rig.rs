@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use baton_core::actor::Actor;
 use baton_core::body::{Body, Json};
-use baton_core::plan::{Plan, Stage, TaskPlan, ToolCall, Work};
 use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::plan::{Plan, Stage, TaskPlan, ToolCall, Work};
 use baton_core::words::{Effect, OnFailure, Origin, Permission, ProgressMethod, WorkflowStatus};
 use baton_core::workflow::Outcome;
 use baton_engine::engine::{Settings, TakeUp};
@@ -49,7 +49,12 @@ impl Rig {
         };
         let owner = Owner::start(parts)?;
         let handle = owner.handle().clone();
-        Ok(Self { owner: Some(owner), handle, path, actor: Actor::user("bench") })
+        Ok(Self {
+            owner: Some(owner),
+            handle,
+            path,
+            actor: Actor::user("bench"),
+        })
     }
 
     /// Lets what runs end and closes the store.
@@ -63,7 +68,12 @@ impl Rig {
 
     /// Runs `count` workflows of a plan, `at_once` of them at a time; returns how long each took
     /// and how long all took.
-    pub fn run_many(&self, loaded: &Arc<Loaded>, count: usize, at_once: usize) -> anyhow::Result<(Vec<Duration>, Duration)> {
+    pub fn run_many(
+        &self,
+        loaded: &Arc<Loaded>,
+        count: usize,
+        at_once: usize,
+    ) -> anyhow::Result<(Vec<Duration>, Duration)> {
         let (sender, receiver) = channel();
         let began = Instant::now();
         let mut started = VecDeque::new();
@@ -92,15 +102,24 @@ impl Rig {
                 Ok(Reply::Workflow { id, .. }) => id,
                 other => return report(&done, Err(anyhow::anyhow!("not admitted: {other:?}"))),
             };
-            let ended = move |answer: Result<Reply, Gone>| report(&done, verdict(answer).map(|()| began.elapsed()));
+            let ended = move |answer: Result<Reply, Gone>| {
+                report(&done, verdict(answer).map(|()| began.elapsed()))
+            };
             handle.ask(&actor, Request::AwaitEnd { workflow: id }, Box::new(ended));
         };
-        self.handle.ask(&self.actor, Request::Submit(Box::new(submission(loaded))), Box::new(then));
+        self.handle.ask(
+            &self.actor,
+            Request::Submit(Box::new(submission(loaded))),
+            Box::new(then),
+        );
     }
 
     /// Admits a workflow and returns its id.
     pub fn submit(&self, loaded: &Arc<Loaded>) -> anyhow::Result<WorkflowId> {
-        match self.handle.call(&self.actor, Request::Submit(Box::new(submission(loaded))))? {
+        match self
+            .handle
+            .call(&self.actor, Request::Submit(Box::new(submission(loaded))))?
+        {
             Reply::Workflow { id, .. } => Ok(id),
             other => bail!("not admitted: {other:?}"),
         }
@@ -108,7 +127,10 @@ impl Rig {
 
     /// Waits until a workflow has completed.
     pub fn wait(&self, workflow: WorkflowId) -> anyhow::Result<()> {
-        verdict(self.handle.call(&self.actor, Request::AwaitEnd { workflow }))
+        verdict(
+            self.handle
+                .call(&self.actor, Request::AwaitEnd { workflow }),
+        )
     }
 }
 
@@ -118,13 +140,21 @@ fn report(done: &Sender<anyhow::Result<Duration>>, result: anyhow::Result<Durati
 }
 
 fn next(receiver: &Receiver<anyhow::Result<Duration>>) -> anyhow::Result<Duration> {
-    receiver.recv_timeout(Duration::from_secs(120)).context("no workflow ended within two minutes")?
+    receiver
+        .recv_timeout(Duration::from_secs(120))
+        .context("no workflow ended within two minutes")?
 }
 
 fn verdict(answer: Result<Reply, Gone>) -> anyhow::Result<()> {
     match answer? {
-        Reply::Ended { outcome: Outcome::Completed { .. }, .. } => Ok(()),
-        Reply::Workflow { status: WorkflowStatus::Completed, .. } => Ok(()),
+        Reply::Ended {
+            outcome: Outcome::Completed { .. },
+            ..
+        } => Ok(()),
+        Reply::Workflow {
+            status: WorkflowStatus::Completed,
+            ..
+        } => Ok(()),
         other => bail!("the workflow did not complete: {other:?}"),
     }
 }
@@ -142,7 +172,12 @@ fn submission(loaded: &Arc<Loaded>) -> Submit {
 
 /// One no-op task after the other.
 pub fn chain(length: u32) -> anyhow::Result<Arc<Loaded>> {
-    let tasks = (0..length).map(|n| noop(format!("step-{n}"), n.checked_sub(1).map(Ordinal).into_iter().collect()));
+    let tasks = (0..length).map(|n| {
+        noop(
+            format!("step-{n}"),
+            n.checked_sub(1).map(Ordinal).into_iter().collect(),
+        )
+    });
     load("chain", tasks.collect())
 }
 
@@ -155,7 +190,11 @@ pub fn fan(width: u32) -> anyhow::Result<Arc<Loaded>> {
 }
 
 fn noop(key: String, needs: Vec<Ordinal>) -> TaskPlan {
-    let call = ToolCall { tool: "core.noop".to_owned(), with: serde_json::json!({}), effect: Effect::Read };
+    let call = ToolCall {
+        tool: "core.noop".to_owned(),
+        with: serde_json::json!({}),
+        effect: Effect::Read,
+    };
     TaskPlan {
         key,
         title: None,
@@ -183,7 +222,11 @@ fn load(name: &str, tasks: Vec<TaskPlan>) -> anyhow::Result<Arc<Loaded>> {
         inputs: None,
         time_max: None,
         progress: ProgressMethod::AgentBased,
-        stages: vec![Stage { name: "all".to_owned(), weight: 1, milestones: Vec::new() }],
+        stages: vec![Stage {
+            name: "all".to_owned(),
+            weight: 1,
+            milestones: Vec::new(),
+        }],
         tasks,
         output: None,
     };

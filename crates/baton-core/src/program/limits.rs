@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 use std::sync::LazyLock;
 
+use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, Value};
 
 use super::json;
@@ -36,6 +37,11 @@ pub(crate) fn environment() -> Environment<'static> {
     environment.set_debug(false);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_formatter(format);
+    // A text keeps its last newline, as it is written.
+    let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
+    if let Ok(syntax) = syntax {
+        environment.set_syntax(syntax);
+    }
     environment.remove_global("debug");
     environment.remove_global("namespace");
     environment

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use minijinja::{Environment, ErrorKind, Expression, Value as Rendered};
 use serde_json::Value;
 
-use super::limits::{self, Bounded, EXPRESSIONS, STATEMENTS, TEMPLATE_BYTES_MAX};
+use super::limits::{self, Bounded, EXPRESSIONS, RENDER_BYTES_MAX, STATEMENTS, TEMPLATE_BYTES_MAX};
 use super::scan::{self, Piece, Reference, Token};
 use super::scope::{Context, View};
 use super::{json, scan::Block};
@@ -231,6 +231,15 @@ fn explain(error: &minijinja::Error, view: &View, read: Vec<Reference>) -> Strin
     }
 }
 
+/// A piece of a text.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// As it is.
+    Text(Box<str>),
+    /// The text of a value.
+    Value(Arc<Expr>),
+}
+
 /// A compiled field: JSON with templates in it.
 #[derive(Debug)]
 pub(crate) enum Form {
@@ -238,7 +247,9 @@ pub(crate) enum Form {
     Constant(Value),
     /// One expression: its value.
     Value(Arc<Expr>),
-    /// Text with blocks: the name of a template in the environment.
+    /// Text with expressions in it and no statements.
+    Parts(Vec<Part>),
+    /// Text with statements: the name of a template in the environment.
     Text(Box<str>),
     /// At least one element holds a template.
     List(Vec<Form>),
@@ -341,6 +352,9 @@ impl Compiler {
         if let Some(source) = scan::sole_expression(text, &scan::blocks(text)) {
             return self.expression(source).map(Form::Value);
         }
+        if let Some(parts) = self.parts(text) {
+            return Ok(Form::Parts(parts));
+        }
         if let Some(name) = self.texts.get(text) {
             return Ok(Form::Text(name.clone()));
         }
@@ -351,6 +365,27 @@ impl Compiler {
         let name: Box<str> = name.into();
         self.texts.insert(text.to_owned(), name.clone());
         Ok(Form::Text(name))
+    }
+
+    /// The pieces of a text without statements, comments and white-space control, which is most of
+    /// them: they share the expressions, and need no template of the library each.
+    fn parts(&mut self, text: &str) -> Option<Vec<Part>> {
+        if text.contains("{%") || text.contains("{#") {
+            return None;
+        }
+        let mut parts = Vec::new();
+        let mut from = 0;
+        for block in scan::blocks(text) {
+            let inner = text.get(block.range.start + 2..block.range.end.checked_sub(2)?)?;
+            if inner.starts_with(['-', '+']) || inner.ends_with(['-', '+']) {
+                return None;
+            }
+            parts.push(Part::Text(text.get(from..block.range.start)?.into()));
+            parts.push(Part::Value(self.expression(inner.trim()).ok()?));
+            from = block.range.end;
+        }
+        parts.push(Part::Text(text.get(from..)?.into()));
+        Some(parts)
     }
 
     /// Compiles a bare expression.
@@ -374,6 +409,9 @@ pub(crate) fn render(
     match form {
         Form::Constant(value) => Ok(value.clone()),
         Form::Value(expression) => expression.value(view).map_err(Failed::new),
+        Form::Parts(parts) => render_parts(parts, view)
+            .map(Value::String)
+            .map_err(Failed::new),
         Form::Text(name) => render_text(name, environment, view)
             .map(Value::String)
             .map_err(Failed::new),
@@ -395,6 +433,27 @@ pub(crate) fn render(
                 .map(Value::Object)
         }
     }
+}
+
+fn render_parts(parts: &[Part], view: &Arc<View>) -> Result<String, String> {
+    let mut text = String::new();
+    for part in parts {
+        match part {
+            Part::Text(piece) => text.push_str(piece),
+            Part::Value(expression) => match expression.value(view)? {
+                Value::String(piece) => text.push_str(&piece),
+                value @ (Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::Array(_)
+                | Value::Object(_)) => text.push_str(&value.to_string()),
+            },
+        }
+        if text.len() > RENDER_BYTES_MAX {
+            return Err(limits::too_large().to_string());
+        }
+    }
+    Ok(text)
 }
 
 fn render_text(

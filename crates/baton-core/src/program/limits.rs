@@ -1,6 +1,8 @@
 //! The template library, bounded: strict, without files, clocks or unbounded output.
 //!
-//! Which names a template may read is the definition reader's business.
+//! What one evaluation builds in memory is bounded by the library (a repetition has at most 100 MB),
+//! by the filters in `filters`, and by what the check of a template refuses; chains of `~` on large
+//! texts are bounded by the template's length alone. Which names a template may read is the definition reader's business.
 
 use std::io::{self, Write};
 use std::sync::LazyLock;
@@ -23,6 +25,9 @@ pub(crate) const STATEMENTS: [&str; 10] = [
     "for", "endfor", "if", "elif", "else", "endif", "set", "with", "endwith", "raw",
 ];
 
+/// How often a literal text may be repeated (`'-' * 40`).
+pub const REPEAT_MAX: u32 = 1_000;
+
 /// Names a template may call.
 pub(crate) const FUNCTIONS: [&str; 2] = ["range", "dict"];
 
@@ -42,6 +47,7 @@ pub(crate) fn environment() -> Environment<'static> {
     if let Ok(syntax) = syntax {
         environment.set_syntax(syntax);
     }
+    super::filters::install(&mut environment);
     environment.remove_global("debug");
     environment.remove_global("namespace");
     environment

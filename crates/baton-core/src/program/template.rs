@@ -3,7 +3,7 @@
 //! A string that is exactly one `{{ expression }}` yields its value, any other its text. Which
 //! names may be read is decided before, by the definition reader.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -46,8 +46,10 @@ pub(crate) fn check(source: &str) -> Result<Vec<Reference>, BadTemplate> {
         .template_from_str(source)
         .map_err(|error| BadTemplate::of(&error))?;
     let blocks = scan::blocks(source);
+    let mut set = BTreeSet::new();
     for block in &blocks {
         check_block(block)?;
+        check_growth(block, &mut set)?;
     }
     Ok(scan::references(&blocks))
 }
@@ -100,8 +102,55 @@ fn check_block(block: &Block<'_>) -> Result<(), BadTemplate> {
     check_words(&block.tokens)
 }
 
+/// A name that is set from names that were set, twice in one statement, doubles with each line.
+fn check_growth<'s>(block: &Block<'s>, set: &mut BTreeSet<&'s str>) -> Result<(), BadTemplate> {
+    let [(Piece::Name("set" | "with"), _), rest @ ..] = block.tokens.as_slice() else {
+        return Ok(());
+    };
+    if block.is_expression {
+        return Ok(());
+    }
+    let used = rest
+        .iter()
+        .skip_while(|(piece, _)| *piece != Piece::Sign("="));
+    let mut used =
+        used.filter(|(piece, _)| matches!(piece, Piece::Name(name) if set.contains(name)));
+    if let (Some(_), Some((Piece::Name(name), range))) = (used.next(), used.next()) {
+        let message = format!(
+            "`{name}` is the second name here that is itself set in the template; write the value out"
+        );
+        return Err(BadTemplate::new(message, Some(range.clone())));
+    }
+    scan::bind(&block.tokens, set);
+    Ok(())
+}
+
+/// A literal text may be repeated, but not by any number.
+fn check_repetition(tokens: &[Token<'_>]) -> Result<(), BadTemplate> {
+    for triple in tokens.windows(3) {
+        let [(left, _), (Piece::Sign("*"), range), (right, _)] = triple else {
+            continue;
+        };
+        let number = match (left, right) {
+            (Piece::Text(_), Piece::Number(number)) | (Piece::Number(number), Piece::Text(_)) => {
+                number.parse::<u32>().ok()
+            }
+            (Piece::Text(_), _) | (_, Piece::Text(_)) => None,
+            (Piece::Name(_) | Piece::Number(_) | Piece::Sign(_), _) => continue,
+        };
+        if number.is_none_or(|number| number > limits::REPEAT_MAX) {
+            let most = limits::REPEAT_MAX;
+            let message =
+                format!("a text may be repeated by a number up to {most} that is written out");
+            return Err(BadTemplate::new(message, Some(range.clone())));
+        }
+    }
+    Ok(())
+}
+
 /// Filters and tests must exist: the library finds out only when it gets there.
 fn check_words(tokens: &[Token<'_>]) -> Result<(), BadTemplate> {
+    check_repetition(tokens)?;
     for pair in tokens.windows(3) {
         let (kind, word, range) = match pair {
             [(Piece::Sign("|"), _), (Piece::Name(word), range), _] => ("filter", word, range),
@@ -215,7 +264,11 @@ fn undefined(view: &View, read: Vec<Reference>) -> String {
 }
 
 fn explain(error: &minijinja::Error, view: &View, read: Vec<Reference>) -> String {
-    if error.kind() == ErrorKind::UndefinedError {
+    // Operators report an undefined operand as one of the wrong type.
+    let operand = error
+        .detail()
+        .is_some_and(|detail| detail.contains("undefined"));
+    if operand || error.kind() == ErrorKind::UndefinedError {
         return undefined(view, read);
     }
     if error.kind() == ErrorKind::OutOfFuel {

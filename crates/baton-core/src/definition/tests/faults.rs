@@ -330,6 +330,18 @@ fn names() {
             "`set` is not supported",
         ),
         (
+            "with: { v: \"{{ 'a' * 100000000 }}\" }",
+            "repeated by a number up to 1000",
+        ),
+        (
+            "with: { v: '{% set x = 1 %}{% set x = x ~ x %}' }",
+            "the second name here",
+        ),
+        (
+            "with: { v: '{{ [1] | batch(1000000000, 1) }}' }",
+            "there is no filter `batch`",
+        ),
+        (
             "with: { v: '{{ 1 | nofilter }}' }",
             "there is no filter `nofilter`",
         ),

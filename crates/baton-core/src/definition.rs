@@ -13,6 +13,7 @@ mod inputs;
 mod kind;
 mod names;
 mod scalar;
+mod schema;
 mod suggest;
 mod task;
 mod tree;
@@ -23,6 +24,8 @@ pub(crate) mod tests;
 
 pub use children::NESTING_MAX;
 pub use fault::{FAULTS_MAX, Fault, render};
+pub use inputs::{INPUT_FAULTS_MAX, InputFault, input_faults, input_from_text};
+pub use schema::schema;
 pub use task::{ATTEMPTS_MAX, FALLBACKS_MAX};
 pub use tree::DEPTH_MAX;
 pub use walk::NAME_CHARS_MAX;

@@ -4,6 +4,7 @@
 //! the data it is handed and on nothing else: no clock, no files, no other tasks.
 
 mod compile;
+mod filters;
 mod json;
 pub(crate) mod limits;
 mod prepared;

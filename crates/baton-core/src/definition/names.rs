@@ -37,15 +37,23 @@ pub(crate) fn check(source: &str, draft: &Draft<'_, '_>, faults: &mut Faults) {
                 add(source, site, bad.range.as_ref(), message, faults);
             }
             Ok(references) => {
+                let mut explained = 0;
                 for reference in references {
+                    if reference.range.start < explained {
+                        continue;
+                    }
                     let mut check = Check {
                         source,
                         draft,
                         site,
                         faults,
+                        is_subtraction: false,
                     };
                     if let Some(question) = check.reference(&reference) {
-                        asked.push((question, site, reference.range));
+                        asked.push((question, site, reference.range.clone()));
+                    }
+                    if check.is_subtraction {
+                        explained = reference.range.end + reference.tail.len();
                     }
                 }
             }
@@ -89,6 +97,8 @@ struct Check<'c, 't, 's> {
     draft: &'c Draft<'t, 's>,
     site: &'c Site<'t, 's>,
     faults: &'c mut Faults,
+    /// Whether the names after the reference belong to a key with dashes.
+    is_subtraction: bool,
 }
 
 impl Check<'_, '_, '_> {
@@ -192,6 +202,7 @@ impl Check<'_, '_, '_> {
         let fault = if !reference.tail.is_empty() && known.contains_key(&dashed) {
             let message = format!("`inputs.{dashed}` is a subtraction");
             let hint = format!("write it `inputs[\"{dashed}\"]`");
+            self.is_subtraction = true;
             (message, Some(hint))
         } else {
             let message = format!("the input `{}` is not declared", shorten(key));
@@ -231,6 +242,7 @@ impl Check<'_, '_, '_> {
         if !reference.tail.is_empty() && reference.steps.len() == 1 {
             let message = format!("`tasks.{dashed}` is a subtraction");
             let help = format!("write it `tasks[\"{dashed}\"]`");
+            self.is_subtraction = true;
             self.add(&reference.range, message).help(help);
             return None;
         }

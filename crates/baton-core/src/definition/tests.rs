@@ -2,7 +2,9 @@
 
 mod faults;
 mod hostile;
+mod inputs;
 mod reads;
+mod schema;
 
 use std::collections::BTreeMap;
 

@@ -1,10 +1,13 @@
 //! The template library, bounded: strict, without files, clocks or unbounded output.
 //!
-//! Which names a template may read is the definition reader's business.
+//! What one evaluation builds in memory is bounded by the library (a repetition has at most 100 MB),
+//! by the filters in `filters`, and by what the check of a template refuses; chains of `~` on large
+//! texts are bounded by the template's length alone. Which names a template may read is the definition reader's business.
 
 use std::io::{self, Write};
 use std::sync::LazyLock;
 
+use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, Value};
 
 use super::json;
@@ -22,6 +25,9 @@ pub(crate) const STATEMENTS: [&str; 10] = [
     "for", "endfor", "if", "elif", "else", "endif", "set", "with", "endwith", "raw",
 ];
 
+/// How often a literal text may be repeated (`'-' * 40`).
+pub const REPEAT_MAX: u32 = 1_000;
+
 /// Names a template may call.
 pub(crate) const FUNCTIONS: [&str; 2] = ["range", "dict"];
 
@@ -36,6 +42,12 @@ pub(crate) fn environment() -> Environment<'static> {
     environment.set_debug(false);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_formatter(format);
+    // A text keeps its last newline, as it is written.
+    let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
+    if let Ok(syntax) = syntax {
+        environment.set_syntax(syntax);
+    }
+    super::filters::install(&mut environment);
     environment.remove_global("debug");
     environment.remove_global("namespace");
     environment

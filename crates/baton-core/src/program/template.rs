@@ -3,14 +3,14 @@
 //! A string that is exactly one `{{ expression }}` yields its value, any other its text. Which
 //! names may be read is decided before, by the definition reader.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
 use minijinja::{Environment, ErrorKind, Expression, Value as Rendered};
 use serde_json::Value;
 
-use super::limits::{self, Bounded, EXPRESSIONS, STATEMENTS, TEMPLATE_BYTES_MAX};
+use super::limits::{self, Bounded, EXPRESSIONS, RENDER_BYTES_MAX, STATEMENTS, TEMPLATE_BYTES_MAX};
 use super::scan::{self, Piece, Reference, Token};
 use super::scope::{Context, View};
 use super::{json, scan::Block};
@@ -46,8 +46,10 @@ pub(crate) fn check(source: &str) -> Result<Vec<Reference>, BadTemplate> {
         .template_from_str(source)
         .map_err(|error| BadTemplate::of(&error))?;
     let blocks = scan::blocks(source);
+    let mut set = BTreeSet::new();
     for block in &blocks {
         check_block(block)?;
+        check_growth(block, &mut set)?;
     }
     Ok(scan::references(&blocks))
 }
@@ -100,8 +102,55 @@ fn check_block(block: &Block<'_>) -> Result<(), BadTemplate> {
     check_words(&block.tokens)
 }
 
+/// A name that is set from names that were set, twice in one statement, doubles with each line.
+fn check_growth<'s>(block: &Block<'s>, set: &mut BTreeSet<&'s str>) -> Result<(), BadTemplate> {
+    let [(Piece::Name("set" | "with"), _), rest @ ..] = block.tokens.as_slice() else {
+        return Ok(());
+    };
+    if block.is_expression {
+        return Ok(());
+    }
+    let used = rest
+        .iter()
+        .skip_while(|(piece, _)| *piece != Piece::Sign("="));
+    let mut used =
+        used.filter(|(piece, _)| matches!(piece, Piece::Name(name) if set.contains(name)));
+    if let (Some(_), Some((Piece::Name(name), range))) = (used.next(), used.next()) {
+        let message = format!(
+            "`{name}` is the second name here that is itself set in the template; write the value out"
+        );
+        return Err(BadTemplate::new(message, Some(range.clone())));
+    }
+    scan::bind(&block.tokens, set);
+    Ok(())
+}
+
+/// A literal text may be repeated, but not by any number.
+fn check_repetition(tokens: &[Token<'_>]) -> Result<(), BadTemplate> {
+    for triple in tokens.windows(3) {
+        let [(left, _), (Piece::Sign("*"), range), (right, _)] = triple else {
+            continue;
+        };
+        let number = match (left, right) {
+            (Piece::Text(_), Piece::Number(number)) | (Piece::Number(number), Piece::Text(_)) => {
+                number.parse::<u32>().ok()
+            }
+            (Piece::Text(_), _) | (_, Piece::Text(_)) => None,
+            (Piece::Name(_) | Piece::Number(_) | Piece::Sign(_), _) => continue,
+        };
+        if number.is_none_or(|number| number > limits::REPEAT_MAX) {
+            let most = limits::REPEAT_MAX;
+            let message =
+                format!("a text may be repeated by a number up to {most} that is written out");
+            return Err(BadTemplate::new(message, Some(range.clone())));
+        }
+    }
+    Ok(())
+}
+
 /// Filters and tests must exist: the library finds out only when it gets there.
 fn check_words(tokens: &[Token<'_>]) -> Result<(), BadTemplate> {
+    check_repetition(tokens)?;
     for pair in tokens.windows(3) {
         let (kind, word, range) = match pair {
             [(Piece::Sign("|"), _), (Piece::Name(word), range), _] => ("filter", word, range),
@@ -215,7 +264,11 @@ fn undefined(view: &View, read: Vec<Reference>) -> String {
 }
 
 fn explain(error: &minijinja::Error, view: &View, read: Vec<Reference>) -> String {
-    if error.kind() == ErrorKind::UndefinedError {
+    // Operators report an undefined operand as one of the wrong type.
+    let operand = error
+        .detail()
+        .is_some_and(|detail| detail.contains("undefined"));
+    if operand || error.kind() == ErrorKind::UndefinedError {
         return undefined(view, read);
     }
     if error.kind() == ErrorKind::OutOfFuel {
@@ -231,6 +284,15 @@ fn explain(error: &minijinja::Error, view: &View, read: Vec<Reference>) -> Strin
     }
 }
 
+/// A piece of a text.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// As it is.
+    Text(Box<str>),
+    /// The text of a value.
+    Value(Arc<Expr>),
+}
+
 /// A compiled field: JSON with templates in it.
 #[derive(Debug)]
 pub(crate) enum Form {
@@ -238,7 +300,9 @@ pub(crate) enum Form {
     Constant(Value),
     /// One expression: its value.
     Value(Arc<Expr>),
-    /// Text with blocks: the name of a template in the environment.
+    /// Text with expressions in it and no statements.
+    Parts(Vec<Part>),
+    /// Text with statements: the name of a template in the environment.
     Text(Box<str>),
     /// At least one element holds a template.
     List(Vec<Form>),
@@ -341,6 +405,9 @@ impl Compiler {
         if let Some(source) = scan::sole_expression(text, &scan::blocks(text)) {
             return self.expression(source).map(Form::Value);
         }
+        if let Some(parts) = self.parts(text) {
+            return Ok(Form::Parts(parts));
+        }
         if let Some(name) = self.texts.get(text) {
             return Ok(Form::Text(name.clone()));
         }
@@ -351,6 +418,27 @@ impl Compiler {
         let name: Box<str> = name.into();
         self.texts.insert(text.to_owned(), name.clone());
         Ok(Form::Text(name))
+    }
+
+    /// The pieces of a text without statements, comments and white-space control, which is most of
+    /// them: they share the expressions, and need no template of the library each.
+    fn parts(&mut self, text: &str) -> Option<Vec<Part>> {
+        if text.contains("{%") || text.contains("{#") {
+            return None;
+        }
+        let mut parts = Vec::new();
+        let mut from = 0;
+        for block in scan::blocks(text) {
+            let inner = text.get(block.range.start + 2..block.range.end.checked_sub(2)?)?;
+            if inner.starts_with(['-', '+']) || inner.ends_with(['-', '+']) {
+                return None;
+            }
+            parts.push(Part::Text(text.get(from..block.range.start)?.into()));
+            parts.push(Part::Value(self.expression(inner.trim()).ok()?));
+            from = block.range.end;
+        }
+        parts.push(Part::Text(text.get(from..)?.into()));
+        Some(parts)
     }
 
     /// Compiles a bare expression.
@@ -374,6 +462,9 @@ pub(crate) fn render(
     match form {
         Form::Constant(value) => Ok(value.clone()),
         Form::Value(expression) => expression.value(view).map_err(Failed::new),
+        Form::Parts(parts) => render_parts(parts, view)
+            .map(Value::String)
+            .map_err(Failed::new),
         Form::Text(name) => render_text(name, environment, view)
             .map(Value::String)
             .map_err(Failed::new),
@@ -395,6 +486,27 @@ pub(crate) fn render(
                 .map(Value::Object)
         }
     }
+}
+
+fn render_parts(parts: &[Part], view: &Arc<View>) -> Result<String, String> {
+    let mut text = String::new();
+    for part in parts {
+        match part {
+            Part::Text(piece) => text.push_str(piece),
+            Part::Value(expression) => match expression.value(view)? {
+                Value::String(piece) => text.push_str(&piece),
+                value @ (Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::Array(_)
+                | Value::Object(_)) => text.push_str(&value.to_string()),
+            },
+        }
+        if text.len() > RENDER_BYTES_MAX {
+            return Err(limits::too_large().to_string());
+        }
+    }
+    Ok(text)
 }
 
 fn render_text(

@@ -8,7 +8,7 @@ use crate::ids::Ordinal;
 use crate::plan::{Wait, Work};
 use crate::words::{Effect, HumanKind, OnFailure, Permission, ProgressMethod};
 
-const ALL_KINDS: &str = r#"
+pub(super) const ALL_KINDS: &str = r#"
 name: everything
 version: 3
 description: Every field that is read.

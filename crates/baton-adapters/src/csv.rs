@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use baton_core::failure::CallFailure;
 use baton_core::plan::ToolSpec;
 use baton_core::words::{Effect, FailureKind};
+use csv::StringRecord;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -80,42 +81,53 @@ impl Tool for Read {
             .delimiter(delimiter)
             .has_headers(false)
             .from_reader(bytes.strip_prefix(MARK).unwrap_or(&bytes));
-        let mut records = reader.records();
-        let fault = |fault| {
-            let message = format!("{} is no CSV of even rows: {fault}", place.shown());
-            CallFailure::refused(FailureKind::Refused, message)
+        let mut records = reader.records().map(|record| {
+            record.map_err(|fault| {
+                let message = format!("{} is no CSV of even rows: {fault}", place.shown());
+                CallFailure::refused(FailureKind::Refused, message)
+            })
+        });
+        let first = records.next().transpose()?.unwrap_or_default();
+        let (columns, first) = match input.header.unwrap_or(true) {
+            true => (first.iter().map(str::to_owned).collect(), None),
+            false => (
+                (1..=first.len()).map(|at| format!("c{at}")).collect(),
+                Some(Ok(first)),
+            ),
         };
-        let mut first = records.next().transpose().map_err(fault)?;
-        let columns = match (&first, input.header.unwrap_or(true)) {
-            (None, _) => vec![],
-            (Some(record), true) => record.iter().map(str::to_owned).collect(),
-            (Some(record), false) => (1..=record.len()).map(|at| format!("c{at}")).collect(),
-        };
-        unique(&columns)?;
-        if input.header.unwrap_or(true) {
-            first = None;
-        }
-        let mut table = Table {
-            columns,
-            rows: Vec::new(),
-            truncated: false,
-        };
-        for record in first.into_iter().map(Ok).chain(records) {
-            if table.rows.len().is_multiple_of(ROWS_BETWEEN_LOOKS) {
-                scope.check()?;
-            }
-            if table.rows.len() == rows_max {
-                table.truncated = true;
-                break;
-            }
-            let record = record.map_err(fault)?;
-            let values = record.iter().map(Value::from);
-            table
-                .rows
-                .push(table.columns.iter().cloned().zip(values).collect());
-        }
-        Ok(table)
+        table(scope, columns, first.into_iter().chain(records), rows_max)
     }
+}
+
+fn table(
+    scope: &Scope<'_>,
+    columns: Vec<String>,
+    records: impl Iterator<Item = Result<StringRecord, CallFailure>>,
+    rows_max: usize,
+) -> Result<Table, CallFailure> {
+    unique(&columns)?;
+    let mut table = Table {
+        columns,
+        rows: Vec::new(),
+        truncated: false,
+    };
+    let is_empty = table.columns.is_empty();
+    // A file without a line has no row either, whoever names the columns.
+    for record in records.take_while(|_| !is_empty) {
+        if table.rows.len().is_multiple_of(ROWS_BETWEEN_LOOKS) {
+            scope.check()?;
+        }
+        let record = record?;
+        if table.rows.len() == rows_max {
+            table.truncated = true;
+            break;
+        }
+        let values = record.iter().map(Value::from);
+        table
+            .rows
+            .push(table.columns.iter().cloned().zip(values).collect());
+    }
+    Ok(table)
 }
 
 #[derive(Deserialize)]

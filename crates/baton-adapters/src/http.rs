@@ -288,7 +288,45 @@ fn joined(base: &Uri, target: &str) -> Result<String, CallFailure> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{IpAddr, Ipv4Addr, TcpListener};
+    use std::time::Duration;
+
+    use baton_engine::ports::Control;
+
     use super::*;
+    use crate::beneath::Roots;
+    use crate::config::ToolsConfig;
+
+    /// Stands for a public address that redirects to a private one.
+    #[test]
+    fn a_redirect_to_a_private_address_is_denied_though_every_host_is_declared() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let first = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let location = "Location: http://127.0.0.2:1/\r\nContent-Length: 0\r\n";
+            write!(stream, "HTTP/1.1 302 Found\r\n{location}\r\n").unwrap();
+        });
+        let (config, roots) = (ToolsConfig::default(), Roots::open(&[]).unwrap());
+        let control = Control::new(Duration::from_secs(20));
+        let scope = Scope::new(("http.get", "key"), &config, &roots, &control);
+        let any = HttpConfig {
+            hosts: vec!["*".to_owned()],
+            ..HttpConfig::default()
+        };
+        let mut get = Get::of(&any).unwrap();
+        get.hosts.may_connect = |address| address == IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let input = GetInput {
+            url: format!("http://{first}/"),
+            headers: None,
+            max_bytes: None,
+        };
+        let failure = get.run(&scope, input).map(drop).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Denied, "{failure:?}");
+        assert!(failure.message.contains("127.0.0.2"), "{failure:?}");
+    }
 
     #[test]
     fn a_location_is_taken_relative_to_where_it_was_said() {

@@ -99,54 +99,73 @@ pub(crate) fn write_whole(
             format!("{count} bytes are more than {max} (`[tools.limits] file_bytes_max`)");
         return Err(CallFailure::refused(FailureKind::TooLarge, message));
     }
-    let written = Written {
+    let (parent, name) = place.split()?;
+    let target = Target {
+        place,
+        folder: parent.folder()?,
+        draft: draft_name(scope.key, &name),
+        name,
+    };
+    let moved = match target.permissions()? {
+        Some(_) if mode == WriteMode::Create => same(scope, place, bytes),
+        permissions => target.replace(scope, bytes, (mode, permissions)),
+    };
+    moved.map(|()| Written {
         path: place.shown(),
         bytes: bytes.len(),
-    };
-    let (parent, name) = place.split()?;
-    let folder = parent.folder()?;
-    let fail = |errno| place.failed(errno);
-    let permissions = match rustix::fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT) => None,
-        Err(errno) => return Err(fail(errno)),
-        Ok(found) if !FileType::from_raw_mode(found.st_mode).is_file() => {
-            return Err(fail(Errno::ISDIR));
-        }
-        Ok(_) if mode == WriteMode::Create => return same(scope, place, bytes).map(|()| written),
-        Ok(found) => Some(Mode::from_raw_mode(found.st_mode)),
-    };
-    let draft = draft_name(scope.key, &name);
-    let flags = match mode {
-        WriteMode::Create => RenameFlags::NOREPLACE,
-        WriteMode::Overwrite => RenameFlags::empty(),
-    };
-    let filled = fill(&folder, &draft, bytes, permissions);
-    let moved = filled.and_then(|()| {
-        scope.check().map_err(Fault::Call)?;
-        rustix::fs::renameat_with(&folder, &draft, &folder, &name, flags).map_err(Fault::Kernel)
-    });
-    if let Err(fault) = moved {
-        // It is ours and of no use; a failure to remove it changes nothing of what is told.
-        let _ = rustix::fs::unlinkat(&folder, &draft, AtFlags::empty());
-        return Err(match fault {
-            Fault::Kernel(Errno::EXIST) => exists(place),
-            Fault::Kernel(errno) => fail(errno),
-            Fault::Call(failure) => failure,
-        });
-    }
-    // The new name is durable only when the folder is.
-    rustix::fs::fsync(&folder).map_err(|errno| {
-        CallFailure::in_doubt(
-            FailureKind::Unavailable,
-            format!("{}: {errno}", place.shown()),
-        )
-    })?;
-    Ok(written)
+    })
 }
 
-enum Fault {
-    Kernel(Errno),
-    Call(CallFailure),
+struct Target<'a> {
+    place: &'a Place<'a>,
+    folder: OwnedFd,
+    name: PathBuf,
+    draft: PathBuf,
+}
+
+impl Target<'_> {
+    /// Those of the file that is there; a failure when it is no regular file.
+    fn permissions(&self) -> Result<Option<Mode>, CallFailure> {
+        match rustix::fs::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) if FileType::from_raw_mode(found.st_mode).is_file() => {
+                Ok(Some(Mode::from_raw_mode(found.st_mode)))
+            }
+            Ok(_) => Err(self.place.failed(Errno::ISDIR)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(self.place.failed(errno)),
+        }
+    }
+
+    fn replace(
+        &self,
+        scope: &Scope<'_>,
+        bytes: &[u8],
+        (mode, permissions): (WriteMode, Option<Mode>),
+    ) -> Result<(), CallFailure> {
+        let flags = match mode {
+            WriteMode::Create => RenameFlags::NOREPLACE,
+            WriteMode::Overwrite => RenameFlags::empty(),
+        };
+        let (folder, draft) = (&self.folder, &self.draft);
+        let failed = |errno| match errno {
+            Errno::EXIST => exists(self.place),
+            errno => self.place.failed(errno),
+        };
+        let filled = fill(folder, draft, bytes, permissions).map_err(failed);
+        let moved = filled.and_then(|()| scope.check()).and_then(|()| {
+            rustix::fs::renameat_with(folder, draft, folder, &self.name, flags).map_err(failed)
+        });
+        if moved.is_err() {
+            // It is ours and of no use; failing to remove it changes nothing of what is told.
+            let _ = rustix::fs::unlinkat(folder, draft, AtFlags::empty());
+            return moved;
+        }
+        // The new name is durable only when the folder is.
+        rustix::fs::fsync(folder).map_err(|errno| {
+            let message = format!("{}: {errno}", self.place.shown());
+            CallFailure::in_doubt(FailureKind::Unavailable, message)
+        })
+    }
 }
 
 /// One name per call, so that a repetition after a kill clears its own leftovers.
@@ -161,22 +180,22 @@ fn fill(
     draft: &Path,
     bytes: &[u8],
     permissions: Option<Mode>,
-) -> Result<(), Fault> {
+) -> Result<(), Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let open = || rustix::fs::openat(folder, draft, flags, Mode::from_raw_mode(0o666));
     let opened = match open() {
         Err(Errno::EXIST) => {
-            rustix::fs::unlinkat(folder, draft, AtFlags::empty()).map_err(Fault::Kernel)?;
+            rustix::fs::unlinkat(folder, draft, AtFlags::empty())?;
             open()
         }
         opened => opened,
     };
-    let mut file = File::from(opened.map_err(Fault::Kernel)?);
+    let mut file = File::from(opened?);
     if let Some(permissions) = permissions {
-        rustix::fs::fchmod(&file, permissions).map_err(Fault::Kernel)?;
+        rustix::fs::fchmod(&file, permissions)?;
     }
     let synced = file.write_all(bytes).and_then(|()| file.sync_all());
-    synced.map_err(|cause| Fault::Kernel(Errno::from_io_error(&cause).unwrap_or(Errno::IO)))
+    synced.map_err(|cause| Errno::from_io_error(&cause).unwrap_or(Errno::IO))
 }
 
 /// A repetition of a call that created the file finds its own bytes.
@@ -218,4 +237,23 @@ fn create_folders(place: &Place<'_>) -> Result<(), CallFailure> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leftover_of_a_killed_call_does_not_stand_in_the_way_of_its_repetition() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = draft_name("key", Path::new("a"));
+        std::fs::write(folder.path().join(&name), "half of a longer text").unwrap();
+        let fd = rustix::fs::openat(rustix::fs::CWD, folder.path(), FOLDER, Mode::empty()).unwrap();
+        fill(&fd, &name, b"whole", None).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(folder.path().join(&name)).unwrap(),
+            "whole"
+        );
+        assert_ne!(name, draft_name("other key", Path::new("a")));
+    }
 }

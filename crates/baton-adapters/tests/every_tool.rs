@@ -113,7 +113,7 @@ fn misread(shop: &Workshop, spec: &ToolSpec, input: &Value) -> Option<String> {
 #[test]
 fn the_schema_of_each_tool_names_exactly_the_fields_it_reads() {
     let shop = Workshop::with_shell();
-    assert_eq!(shop.tools.specs().len(), 13);
+    assert_eq!(shop.tools.specs().len(), 15);
     for spec in shop.tools.specs() {
         let fault = misread(&shop, spec, &json!({ "unknown-field": 1 })).unwrap();
         let known: BTreeSet<&str> = fault.split('`').skip(3).step_by(2).collect();

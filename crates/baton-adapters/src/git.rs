@@ -29,13 +29,15 @@ use repository::Repository;
 pub(crate) use status::Status;
 
 /// Settings that override whatever the repository says; git takes them from its environment.
-const SETTINGS: [(&str, &str); 11] = [
+const SETTINGS: [(&str, &str); 12] = [
     ("core.fsmonitor", "false"),
     ("core.hooksPath", "/dev/null"),
     ("core.pager", "cat"),
     ("core.attributesFile", "/dev/null"),
     ("core.quotePath", "false"),
     ("diff.external", ""),
+    // It would write the index, whatever GIT_OPTIONAL_LOCKS says; `diff.rs` does without.
+    ("diff.autoRefreshIndex", "false"),
     ("log.showSignature", "false"),
     ("log.mailmap", "false"),
     ("protocol.allow", "never"),

@@ -184,6 +184,20 @@ fn a_diff_counts_and_shows_what_differs() {
         (&diff["patch"], &diff["truncated"]),
         (&json!("diff --git"), &json!(true))
     );
+    // A change of mode alone is a change, and so is an empty file.
+    shop.write("empty", "");
+    git(&shop.root(), &["add", "empty"]);
+    let chmod = |mode| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(shop.root().join("sub/b.txt"), mode).unwrap();
+    };
+    chmod(0o755);
+    let staged = shop.ok("git.diff", json!({ "repo": ".", "from": "HEAD" }));
+    assert_eq!(
+        column(&staged["files"], "path"),
+        ["a.txt", "empty", "new", "sub/b.txt"]
+    );
+    chmod(0o644);
     let unstaged = shop.ok("git.diff", json!({ "repo": "." }));
     assert_eq!(column(&unstaged["files"], "path"), ["a.txt"]);
     let below = shop.ok(
@@ -346,9 +360,15 @@ fn a_repository_is_not_changed_by_being_read() {
     let shop = repository();
     let before = std::fs::read(shop.root().join(".git/index")).unwrap();
     // The same content at another time makes git want to refresh its index.
-    shop.write("a.txt", "1\n3\n4\n");
+    let file = std::fs::File::options()
+        .append(true)
+        .open(shop.root().join("a.txt"));
+    file.unwrap()
+        .set_modified(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap();
     assert_eq!(shop.ok("git.status", json!({ "repo": "." }))["clean"], true);
-    shop.ok("git.diff", json!({ "repo": "." }));
+    let diff = shop.ok("git.diff", json!({ "repo": ".", "detail": "patch" }));
+    assert_eq!((&diff["files"], &diff["patch"]), (&json!([]), &json!("")));
     assert_eq!(
         std::fs::read(shop.root().join(".git/index")).unwrap(),
         before

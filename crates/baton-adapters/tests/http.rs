@@ -292,9 +292,11 @@ fn a_huge_body_is_cut_and_an_endless_head_refused() {
 #[test]
 fn a_slow_server_is_left_in_time_and_on_cancel() {
     let shop = shop();
-    let web = Web::start(Box::new(|_, stream| {
+    let (leave, left) = std::sync::mpsc::channel();
+    let web = Web::start(Box::new(move |_, stream| {
         // Holds the connection until the other side leaves.
         let _ = std::io::copy(stream, &mut std::io::sink());
+        let _ = leave.send(());
     }));
     let started = Instant::now();
     let control = Control::new(Duration::from_millis(300));
@@ -318,5 +320,8 @@ fn a_slow_server_is_left_in_time_and_on_cancel() {
         (failure.kind, failure.happened),
         (FailureKind::Cancelled, Happened::Unknown)
     );
+    for _ in 0..2 {
+        left.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
     assert!(started.elapsed() < Duration::from_secs(10));
 }

@@ -1,5 +1,7 @@
 //! `git.diff`: what differs between two commits, or a commit or the index and the working tree.
 
+use std::collections::BTreeSet;
+
 use baton_core::failure::CallFailure;
 use baton_core::plan::ToolSpec;
 use baton_core::words::FailureKind;
@@ -107,7 +109,7 @@ impl Tool for Diff {
             let asked = self.git.ask(scope, &repository, arguments, &settings)?;
             asked.map_err(|failed| failed.into_failure(scope, &repository))
         };
-        let numbers = whole(scope, ask(&["--numstat", "-z", "--no-renames"])?)?;
+        let numbers = whole(scope, ask(&["--raw", "--numstat", "-z", "--no-renames"])?)?;
         let files = files(&numbers.text()).ok_or_else(|| {
             let message = "git.diff: git printed something else than numbers";
             CallFailure::refused(FailureKind::InvalidOutput, message)
@@ -121,9 +123,11 @@ impl Tool for Diff {
         };
         if input.detail == Some(Detail::Patch) {
             let patch = ask(&["--patch", "--no-renames"])?;
-            let head = patch.bytes.get(..bytes_max).unwrap_or(&patch.bytes);
-            output.truncated = patch.truncated || head.len() < patch.bytes.len();
-            output.patch = Some(String::from_utf8_lossy(head).into_owned());
+            let mut text = without_bare_headings(&patch.text());
+            let end = text.floor_char_boundary(bytes_max);
+            output.truncated = patch.truncated || end < text.len();
+            text.truncate(end);
+            output.patch = Some(text);
         }
         Ok(output)
     }
@@ -150,19 +154,47 @@ fn arguments(input: &DiffInput, form: &[&str]) -> Result<Vec<String>, CallFailur
     Ok(arguments)
 }
 
-/// `insertions TAB deletions TAB path NUL`, with `-` for both numbers of a binary file.
+/// First `:mode mode hash hash letter NUL path NUL` for each file, then `insertions TAB deletions
+/// TAB path NUL`, with `-` for both numbers of a binary file.
 fn files(text: &str) -> Option<Vec<FileDiff>> {
-    let records = text.split('\0').filter(|record| !record.is_empty());
-    records
-        .map(|record| {
-            let mut parts = record.splitn(3, '\t');
-            let (insertions, deletions) = (parts.next()?, parts.next()?);
-            Some(FileDiff {
-                path: parts.next()?.to_owned(),
-                binary: insertions == "-",
-                insertions: insertions.parse().unwrap_or(0),
-                deletions: deletions.parse().unwrap_or(0),
-            })
-        })
-        .collect()
+    let mut edited = BTreeSet::new();
+    let mut files = Vec::new();
+    let mut records = text.split('\0').filter(|record| !record.is_empty());
+    while let Some(record) = records.next() {
+        if let Some(raw) = record.strip_prefix(':') {
+            let path = records.next()?;
+            let mut fields = raw.split(' ');
+            if fields.next() == fields.next() && fields.nth(2) == Some("M") {
+                edited.insert(path);
+            }
+            continue;
+        }
+        let mut parts = record.splitn(3, '\t');
+        let (insertions, deletions, path) = (parts.next()?, parts.next()?, parts.next()?);
+        // Same mode, no line: only the file's time has changed since git last looked.
+        if (insertions, deletions) == ("0", "0") && edited.contains(path) {
+            continue;
+        }
+        files.push(FileDiff {
+            path: path.to_owned(),
+            binary: insertions == "-",
+            insertions: insertions.parse().unwrap_or(0),
+            deletions: deletions.parse().unwrap_or(0),
+        });
+    }
+    Some(files)
+}
+
+/// The patch without the files of which it has nothing but the heading: see [`files`].
+fn without_bare_headings(patch: &str) -> String {
+    let is_heading = |line: &&str| line.starts_with("diff --git ");
+    let mut lines = patch.split_inclusive('\n').peekable();
+    let mut kept = String::with_capacity(patch.len());
+    while let Some(line) = lines.next() {
+        // Lines of content start with a sign, so that none can look like a heading.
+        if !is_heading(&line) || lines.peek().is_some_and(|next| !is_heading(next)) {
+            kept.push_str(line);
+        }
+    }
+    kept
 }

@@ -2,10 +2,11 @@
 //!
 //! There is no appending: a second append would write twice, and these tools are `idempotent`.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write as _;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use baton_core::failure::CallFailure;
@@ -20,6 +21,9 @@ use crate::config::Limits;
 use crate::fs::read_at_most;
 use crate::schema::{flag, object, optional, required, text, word};
 use crate::tool::{Scope, Tool, writes};
+
+/// Names that no path written to may have in it, beneath its root.
+const KEPT: [&str; 2] = [".git", ".baton"];
 
 /// `fs.write`.
 pub(crate) struct Write;
@@ -100,9 +104,17 @@ pub(crate) fn write_whole(
         return Err(CallFailure::refused(FailureKind::TooLarge, message));
     }
     let (parent, name) = place.split()?;
+    let folder = parent.folder()?;
+    if is_kept(place.root(), &folder, &name) {
+        let message = format!(
+            "{} is git's or Baton's own; it is not written to",
+            place.shown()
+        );
+        return Err(CallFailure::refused(FailureKind::Denied, message));
+    }
     let target = Target {
         place,
-        folder: parent.folder()?,
+        folder,
         draft: draft_name(scope.key, &name),
         name,
     };
@@ -114,6 +126,15 @@ pub(crate) fn write_whole(
         path: place.shown(),
         bytes: bytes.len(),
     })
+}
+
+/// Whether a file belongs to a repository or a store; by the folder's real path, whatever links the
+/// call came through. A hook or a setting in there would be a way to run something later.
+fn is_kept(root: &Path, folder: &OwnedFd, name: &Path) -> bool {
+    let real = std::fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd()));
+    let path = real.unwrap_or_default().join(name);
+    let is_kept = |part: &OsStr| KEPT.iter().any(|kept| part.eq_ignore_ascii_case(kept));
+    path.strip_prefix(root).unwrap_or(&path).iter().any(is_kept)
 }
 
 struct Target<'a> {

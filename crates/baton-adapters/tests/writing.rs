@@ -88,6 +88,31 @@ fn nothing_is_written_outside_the_root_or_through_a_link() {
 }
 
 #[test]
+fn repositories_and_stores_are_not_written_to() {
+    let shop = Workshop::new();
+    std::fs::create_dir_all(shop.root().join(".git/hooks")).unwrap();
+    symlink(".git/hooks", shop.root().join("hooks")).unwrap();
+    for path in [
+        ".git/hooks/x",
+        "hooks/x",
+        ".GIT",
+        "sub/.git",
+        ".baton/x",
+        ".git/new/x",
+    ] {
+        let input = json!({ "path": path, "text": "t", "create_dirs": true });
+        assert_eq!(
+            shop.err("fs.write", input).kind,
+            FailureKind::Denied,
+            "{path}"
+        );
+        let input = json!({ "path": path, "rows": [] });
+        assert_ne!(shop.err("csv.write", input).message, "", "{path}");
+    }
+    shop.ok("fs.write", json!({ "path": ".gitignore", "text": "t" }));
+}
+
+#[test]
 fn a_table_is_read_by_its_header() {
     let shop = Workshop::new();
     shop.write("t.csv", "\u{feff}a;b\n1;\"x;\"\"y\"\"\"\n2;\n");

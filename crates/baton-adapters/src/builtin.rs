@@ -13,9 +13,9 @@ use baton_engine::ports::{Call, Control, Tools};
 
 use crate::beneath::Roots;
 use crate::child::Guarded;
-use crate::config::{ToolsConfig, ToolsError};
+use crate::config::{Permit, ToolsConfig, ToolsError};
 use crate::tool::{AnyTool, Scope};
-use crate::{core, fs, git, search, text};
+use crate::{core, csv, fs, git, http, search, shell, text, write};
 
 /// The tools that come with Baton.
 pub struct BuiltinTools {
@@ -53,16 +53,26 @@ impl BuiltinTools {
     }
 }
 
-fn all(_config: &ToolsConfig, guarded: &Guarded) -> Result<Vec<Box<dyn AnyTool>>, ToolsError> {
-    let tools: Vec<Box<dyn AnyTool>> = vec![
+fn all(config: &ToolsConfig, guarded: &Guarded) -> Result<Vec<Box<dyn AnyTool>>, ToolsError> {
+    let mut tools: Vec<Box<dyn AnyTool>> = vec![
         Box::new(core::Noop),
         Box::new(text::Query),
         Box::new(text::Render),
         Box::new(fs::Read),
         Box::new(fs::List),
         Box::new(search::Search),
+        Box::new(write::Write),
+        Box::new(csv::Read),
+        Box::new(csv::Write),
+        Box::new(git::Diff::under(guarded)),
         Box::new(git::Log::under(guarded)),
+        Box::new(git::Status::under(guarded)),
+        Box::new(http::Get::of(&config.http)?),
+        Box::new(http::Request::of(&config.http)?),
     ];
+    if config.shell.allow == Permit::Granted {
+        tools.push(Box::new(shell::Run::under(guarded)));
+    }
     Ok(tools)
 }
 

@@ -7,9 +7,12 @@
 //! Not covered: `objects/info/alternates` may borrow objects from elsewhere, for whoever knows
 //! their hashes.
 
+mod diff;
 mod log;
 mod repository;
+mod status;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -20,17 +23,21 @@ use baton_core::words::FailureKind;
 use crate::child::{Captured, Guarded, Program, find_program, inherited};
 use crate::tool::{Scope, invalid};
 
+pub(crate) use diff::Diff;
 pub(crate) use log::Log;
-pub(crate) use repository::Repository;
+use repository::Repository;
+pub(crate) use status::Status;
 
 /// Settings that override whatever the repository says; git takes them from its environment.
-const SETTINGS: [(&str, &str); 11] = [
+const SETTINGS: [(&str, &str); 12] = [
     ("core.fsmonitor", "false"),
     ("core.hooksPath", "/dev/null"),
     ("core.pager", "cat"),
     ("core.attributesFile", "/dev/null"),
     ("core.quotePath", "false"),
     ("diff.external", ""),
+    // It would write the index, whatever GIT_OPTIONAL_LOCKS says; `diff.rs` does without.
+    ("diff.autoRefreshIndex", "false"),
     ("log.showSignature", "false"),
     ("log.mailmap", "false"),
     ("protocol.allow", "never"),
@@ -56,6 +63,9 @@ const ENVIRONMENT: [(&str, &str); 14] = [
     ("LC_ALL", "C"),
     ("TZ", "UTC"),
 ];
+
+/// Filters a repository may declare; each costs settings in git's environment.
+const FILTERS_MAX: usize = 100;
 
 /// Git, under guard.
 #[derive(Clone)]
@@ -94,6 +104,42 @@ impl Git {
         }
         environment.extend(ENVIRONMENT.map(|(name, value)| (name.into(), value.into())));
         self.run(scope, &repository.folder, arguments, environment)
+    }
+
+    /// Settings that take the commands out of the filters a repository declares: whoever compares
+    /// the working tree would run them. Their names are free, so git is asked for them.
+    fn without_filters(
+        &self,
+        scope: &Scope<'_>,
+        repository: &Repository,
+    ) -> Result<Vec<(OsString, OsString)>, CallFailure> {
+        let ask = ["config", "--list", "--includes", "-z", "--name-only"];
+        let arguments = ask.into_iter().map(OsString::from).collect();
+        let listed = self.ask(scope, repository, arguments, &[])?;
+        let listed = listed.map_err(|failed| failed.into_failure(scope, repository))?;
+        let names = whole(scope, listed)?.text();
+        let names: BTreeSet<&str> = names
+            .split('\0')
+            .filter_map(|key| key.strip_prefix("filter.")?.rsplit_once('.'))
+            .map(|(name, _)| name)
+            .collect();
+        if names.len() > FILTERS_MAX {
+            let message = format!(
+                "{} declares more than {FILTERS_MAX} filters",
+                repository.shown
+            );
+            return Err(CallFailure::refused(FailureKind::TooLarge, message));
+        }
+        let off = [
+            ("clean", ""),
+            ("smudge", ""),
+            ("process", ""),
+            ("required", "false"),
+        ];
+        let settings = names.into_iter().flat_map(|name| {
+            off.map(|(key, value)| (format!("filter.{name}.{key}").into(), value.into()))
+        });
+        Ok(settings.collect())
     }
 
     fn run(

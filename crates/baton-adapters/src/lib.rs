@@ -3,22 +3,24 @@
 //! It holds no rule about workflows, no thread pool and no store: a call comes in, a JSON value or a
 //! classified failure goes out.
 
-#![allow(dead_code, reason = "the writing tools follow")]
-
 mod base64;
 mod beneath;
 mod builtin;
 mod child;
 mod config;
 mod core;
+mod csv;
 mod fs;
 mod git;
 mod guard;
+mod http;
 mod schema;
 mod search;
+mod shell;
 mod text;
 mod tool;
 mod walk;
+mod write;
 
 pub use builtin::{BuiltinTools, disabled};
 pub use config::{HttpConfig, Limits, Permit, ShellConfig, ToolsConfig, ToolsError};

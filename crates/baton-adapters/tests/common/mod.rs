@@ -1,6 +1,8 @@
 //! What the tests of the tools share: a workshop with a root, and calls that read well.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod web;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use baton_core::actor::Actor;
 use baton_core::body::{BlobHash, Body, Json};
+use baton_core::definition::input_faults;
 use baton_core::failure::CallFailure;
 use baton_core::ids::Ordinal;
 use baton_core::plan::{Plan, TaskPlan, Work};
@@ -267,7 +268,15 @@ impl Engine {
         let Some(child) = live.loaded.children.get(&plan.key).cloned() else {
             return;
         };
-        let inputs = inputs.value();
+        let inputs = match input_faults(&child.plan, &inputs.value()) {
+            Ok(inputs) => inputs,
+            Err(faults) => {
+                let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                let message = format!("the inputs of `{}`: {}", child.plan.name, said.join("; "));
+                let failure = CallFailure::refused(FailureKind::InvalidInput, message);
+                return self.refuse(number, task, failure);
+            }
+        };
         let (conversation, priority, parent) = (
             live.state.conversation,
             live.state.priority,

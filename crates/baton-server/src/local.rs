@@ -164,7 +164,9 @@ fn handle(asked: Asked, door: &Arc<dyn Door>, lines: &SyncSender<Said>) {
             door.ask(
                 &actor,
                 request,
-                Box::new(move |reply| drop(say(&lines, id, answer(reply)))),
+                Box::new(move |reply| {
+                    let _ = say(&lines, id, answer(reply));
+                }),
             );
         }
         Err(message) => drop(say(

@@ -2,6 +2,8 @@
 //!
 //! Schemas are validated offline: a reference to another document is refused, never fetched.
 
+use std::fmt;
+
 use jsonschema::Validator;
 use jsonschema::error::ValidationErrorKind;
 use serde::Serialize;
@@ -26,6 +28,16 @@ pub struct InputFault {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+}
+
+impl fmt::Display for InputFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.pointer.is_empty() {
+            write!(f, "{}: ", self.pointer)?;
+        }
+        f.write_str(&self.message)?;
+        self.help.iter().try_for_each(|help| write!(f, " ({help})"))
+    }
 }
 
 /// The inputs of a run with the declared defaults filled in, or everything that is wrong with them.

@@ -87,6 +87,33 @@ impl Roots {
         places.next().ok_or_else(|| self.outside(path))
     }
 
+    /// The place a path of a call names whose relative paths start at `folder`. Outputs name such a
+    /// place absolutely, so that a later call finds it from anywhere.
+    pub(crate) fn place_from(
+        &self,
+        folder: Option<&Path>,
+        path: &str,
+    ) -> Result<Place<'_>, CallFailure> {
+        let Some(folder) = folder.filter(|_| Path::new(path).is_relative()) else {
+            return self.place(path);
+        };
+        if self
+            .roots
+            .first()
+            .is_some_and(|root| root.path == folder || root.given == folder)
+        {
+            return self.place(path);
+        }
+        let joined = folder.join(path);
+        let joined = joined
+            .to_str()
+            .ok_or_else(|| invalid("the caller's folder is not UTF-8"))?;
+        Ok(Place {
+            first: false,
+            ..self.place(joined)?
+        })
+    }
+
     /// Whether a path without links lies in a root.
     pub(crate) fn contain(&self, path: &Path) -> bool {
         self.roots.iter().any(|root| path.starts_with(&root.path))

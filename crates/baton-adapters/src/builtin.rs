@@ -89,8 +89,7 @@ impl Tools for BuiltinTools {
                 |why| CallFailure::refused(FailureKind::Denied, why),
             ));
         };
-        let names = (call.tool.as_str(), call.idempotency_key.as_str());
-        let scope = Scope::new(names, &self.config, &self.roots, control);
+        let scope = Scope::new(call, &self.config, &self.roots, control);
         scope.check()?;
         tool.call(&scope, &call.input)
     }

@@ -75,7 +75,7 @@ impl Tool for Read {
         let limit = scope.limits().csv_rows_max;
         let rows_max = bounded("max_rows", input.max_rows, limit, limit)?;
         let delimiter = delimiter(input.delimiter.as_deref())?;
-        let place = scope.roots.place(&input.path)?;
+        let place = scope.place(&input.path)?;
         let bytes = read_whole(scope, &place)?;
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter)
@@ -174,7 +174,7 @@ impl Tool for Write {
             let message = format!("more than {max} rows (`[tools.limits] csv_rows_max`)");
             return Err(CallFailure::refused(FailureKind::TooLarge, message));
         }
-        let place = scope.roots.place(&input.path)?;
+        let place = scope.place(&input.path)?;
         let columns = match (input.columns, input.rows.first()) {
             (Some(columns), _) => columns,
             (None, Some(Value::Object(row))) => row.keys().cloned().collect(),

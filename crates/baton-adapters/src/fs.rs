@@ -92,7 +92,7 @@ impl Tool for Read {
     fn run(&self, scope: &Scope<'_>, input: ReadInput) -> Result<ReadOutput, CallFailure> {
         let limit = scope.limits().file_bytes_max;
         let bytes_max = bounded("max_bytes", input.max_bytes, READ_BYTES, limit)?;
-        let place = scope.roots.place(&input.path)?;
+        let place = scope.place(&input.path)?;
         let (file, length) = place.file()?;
         let (bytes, truncated) = read_at_most(scope, &place, file, bytes_max)?;
         let encoding = input.encoding.unwrap_or_default();
@@ -215,7 +215,7 @@ impl Tool for List {
     fn run(&self, scope: &Scope<'_>, input: ListInput) -> Result<Vec<Listed>, CallFailure> {
         let limit = scope.limits().list_entries_max;
         let max = bounded("max_entries", input.max_entries, LIST_ENTRIES, limit)?;
-        let place = scope.roots.place(&input.path)?;
+        let place = scope.place(&input.path)?;
         let globs = Globs::new(input.glob.as_deref())?;
         let depth = match input.recursive {
             Some(false) => Depth::One,

@@ -311,7 +311,13 @@ mod tests {
         });
         let (config, roots) = (ToolsConfig::default(), Roots::open(&[]).unwrap());
         let control = Control::new(Duration::from_secs(20));
-        let scope = Scope::new(("http.get", "key"), &config, &roots, &control);
+        let call = baton_engine::ports::Call {
+            tool: "http.get".to_owned(),
+            input: baton_core::body::Json::null(),
+            folder: None,
+            idempotency_key: "key".to_owned(),
+        };
+        let scope = Scope::new(&call, &config, &roots, &control);
         let any = HttpConfig {
             hosts: vec!["*".to_owned()],
             ..HttpConfig::default()

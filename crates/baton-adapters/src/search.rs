@@ -104,7 +104,7 @@ impl Tool for Search {
             },
         };
         let globs = Globs::new(input.glob.as_deref())?;
-        let place = scope.roots.place(&input.path)?;
+        let place = scope.place(&input.path)?;
         if let Ok((file, length)) = place.file() {
             let _ = searcher.file(scope, (file, length), || place.shown())?;
             return Ok(searcher.output);

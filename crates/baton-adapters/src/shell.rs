@@ -91,7 +91,7 @@ impl Tool for Run {
     fn run(&self, scope: &Scope<'_>, input: RunInput) -> Result<RunOutput, CallFailure> {
         let max = scope.limits().output_bytes_max;
         let output_bytes_max = bounded("max_bytes", input.max_bytes, OUTPUT_BYTES, max)?;
-        let place = scope.roots.place(input.cwd.as_deref().unwrap_or("."))?;
+        let place = scope.place(input.cwd.as_deref().unwrap_or("."))?;
         let folder = place.folder()?;
         let (program, arguments) = command(&input)?;
         let stdin = input.stdin.as_deref().unwrap_or_default();

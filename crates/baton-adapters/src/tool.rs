@@ -2,18 +2,19 @@
 //!
 //! The blanket implementation is the only place that reads an input or writes an output as JSON.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use baton_core::body::Json;
 use baton_core::failure::CallFailure;
 use baton_core::plan::ToolSpec;
 use baton_core::words::{Effect, FailureKind, Permission};
-use baton_engine::ports::Control;
+use baton_engine::ports::{Call, Control};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::beneath::Roots;
+use crate::beneath::{Place, Roots};
 use crate::config::{Limits, ToolsConfig};
 
 /// A tool with typed input and output.
@@ -61,6 +62,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) tool: &'a str,
     /// Stable over every repetition of the call.
     pub(crate) key: &'a str,
+    /// Where relative paths start; the first root where none is given.
+    folder: Option<&'a Path>,
     /// What was declared.
     pub(crate) config: &'a ToolsConfig,
     /// The folders the call may touch.
@@ -72,19 +75,25 @@ pub(crate) struct Scope<'a> {
 impl<'a> Scope<'a> {
     /// Starts the call's time.
     pub(crate) fn new(
-        (tool, key): (&'a str, &'a str),
+        call: &'a Call,
         config: &'a ToolsConfig,
         roots: &'a Roots,
         control: &'a Control,
     ) -> Self {
         Self {
-            tool,
-            key,
+            tool: &call.tool,
+            key: &call.idempotency_key,
+            folder: call.folder.as_deref().map(Path::new),
             config,
             roots,
             control,
             until: Instant::now().checked_add(control.timeout),
         }
+    }
+
+    /// The place a path of the call names: relative ones start at the caller's folder.
+    pub(crate) fn place(&self, path: &str) -> Result<Place<'a>, CallFailure> {
+        self.roots.place_from(self.folder, path)
     }
 
     /// Why the call must end now, if it must.

@@ -80,7 +80,7 @@ impl Tool for Write {
     }
 
     fn run(&self, scope: &Scope<'_>, input: WriteInput) -> Result<Written, CallFailure> {
-        let place = scope.roots.place(&input.path)?;
+        let place = scope.place(&input.path)?;
         if input.create_dirs == Some(true) {
             create_folders(&place)?;
         }

@@ -179,6 +179,8 @@ pub struct Submit {
     pub review: bool,
     /// The conversation it belongs to; its own where none is given.
     pub conversation: Option<ConversationId>,
+    /// The caller's folder, where relative paths of its tools start.
+    pub folder: Option<Arc<str>>,
 }
 
 /// The answer to a request, given after what it says is on disk.
@@ -304,6 +306,8 @@ pub struct Call {
     pub rung: u32,
     /// The rendered input; absent when the plan's own text is the input.
     pub input: Option<Body>,
+    /// The caller's folder, where relative paths start.
+    pub folder: Option<Arc<str>>,
     /// Stable over every repetition of this call.
     pub idempotency_key: String,
     /// How long it may run; the default where the plan says nothing.
@@ -323,6 +327,8 @@ pub struct Prepare {
     pub rung: u32,
     /// The plan.
     pub loaded: Arc<Loaded>,
+    /// The caller's folder, where relative paths of a probe start.
+    pub folder: Option<Arc<str>>,
     /// What its templates may see.
     pub ingredients: Ingredients,
 }

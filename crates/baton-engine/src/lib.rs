@@ -16,5 +16,6 @@ mod staging;
 mod start;
 pub mod store;
 mod timers;
+pub mod view;
 
 pub use start::attempt_status;

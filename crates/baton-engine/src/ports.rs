@@ -29,6 +29,8 @@ pub struct Call {
     pub tool: String,
     /// The rendered input: a JSON object.
     pub input: Json,
+    /// The caller's folder, where relative paths start.
+    pub folder: Option<Arc<str>>,
     /// Stable over every repetition of this call.
     pub idempotency_key: String,
 }

@@ -207,13 +207,14 @@ impl Engine {
             && rung == 0
         {
             let ingredients = Ingredients::gather(&live.state, live.loaded.program.references(of));
-            let loaded = live.loaded.clone();
+            let (loaded, folder) = (live.loaded.clone(), live.state.folder.clone());
             self.effect(Effect::Probe(Prepare {
                 number,
                 task,
                 of,
                 rung,
                 loaded,
+                folder,
                 ingredients,
             }));
         }

@@ -114,6 +114,7 @@ impl Engine {
             priority,
             review,
             conversation,
+            folder,
         } = submit;
         self.staging.offer(blob);
         let event = Admitted {
@@ -125,6 +126,7 @@ impl Engine {
             inputs,
             review,
             parent: None,
+            folder,
             fork_of: None,
             fork_position: None,
             kept: Vec::new(),
@@ -198,6 +200,7 @@ impl Engine {
             inputs: state.inputs.clone(),
             review: false,
             parent: None,
+            folder: state.folder.clone(),
             fork_of: Some(id),
             fork_position: Some(at),
             kept: Vec::new(),

@@ -58,12 +58,14 @@ impl Engine {
         };
         let ingredients =
             Ingredients::gather(&live.state, loaded.program.references(of)).with_item(item);
+        let folder = live.state.folder.clone();
         let job = Prepare {
             number,
             task,
             of,
             rung,
             loaded,
+            folder,
             ingredients,
         };
         if job.ingredients.is_small() {
@@ -224,6 +226,7 @@ impl Engine {
             of,
             rung,
             input,
+            folder: live.state.folder.clone(),
             idempotency_key: format!("{id}:{run}:{rung}"),
             timeout: live
                 .state
@@ -277,11 +280,8 @@ impl Engine {
                 return self.refuse(number, task, failure);
             }
         };
-        let (conversation, priority, parent) = (
-            live.state.conversation,
-            live.state.priority,
-            live.state.id.task(task),
-        );
+        let (conversation, priority) = (live.state.conversation, live.state.priority);
+        let (parent, folder) = (live.state.id.task(task), live.state.folder.clone());
         let Some(attempt) = self.begin(number, task, None) else {
             return;
         };
@@ -298,6 +298,7 @@ impl Engine {
             inputs,
             review: false,
             parent: Some(parent),
+            folder,
             fork_of: None,
             fork_position: None,
             kept: Vec::new(),
@@ -373,6 +374,7 @@ impl Engine {
             of: task,
             rung: 0,
             loaded,
+            folder: None,
             ingredients,
         }));
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
+use baton_core::actor::Actor;
 use baton_core::body::Body;
 use baton_core::workflow::{Command, PauseCause, Verdict};
 use baton_engine::exchange::{Declined, Gone, Reply, Request, Submit};
@@ -131,53 +132,60 @@ fn say(lines: &SyncSender<Said>, id: u64, answer: Answer) -> bool {
 
 fn handle(asked: Asked, door: &Arc<dyn Door>, lines: &SyncSender<Said>) {
     let Asked { id, actor, ask } = asked;
-    let by = actor.to_string();
-    let request = match ask {
+    match ask {
         Ask::Hello => {
             let answer = Answer::Hello {
                 protocol: PROTOCOL.to_owned(),
                 process: std::process::id(),
             };
             say(lines, id, answer);
-            return;
         }
         Ask::Follow { stream } => {
             let lines = lines.clone();
             let news = move |position| lines.try_send(Said::News { id, position }).is_ok();
             door.follow(stream, Box::new(news));
-            return;
         }
-        Ask::Submit(submission) => submit(*submission),
-        Ask::Command { workflow, verb } => Ok(command(workflow, verb, by)),
-        Ask::AwaitEnd { workflow } => Ok(Request::AwaitEnd { workflow }),
-        Ask::Fork { workflow, position } => Ok(Request::Fork { workflow, position }),
-        Ask::TakeUpAll => Ok(Request::TakeUpAll),
-        Ask::TakeUp { workflow } => Ok(Request::TakeUp { workflow }),
-        Ask::Define(plan) => Loaded::new(*plan)
-            .map(|loaded| Request::Define(Arc::new(loaded)))
-            .map_err(|e| e.to_string()),
-        Ask::Purge { workflows } => Ok(Request::Purge { workflows }),
-    };
-    match request {
-        Ok(request) => {
-            let lines = lines.clone();
-            door.ask(
-                &actor,
-                request,
-                Box::new(move |reply| {
+        ask => match request_of(ask, &actor) {
+            Ok(request) => {
+                let lines = lines.clone();
+                let then = move |reply| {
+                    // A client that does not read its answers has lost them.
                     let _ = say(&lines, id, answer(reply));
-                }),
-            );
-        }
-        Err(message) => drop(say(
-            lines,
-            id,
-            Answer::Declined {
-                code: "invalid_plan".to_owned(),
-                message,
-            },
-        )),
+                };
+                door.ask(&actor, request, Box::new(then));
+            }
+            Err(answer) => {
+                say(lines, id, answer);
+            }
+        },
     }
+}
+
+/// The engine's request behind what a client asks; `Err` is the answer where there is none.
+pub fn request_of(ask: Ask, actor: &Actor) -> Result<Request, Answer> {
+    let invalid = |message: String| Answer::Declined {
+        code: "invalid_plan".to_owned(),
+        message,
+    };
+    Ok(match ask {
+        Ask::Submit(submission) => submit(*submission).map_err(invalid)?,
+        Ask::Command { workflow, verb } => command(workflow, verb, actor.to_string()),
+        Ask::AwaitEnd { workflow } => Request::AwaitEnd { workflow },
+        Ask::Fork { workflow, position } => Request::Fork { workflow, position },
+        Ask::TakeUpAll => Request::TakeUpAll,
+        Ask::TakeUp { workflow } => Request::TakeUp { workflow },
+        Ask::Define(plan) => {
+            let loaded = Loaded::new(*plan).map_err(|e| invalid(e.to_string()))?;
+            Request::Define(Arc::new(loaded))
+        }
+        Ask::Purge { workflows } => Request::Purge { workflows },
+        Ask::Hello | Ask::Follow { .. } => {
+            return Err(Answer::Declined {
+                code: "bad_request".to_owned(),
+                message: "not a request to the engine".to_owned(),
+            });
+        }
+    })
 }
 
 fn submit(submission: Submission) -> Result<Request, String> {
@@ -188,6 +196,7 @@ fn submit(submission: Submission) -> Result<Request, String> {
         priority,
         review,
         conversation,
+        folder,
     } = submission;
     let loaded = Loaded::new(plan).map_err(|e| e.to_string())?;
     let inputs = Body::split(inputs);
@@ -198,12 +207,13 @@ fn submit(submission: Submission) -> Result<Request, String> {
         priority,
         review,
         conversation,
+        folder: folder.map(Arc::from),
     };
     Ok(Request::Submit(Box::new(submit)))
 }
 
 /// The request behind what a person tells a workflow.
-pub fn command(workflow: baton_core::ids::WorkflowId, verb: Verb, by: String) -> Request {
+fn command(workflow: baton_core::ids::WorkflowId, verb: Verb, by: String) -> Request {
     let (command, blob) = match verb {
         Verb::Approve { revision } => (Command::Approve { revision }, None),
         Verb::SendBack { comments } => (Command::SendBack { comments }, None),

@@ -90,6 +90,8 @@ pub struct Submission {
     pub review: bool,
     /// The conversation it belongs to.
     pub conversation: Option<ConversationId>,
+    /// The caller's folder, where relative paths of its tools start.
+    pub folder: Option<String>,
 }
 
 /// What a person can tell a workflow.

@@ -36,6 +36,7 @@ fn call(root: &str, tool: &str, input: &str) -> ExitCode {
         return ExitCode::from(2);
     };
     let call = Call {
+        folder: None,
         tool: tool.to_owned(),
         input,
         idempotency_key: "k".to_owned(),

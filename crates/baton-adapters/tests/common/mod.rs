@@ -65,6 +65,7 @@ impl Workshop {
         control: &Control,
     ) -> Result<Value, CallFailure> {
         let call = Call {
+            folder: None,
             tool: tool.to_owned(),
             input: Json::of(&input),
             idempotency_key: "key-1".to_owned(),

@@ -4,6 +4,7 @@
 //! only ever added with a default. Positions, times and actors are the journal's, not the event's.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -129,6 +130,9 @@ pub struct Admitted {
     /// The task whose child it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<TaskId>,
+    /// The caller's folder, where relative paths of its tools start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<Arc<str>>,
     /// The workflow it is a fork of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork_of: Option<WorkflowId>,

@@ -43,6 +43,7 @@ impl WorkflowState {
             origin: event.origin,
             priority: event.priority,
             parent: event.parent,
+            folder: event.folder.clone(),
             plan,
             graph,
             inputs: event.inputs.clone(),

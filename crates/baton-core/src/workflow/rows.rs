@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{Outcome, TaskPhase, WorkflowState};
+use super::state::{TaskPhase, WorkflowState};
 use crate::body::BlobHash;
 use crate::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
 use crate::progress::{Progress, progress};
@@ -170,20 +170,4 @@ pub fn task_row(
             .map(|items| (items.first, items.count)),
         position,
     })
-}
-
-/// Why a run did not complete, in a line; `None` where it did, or goes on.
-pub fn error_line(state: &WorkflowState) -> Option<String> {
-    match &state.ended()?.outcome {
-        Outcome::Completed { .. } => None,
-        Outcome::CompletedWithErrors { failed, .. } => Some(format!("{failed} tasks failed")),
-        Outcome::Failed { task, failure } => {
-            let key = task.map(|task| format!("task `{}`: ", state.key_of(task)));
-            Some(format!("{}{}", key.unwrap_or_default(), failure.message))
-        }
-        Outcome::Cancelled { reason } => Some(reason.as_ref().map_or_else(
-            || "cancelled".to_owned(),
-            |reason| format!("cancelled: {reason}"),
-        )),
-    }
 }

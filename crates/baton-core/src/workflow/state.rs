@@ -28,6 +28,8 @@ pub struct WorkflowState {
     pub priority: u8,
     /// The task whose child it is.
     pub parent: Option<TaskId>,
+    /// The caller's folder, where relative paths of its tools start.
+    pub folder: Option<Arc<str>>,
     /// What it runs.
     pub plan: Arc<Plan>,
     /// The plan's edges, turned round.

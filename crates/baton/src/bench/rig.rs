@@ -167,6 +167,7 @@ fn submission(loaded: &Arc<Loaded>) -> Submit {
         priority: 5,
         review: false,
         conversation: None,
+        folder: None,
     }
 }
 

@@ -302,6 +302,7 @@ impl Shared {
         let port_call = ports::Call {
             tool: tool.to_owned(),
             input,
+            folder: call.folder.clone(),
             idempotency_key: call.idempotency_key.clone(),
         };
         let output = self.tools.call(&port_call, control)?;
@@ -330,6 +331,7 @@ impl Shared {
         let port_call = ports::Call {
             tool: call.tool,
             input: call.input,
+            folder: job.folder.clone(),
             idempotency_key: String::new(),
         };
         match self

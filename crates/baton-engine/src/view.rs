@@ -1,0 +1,298 @@
+//! How a workflow is shown: one shape for the command line, the API and the pages, made of rows.
+
+use baton_core::body::{Body, Json};
+use baton_core::codes::Code;
+use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
+use baton_core::plan::{Plan, Work};
+use baton_core::time::Timestamp;
+use baton_core::words::{Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus};
+use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_core::workflow::{Event, Outcome};
+use serde::Serialize;
+
+use crate::live::read_event;
+use crate::store::{StoreError, Views};
+
+/// A workflow as the contract shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct WorkflowView {
+    /// Its id, under the contract's two names.
+    pub workflow_id: WorkflowId,
+    /// The same.
+    pub id: WorkflowId,
+    /// The definition's name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// `workflow`; plans and master plans come with later kinds.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// How it came to be.
+    pub origin: Origin,
+    /// The number of its run.
+    pub run: u32,
+    /// Where the run stands.
+    pub status: WorkflowStatus,
+    /// The earliest stage that is not done.
+    pub current_stage: Option<String>,
+    /// 0 to 9.
+    pub priority: u8,
+    /// 0 to 100.
+    pub progress_percentage: u8,
+    /// The same.
+    pub progress: u8,
+    /// Tasks that completed.
+    pub agents_completed: u32,
+    /// Tasks that count.
+    pub agents_total: u32,
+    /// How progress is counted.
+    pub progress_calculation_method: ProgressMethod,
+    /// When it was last computed: with the newest event.
+    pub progress_updated_at: Timestamp,
+    /// Tasks that failed.
+    pub tasks_failed: u32,
+    /// Tasks that wait for a person.
+    pub tasks_waiting_for_people: u32,
+    /// The conversation it belongs to.
+    pub conversation_id: ConversationId,
+    /// The version of its stream.
+    pub revision: u64,
+    /// When it was admitted.
+    pub created_at: Timestamp,
+    /// When its first run started.
+    pub started_at: Option<Timestamp>,
+    /// When anything last happened.
+    pub updated_at: Timestamp,
+    /// When the run ended.
+    pub completed_at: Option<Timestamp>,
+    /// What the run brought.
+    pub output: Option<Json>,
+    /// Why it did not complete.
+    pub error: Option<String>,
+}
+
+/// A task as it is shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct TaskView {
+    /// Its id.
+    pub id: TaskId,
+    /// Its key; an item's has its index behind it.
+    pub key: String,
+    /// For people.
+    pub title: Option<String>,
+    /// The stage it belongs to.
+    pub stage: String,
+    /// `tool`, `human`, `wait`, `emit` or `workflow`.
+    pub kind: &'static str,
+    /// The tool, if it calls one.
+    pub tool: Option<String>,
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// What it waits for.
+    pub waits_for: Option<WaitReason>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When its first attempt of the run started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// The position of the event that last changed it; 0 where none has.
+    pub position: u64,
+    /// Its ordinal.
+    #[serde(skip)]
+    pub ordinal: Ordinal,
+}
+
+/// The text of a body.
+pub fn text_of(body: &Body, views: &mut dyn Views) -> Result<Json, StoreError> {
+    match body {
+        Body::Inline(json) => Ok(json.clone()),
+        Body::Blob { hash, .. } => {
+            let missing = || StoreError::Corrupt(format!("the blob {hash} is missing"));
+            let blob = views.blob(*hash)?.ok_or_else(missing)?;
+            blob.unpack()
+                .map_err(|e| StoreError::Corrupt(e.to_string()))
+        }
+    }
+}
+
+/// The plan of a workflow.
+pub fn plan_of(card: &WorkflowCard, views: &mut dyn Views) -> Result<Plan, StoreError> {
+    let missing = || StoreError::Corrupt(format!("the plan {} is missing", card.plan));
+    let text = views
+        .blob(card.plan)?
+        .ok_or_else(missing)?
+        .unpack()
+        .map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    serde_json::from_str(text.as_str())
+        .map_err(|e| StoreError::Corrupt(format!("the plan {}: {e}", card.plan)))
+}
+
+/// How the run of a workflow ended, if it has.
+pub fn outcome_of(row: &WorkflowRow, views: &mut dyn Views) -> Result<Option<Outcome>, StoreError> {
+    if row.ended_at.is_none() {
+        return Ok(None);
+    }
+    let newest = views.events(row.head.saturating_sub(1), Some(row.number), 1)?;
+    let event = newest.first().map(read_event).transpose()?;
+    Ok(match event {
+        Some(Event::Finished(finished)) => Some(finished.outcome),
+        Some(_) | None => None,
+    })
+}
+
+/// A workflow without what must be read beside its row.
+pub fn workflow_brief(card: &WorkflowCard, row: &WorkflowRow) -> WorkflowView {
+    WorkflowView {
+        workflow_id: card.id,
+        id: card.id,
+        name: card.name.clone(),
+        description: None,
+        kind: "workflow",
+        origin: card.origin,
+        run: row.run,
+        status: row.status,
+        current_stage: row.current_stage.clone(),
+        priority: card.priority,
+        progress_percentage: row.progress.percentage,
+        progress: row.progress.percentage,
+        agents_completed: row.progress.completed,
+        agents_total: row.progress.total,
+        progress_calculation_method: row.progress.method,
+        progress_updated_at: row.updated_at,
+        tasks_failed: row.failed,
+        tasks_waiting_for_people: row.waiting_people,
+        conversation_id: card.conversation,
+        revision: row.revision,
+        created_at: card.created_at,
+        started_at: row.started_at,
+        updated_at: row.updated_at,
+        completed_at: row.ended_at,
+        output: None,
+        error: None,
+    }
+}
+
+/// A workflow with its description, output and error.
+pub fn workflow_view(
+    card: &WorkflowCard,
+    row: &WorkflowRow,
+    plan: &Plan,
+    views: &mut dyn Views,
+) -> Result<WorkflowView, StoreError> {
+    let outcome = outcome_of(row, views)?;
+    let output = outcome.as_ref().and_then(Outcome::output).cloned();
+    let output = output.map(|body| text_of(&body, views)).transpose()?;
+    let error = outcome
+        .as_ref()
+        .and_then(|outcome| error_line(outcome, plan));
+    Ok(WorkflowView {
+        description: plan.description.clone(),
+        output,
+        error,
+        ..workflow_brief(card, row)
+    })
+}
+
+/// Why a run did not complete, in a line.
+pub fn error_line(outcome: &Outcome, plan: &Plan) -> Option<String> {
+    match outcome {
+        Outcome::Completed { .. } => None,
+        Outcome::CompletedWithErrors { failed: 1, .. } => Some("1 task failed".to_owned()),
+        Outcome::CompletedWithErrors { failed, .. } => Some(format!("{failed} tasks failed")),
+        Outcome::Failed { task, failure } => {
+            let key = task
+                .and_then(|task| plan.task(task))
+                .map(|task| format!("task `{}`: ", task.key));
+            Some(format!("{}{}", key.unwrap_or_default(), failure.message))
+        }
+        Outcome::Cancelled { reason: None } => Some("cancelled".to_owned()),
+        Outcome::Cancelled {
+            reason: Some(reason),
+        } => Some(format!("cancelled: {reason}")),
+    }
+}
+
+/// The tasks of a workflow in the order of ordinals, items behind the tasks of the plan.
+///
+/// A task without a row has not started: it is ready when its needs are met, and was ended with its
+/// run when that is over.
+pub fn task_views(
+    card: &WorkflowCard,
+    row: &WorkflowRow,
+    plan: &Plan,
+    rows: &[TaskRow],
+) -> Vec<TaskView> {
+    let row_of = |ordinal: Ordinal| {
+        rows.binary_search_by_key(&ordinal, |row| row.ordinal)
+            .ok()
+            .and_then(|at| rows.get(at))
+    };
+    let status_of =
+        |ordinal: Ordinal| row_of(ordinal).map_or(TaskStatus::Pending, |row| row.status);
+    let over = row.ended_at.is_some();
+    let first_open = first_open_stage(plan, &status_of);
+    let view = |ordinal: Ordinal, of: Ordinal, key: String| {
+        let task = plan.task(of)?;
+        let stored = row_of(ordinal);
+        let is_item = ordinal != of;
+        let met = match &task.needs {
+            Some(needs) => needs.iter().all(|need| status_of(*need).is_terminal()),
+            None => task.stage <= first_open,
+        };
+        let status = match status_of(ordinal) {
+            TaskStatus::Pending | TaskStatus::Ready if over => TaskStatus::Cancelled,
+            TaskStatus::Pending if is_item || met => TaskStatus::Ready,
+            status => status,
+        };
+        let (kind, tool) = kind_of(&task.work);
+        Some(TaskView {
+            id: card.id.task(ordinal),
+            key,
+            title: task.title.clone(),
+            stage: plan
+                .stages
+                .get(task.stage as usize)
+                .map_or_else(String::new, |stage| stage.name.clone()),
+            kind,
+            tool,
+            status,
+            waits_for: stored.and_then(|row| row.waits_for),
+            attempts: stored.map_or(0, |row| row.attempts),
+            started_at: stored.and_then(|row| row.started_at),
+            ended_at: stored.and_then(|row| row.ended_at),
+            position: stored.map_or(0, |row| row.position),
+            ordinal,
+        })
+    };
+    let planned = (0..)
+        .map(Ordinal)
+        .zip(&plan.tasks)
+        .filter_map(|(ordinal, task)| view(ordinal, ordinal, task.key.clone()));
+    let expanded = rows
+        .iter()
+        .filter_map(|row| row.items.map(|(first, count)| (row.of, first, count)));
+    let items = expanded
+        .flat_map(|(of, first, count)| (0..count).map(move |n| (of, Ordinal(first.0 + n), n)));
+    let items = items
+        .filter_map(|(of, ordinal, n)| view(ordinal, of, format!("{}[{n}]", plan.task(of)?.key)));
+    planned.chain(items).collect()
+}
+
+fn first_open_stage(plan: &Plan, status_of: &dyn Fn(Ordinal) -> TaskStatus) -> u32 {
+    let open = (0..)
+        .map(Ordinal)
+        .zip(&plan.tasks)
+        .filter(|(ordinal, _)| !status_of(*ordinal).is_terminal());
+    open.map(|(_, task)| task.stage).min().unwrap_or(u32::MAX)
+}
+
+fn kind_of(work: &Work) -> (&'static str, Option<String>) {
+    match work {
+        Work::Tool(call) => ("tool", Some(call.tool.clone())),
+        Work::Human(_) => ("human", None),
+        Work::Wait(_) => ("wait", None),
+        Work::Emit(_) => ("emit", None),
+        Work::Workflow(_) => ("workflow", None),
+    }
+}

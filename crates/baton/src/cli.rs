@@ -1,0 +1,214 @@
+//! The command line: its words and flags, and nothing of what they do.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs workflows of tools and people that survive anything.
+///
+/// Exit codes: 0 done, 1 the work failed, was cancelled or completed with errors, 2 usage,
+/// 3 waiting for a person, 4 store not reachable.
+#[derive(Debug, Parser)]
+#[command(name = "baton", version, max_term_width = 100)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// The folder of the embedded store.
+    #[arg(long, global = true, env = "BATON_DATA", default_value = ".baton", value_name = "DIR")]
+    pub data: PathBuf,
+    /// The configuration file; `baton.toml` of this folder where there is one.
+    #[arg(long, global = true, env = "BATON_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON, one value a line.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check a definition, run it, and show it live.
+    Run(Run),
+    /// List workflows, newest first.
+    List(List),
+    /// Show one workflow with its tasks and what happened.
+    Show(Show),
+    /// Follow a workflow live until its run ends.
+    Watch {
+        /// The workflow: its id, or `last`.
+        id: String,
+    },
+    /// List what needs a person.
+    Inbox,
+    /// Approve a waiting task, or the plan of a workflow in review.
+    Approve(Answer),
+    /// Reject a waiting task, or send the plan of a workflow in review back.
+    Reject(Answer),
+    /// Answer a task that asks for a form or a choice.
+    Respond {
+        /// The task: its id, or `WORKFLOW/KEY`.
+        task: String,
+        /// The answer: JSON, or plain text for a choice.
+        value: String,
+    },
+    /// Say whether a call in doubt happened.
+    Settle(Settle),
+    /// Stop a workflow.
+    Cancel {
+        /// The workflow: its id, or `last`.
+        id: String,
+        /// Why.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let running tasks end and start nothing more.
+    Pause {
+        /// The workflow: its id, or `last`.
+        id: String,
+    },
+    /// Go on with a paused or interrupted workflow.
+    Resume {
+        /// The workflow: its id, or `last`.
+        #[arg(required_unless_present = "all")]
+        id: Option<String>,
+        /// Everything that was interrupted.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Open the next run of an ended workflow, keeping what completed.
+    Retry {
+        /// The workflow: its id, or `last`.
+        id: String,
+        /// Only these tasks, by key, and what depends on them.
+        #[arg(long = "task", value_name = "KEY")]
+        tasks: Vec<String>,
+    },
+    /// Start a copy of a workflow as it stood at a position of the journal.
+    Fork {
+        /// The workflow: its id, or `last`.
+        id: String,
+        /// Up to and with this position; its newest where none is given.
+        #[arg(long)]
+        position: Option<u64>,
+    },
+    /// List the tools that definitions can use.
+    Tools,
+    /// Print a JSON Schema.
+    Schema {
+        /// Of what.
+        #[arg(value_enum)]
+        of: SchemaOf,
+    },
+    /// Measure this machine's figures.
+    Bench(Bench),
+}
+
+/// What there is a schema of.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum SchemaOf {
+    /// A definition.
+    Definition,
+}
+
+/// `baton run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// A definition: a file, or the name of a registered one.
+    pub definition: String,
+    /// An input, as `name=value`.
+    #[arg(long = "input", value_name = "K=V")]
+    pub inputs: Vec<String>,
+    /// Let a person approve the plan before anything starts.
+    #[arg(long)]
+    pub review: bool,
+    /// 0 to 9; higher starts sooner.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=9))]
+    pub priority: u8,
+}
+
+/// `baton list`.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only workflows in this status; may be given several times.
+    #[arg(long = "status", value_name = "STATUS")]
+    pub statuses: Vec<String>,
+    /// Only workflows whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// At most this many.
+    #[arg(long, default_value_t = 50)]
+    pub limit: u32,
+}
+
+/// `baton show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The workflow: its id, or `last`.
+    pub id: String,
+    /// Print its events as well.
+    #[arg(long)]
+    pub events: bool,
+}
+
+/// `baton approve` and `baton reject`.
+#[derive(Debug, Args)]
+pub struct Answer {
+    /// The task or workflow: its id, `WORKFLOW/KEY`, or `last`.
+    pub id: String,
+    /// A comment for the record.
+    #[arg(long, short = 'm')]
+    pub comment: Option<String>,
+}
+
+/// `baton settle`.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("verdict").required(true)))]
+pub struct Settle {
+    /// The task: its id, or `WORKFLOW/KEY`.
+    pub task: String,
+    /// It happened.
+    #[arg(long, group = "verdict")]
+    pub happened: bool,
+    /// It did not happen: it is done again.
+    #[arg(long, group = "verdict")]
+    pub did_not_happen: bool,
+    /// Its result as JSON, if it happened.
+    #[arg(long, requires = "happened", value_name = "JSON")]
+    pub result: Option<String>,
+}
+
+/// `baton bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Only figures whose name begins like this.
+    pub figure: Option<String>,
+    /// Which store.
+    #[arg(long, value_enum, default_value_t = BenchStore::Sqlite)]
+    pub store: BenchStore,
+    /// How often each figure is measured.
+    #[arg(long, default_value_t = 5)]
+    pub runs: u32,
+    /// One measurement in this process, for a parent that watches it.
+    #[arg(long, hide = true)]
+    pub inner: bool,
+}
+
+/// Which store is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BenchStore {
+    /// The embedded one.
+    Sqlite,
+    /// PostgreSQL, at `BATON_BENCH_POSTGRES`.
+    Postgres,
+    /// One after the other.
+    Both,
+}

@@ -1,0 +1,110 @@
+//! `baton.toml`: what an operator declares. Every field has a default; an unknown one is a fault.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use baton_adapters::ToolsConfig;
+use baton_core::time::Span;
+use baton_core::words::Permission;
+use baton_engine::engine::Settings;
+use baton_engine::queue;
+use serde::Deserialize;
+
+use crate::runtime::Bounds;
+
+/// The file that is read where none is named.
+const FILE_NAME: &str = "baton.toml";
+
+/// The whole file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `[tools]`: what the built-in tools may touch.
+    pub tools: ToolsConfig,
+    /// `[limits]`: the bounds of running.
+    pub limits: Limits,
+    /// `[definitions]`: where definitions are found by name.
+    pub definitions: Definitions,
+}
+
+/// The bounds of running.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Tasks that execute at a time, over all workflows.
+    pub executing: u32,
+    /// Tasks that execute at a time, of one workflow.
+    pub executing_per_workflow: u32,
+    /// How long a call may run whose task names no `timeout`.
+    pub timeout: Span,
+    /// How long what runs has to end after a cancellation.
+    pub cancel_deadline: Span,
+    /// The largest output of a call that is kept, in bytes of JSON.
+    pub output_bytes: usize,
+    /// The highest permission a task may ask for.
+    pub permission: Permission,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let (queue, bounds, settings) = (queue::Limits::default(), Bounds::default(), Settings::default());
+        Self {
+            executing: queue.executing_max,
+            executing_per_workflow: queue.executing_per_workflow_max,
+            timeout: Span(bounds.timeout),
+            cancel_deadline: Span(settings.cancel_deadline),
+            output_bytes: bounds.output_bytes_max,
+            permission: Permission::ReadWrite,
+        }
+    }
+}
+
+/// Where definitions are found by name.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Definitions {
+    /// Folders whose `*.yaml`, `*.yml` and `*.json` files are definitions.
+    pub folders: Vec<PathBuf>,
+}
+
+impl Config {
+    /// Reads the named file, or `baton.toml` of this folder where there is one.
+    pub fn read(named: Option<&Path>) -> anyhow::Result<Self> {
+        let path = named.unwrap_or(Path::new(FILE_NAME));
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && named.is_none() => return Ok(Self::default()),
+            Err(e) => return Err(e).with_context(|| format!("the configuration {} cannot be read", path.display())),
+        };
+        let config: Self =
+            toml::from_str(&text).with_context(|| format!("the configuration {} has a fault", path.display()))?;
+        Ok(config.relative_to(path.parent().unwrap_or(Path::new(""))))
+    }
+
+    /// Paths in the file are those of its folder.
+    fn relative_to(mut self, folder: &Path) -> Self {
+        let places = self.tools.roots.iter_mut().chain(&mut self.definitions.folders);
+        places.for_each(|path| *path = folder.join(&path));
+        self
+    }
+
+    /// What the engine is told of it.
+    pub fn settings(&self) -> Settings {
+        let limits = queue::Limits {
+            executing_max: self.limits.executing,
+            executing_per_workflow_max: self.limits.executing_per_workflow,
+        };
+        Settings { limits, cancel_deadline: self.limits.cancel_deadline.0 }
+    }
+
+    /// What the executor is told of it.
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            threads_max: self.limits.executing as usize,
+            timeout: self.limits.timeout.0,
+            grace: Duration::from_secs(3),
+            output_bytes_max: self.limits.output_bytes,
+        }
+    }
+}

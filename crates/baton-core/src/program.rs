@@ -3,18 +3,21 @@
 //! Compiled once per plan; tasks without templates cost nothing but an empty slot. It evaluates on
 //! the data it is handed and on nothing else: no clock, no files, no other tasks.
 
+pub(crate) mod check;
 mod compile;
 mod filters;
 mod json;
+mod lex;
 pub(crate) mod limits;
 mod prepared;
 pub(crate) mod scan;
 mod scope;
-pub(crate) mod template;
+mod template;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use minijinja::Environment;
@@ -46,6 +49,16 @@ pub struct Program {
     constants: Vec<OnceLock<Json>>,
     output: Option<Form>,
     output_references: Box<[Ordinal]>,
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program")
+            .field("plan", &self.plan.name)
+            .field("tasks", &self.plan.tasks.len())
+            .field("templated", &self.tasks.len())
+            .finish_non_exhaustive()
+    }
 }
 
 fn failure(field: &str, message: &str) -> CallFailure {

@@ -12,9 +12,9 @@ use super::graph::{self, Question};
 use super::suggest;
 use super::tree::{Place, shorten};
 use crate::ids::Ordinal;
+use crate::program::check;
 use crate::program::limits::FUNCTIONS;
 use crate::program::scan::{Reference, Step};
-use crate::program::template;
 
 /// Checks every template and expression of a draft whose needs are resolved.
 pub(crate) fn check(source: &str, draft: &Draft<'_, '_>, faults: &mut Faults) {
@@ -22,9 +22,9 @@ pub(crate) fn check(source: &str, draft: &Draft<'_, '_>, faults: &mut Faults) {
     for site in &draft.sites {
         let text = site.node.text().unwrap_or_default();
         let checked = if site.is_expression {
-            template::check_expression(text)
+            check::check_expression(text)
         } else {
-            template::check(text)
+            check::check(text)
         };
         match checked {
             Err(bad) => {

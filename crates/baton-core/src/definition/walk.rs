@@ -105,7 +105,7 @@ fn budget(fields: &Fields<'_, '_, '_>, faults: &mut Faults) -> Option<crate::tim
     if let Some(word) = inner.get("at_limit") {
         word.one_of(&AT_LIMIT, faults);
     }
-    inner.get("time")?.span(faults)
+    task::positive(&inner.get("time")?, faults)
 }
 
 fn refuse_root(fields: &Fields<'_, '_, '_>, faults: &mut Faults) {

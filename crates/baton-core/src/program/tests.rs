@@ -38,6 +38,13 @@ fn scope(inputs: Value, outputs: &[(u32, Value)]) -> Scope {
     }
 }
 
+#[test]
+fn a_program_may_be_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Program>();
+    shared::<Scope>();
+}
+
 /// The input a template of `core.noop` renders to.
 fn rendered(template: &str, scope: &Scope) -> Result<Value, String> {
     let template = serde_json::to_string(template).unwrap();

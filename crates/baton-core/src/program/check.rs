@@ -3,7 +3,7 @@
 //! It compiles, its statements and filters are known, and it does not multiply texts without bound.
 //! Which names it may read is the definition reader's business.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use super::limits::{self, EXPRESSIONS, STATEMENTS, TEMPLATE_BYTES_MAX};
@@ -37,7 +37,7 @@ impl BadTemplate {
 }
 
 /// The names a template reads, once it is known to compile and to stay within its bounds.
-pub(crate) fn check(source: &str) -> Result<Vec<Reference>, BadTemplate> {
+pub(crate) fn check(source: &str, words: &mut Words) -> Result<Vec<Reference>, BadTemplate> {
     bound(source)?;
     EXPRESSIONS
         .template_from_str(source)
@@ -45,14 +45,17 @@ pub(crate) fn check(source: &str) -> Result<Vec<Reference>, BadTemplate> {
     let blocks = scan::blocks(source);
     let mut set = BTreeSet::new();
     for block in &blocks {
-        check_block(block)?;
+        check_block(block, words)?;
         check_growth(block, &mut set)?;
     }
     Ok(scan::references(&blocks))
 }
 
 /// The names a bare expression reads, once it is known to compile.
-pub(crate) fn check_expression(source: &str) -> Result<Vec<Reference>, BadTemplate> {
+pub(crate) fn check_expression(
+    source: &str,
+    words: &mut Words,
+) -> Result<Vec<Reference>, BadTemplate> {
     bound(source)?;
     if scan::is_template(source) {
         let message = "this is a bare expression: write it without `{{ }}`";
@@ -60,7 +63,7 @@ pub(crate) fn check_expression(source: &str) -> Result<Vec<Reference>, BadTempla
     }
     compile_expression(source)?;
     let tokens = scan::expression(source);
-    check_words(&tokens)?;
+    check_words(&tokens, words)?;
     Ok(scan::expression_references(&tokens))
 }
 
@@ -72,7 +75,7 @@ fn bound(source: &str) -> Result<(), BadTemplate> {
     Ok(())
 }
 
-fn check_block(block: &Block<'_>) -> Result<(), BadTemplate> {
+fn check_block(block: &Block<'_>, words: &mut Words) -> Result<(), BadTemplate> {
     if let (false, Some((Piece::Name(statement), range))) = (
         block.is_expression,
         block
@@ -90,7 +93,7 @@ fn check_block(block: &Block<'_>) -> Result<(), BadTemplate> {
             return Err(BadTemplate::new(message, Some(range.clone())));
         }
     }
-    check_words(&block.tokens)
+    check_words(&block.tokens, words)
 }
 
 /// A name that is set from names that were set, twice in one statement, doubles with each line.
@@ -140,7 +143,7 @@ fn check_repetition(tokens: &[Token<'_>]) -> Result<(), BadTemplate> {
 }
 
 /// Filters and tests must exist: the library finds out only when it gets there.
-fn check_words(tokens: &[Token<'_>]) -> Result<(), BadTemplate> {
+fn check_words(tokens: &[Token<'_>], words: &mut Words) -> Result<(), BadTemplate> {
     check_repetition(tokens)?;
     for pair in tokens.windows(3) {
         let (kind, word, range) = match pair {
@@ -155,23 +158,40 @@ fn check_words(tokens: &[Token<'_>]) -> Result<(), BadTemplate> {
             }
             _ => continue,
         };
-        exists(kind, word, range)?;
+        words.exists(kind, word, range)?;
     }
     match tokens {
-        [.., (Piece::Sign("|"), _), (Piece::Name(word), range)] => exists("filter", word, range),
-        [.., (Piece::Name("is"), _), (Piece::Name(word), range)] => exists("test", word, range),
+        [.., (Piece::Sign("|"), _), (Piece::Name(word), range)] => {
+            words.exists("filter", word, range)
+        }
+        [.., (Piece::Name("is"), _), (Piece::Name(word), range)] => {
+            words.exists("test", word, range)
+        }
         _ => Ok(()),
     }
 }
 
-fn exists(kind: &str, word: &str, range: &Range<usize>) -> Result<(), BadTemplate> {
-    let known = EXPRESSIONS
-        .compile_expression_owned(format!("'{word}' is {kind}"))
-        .and_then(|expression| expression.eval(()))
-        .is_ok_and(|value| value.is_true());
-    if known {
-        return Ok(());
+/// The filters and tests that were asked for, and whether they are there.
+#[derive(Default)]
+pub(crate) struct Words(HashMap<(&'static str, String), bool>);
+
+impl Words {
+    fn exists(
+        &mut self,
+        kind: &'static str,
+        word: &str,
+        range: &Range<usize>,
+    ) -> Result<(), BadTemplate> {
+        let known = self.0.entry((kind, word.to_owned())).or_insert_with(|| {
+            EXPRESSIONS
+                .compile_expression_owned(format!("'{word}' is {kind}"))
+                .and_then(|expression| expression.eval(()))
+                .is_ok_and(|value| value.is_true())
+        });
+        if *known {
+            return Ok(());
+        }
+        let message = format!("there is no {kind} `{word}`");
+        Err(BadTemplate::new(message, Some(range.clone())))
     }
-    let message = format!("there is no {kind} `{word}`");
-    Err(BadTemplate::new(message, Some(range.clone())))
 }

@@ -101,6 +101,14 @@ fn end_of_raw(source: &str, from: usize) -> usize {
 fn tokens<'s>(source: &'s str, from: usize, close: Option<&str>) -> (Vec<Token<'s>>, usize) {
     let mut found: Vec<Token<'s>> = Vec::new();
     let (mut at, mut depth) = (from, 0_usize);
+    // Directly after the delimiter these control white space.
+    if close.is_some()
+        && source
+            .get(from..)
+            .is_some_and(|rest| rest.starts_with(['-', '+']))
+    {
+        at += 1;
+    }
     while let Some(rest) = source.get(at..).filter(|rest| !rest.is_empty()) {
         if let Some(close) = close
             && depth == 0
@@ -116,7 +124,6 @@ fn tokens<'s>(source: &'s str, from: usize, close: Option<&str>) -> (Vec<Token<'
             match piece {
                 Piece::Sign("(" | "[" | "{") => depth += 1,
                 Piece::Sign(")" | "]" | "}") => depth = depth.saturating_sub(1),
-                Piece::Sign("-" | "+") if found.is_empty() && close.is_some() => {}
                 Piece::Sign(_) | Piece::Name(_) | Piece::Text(_) | Piece::Number(_) => {}
             }
             found.push((piece, at..at + length));

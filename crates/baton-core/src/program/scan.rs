@@ -68,6 +68,7 @@ pub(crate) fn bind<'s>(tokens: &[Token<'s>], bound: &mut BTreeSet<&'s str>) {
     match *keyword {
         "for" => {
             bound.insert("loop");
+            bound.insert("recursive");
             let targets = rest
                 .iter()
                 .take_while(|(piece, _)| *piece != Piece::Name("in"));
@@ -97,25 +98,10 @@ fn name<'s>(piece: &Piece<'s>) -> Option<&'s str> {
     }
 }
 
-const KEYWORDS: [&str; 18] = [
-    "and",
-    "or",
-    "not",
-    "in",
-    "is",
-    "if",
-    "else",
-    "elif",
-    "true",
-    "false",
-    "none",
-    "True",
-    "False",
-    "None",
-    "recursive",
-    "for",
-    "set",
-    "with",
+/// Words that are no names inside of an expression. The library takes `if` and `else` for names
+/// where nothing else fits; such a name is undefined at run time.
+pub(crate) const KEYWORDS: [&str; 13] = [
+    "and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None",
 ];
 
 fn collect(tokens: &[Token<'_>], bound: &BTreeSet<&str>, found: &mut Vec<Reference>) {
@@ -302,6 +288,10 @@ mod tests {
             ("{{ tasks.a.output.items() }}", vec!["tasks.a.output"]),
             ("{{ a.1.0 + 1.5 }}", vec!["a[1][0]"]),
             ("{{- a -}} {%- if b -%}{% endif %}", vec!["a", "b"]),
+            (
+                "{%- for x in a recursive -%}{{ x }}{%- endfor -%}{{ set }}",
+                vec!["a", "set"],
+            ),
         ] {
             assert_eq!(names(source), expected, "{source}");
         }

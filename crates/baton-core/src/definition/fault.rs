@@ -124,13 +124,12 @@ impl Faults {
 
     /// The faults in the order of the source, in lines and columns. One sweep over the source.
     pub fn resolve(mut self, source: &str) -> Vec<Fault> {
-        if self.found.len() > FAULTS_MAX
-            && let Some(last) = self.found.last_mut()
-        {
+        let is_cut = self.found.len() > FAULTS_MAX;
+        self.found.sort_by_key(|found| found.place.start);
+        if is_cut && let Some(last) = self.found.last_mut() {
             last.message = format!("there are more than {FAULTS_MAX} faults");
             last.help = Some("mend these first; the others are listed then".to_owned());
         }
-        self.found.sort_by_key(|found| found.place.start);
         let mut sweep = Sweep::new(source);
         let resolved = self.found.into_iter().map(|found| {
             let (line, column) = sweep.advance(found.place.start as usize);

@@ -47,6 +47,8 @@ pub struct Program {
     tasks: HashMap<u32, TaskForms>,
     /// The inputs of tasks without templates, serialised when first asked for.
     constants: Vec<OnceLock<Json>>,
+    /// What tasks without templates are prepared with.
+    nothing: Arc<View>,
     output: Option<Form>,
     output_references: Box<[Ordinal]>,
 }
@@ -95,6 +97,11 @@ impl Program {
             .is_none_or(|forms| forms.is_constant())
     }
 
+    /// A scope in which nothing is known: enough to prepare a constant task.
+    pub fn empty_scope(&self) -> &Scope {
+        &self.nothing.scope
+    }
+
     /// The input of a constant task that has one: of its tool, event or child workflow.
     pub fn constant_input(&self, ordinal: Ordinal) -> Option<&Json> {
         if !self.is_constant(ordinal) {
@@ -109,7 +116,11 @@ impl Program {
     /// `each` (a scope with `item`), `when` is evaluated only if it names `item` or `index`.
     pub fn prepare(&self, ordinal: Ordinal, scope: &Scope) -> Result<Prepared, CallFailure> {
         let task = self.task(ordinal)?;
-        let view = self.view(scope);
+        let view = if self.tasks.contains_key(&ordinal.0) {
+            self.view(scope)
+        } else {
+            Arc::clone(&self.nothing)
+        };
         let is_item = scope.item.is_some();
         if let Some(when) = self
             .tasks

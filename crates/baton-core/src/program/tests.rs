@@ -241,6 +241,11 @@ fn references_and_constants_are_known_without_running() {
     let input = program.constant_input(Ordinal(0)).map(Json::as_str);
     assert_eq!(input, Some(r#"{"a":[1,{"b":2}]}"#));
     assert_eq!(program.constant_input(Ordinal(1)), None);
+    let prepared = program.prepare(Ordinal(0), program.empty_scope());
+    assert!(matches!(
+        prepared,
+        Ok(Prepared::Work(Rendered::Tool(call))) if Some(&call.input) == program.constant_input(Ordinal(0))
+    ));
 }
 
 #[test]

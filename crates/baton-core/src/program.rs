@@ -3,18 +3,21 @@
 //! Compiled once per plan; tasks without templates cost nothing but an empty slot. It evaluates on
 //! the data it is handed and on nothing else: no clock, no files, no other tasks.
 
+pub(crate) mod check;
 mod compile;
 mod filters;
 mod json;
+mod lex;
 pub(crate) mod limits;
 mod prepared;
 pub(crate) mod scan;
 mod scope;
-pub(crate) mod template;
+mod template;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use minijinja::Environment;
@@ -44,8 +47,20 @@ pub struct Program {
     tasks: HashMap<u32, TaskForms>,
     /// The inputs of tasks without templates, serialised when first asked for.
     constants: Vec<OnceLock<Json>>,
+    /// What tasks without templates are prepared with.
+    nothing: Arc<View>,
     output: Option<Form>,
     output_references: Box<[Ordinal]>,
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program")
+            .field("plan", &self.plan.name)
+            .field("tasks", &self.plan.tasks.len())
+            .field("templated", &self.tasks.len())
+            .finish_non_exhaustive()
+    }
 }
 
 fn failure(field: &str, message: &str) -> CallFailure {
@@ -82,6 +97,11 @@ impl Program {
             .is_none_or(|forms| forms.is_constant())
     }
 
+    /// A scope in which nothing is known: enough to prepare a constant task.
+    pub fn empty_scope(&self) -> &Scope {
+        &self.nothing.scope
+    }
+
     /// The input of a constant task that has one: of its tool, event or child workflow.
     pub fn constant_input(&self, ordinal: Ordinal) -> Option<&Json> {
         if !self.is_constant(ordinal) {
@@ -96,7 +116,11 @@ impl Program {
     /// `each` (a scope with `item`), `when` is evaluated only if it names `item` or `index`.
     pub fn prepare(&self, ordinal: Ordinal, scope: &Scope) -> Result<Prepared, CallFailure> {
         let task = self.task(ordinal)?;
-        let view = self.view(scope);
+        let view = if self.tasks.contains_key(&ordinal.0) {
+            self.view(scope)
+        } else {
+            Arc::clone(&self.nothing)
+        };
         let is_item = scope.item.is_some();
         if let Some(when) = self
             .tasks

@@ -129,7 +129,9 @@ impl TaskCheck<'_, '_, '_> {
     ) -> Option<ToolSpec> {
         let Some(spec) = self.catalog.tool(&call.tool).cloned() else {
             let message = format!("there is no tool `{}`", shorten(&call.tool));
-            let help = suggest::hint(&call.tool, self.catalog.tool_names());
+            let hints = self.faults.hints();
+            let help = hints.then(|| suggest::hint(&call.tool, self.catalog.tool_names()));
+            let help = help.flatten();
             self.add(field, message, help);
             return None;
         };

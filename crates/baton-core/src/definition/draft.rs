@@ -2,7 +2,7 @@
 //!
 //! It only holds; the walk fills it, the checks read it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::tree::{Node, Place};
 use crate::ids::Ordinal;
@@ -16,6 +16,8 @@ pub(crate) struct Draft<'t, 's> {
     pub sources: Vec<TaskSource<'t, 's>>,
     /// Ordinals by key; the first of doubles.
     pub keys: HashMap<&'t str, Ordinal>,
+    /// The names of the stages.
+    pub stage_names: HashSet<&'t str>,
     /// The schema of the inputs.
     pub inputs: Option<&'t Node<'s>>,
     /// By stage; resolved when all tasks are known.
@@ -97,6 +99,7 @@ impl Draft<'_, '_> {
             plan,
             sources: Vec::new(),
             keys: HashMap::new(),
+            stage_names: HashSet::new(),
             inputs: None,
             milestones: Vec::new(),
             sites: Vec::new(),

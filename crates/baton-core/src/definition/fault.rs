@@ -11,6 +11,8 @@ use super::tree::Place;
 /// The most faults that are listed; one more then says that there are others.
 pub const FAULTS_MAX: usize = 10_000;
 
+/// Faults after this many carry no "did you mean".
+const HINTED_MAX: usize = 500;
 /// The most characters of a source line that are shown.
 const SHOWN_CHARS_MAX: usize = 120;
 /// How many characters are shown before the marker when a line is cut.
@@ -110,6 +112,11 @@ impl Faults {
         &mut self.found[last]
     }
 
+    /// Whether another fault is worth a hint: past this many, hints would cost more than they help.
+    pub fn hints(&self) -> bool {
+        self.found.len() < HINTED_MAX
+    }
+
     /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
@@ -117,13 +124,12 @@ impl Faults {
 
     /// The faults in the order of the source, in lines and columns. One sweep over the source.
     pub fn resolve(mut self, source: &str) -> Vec<Fault> {
-        if self.found.len() > FAULTS_MAX
-            && let Some(last) = self.found.last_mut()
-        {
+        let is_cut = self.found.len() > FAULTS_MAX;
+        self.found.sort_by_key(|found| found.place.start);
+        if is_cut && let Some(last) = self.found.last_mut() {
             last.message = format!("there are more than {FAULTS_MAX} faults");
             last.help = Some("mend these first; the others are listed then".to_owned());
         }
-        self.found.sort_by_key(|found| found.place.start);
         let mut sweep = Sweep::new(source);
         let resolved = self.found.into_iter().map(|found| {
             let (line, column) = sweep.advance(found.place.start as usize);
@@ -177,13 +183,20 @@ impl<'s> Sweep<'s> {
 }
 
 fn length(source: &str, place: Place) -> u32 {
-    let text = source
-        .get(place.start as usize..place.end as usize)
-        .unwrap_or_default();
-    let line = text.lines().next().unwrap_or_default().trim_end();
-    u32::try_from(line.chars().take(SHOWN_CHARS_MAX).count())
-        .unwrap_or(1)
-        .max(1)
+    let bytes = (place.end as usize).saturating_sub(place.start as usize);
+    let text = source.get(place.start as usize..).unwrap_or_default();
+    let mut shown = 0;
+    let mut seen = 0_u32;
+    for (at, letter) in text.char_indices().take(SHOWN_CHARS_MAX) {
+        if at >= bytes || letter == '\n' {
+            break;
+        }
+        seen += 1;
+        if !letter.is_whitespace() {
+            shown = seen;
+        }
+    }
+    shown.max(1)
 }
 
 /// The fault on its source, in plain text, ending in a newline.

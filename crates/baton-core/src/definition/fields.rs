@@ -159,9 +159,10 @@ impl<'t, 's, 'p> Fields<'t, 's, 'p> {
     ) -> Option<Self> {
         let entries = At { node, path: *path }.map(faults)?;
         for entry in entries.iter().filter(|entry| !known.contains(&&*entry.key)) {
+            let with_hints = faults.hints();
             let message = format!("unknown field `{}`", shorten(&entry.key));
             let fault = faults.add(entry.place, &path.field(&entry.key), message);
-            if let Some(hint) = suggest::hint(&entry.key, known.iter().copied()) {
+            if with_hints && let Some(hint) = suggest::hint(&entry.key, known.iter().copied()) {
                 fault.help(hint);
             }
         }

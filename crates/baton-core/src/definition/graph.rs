@@ -96,6 +96,7 @@ fn needs_of(tasks: &[TaskPlan], task: usize) -> &[Ordinal] {
 /// names a later stage.
 fn cycles(draft: &Draft<'_, '_>, faults: &mut Faults) {
     let tasks = &draft.plan.tasks;
+    let mut found = 0;
     let mut marks = vec![Mark::New; tasks.len()];
     for start in 0..tasks.len() {
         let mut trail: Vec<(usize, usize)> = vec![(start, 0)];
@@ -114,6 +115,10 @@ fn cycles(draft: &Draft<'_, '_>, faults: &mut Faults) {
                 trail.push((need, 0));
             } else if marks.get(need) == Some(&Mark::Open) {
                 report(&trail, need, draft, faults);
+                found += 1;
+                if found >= CYCLES_MAX {
+                    return;
+                }
             }
         }
     }
@@ -136,6 +141,8 @@ fn set(marks: &mut [Mark], task: usize, to: Mark) {
     }
 }
 
+/// The most cycles that are reported.
+const CYCLES_MAX: usize = 20;
 /// The most keys of a cycle that are shown.
 const CYCLE_KEYS_MAX: usize = 12;
 
@@ -219,18 +226,19 @@ fn look_near(tasks: &[TaskPlan], question: Question) -> Option<bool> {
         if behind_barrier(tasks, task, named) {
             return Some(true);
         }
-        for need in needs_of(tasks, task) {
-            if *need == question.named {
-                return Some(true);
-            }
+        let needs = needs_of(tasks, task);
+        if needs.binary_search(&question.named).is_ok() {
+            return Some(true);
+        }
+        for need in needs {
             if !queue.contains(&need.index()) {
                 queue.push(need.index());
             }
+            if queue.len() > NEAR_TASKS_MAX {
+                return None;
+            }
         }
         at += 1;
-        if queue.len() > NEAR_TASKS_MAX {
-            return None;
-        }
     }
     Some(false)
 }

@@ -12,19 +12,20 @@ use super::graph::{self, Question};
 use super::suggest;
 use super::tree::{Place, shorten};
 use crate::ids::Ordinal;
+use crate::program::check;
 use crate::program::limits::FUNCTIONS;
 use crate::program::scan::{Reference, Step};
-use crate::program::template;
 
 /// Checks every template and expression of a draft whose needs are resolved.
 pub(crate) fn check(source: &str, draft: &Draft<'_, '_>, faults: &mut Faults) {
     let mut asked: Vec<(Question, &Site<'_, '_>, Range<usize>)> = Vec::new();
+    let mut words = check::Words::default();
     for site in &draft.sites {
         let text = site.node.text().unwrap_or_default();
         let checked = if site.is_expression {
-            template::check_expression(text)
+            check::check_expression(text, &mut words)
         } else {
-            template::check(text)
+            check::check(text, &mut words)
         };
         match checked {
             Err(bad) => {
@@ -247,9 +248,11 @@ impl Check<'_, '_, '_> {
             return None;
         }
         let Some(named) = self.draft.keys.get(&**key) else {
+            let with_hints = self.faults.hints();
             let message = format!("there is no task `{}`", shorten(key));
             let keys = self.draft.plan.tasks.iter().map(|task| task.key.as_str());
-            let near = suggest::nearest(key, keys).map(str::to_owned);
+            let near = with_hints.then(|| suggest::nearest(key, keys)).flatten();
+            let near = near.map(str::to_owned);
             let fault = self.add(&reference.range, message);
             if let Some(near) = near {
                 fault.help(format!("did you mean `{near}`?"));

@@ -3,6 +3,8 @@
 //! What fields mean to one another (needs, tools, names in templates) is checked afterwards, on the
 //! draft.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::draft::{Draft, Site, SiteKind};
@@ -105,7 +107,7 @@ fn budget(fields: &Fields<'_, '_, '_>, faults: &mut Faults) -> Option<crate::tim
     if let Some(word) = inner.get("at_limit") {
         word.one_of(&AT_LIMIT, faults);
     }
-    inner.get("time")?.span(faults)
+    task::positive(&inner.get("time")?, faults)
 }
 
 fn refuse_root(fields: &Fields<'_, '_, '_>, faults: &mut Faults) {
@@ -184,7 +186,7 @@ fn read_stage<'t, 's>(
     let name = fields.required("name", walk.faults);
     let name = name.and_then(|at| {
         let text = at.text(walk.faults)?;
-        let double = draft.plan.stages.iter().any(|stage| stage.name == text);
+        let double = !draft.stage_names.insert(text);
         if text.is_empty() || double {
             let message = match text {
                 "" => "a stage needs a name".to_owned(),
@@ -236,7 +238,7 @@ fn read_tasks<'t, 's>(
 
 /// Resolves the milestones of a draft whose tasks are all known.
 pub(crate) fn milestones(draft: &mut Draft<'_, '_>, faults: &mut Faults) {
-    let mut ids: Vec<&str> = Vec::new();
+    let mut ids: HashSet<&str> = HashSet::new();
     for (stage, node) in std::mem::take(&mut draft.milestones) {
         let (root, index) = (Path::Root, stage as usize);
         let (stages, of_stage) = (root.field("stages"), index);
@@ -261,18 +263,17 @@ fn read_milestone<'t>(
     node: &'t Node<'_>,
     path: &Path<'_>,
     draft: &Draft<'_, '_>,
-    ids: &mut Vec<&'t str>,
+    ids: &mut HashSet<&'t str>,
     faults: &mut Faults,
 ) -> Option<Milestone> {
     let fields = Fields::of(node, path, &MILESTONE_FIELDS, faults)?;
     let id = fields.required("id", faults);
     let id = id.and_then(|at| {
         let id = key_text(&at, faults)?;
-        if ids.contains(&id) {
+        if !ids.insert(id) {
             let message = format!("the milestone `{id}` is there twice");
             faults.add(at.node.place, &at.path, message);
         }
-        ids.push(id);
         Some(id)
     });
     let title = fields.get("title").and_then(|at| at.text(faults));
@@ -290,11 +291,12 @@ fn read_milestone<'t>(
         };
         let Some(key) = at.text(faults) else { continue };
         match draft.keys.get(key) {
-            Some(ordinal) if ordinals.contains(ordinal) => {}
             Some(ordinal) => ordinals.push(*ordinal),
             None => unknown_task(&at, key, draft, faults),
         }
     }
+    ordinals.sort_unstable();
+    ordinals.dedup();
     Some(Milestone {
         id: id?.to_owned(),
         title: title.unwrap_or(id?).to_owned(),
@@ -310,9 +312,10 @@ pub(crate) fn unknown_task(
     faults: &mut Faults,
 ) {
     let message = format!("there is no task `{}`", shorten(key));
+    let with_hints = faults.hints();
     let fault = faults.add(at.node.place, &at.path, message);
     let keys = draft.plan.tasks.iter().map(|task| task.key.as_str());
-    if let Some(near) = suggest::nearest(key, keys) {
+    if with_hints && let Some(near) = suggest::nearest(key, keys) {
         fault.help(format!("did you mean `{near}`?"));
     }
 }

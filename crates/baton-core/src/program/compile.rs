@@ -1,15 +1,16 @@
 //! Compiling a plan's templates: which fields hold them, and which tasks they read.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
 use super::scan::{self, Reference, Step};
+use super::scope::View;
 use super::template::{Compiler, Expr, Failed, Form};
-use super::{Program, failure};
+use super::{Program, Scope, WorkflowFacts, failure};
 use crate::failure::CallFailure;
-use crate::ids::Ordinal;
+use crate::ids::{Ordinal, WorkflowId};
 use crate::plan::{Plan, TaskPlan, ToolCall, Wait, Work};
 
 /// The templates of one task; fields without templates are `None`.
@@ -92,10 +93,29 @@ pub(crate) fn compile(plan: &Arc<Plan>) -> Result<Program, CallFailure> {
         keys: Arc::new(compiling.named),
         environment: compiling.compiler.finish(),
         tasks,
+        nothing: Arc::new(nothing(plan)),
         constants: plan.tasks.iter().map(|_| OnceLock::new()).collect(),
         output,
         output_references,
     })
+}
+
+fn nothing(plan: &Plan) -> View {
+    View {
+        scope: Scope {
+            inputs: Arc::new(Value::Null),
+            tasks: BTreeMap::new(),
+            item: None,
+            workflow: WorkflowFacts {
+                id: WorkflowId::from_bytes([0; 16]),
+                name: plan.name.clone(),
+                run: 0,
+            },
+            event: None,
+            output: None,
+        },
+        keys: Arc::new(HashMap::new()),
+    }
 }
 
 struct Compiling<'p> {

@@ -1,188 +1,27 @@
-//! One template: checked, compiled, evaluated.
+//! Templates compiled and evaluated.
 //!
-//! A string that is exactly one `{{ expression }}` yields its value, any other its text. Which
-//! names may be read is decided before, by the definition reader.
+//! A string that is exactly one `{{ expression }}` yields its value, any other its text. Whether a
+//! template may be used at all is decided before, in `check`.
 
-use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use minijinja::{Environment, ErrorKind, Expression, Value as Rendered};
 use serde_json::Value;
 
-use super::limits::{self, Bounded, EXPRESSIONS, RENDER_BYTES_MAX, STATEMENTS, TEMPLATE_BYTES_MAX};
-use super::scan::{self, Piece, Reference, Token};
+use super::check::BadTemplate;
+use super::json;
+use super::limits::{self, Bounded, EXPRESSIONS, RENDER_BYTES_MAX};
+use super::scan::{self, Reference};
 use super::scope::{Context, View};
-use super::{json, scan::Block};
 
-/// A template or expression that cannot be compiled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BadTemplate {
-    /// What is wrong with it.
-    pub message: String,
-    /// The bytes at fault, as far as they are known.
-    pub range: Option<Range<usize>>,
-}
-
-impl BadTemplate {
-    fn new(message: impl Into<String>, range: Option<Range<usize>>) -> Self {
-        let message = message.into();
-        Self { message, range }
-    }
-
-    fn of(error: &minijinja::Error) -> Self {
-        let message = match error.detail() {
-            Some(detail) => detail.to_owned(),
-            None => error.kind().to_string(),
-        };
-        Self::new(message, error.range())
-    }
-}
-
-/// The names a template reads, once it is known to compile and to stay within its bounds.
-pub(crate) fn check(source: &str) -> Result<Vec<Reference>, BadTemplate> {
-    bound(source)?;
-    EXPRESSIONS
-        .template_from_str(source)
-        .map_err(|error| BadTemplate::of(&error))?;
-    let blocks = scan::blocks(source);
-    let mut set = BTreeSet::new();
-    for block in &blocks {
-        check_block(block)?;
-        check_growth(block, &mut set)?;
-    }
-    Ok(scan::references(&blocks))
-}
-
-/// The names a bare expression reads, once it is known to compile.
-pub(crate) fn check_expression(source: &str) -> Result<Vec<Reference>, BadTemplate> {
-    bound(source)?;
-    if scan::is_template(source) {
-        let message = "this is a bare expression: write it without `{{ }}`";
-        return Err(BadTemplate::new(message, None));
-    }
-    compile_expression(source)?;
-    let tokens = scan::expression(source);
-    check_words(&tokens)?;
-    Ok(scan::expression_references(&tokens))
-}
-
-fn bound(source: &str) -> Result<(), BadTemplate> {
-    if source.len() > TEMPLATE_BYTES_MAX {
-        let message = format!("a template may have at most {TEMPLATE_BYTES_MAX} bytes");
-        return Err(BadTemplate::new(message, None));
-    }
-    Ok(())
-}
-
-fn compile_expression(source: &str) -> Result<Expression<'static, 'static>, BadTemplate> {
+/// Compiles a bare expression.
+pub(crate) fn compile_expression(
+    source: &str,
+) -> Result<Expression<'static, 'static>, BadTemplate> {
     EXPRESSIONS
         .compile_expression_owned(source.to_owned())
         .map_err(|error| BadTemplate::of(&error))
-}
-
-fn check_block(block: &Block<'_>) -> Result<(), BadTemplate> {
-    if let (false, Some((Piece::Name(statement), range))) = (
-        block.is_expression,
-        block
-            .tokens
-            .iter()
-            .find(|(piece, _)| matches!(piece, Piece::Name(_))),
-    ) {
-        let captures = *statement == "set"
-            && !block
-                .tokens
-                .iter()
-                .any(|(piece, _)| *piece == Piece::Sign("="));
-        if captures || !STATEMENTS.contains(statement) {
-            let message = format!("the statement `{statement}` is not supported in this form");
-            return Err(BadTemplate::new(message, Some(range.clone())));
-        }
-    }
-    check_words(&block.tokens)
-}
-
-/// A name that is set from names that were set, twice in one statement, doubles with each line.
-fn check_growth<'s>(block: &Block<'s>, set: &mut BTreeSet<&'s str>) -> Result<(), BadTemplate> {
-    let [(Piece::Name("set" | "with"), _), rest @ ..] = block.tokens.as_slice() else {
-        return Ok(());
-    };
-    if block.is_expression {
-        return Ok(());
-    }
-    let used = rest
-        .iter()
-        .skip_while(|(piece, _)| *piece != Piece::Sign("="));
-    let mut used =
-        used.filter(|(piece, _)| matches!(piece, Piece::Name(name) if set.contains(name)));
-    if let (Some(_), Some((Piece::Name(name), range))) = (used.next(), used.next()) {
-        let message = format!(
-            "`{name}` is the second name here that is itself set in the template; write the value out"
-        );
-        return Err(BadTemplate::new(message, Some(range.clone())));
-    }
-    scan::bind(&block.tokens, set);
-    Ok(())
-}
-
-/// A literal text may be repeated, but not by any number.
-fn check_repetition(tokens: &[Token<'_>]) -> Result<(), BadTemplate> {
-    for triple in tokens.windows(3) {
-        let [(left, _), (Piece::Sign("*"), range), (right, _)] = triple else {
-            continue;
-        };
-        let number = match (left, right) {
-            (Piece::Text(_), Piece::Number(number)) | (Piece::Number(number), Piece::Text(_)) => {
-                number.parse::<u32>().ok()
-            }
-            (Piece::Text(_), _) | (_, Piece::Text(_)) => None,
-            (Piece::Name(_) | Piece::Number(_) | Piece::Sign(_), _) => continue,
-        };
-        if number.is_none_or(|number| number > limits::REPEAT_MAX) {
-            let most = limits::REPEAT_MAX;
-            let message =
-                format!("a text may be repeated by a number up to {most} that is written out");
-            return Err(BadTemplate::new(message, Some(range.clone())));
-        }
-    }
-    Ok(())
-}
-
-/// Filters and tests must exist: the library finds out only when it gets there.
-fn check_words(tokens: &[Token<'_>]) -> Result<(), BadTemplate> {
-    check_repetition(tokens)?;
-    for pair in tokens.windows(3) {
-        let (kind, word, range) = match pair {
-            [(Piece::Sign("|"), _), (Piece::Name(word), range), _] => ("filter", word, range),
-            [
-                (Piece::Name("is"), _),
-                (Piece::Name("not"), _),
-                (Piece::Name(word), range),
-            ] => ("test", word, range),
-            [(Piece::Name("is"), _), (Piece::Name(word), range), _] if *word != "not" => {
-                ("test", word, range)
-            }
-            _ => continue,
-        };
-        exists(kind, word, range)?;
-    }
-    match tokens {
-        [.., (Piece::Sign("|"), _), (Piece::Name(word), range)] => exists("filter", word, range),
-        [.., (Piece::Name("is"), _), (Piece::Name(word), range)] => exists("test", word, range),
-        _ => Ok(()),
-    }
-}
-
-fn exists(kind: &str, word: &str, range: &Range<usize>) -> Result<(), BadTemplate> {
-    let known = EXPRESSIONS
-        .compile_expression_owned(format!("'{word}' is {kind}"))
-        .and_then(|expression| expression.eval(()))
-        .is_ok_and(|value| value.is_true());
-    if known {
-        return Ok(());
-    }
-    let message = format!("there is no {kind} `{word}`");
-    Err(BadTemplate::new(message, Some(range.clone())))
 }
 
 /// A compiled expression.

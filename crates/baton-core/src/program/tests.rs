@@ -38,6 +38,13 @@ fn scope(inputs: Value, outputs: &[(u32, Value)]) -> Scope {
     }
 }
 
+#[test]
+fn a_program_may_be_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Program>();
+    shared::<Scope>();
+}
+
 /// The input a template of `core.noop` renders to.
 fn rendered(template: &str, scope: &Scope) -> Result<Value, String> {
     let template = serde_json::to_string(template).unwrap();
@@ -234,6 +241,11 @@ fn references_and_constants_are_known_without_running() {
     let input = program.constant_input(Ordinal(0)).map(Json::as_str);
     assert_eq!(input, Some(r#"{"a":[1,{"b":2}]}"#));
     assert_eq!(program.constant_input(Ordinal(1)), None);
+    let prepared = program.prepare(Ordinal(0), program.empty_scope());
+    assert!(matches!(
+        prepared,
+        Ok(Prepared::Work(Rendered::Tool(call))) if Some(&call.input) == program.constant_input(Ordinal(0))
+    ));
 }
 
 #[test]

@@ -46,11 +46,8 @@ fn many_faults_are_bounded_and_take_linear_time() {
     );
     let found = faults(&source);
     assert_eq!(found.len(), FAULTS_MAX + 1);
-    assert!(
-        found
-            .iter()
-            .any(|fault| fault.message.contains("more than 10000 faults"))
-    );
+    let last = found.last().map(|fault| fault.message.as_str());
+    assert_eq!(last, Some("there are more than 10000 faults"));
 }
 
 #[test]
@@ -68,6 +65,93 @@ fn long_chains_that_name_far_tasks_are_read() {
     // The first task of the chain would read itself.
     let source = with_tasks(&tasks).replace("when: tasks.t0.output", "when: 'true'");
     assert_eq!(faults(&source), []);
+}
+
+#[test]
+fn schemas_that_refer_to_themselves_end() {
+    for schema in [
+        "{ $ref: '#' }",
+        "{ allOf: [ { $ref: '#' } ] }",
+        "{ properties: { a: { $ref: '#' } } }",
+    ] {
+        let source = with_tasks(&["{ id: a, tool: core.noop }"]);
+        let source = format!("inputs: {schema}\n{source}");
+        if let Ok(plan) = read(&source, &Known::new()) {
+            let _ =
+                crate::definition::input_faults(&plan, &serde_json::json!({ "a": { "a": {} } }));
+        }
+    }
+}
+
+#[test]
+fn dense_and_wide_graphs_take_linear_time() {
+    let wide: Vec<String> = (0..20_000).map(|number| format!("t{number}")).collect();
+    let mut tasks: Vec<String> = wide
+        .iter()
+        .map(|key| format!("{{ id: {key}, tool: core.noop }}"))
+        .collect();
+    let all = wide.join(", ");
+    tasks.push(format!(
+        "{{ id: join, tool: core.noop, needs: [{all}], when: tasks.t19999.output }}"
+    ));
+    tasks.push("{ id: after, tool: core.noop, needs: [join], when: tasks.t7.output }".to_owned());
+    let tasks: Vec<&str> = tasks.iter().map(String::as_str).collect();
+    assert_eq!(faults(&with_tasks(&tasks)), []);
+    let keys: Vec<String> = (0..300).map(|number| format!("t{number}")).collect();
+    let all = keys.join(", ");
+    let dense: Vec<String> = keys
+        .iter()
+        .map(|key| format!("{{ id: {key}, tool: core.noop, needs: [{all}] }}"))
+        .collect();
+    let dense: Vec<&str> = dense.iter().map(String::as_str).collect();
+    let found = faults(&with_tasks(&dense));
+    let cycles = found
+        .iter()
+        .filter(|fault| fault.message.contains("wait for one another"));
+    assert_eq!(cycles.count(), 20);
+}
+
+/// Pieces that often make a template together.
+fn arbitrary_template() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "{{ ",
+        " }}",
+        "{% if ",
+        " %}",
+        "{% endif %}",
+        "{% for x in ",
+        "{% endfor %}",
+        "{% set y = ",
+        "tasks.a",
+        "inputs",
+        ".b",
+        "[0]",
+        "['c']",
+        "[1:]",
+        " | join(sep=z)",
+        " | length",
+        " is defined",
+        " + ",
+        " ~ ",
+        "(",
+        ")",
+        "[",
+        "]",
+        ", ",
+        "x",
+        "y",
+        "'}}'",
+        "1.5",
+        " if ",
+        " else ",
+        " not ",
+        "{# ",
+        " #}",
+        "{'k': v}",
+        "loop.index",
+        "- ",
+    ]);
+    proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
 fn arbitrary_definition() -> impl Strategy<Value = String> {
@@ -122,6 +206,23 @@ proptest! {
     fn text_like_yaml_never_panics(source in "[-a-z:{}\\[\\],&*!|>'\"%#?@ \n\t0-9._~é]{0,200}") {
         for fault in faults(&source) {
             render(&fault, "x", &source);
+        }
+    }
+
+    #[test]
+    fn no_name_the_library_finds_is_missed(template in arbitrary_template()) {
+        use crate::program::{check, limits, scan};
+        let sources = [template.clone(), format!("{{{{ {template} }}}}"), format!("{{% if {template} %}}{{% endif %}}")];
+        for source in &sources {
+            let Ok(compiled) = limits::EXPRESSIONS.template_from_str(source) else { continue };
+            let found = scan::references(&scan::blocks(source));
+            for name in compiled.undeclared_variables(false) {
+                // A name bound anywhere in a template is left to the run.
+                let keyword = scan::KEYWORDS.contains(&name.as_str());
+                let bound = keyword || matches!(name.as_str(), "x" | "y" | "loop") && source.contains("{%");
+                prop_assert!(bound || found.iter().any(|found| found.root == name), "{source}: {name}");
+            }
+            let _ = check::check(source, &mut check::Words::default());
         }
     }
 

@@ -170,3 +170,69 @@ fn a_child_is_pinned() {
         matches!(&plan.tasks[0].work, Work::Workflow(child) if child.version == 3 && child.plan.tasks.len() == 10)
     );
 }
+
+#[test]
+fn children_are_bounded_and_their_inputs_checked() {
+    let mut known = Known::new();
+    let mut inner = plan(&with_tasks(&["{ id: a, tool: core.noop }"]));
+    inner.name = "level0".to_owned();
+    known.definitions.insert("level0".to_owned(), inner);
+    for level in 1..10 {
+        let before = level - 1;
+        let source = with_tasks(&[&format!("{{ id: a, workflow: level{before} }}")]);
+        let source = source.replace("name: test", &format!("name: level{level}"));
+        match read(&source, &known) {
+            Ok(plan) => {
+                assert!(level <= 8);
+                known.definitions.insert(format!("level{level}"), plan);
+            }
+            Err(faults) => {
+                assert_eq!(level, 9);
+                assert_eq!(
+                    faults[0].message,
+                    "child workflows are nested deeper than 8"
+                );
+            }
+        }
+    }
+    let source = with_tasks(&["{ id: a, workflow: level3 }"]).replace("name: test", "name: level1");
+    let faults = read(&source, &known).unwrap_err();
+    assert_eq!(faults[0].message, "`level3` runs `level1` again");
+    known.definitions.insert("all".to_owned(), plan(ALL_KINDS));
+    for (with, message) in [
+        ("{}", "`repo` is missing, which the child workflow needs"),
+        (
+            "{ repo: 5 }",
+            "the child workflow refuses this: 5 is not of type \"string\"",
+        ),
+        (
+            "{ repo: '{{ inputs.x }}', file: [] }",
+            "the child workflow does not take `file`",
+        ),
+    ] {
+        let source = with_tasks(&[&format!("{{ id: a, workflow: all, with: {with} }}")]);
+        let faults = read(&source, &known).unwrap_err();
+        let messages: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
+        assert_eq!(messages, [message], "{with}");
+    }
+}
+
+#[test]
+fn json_may_be_written_in_any_layout() {
+    let compact = r#"{"name":"x","stages":[{"name":"s","tasks":[{"id":"a","tool":"core.noop","with":{"k":[1,-2,3.5,true,null,"\/\u00e9"]}}]}]}"#;
+    let expected = plan(compact);
+    let value: serde_json::Value = serde_json::from_str(compact).unwrap();
+    let pretty = serde_json::to_string_pretty(&value).unwrap();
+    let tabs = pretty.replace("  ", "\t");
+    for source in [
+        pretty.clone(),
+        tabs,
+        pretty.replace('\n', "\r\n"),
+        format!("\u{feff}{pretty}"),
+        format!("\n{pretty}\n\n"),
+    ] {
+        assert_eq!(plan(&source), expected, "{source}");
+    }
+    let long = compact.replace("\"k\"", &format!("\"{}\"", "k".repeat(900)));
+    assert_eq!(plan(&long).tasks.len(), 1);
+}

@@ -3,6 +3,10 @@
 //! A store writes what it is given and reads it back as plain values. It matches on no state,
 //! command or event: what they mean is core's business, and which may follow is the machines'.
 
+mod chain;
+#[cfg(test)]
+mod conformance;
+pub mod memory;
 mod sound;
 pub mod sqlite;
 mod vocabulary;

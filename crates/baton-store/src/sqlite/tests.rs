@@ -216,7 +216,7 @@ fn the_log_starts_over_under_steady_writing_and_is_cut_when_idle() {
     let log = folder.path().join("store.db-wal");
     let length = || std::fs::metadata(&log).map_or(0, |log| log.len());
     // 400 commits of 200 kB are 80 MB.
-    assert!(length() < 60_000_000, "{}", length());
+    assert!(length() < 40_000_000, "{}", length());
     store.idle().expect("an idle moment");
     store.checkpointer.wait();
     store.idle().expect("an idle moment");

@@ -94,7 +94,7 @@ impl Views for SqliteViews {
         self.read(|connection| {
             let sql = format!(
                 "SELECT {WORKFLOW}, {TASK} FROM task JOIN workflow ON workflow.number = key >> 20 \
-                 WHERE waits_for IN (?1, ?2, ?3) ORDER BY position LIMIT ?4"
+                 WHERE waits_for IN (?1, ?2, ?3) ORDER BY position, key LIMIT ?4"
             );
             let mut select = connection.prepare_cached(&sql)?;
             let [one, two, three] = FOR_PEOPLE.map(Code::code);

@@ -152,3 +152,17 @@ fn memory_and_sqlite_keep_alike() {
         run(seed, &*super::memory::new(), &*super::sqlite::new());
     }
 }
+
+#[test]
+fn sqlite_and_postgres_keep_alike() {
+    let Some(server) = super::postgres::server() else {
+        return;
+    };
+    for seed in 100..106 {
+        run(
+            seed,
+            &*super::sqlite::new(),
+            &*super::postgres::new(&server),
+        );
+    }
+}

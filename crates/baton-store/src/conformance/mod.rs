@@ -83,3 +83,58 @@ mod sqlite {
         check(&new);
     }
 }
+
+mod postgres {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::{Site, Store, Views, check};
+    use crate::postgres::{PostgresStore, PostgresViews, drop_schema};
+
+    /// Names a server for tests: `postgres://user@127.0.0.1:port/database`.
+    const SERVER: &str = "BATON_TEST_POSTGRES";
+
+    /// A schema of its own, gone with the value.
+    struct Schema(String);
+
+    impl Site for Schema {
+        fn owner(&self) -> Box<dyn Store> {
+            Box::new(PostgresStore::open(&self.0).expect("an owner"))
+        }
+        fn reader(&self) -> Box<dyn Views> {
+            Box::new(PostgresViews::open(&self.0).expect("a reader"))
+        }
+    }
+
+    impl Drop for Schema {
+        fn drop(&mut self) {
+            drop_schema(&self.0);
+        }
+    }
+
+    /// The test's server; says that the test is skipped where there is none.
+    pub(super) fn server() -> Option<String> {
+        let server = std::env::var(SERVER).ok();
+        if server.is_none() {
+            println!("skipped: {SERVER} names no server");
+        }
+        server
+    }
+
+    pub(super) fn new(server: &str) -> Box<dyn Site> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let schema = Schema(format!(
+            "{server}?schema=test_{}_{next}",
+            std::process::id()
+        ));
+        drop(schema.owner());
+        Box::new(schema)
+    }
+
+    #[test]
+    fn postgres_keeps_every_promise() {
+        if let Some(server) = server() {
+            check(&|| new(&server));
+        }
+    }
+}

@@ -288,6 +288,48 @@ fn the_file_gets_shorter_after_a_purge() {
     assert!(!store.freed);
 }
 
+#[test]
+fn a_killed_owner_leaves_what_it_committed_to_readers_and_owners() {
+    let (folder, path) = place();
+    let mut store = SqliteStore::open(&path).expect("a new store");
+    let head = store.take_over().expect("an owner");
+    let commit = one_event(head);
+    store.commit(&commit).expect("a commit");
+    // The file and its log as a kill leaves them, without the index of the log in memory.
+    let left = folder.path().join("left.db");
+    std::fs::copy(&path, &left).expect("the file");
+    std::fs::copy(
+        folder.path().join("store.db-wal"),
+        folder.path().join("left.db-wal"),
+    )
+    .expect("the log");
+    let mut views = SqliteViews::open(&left).expect("a reader before any owner");
+    assert_eq!(views.stream(0), Ok(commit.records.clone()));
+    let mut owner = SqliteStore::open(&left).expect("an owner");
+    assert_eq!(owner.head(), Ok(commit.head));
+}
+
+#[test]
+fn those_that_open_at_once_make_one_store() {
+    for _ in 0..10 {
+        let (_folder, path) = place();
+        let heads = std::thread::scope(|scope| {
+            let open = || SqliteStore::open(&path).and_then(|mut store| store.take_over());
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().expect("no panic"))
+                .collect::<Vec<_>>()
+        });
+        let mut epochs: Vec<u64> = heads
+            .into_iter()
+            .map(|head| head.expect("an epoch").epoch)
+            .collect();
+        epochs.sort_unstable();
+        assert_eq!(epochs, [1, 2, 3, 4]);
+    }
+}
+
 /// Lets the store do all that it does when nothing else is to be done.
 fn settle(store: &mut SqliteStore) {
     for _ in 0..4 {

@@ -3,9 +3,19 @@
 //! A store writes what it is given and reads it back as plain values. It matches on no state,
 //! command or event: what they mean is core's business, and which may follow is the machines'.
 
+mod chain;
+#[cfg(test)]
+mod conformance;
+mod listing;
+pub mod memory;
+pub mod postgres;
 mod sound;
 pub mod sqlite;
+mod steps;
+mod url;
 mod vocabulary;
+
+pub use url::{NotAStoreUrl, StoreUrl, open, open_views};
 
 /// How many of the low bits of a task's key are its ordinal; the rest is its workflow's number.
 const ORDINAL_BITS: u32 = 20;

@@ -2,7 +2,10 @@
 //!
 //! It checks numbers and order, never what an event or a status means.
 
-use baton_engine::store::{Commit, StoreError};
+use std::fmt::Display;
+
+use baton_core::body::BlobHash;
+use baton_engine::store::{Commit, Head, StoreError};
 
 use crate::ORDINAL_BITS;
 
@@ -21,13 +24,13 @@ pub(crate) fn check(commit: &Commit) -> Result<(), StoreError> {
     for record in &commit.records {
         let position = record.position;
         if position <= last || position > head.position {
-            return Err(refused(&format!(
+            return Err(refused(format!(
                 "position {position} follows {last} and its head is {}",
                 head.position
             )));
         }
         if record.previous >= position || record.cause >= position {
-            return Err(refused(&format!(
+            return Err(refused(format!(
                 "position {position} points ahead of itself"
             )));
         }
@@ -38,7 +41,7 @@ pub(crate) fn check(commit: &Commit) -> Result<(), StoreError> {
         .iter()
         .find(|row| row.ordinal.0 >> ORDINAL_BITS != 0)
     {
-        return Err(refused(&format!("it has a task at {:?}", row.ordinal)));
+        return Err(refused(format!("it has a task at {:?}", row.ordinal)));
     }
     if head.streams > NUMBER_MAX {
         return Err(refused("its workflows' numbers are too large"));
@@ -46,8 +49,41 @@ pub(crate) fn check(commit: &Commit) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn refused(what: &str) -> StoreError {
+/// A commit that cannot be kept.
+pub(crate) fn refused(what: impl Display) -> StoreError {
     StoreError::Corrupt(format!("a commit was refused and not written: {what}"))
+}
+
+/// A commit of an owner that is none any more.
+pub(crate) fn fenced(after: &Head, found: &Head) -> StoreError {
+    StoreError::Conflict(format!(
+        "the store is at position {} in epoch {}, the commit extends {} in epoch {}",
+        found.position, found.epoch, after.position, after.epoch
+    ))
+}
+
+/// A commit that adds a use to a blob that is not there.
+pub(crate) fn missing_blob(hash: BlobHash) -> StoreError {
+    refused(format!(
+        "it names the blob {hash}, which is not in the store, and does not bring its bytes"
+    ))
+}
+
+/// A commit that ends more uses of a blob than there are.
+pub(crate) fn overreleased(hash: BlobHash, fewer: u32) -> StoreError {
+    refused(format!(
+        "it ends {fewer} uses of the blob {hash}, which has fewer"
+    ))
+}
+
+/// A commit that changes a workflow that is not there.
+pub(crate) fn unknown_workflow(number: u64) -> StoreError {
+    refused(format!("workflow {number} is not in the store"))
+}
+
+/// A commit that brings a workflow without its row.
+pub(crate) fn rowless(number: u64) -> StoreError {
+    refused(format!("workflow {number} is new and has no row"))
 }
 
 /// An unsigned integer as a database keeps it; one that is too large for that is larger than any

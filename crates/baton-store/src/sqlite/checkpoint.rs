@@ -6,10 +6,11 @@
 //! this: the log is synced by the commit itself.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use baton_engine::store::StoreError;
 use rusqlite::wal::CheckpointMode;
@@ -20,8 +21,12 @@ use super::open;
 
 /// The log is carried over each time it has grown by this many pages of 4 KiB.
 const PAGES_BETWEEN: u32 = 4_096;
+/// Beyond this many pages a commit waits for a copy under way, so that the log stays bounded.
+const PAGES_MAX: u32 = 2 * PAGES_BETWEEN;
 /// An idle store leaves a log of at most this many pages.
 const PAGES_IDLE_MAX: u32 = 256;
+/// How long cutting the log waits for readers; the owner cannot commit meanwhile.
+const IN_THE_WAY_MAX: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy)]
 enum Order {
@@ -33,12 +38,30 @@ enum Order {
 
 #[derive(Default)]
 struct Shared {
-    /// A copy has ended and the owner has not followed it up.
-    copied: AtomicBool,
+    work: Mutex<Work>,
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct Work {
     /// An order is under way.
-    busy: AtomicBool,
+    ordered: bool,
+    /// A copy has ended and the owner has not followed it up.
+    copied: bool,
     /// Why the last one failed.
-    failed: Mutex<Option<StoreError>>,
+    failed: Option<StoreError>,
+}
+
+impl Shared {
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self) -> MutexGuard<'_, Work> {
+        let under_way = |work: &mut Work| work.ordered;
+        let waited = self.ended.wait_while(self.work(), under_way);
+        waited.unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The thread that carries pages over.
@@ -86,9 +109,16 @@ impl Checkpointer {
         Arc::clone(&self.log)
     }
 
-    /// Whether a copy has ended since the last time this was asked.
+    /// Whether a copy has ended since the last time this was asked; waits for one under way when
+    /// the log has become too long.
     pub fn take_copied(&self) -> bool {
-        self.shared.copied.swap(false, Ordering::AcqRel)
+        let too_long = self.log.load(Ordering::Acquire) >= PAGES_MAX;
+        let mut work = if too_long {
+            self.shared.wait()
+        } else {
+            self.shared.work()
+        };
+        std::mem::take(&mut work.copied)
     }
 
     /// Orders a copy when the log has grown enough.
@@ -107,9 +137,7 @@ impl Checkpointer {
         if self.log.load(Ordering::Acquire) > PAGES_IDLE_MAX {
             self.order(Order::Cut);
         }
-        let failed = &self.shared.failed;
-        let failed = failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        failed.map_or(Ok(()), Err)
+        self.shared.work().failed.take().map_or(Ok(()), Err)
     }
 
     /// Orders that everything is carried over; whether that could be ordered now.
@@ -120,19 +148,20 @@ impl Checkpointer {
     /// Waits until no order is under way.
     #[cfg(test)]
     pub fn wait(&self) {
-        while self.shared.busy.load(Ordering::Acquire) {
-            std::thread::yield_now();
-        }
+        drop(self.shared.wait());
     }
 
     /// Gives an order unless one is under way; whether it was given.
     fn order(&self, order: Order) -> bool {
-        if self.shared.busy.swap(true, Ordering::AcqRel) {
-            return false;
+        let mut work = self.shared.work();
+        let free = !work.ordered;
+        if free {
+            work.ordered = self
+                .orders
+                .as_ref()
+                .is_some_and(|to| to.send(order).is_ok());
         }
-        self.orders
-            .as_ref()
-            .is_some_and(|orders| orders.send(order).is_ok())
+        free && work.ordered
     }
 }
 
@@ -170,25 +199,32 @@ impl Worker {
     fn run(&self, inbox: &Receiver<Order>) {
         let mut connection = None;
         while let Ok(order) = inbox.recv() {
-            if let Err(fault) = self.carry_out(order, &mut connection) {
-                let said = Place::of(&self.path).of_fault(fault);
-                let failed = &self.shared.failed;
-                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
-                connection = None;
+            let outcome = self.carry_out(order, &mut connection);
+            let mut work = self.shared.work();
+            work.ordered = false;
+            match outcome {
+                Ok(()) => work.copied |= matches!(order, Order::Copy),
+                Err(fault) => {
+                    work.failed = Some(Place::of(&self.path).of_fault(fault));
+                    connection = None;
+                }
             }
-            self.shared.busy.store(false, Ordering::Release);
+            self.shared.ended.notify_all();
         }
     }
 
     fn carry_out(&self, order: Order, kept: &mut Option<Connection>) -> Result<(), Fault> {
         let connection = match kept {
             Some(connection) => connection,
-            None => kept.insert(open::owner(&self.path)?),
+            None => {
+                let connection = open::owner(&self.path)?;
+                connection.busy_timeout(IN_THE_WAY_MAX)?;
+                kept.insert(connection)
+            }
         };
         match order {
             Order::Copy => {
                 checkpoint(connection, CheckpointMode::PASSIVE)?;
-                self.shared.copied.store(true, Ordering::Release);
             }
             Order::Cut => {
                 // The bulk first, without a lock: what is left for the locked part is little.

@@ -2,17 +2,20 @@
 //!
 //! It never takes a step back, and refuses a file that a newer version wrote.
 
-use baton_core::body::BlobHash;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::fault::Fault;
+use crate::steps::{self, Numbered, Step};
 use crate::vocabulary::{Member, Vocabulary, missing, vocabularies};
 
 /// "Bato": marks the file as a Baton store for SQLite's `application_id`.
 const APPLICATION: i64 = 0x4261_746f;
 
 /// The steps, in order; a released one never changes.
-const STEPS: [(&str, &str); 1] = [("first", include_str!("migrations/0001_first.sql"))];
+static STEPS: [Step; 1] = [Step {
+    name: "first",
+    sql: include_str!("migrations/0001_first.sql"),
+}];
 
 /// Brings the file up to this version.
 pub(crate) fn run(connection: &mut Connection) -> Result<(), Fault> {
@@ -54,15 +57,7 @@ fn is_current(connection: &Connection) -> Result<bool, Fault> {
             "the file is a database of another program; name another path",
         ));
     }
-    let newest = STEPS.len();
-    if usize::try_from(version).map_or(true, |version| version > newest) {
-        return Err(Fault::unavailable(format!(
-            "the store has version {version} and this Baton knows versions up to {newest}; \
-             use the newer Baton that wrote it"
-        )));
-    }
-    check_steps(connection)?;
-    if usize::try_from(version) != Ok(newest) {
+    if !steps_to_take(connection)?.is_empty() {
         return Ok(false);
     }
     for vocabulary in vocabularies() {
@@ -84,21 +79,12 @@ fn refuse_strangers(connection: &Connection) -> Result<(), Fault> {
     ))
 }
 
-/// Compares the steps the file went through with ours.
-fn check_steps(connection: &Connection) -> Result<(), Fault> {
+/// The steps that the file has not gone through.
+fn steps_to_take(connection: &Connection) -> Result<Vec<Numbered<'static>>, Fault> {
     let mut stored = connection.prepare("SELECT number, checksum FROM migration")?;
-    let mut rows = stored.query([])?;
-    while let Some(row) = rows.next()? {
-        let (number, checksum): (usize, String) = (row.get(0)?, row.get(1)?);
-        let ours = number.checked_sub(1).and_then(|at| STEPS.get(at));
-        if ours.is_none_or(|(_, sql)| checksum_of(sql) != checksum) {
-            return Err(Fault::unavailable(format!(
-                "step {number} of the store's version is not the one this Baton knows; \
-                 use the Baton that wrote it"
-            )));
-        }
-    }
-    Ok(())
+    let stored = stored.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let stored = stored.collect::<Result<Vec<(i64, String)>, _>>()?;
+    steps::lacking(&STEPS, pragma(connection, "user_version")?, &stored).map_err(Fault::unavailable)
 }
 
 fn bring_up(transaction: &Transaction<'_>) -> Result<(), Fault> {
@@ -109,12 +95,11 @@ fn bring_up(transaction: &Transaction<'_>) -> Result<(), Fault> {
         "CREATE TABLE IF NOT EXISTS migration \
          (number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL) STRICT;",
     )?;
-    let version = pragma(transaction, "user_version")?;
-    for (number, (name, sql)) in (1_i64..).zip(STEPS).filter(|(number, _)| *number > version) {
-        transaction.execute_batch(sql)?;
+    for (number, step) in steps_to_take(transaction)? {
+        transaction.execute_batch(step.sql)?;
         transaction.execute(
             "INSERT INTO migration (number, name, checksum) VALUES (?1, ?2, ?3)",
-            (number, name, checksum_of(sql)),
+            (number, step.name, step.checksum()),
         )?;
         transaction.pragma_update(None, "user_version", number)?;
     }
@@ -157,8 +142,4 @@ fn lacking(connection: &Connection, vocabulary: &Vocabulary) -> Result<Vec<Membe
 
 fn pragma(connection: &Connection, name: &str) -> Result<i64, Fault> {
     Ok(connection.pragma_query_value(None, name, |row| row.get(0))?)
-}
-
-fn checksum_of(sql: &str) -> String {
-    BlobHash::of(sql.as_bytes()).to_string()
 }

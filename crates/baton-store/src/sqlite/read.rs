@@ -16,6 +16,7 @@ use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::Fault;
+use crate::chain;
 use crate::sound::{integer, split_key};
 
 /// The columns of [`record`], in its order.
@@ -119,27 +120,13 @@ pub(crate) fn stream(
     number: u64,
     after: u64,
 ) -> Result<Vec<Record>, Fault> {
-    let mut at = newest_of(connection, number)?;
-    let mut version = None;
-    let mut records = Vec::new();
+    let newest = newest_of(connection, number)?;
     let mut select =
         connection.prepare_cached(&format!("SELECT {RECORD} FROM journal WHERE position = ?1"))?;
-    while at > after {
-        let mut rows = select.query([at])?;
-        let read = rows.next()?.map(record).transpose()?;
-        let found = read.filter(|found| {
-            found.stream == number
-                && found.previous < at
-                && version.is_none_or(|version| found.version == version)
-                && (found.previous == 0) == (found.version == 1)
-        });
-        let found = found.ok_or_else(|| broken(number, at))?;
-        at = found.previous;
-        version = Some(found.version.saturating_sub(1));
-        records.push(found);
-    }
-    records.reverse();
-    Ok(records)
+    chain::walk(number, newest, after, |position| {
+        let mut rows = select.query([position])?;
+        rows.next()?.map(record).transpose()
+    })
 }
 
 /// The position of a stream's newest event; 0 where it has none.
@@ -152,14 +139,6 @@ fn newest_of(connection: &Connection, number: u64) -> Result<u64, Fault> {
         .query_row([integer(number)], |row| row.get(0))
         .optional()?;
     Ok(newest.unwrap_or(0))
-}
-
-/// A chain of events that does not hold.
-pub(crate) fn broken(number: u64, position: u64) -> Fault {
-    Fault::corrupt(format!(
-        "the chain of stream {number} breaks at position {position}: what stands there is not \
-         the event that should"
-    ))
 }
 
 /// A blob by its hash.

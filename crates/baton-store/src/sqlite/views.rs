@@ -2,7 +2,6 @@
 //!
 //! Answers are what has been committed; several reads of one question see one state.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use baton_core::actor::Actor;
@@ -11,12 +10,13 @@ use baton_core::codes::Code;
 use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_engine::store::{DefinitionRow, Filter, Record, StoreError, Views};
-use rusqlite::types::Value;
+use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::fault::{Fault, Place};
 use super::read::{self, Cells, RECORD, TASK, WORKFLOW};
 use super::{migrate, open};
+use crate::listing::{Dialect, Value, listing};
 use crate::sound::{integer, task_keys};
 use crate::vocabulary::FOR_PEOPLE;
 
@@ -54,7 +54,7 @@ impl SqliteViews {
 impl Views for SqliteViews {
     fn list(&mut self, filter: &Filter) -> Result<Vec<(WorkflowCard, WorkflowRow)>, StoreError> {
         self.read(|connection| {
-            let (sql, values) = listing(filter);
+            let (sql, values) = listing(filter, WORKFLOW, &DIALECT);
             let mut select = connection.prepare_cached(&sql)?;
             let rows = select.query_and_then(params_from_iter(values), |row| {
                 read::workflow(&mut Cells::of(row))
@@ -94,7 +94,7 @@ impl Views for SqliteViews {
         self.read(|connection| {
             let sql = format!(
                 "SELECT {WORKFLOW}, {TASK} FROM task JOIN workflow ON workflow.number = key >> 20 \
-                 WHERE waits_for IN (?1, ?2, ?3) ORDER BY position LIMIT ?4"
+                 WHERE waits_for IN (?1, ?2, ?3) ORDER BY position, key LIMIT ?4"
             );
             let mut select = connection.prepare_cached(&sql)?;
             let [one, two, three] = FOR_PEOPLE.map(Code::code);
@@ -167,47 +167,16 @@ impl Views for SqliteViews {
     }
 }
 
-/// The query of a list, and its values.
-///
-/// Each status is a branch of its own, so that each walks an index in order and stops at the
-/// limit; one `IN` over several statuses would sort all that ever had them.
-fn listing(filter: &Filter) -> (String, Vec<Value>) {
-    let mut values = vec![Value::from(filter.limit)];
-    let mut bind = |value: Value| {
-        values.push(value);
-        values.len()
-    };
-    let mut terms = String::new();
-    if let Some(before) = filter.before {
-        let at = bind(Value::from(integer(before)));
-        // Writing to a string does not fail.
-        let _ = write!(terms, " AND number < ?{at}");
+const DIALECT: Dialect = Dialect {
+    parameter: '?',
+    find: "instr",
+};
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::Integer(value) => value.to_sql(),
+            Self::Text(value) => value.to_sql(),
+        }
     }
-    if let Some(name) = &filter.name {
-        let at = bind(Value::from(name.clone()));
-        let _ = write!(terms, " AND instr(name, ?{at}) > 0");
-    }
-    if filter.needs_people {
-        terms.push_str(" AND waiting_people > 0");
-    }
-    let branch = |wanted: &str| {
-        format!(
-            "SELECT number FROM (SELECT number FROM workflow WHERE {wanted}{terms} \
-             ORDER BY number DESC LIMIT ?1)"
-        )
-    };
-    let mut branches: Vec<String> = Vec::new();
-    for status in &filter.statuses {
-        let at = bind(Value::from(status.code()));
-        branches.push(branch(&format!("status = ?{at}")));
-    }
-    if branches.is_empty() {
-        branches.push(branch("TRUE"));
-    }
-    let numbers = branches.join(" UNION ");
-    let sql = format!(
-        "SELECT {WORKFLOW} FROM workflow WHERE number IN ({numbers}) \
-         ORDER BY number DESC LIMIT ?1"
-    );
-    (sql, values)
 }

@@ -9,12 +9,13 @@ use baton_core::body::BlobHash;
 use baton_core::codes::Code;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{BlobUse, Commit, DefinitionRow, Head, Record, StoreError};
+use baton_engine::store::{BlobUse, Commit, DefinitionRow, Head, Record};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::fault::Fault;
 use super::read;
-use crate::sound::{task_key, task_keys};
+use crate::chain;
+use crate::sound::{self, task_key, task_keys};
 
 /// The workspace of everything, until there are several.
 const DEFAULT_WORKSPACE: i64 = 1;
@@ -77,10 +78,7 @@ fn fence(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), Fault> {
         return Ok(());
     }
     let found = read::head(transaction)?;
-    Err(Fault::Said(StoreError::Conflict(format!(
-        "the store is at position {} in epoch {}, the commit extends {} in epoch {}",
-        found.position, found.epoch, after.position, after.epoch
-    ))))
+    Err(Fault::from(sound::fenced(after, &found)))
 }
 
 fn journal(transaction: &Transaction<'_>, records: &[Record]) -> Result<(), Fault> {
@@ -145,9 +143,7 @@ fn workflows(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), Fault
     }
     match cards.keys().next() {
         None => Ok(()),
-        Some(number) => Err(Fault::corrupt(format!(
-            "a commit was refused and not written: workflow {number} is new and has no row"
-        ))),
+        Some(number) => Err(Fault::from(sound::rowless(*number))),
     }
 }
 
@@ -192,10 +188,7 @@ fn update_workflow(transaction: &Transaction<'_>, row: &WorkflowRow) -> Result<(
     if changed == 1 {
         return Ok(());
     }
-    Err(Fault::corrupt(format!(
-        "a commit was refused and not written: workflow {} is not in the store",
-        row.number
-    )))
+    Err(Fault::from(sound::unknown_workflow(row.number)))
 }
 
 fn insert_workflow(
@@ -283,10 +276,7 @@ fn blobs(transaction: &Transaction<'_>, blobs: &[BlobUse]) -> Result<(), Fault> 
             continue;
         }
         let Some(blob) = blob else {
-            return Err(Fault::corrupt(format!(
-                "a commit was refused and not written: it names the blob {hash}, which is not \
-                 in the store, and does not bring its bytes"
-            )));
+            return Err(Fault::from(sound::missing_blob(*hash)));
         };
         let number = transaction
             .prepare_cached("INSERT INTO blob (hash, uses) VALUES (?1, ?2)")?
@@ -311,10 +301,7 @@ fn release(transaction: &Transaction<'_>, released: &[(BlobHash, u32)]) -> Resul
             .prepare_cached("DELETE FROM blob WHERE hash = ?1 AND uses = ?2")?
             .execute(params![hash.0, fewer])?;
         if removed == 0 {
-            return Err(Fault::corrupt(format!(
-                "a commit was refused and not written: it ends {fewer} uses of the blob {hash}, \
-                 which has fewer"
-            )));
+            return Err(Fault::from(sound::overreleased(*hash, *fewer)));
         }
     }
     Ok(())
@@ -328,12 +315,7 @@ fn purge(transaction: &Transaction<'_>, numbers: &[u64]) -> Result<(), Fault> {
             .prepare_cached(head)?
             .query_row([number], |row| row.get(0))
             .optional()?;
-        let mut at = head.ok_or_else(|| {
-            Fault::corrupt(format!(
-                "a commit was refused and not written: workflow {number} is to be purged and is \
-                 not in the store"
-            ))
-        })?;
+        let mut at = head.ok_or_else(|| sound::unknown_workflow(number))?;
         while at != 0 {
             at = transaction
                 .prepare_cached(
@@ -341,7 +323,7 @@ fn purge(transaction: &Transaction<'_>, numbers: &[u64]) -> Result<(), Fault> {
                 )?
                 .query_row([at, number], |row| row.get(0))
                 .optional()?
-                .ok_or_else(|| read::broken(number, at))?;
+                .ok_or_else(|| chain::broken(number, at))?;
         }
         transaction
             .prepare_cached("DELETE FROM task WHERE key BETWEEN ?1 AND ?2")?

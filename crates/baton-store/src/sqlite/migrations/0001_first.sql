@@ -91,7 +91,7 @@ CREATE INDEX task_waiting ON task (waits_for) WHERE waits_for IS NOT NULL;
 CREATE TABLE blob (
     number INTEGER PRIMARY KEY,
     hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
-    uses INTEGER NOT NULL CHECK (uses > 0)
+    uses INTEGER NOT NULL CHECK (uses >= 0)
 ) STRICT;
 CREATE TABLE blob_bytes (
     blob INTEGER PRIMARY KEY REFERENCES blob (number) ON DELETE CASCADE,

@@ -1,0 +1,140 @@
+//! What the port promises, checked on every store by one suite.
+//!
+//! Each check gets an empty place of its own and knows nothing of what is behind it. What is
+//! peculiar to one store is tested beside that store.
+
+mod differential;
+mod purging;
+mod reading;
+mod script;
+mod writing;
+
+use baton_engine::store::{Store, Views};
+
+pub(crate) use script::Script;
+
+/// A place where a store can be opened, more than once at a time.
+pub(crate) trait Site {
+    /// The owner's side; a second one is another process, or the same after a crash.
+    fn owner(&self) -> Box<dyn Store>;
+    /// The readers' side.
+    fn reader(&self) -> Box<dyn Views>;
+}
+
+/// Runs every check, each on a new site.
+pub(crate) fn check(new: &dyn Fn() -> Box<dyn Site>) {
+    let checks = [writing::CHECKS, reading::CHECKS, purging::CHECKS];
+    for (name, check) in checks.into_iter().flatten() {
+        // Shown only when the test fails: it says which check did.
+        println!("conformance: {name}");
+        check(&*new());
+    }
+}
+
+type Check = (&'static str, fn(&dyn Site));
+
+mod memory {
+    use super::{Site, Store, Views, check};
+    use crate::memory::MemoryStore;
+
+    impl Site for MemoryStore {
+        fn owner(&self) -> Box<dyn Store> {
+            Box::new(self.clone())
+        }
+        fn reader(&self) -> Box<dyn Views> {
+            Box::new(self.views())
+        }
+    }
+
+    pub(super) fn new() -> Box<dyn Site> {
+        Box::new(MemoryStore::new())
+    }
+
+    #[test]
+    fn memory_keeps_every_promise() {
+        check(&new);
+    }
+}
+
+mod sqlite {
+    use super::{Site, Store, Views, check};
+    use crate::sqlite::{SqliteStore, SqliteViews};
+
+    struct Folder(tempfile::TempDir);
+
+    impl Site for Folder {
+        fn owner(&self) -> Box<dyn Store> {
+            Box::new(SqliteStore::open(self.0.path().join("store.db")).expect("an owner"))
+        }
+        fn reader(&self) -> Box<dyn Views> {
+            Box::new(SqliteViews::open(self.0.path().join("store.db")).expect("a reader"))
+        }
+    }
+
+    pub(super) fn new() -> Box<dyn Site> {
+        let folder = Folder(tempfile::tempdir().expect("a folder"));
+        // A reader may come first and does not make the store.
+        drop(folder.owner());
+        Box::new(folder)
+    }
+
+    #[test]
+    fn sqlite_keeps_every_promise() {
+        check(&new);
+    }
+}
+
+mod postgres {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::{Site, Store, Views, check};
+    use crate::postgres::{PostgresStore, PostgresViews, drop_schema};
+
+    /// Names a server for tests: `postgres://user@127.0.0.1:port/database`.
+    const SERVER: &str = "BATON_TEST_POSTGRES";
+
+    /// A schema of its own, gone with the value.
+    struct Schema(String);
+
+    impl Site for Schema {
+        fn owner(&self) -> Box<dyn Store> {
+            Box::new(PostgresStore::open(&self.0).expect("an owner"))
+        }
+        fn reader(&self) -> Box<dyn Views> {
+            Box::new(PostgresViews::open(&self.0).expect("a reader"))
+        }
+    }
+
+    impl Drop for Schema {
+        fn drop(&mut self) {
+            drop_schema(&self.0);
+        }
+    }
+
+    /// The test's server; says that the test is skipped where there is none.
+    pub(super) fn server() -> Option<String> {
+        let server = std::env::var(SERVER).ok();
+        if server.is_none() {
+            println!("skipped: {SERVER} names no server");
+        }
+        server
+    }
+
+    pub(super) fn new(server: &str) -> Box<dyn Site> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let schema = Schema(format!(
+            "{server}?schema=test_{}_{next}",
+            std::process::id()
+        ));
+        drop(schema.owner());
+        Box::new(schema)
+    }
+
+    #[test]
+    fn postgres_keeps_every_promise() {
+        if let Some(server) = server() {
+            check(&|| new(&server));
+        }
+    }
+}

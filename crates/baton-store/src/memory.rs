@@ -1,0 +1,437 @@
+//! The store that forgets: plain collections behind the port, for tests and simulation.
+//!
+//! Clones share what is kept, so that an owner can "crash" and another open what was committed. It
+//! survives no process, and injects no faults: the simulator does, around it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use baton_core::actor::Actor;
+use baton_core::body::{Blob, BlobHash};
+use baton_core::codes::Code;
+use baton_core::ids::{TaskId, WorkflowId};
+use baton_core::workflow::EventKind;
+use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_engine::store::{
+    Commit, DefinitionRow, Filter, Head, Record, SYSTEM_STREAM, Store, StoreError, Views,
+};
+
+use crate::vocabulary::FOR_PEOPLE;
+use crate::{chain, sound};
+
+/// A store in memory; a clone is another connection to the same.
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// The readers' side of a [`MemoryStore`].
+#[derive(Clone)]
+pub struct MemoryViews {
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// What is kept. Ordered maps only: what iterates must do so alike in every run.
+#[derive(Default)]
+struct Kept {
+    head: Head,
+    journal: BTreeMap<u64, Record>,
+    workflows: BTreeMap<u64, (WorkflowCard, WorkflowRow)>,
+    numbers: BTreeMap<WorkflowId, u64>,
+    tasks: BTreeMap<i64, TaskRow>,
+    blobs: BTreeMap<BlobHash, Counted>,
+    actors: BTreeMap<u32, Actor>,
+    definitions: BTreeMap<(String, u32), DefinitionRow>,
+}
+
+#[derive(Clone)]
+struct Counted {
+    uses: u64,
+    blob: Blob,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A reader of the same store.
+    pub fn views(&self) -> MemoryViews {
+        MemoryViews {
+            kept: Arc::clone(&self.kept),
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl MemoryViews {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for MemoryStore {
+    fn take_over(&mut self) -> Result<Head, StoreError> {
+        let mut kept = self.kept();
+        kept.head.epoch += 1;
+        Ok(kept.head)
+    }
+
+    fn head(&mut self) -> Result<Head, StoreError> {
+        Ok(self.kept().head)
+    }
+
+    fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        sound::check(commit)?;
+        let mut kept = self.kept();
+        kept.fence(commit)?;
+        kept.check_new(commit)?;
+        let blobs = kept.counted(commit)?;
+        let purged = kept.purgeable(commit)?;
+        kept.apply(commit, blobs, &purged);
+        Ok(())
+    }
+
+    fn live(&mut self) -> Result<Vec<u64>, StoreError> {
+        let kept = self.kept();
+        let live = kept
+            .workflows
+            .iter()
+            .filter(|(_, (_, row))| !row.status.is_terminal());
+        Ok(live.map(|(number, _)| *number).collect())
+    }
+
+    fn number_of(&mut self, id: WorkflowId) -> Result<Option<u64>, StoreError> {
+        Ok(self.kept().numbers.get(&id).copied())
+    }
+
+    fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
+        self.kept().stream(number, 0)
+    }
+
+    fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {
+        Ok(self.kept().blob(hash))
+    }
+
+    fn definition(
+        &mut self,
+        name: &str,
+        version: Option<u32>,
+    ) -> Result<Option<DefinitionRow>, StoreError> {
+        Ok(self.kept().definition(name, version))
+    }
+
+    fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {
+        let kept = self.kept();
+        Ok(kept
+            .actors
+            .iter()
+            .map(|(number, actor)| (*number, actor.clone()))
+            .collect())
+    }
+
+    fn idle(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl Kept {
+    fn fence(&self, commit: &Commit) -> Result<(), StoreError> {
+        let Self { head, .. } = self;
+        if (head.epoch, head.position) == (commit.after.epoch, commit.after.position) {
+            return Ok(());
+        }
+        Err(sound::fenced(&commit.after, head))
+    }
+
+    /// What a database refuses by its keys and its vocabularies.
+    fn check_new(&self, commit: &Commit) -> Result<(), StoreError> {
+        if let Some(odd) = commit
+            .records
+            .iter()
+            .find(|r| EventKind::from_code(r.kind).is_none())
+        {
+            return Err(sound::refused(format!(
+                "{} is not a kind of event",
+                odd.kind
+            )));
+        }
+        let mut new = BTreeSet::new();
+        for card in &commit.cards {
+            let twice = self.workflows.contains_key(&card.number)
+                || self.numbers.contains_key(&card.id)
+                || !new.insert(card.id);
+            if twice {
+                return Err(sound::refused(format!("workflow {} is not new", card.id)));
+            }
+        }
+        let known = |number: u64| {
+            self.workflows.contains_key(&number) || commit.cards.iter().any(|c| c.number == number)
+        };
+        if let Some(row) = commit.workflows.iter().find(|row| !known(row.number)) {
+            return Err(sound::unknown_workflow(row.number));
+        }
+        let has_row = |number: u64| commit.workflows.iter().any(|row| row.number == number);
+        if let Some(card) = commit.cards.iter().find(|card| !has_row(card.number)) {
+            return Err(sound::rowless(card.number));
+        }
+        for (number, actor) in &commit.actors {
+            if self.actors.contains_key(number) || self.actors.values().any(|it| it == actor) {
+                return Err(sound::refused(format!("actor {actor} is not new")));
+            }
+        }
+        for row in &commit.definitions {
+            if self
+                .definitions
+                .contains_key(&(row.name.clone(), row.version))
+            {
+                return Err(sound::refused(format!(
+                    "definition {} is not new",
+                    row.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The blobs a commit changes, as they will be; `None` for those that go.
+    fn counted(&self, commit: &Commit) -> Result<BTreeMap<BlobHash, Option<Counted>>, StoreError> {
+        let mut changed: BTreeMap<BlobHash, Option<Counted>> = BTreeMap::new();
+        for used in &commit.blobs {
+            let known = changed.get(&used.hash).cloned().flatten();
+            let known = known.or_else(|| self.blobs.get(&used.hash).cloned());
+            let new = || used.blob.clone().map(|blob| Counted { uses: 0, blob });
+            let mut counted = known
+                .or_else(new)
+                .ok_or_else(|| sound::missing_blob(used.hash))?;
+            counted.uses += u64::from(used.more);
+            changed.insert(used.hash, Some(counted));
+        }
+        for (hash, fewer) in &commit.released {
+            let known = match changed.get(hash) {
+                Some(known) => known.clone(),
+                None => self.blobs.get(hash).cloned(),
+            };
+            let left = known
+                .as_ref()
+                .and_then(|it| it.uses.checked_sub(u64::from(*fewer)));
+            let left = left.ok_or_else(|| sound::overreleased(*hash, *fewer))?;
+            let kept = known.filter(|_| left > 0).map(|known| Counted {
+                uses: left,
+                ..known
+            });
+            changed.insert(*hash, kept);
+        }
+        Ok(changed)
+    }
+
+    /// The positions that a commit's purges remove.
+    fn purgeable(&self, commit: &Commit) -> Result<Vec<u64>, StoreError> {
+        let mut positions = Vec::new();
+        for number in &commit.purged {
+            if !self.workflows.contains_key(number) {
+                return Err(sound::unknown_workflow(*number));
+            }
+            positions.extend(
+                self.stream(*number, 0)?
+                    .iter()
+                    .map(|record| record.position),
+            );
+        }
+        Ok(positions)
+    }
+
+    fn apply(
+        &mut self,
+        commit: &Commit,
+        blobs: BTreeMap<BlobHash, Option<Counted>>,
+        purged: &[u64],
+    ) {
+        self.head = commit.head;
+        self.actors.extend(commit.actors.iter().cloned());
+        for row in &commit.definitions {
+            self.definitions
+                .insert((row.name.clone(), row.version), row.clone());
+        }
+        for (hash, counted) in blobs {
+            match counted {
+                Some(counted) => self.blobs.insert(hash, counted),
+                None => self.blobs.remove(&hash),
+            };
+        }
+        for position in purged {
+            self.journal.remove(position);
+        }
+        for number in &commit.purged {
+            let [first, last] = sound::task_keys(*number);
+            self.tasks.retain(|key, _| !(first..=last).contains(key));
+            if let Some((_, row)) = self.workflows.get_mut(number) {
+                row.head = 0;
+            }
+        }
+        self.journal
+            .extend(commit.records.iter().map(|it| (it.position, it.clone())));
+        self.apply_rows(commit);
+    }
+
+    fn apply_rows(&mut self, commit: &Commit) {
+        let mut cards: BTreeMap<u64, &WorkflowCard> = commit
+            .cards
+            .iter()
+            .map(|card| (card.number, card))
+            .collect();
+        for row in &commit.workflows {
+            if let Some(card) = cards.remove(&row.number) {
+                self.numbers.insert(card.id, card.number);
+                self.workflows
+                    .insert(row.number, (card.clone(), row.clone()));
+            } else if let Some((_, kept)) = self.workflows.get_mut(&row.number) {
+                *kept = row.clone();
+            }
+        }
+        for row in &commit.tasks {
+            self.tasks
+                .insert(sound::task_key(row.number, row.ordinal.0), row.clone());
+        }
+    }
+
+    fn stream(&self, number: u64, after: u64) -> Result<Vec<Record>, StoreError> {
+        let newest = if number == SYSTEM_STREAM {
+            self.head.system_head
+        } else {
+            self.workflows.get(&number).map_or(0, |(_, row)| row.head)
+        };
+        chain::walk(number, newest, after, |position| {
+            Ok(self.journal.get(&position).cloned())
+        })
+    }
+
+    fn blob(&self, hash: BlobHash) -> Option<Blob> {
+        self.blobs.get(&hash).map(|counted| counted.blob.clone())
+    }
+
+    fn definition(&self, name: &str, version: Option<u32>) -> Option<DefinitionRow> {
+        let versions = match version {
+            Some(version) => version..=version,
+            None => 0..=u32::MAX,
+        };
+        let range = (name.to_owned(), *versions.start())..=(name.to_owned(), *versions.end());
+        self.definitions
+            .range(range)
+            .next_back()
+            .map(|(_, row)| row.clone())
+    }
+}
+
+impl Views for MemoryViews {
+    fn list(&mut self, filter: &Filter) -> Result<Vec<(WorkflowCard, WorkflowRow)>, StoreError> {
+        let kept = self.kept();
+        let before = filter.before.unwrap_or(u64::MAX);
+        let wanted = |(card, row): &&(WorkflowCard, WorkflowRow)| {
+            (filter.statuses.is_empty() || filter.statuses.contains(&row.status))
+                && filter
+                    .name
+                    .as_ref()
+                    .is_none_or(|name| card.name.contains(name))
+                && (!filter.needs_people || row.waiting_people > 0)
+        };
+        let newest_first = kept.workflows.range(..before).rev().map(|(_, both)| both);
+        let page = newest_first
+            .filter(wanted)
+            .take(usize::try_from(filter.limit).unwrap_or(0));
+        Ok(page.cloned().collect())
+    }
+
+    fn workflow(
+        &mut self,
+        id: WorkflowId,
+    ) -> Result<Option<(WorkflowCard, WorkflowRow)>, StoreError> {
+        let kept = self.kept();
+        let number = kept.numbers.get(&id);
+        Ok(number
+            .and_then(|number| kept.workflows.get(number))
+            .cloned())
+    }
+
+    fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {
+        let [first, last] = sound::task_keys(number);
+        Ok(self
+            .kept()
+            .tasks
+            .range(first..=last)
+            .map(|(_, row)| row.clone())
+            .collect())
+    }
+
+    fn waiting_for_people(
+        &mut self,
+        limit: u32,
+    ) -> Result<Vec<(WorkflowCard, TaskRow)>, StoreError> {
+        let kept = self.kept();
+        let waits = |row: &&TaskRow| row.waits_for.is_some_and(|on| FOR_PEOPLE.contains(&on));
+        let mut waiting: Vec<_> = kept
+            .tasks
+            .values()
+            .filter(waits)
+            .filter_map(|row| Some((kept.workflows.get(&row.number)?.0.clone(), row.clone())))
+            .collect();
+        waiting.sort_by_key(|(_, row)| row.position);
+        waiting.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(waiting)
+    }
+
+    fn events(
+        &mut self,
+        after: u64,
+        stream: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        let kept = self.kept();
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        if let Some(number) = stream {
+            let mut records = kept.stream(number, after)?;
+            records.truncate(limit);
+            return Ok(records);
+        }
+        let later = kept.journal.range(after.saturating_add(1)..);
+        Ok(later
+            .take(limit)
+            .map(|(_, record)| record.clone())
+            .collect())
+    }
+
+    fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
+        self.kept().stream(number, 0)
+    }
+
+    fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {
+        Ok(self.kept().blob(hash))
+    }
+
+    fn actor(&mut self, number: u32) -> Result<Option<Actor>, StoreError> {
+        Ok(self.kept().actors.get(&number).cloned())
+    }
+
+    fn id_of(&mut self, number: u64) -> Result<Option<WorkflowId>, StoreError> {
+        Ok(self.kept().workflows.get(&number).map(|(card, _)| card.id))
+    }
+
+    fn workflow_of(&mut self, task: TaskId) -> Result<Option<u64>, StoreError> {
+        let kept = self.kept();
+        Ok(task
+            .split()
+            .and_then(|(workflow, _)| kept.numbers.get(&workflow).copied()))
+    }
+
+    fn definition(
+        &mut self,
+        name: &str,
+        version: Option<u32>,
+    ) -> Result<Option<DefinitionRow>, StoreError> {
+        Ok(self.kept().definition(name, version))
+    }
+}

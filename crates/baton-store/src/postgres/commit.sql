@@ -1,0 +1,120 @@
+-- One commit, in one statement: all of it or nothing, without a transaction that could be left
+-- open. Everything hangs on `fence`: where the head is not where the writer thinks, it yields no
+-- row and nothing is written. The lock on the head row makes positions visible in order.
+WITH RECURSIVE fence AS (
+    UPDATE head SET position = $1, streams = $2, system_version = $3, system_head = $4, at = $5
+    WHERE one = 1 AND epoch = $6 AND position = $7
+    RETURNING 1 AS held
+),
+new_actor AS (
+    INSERT INTO actor (number, kind, name)
+    SELECT u.* FROM fence, unnest($8::int8[], $9::int2[], $10::text[]) AS u
+),
+new_definition AS (
+    INSERT INTO definition (name, version, plan, at)
+    SELECT u.* FROM fence, unnest($11::text[], $12::int8[], $13::bytea[], $14::int8[]) AS u
+),
+-- `more` may be negative; `ends` says that the blob goes when nothing uses it any more.
+use AS (
+    SELECT u.hash, u.more, u.ends, u.packed, blob.uses
+    FROM fence, unnest($15::bytea[], $16::int8[], $17::bool[], $18::bytea[])
+        AS u (hash, more, ends, packed)
+    LEFT JOIN blob ON blob.hash = u.hash
+),
+unused_blob AS (
+    DELETE FROM blob USING use
+    WHERE blob.hash = use.hash AND use.ends AND use.uses + use.more = 0
+),
+used_blob AS (
+    UPDATE blob SET uses = use.uses + use.more FROM use
+    WHERE blob.hash = use.hash AND use.uses + use.more >= 0
+        AND NOT (use.ends AND use.uses + use.more = 0)
+),
+new_blob AS (
+    INSERT INTO blob (hash, uses, packed)
+    SELECT hash, more, packed FROM use
+    WHERE uses IS NULL AND packed IS NOT NULL AND more >= 0 AND NOT (ends AND more = 0)
+),
+new_event AS (
+    INSERT INTO journal
+        (position, stream, version, previous, cause, kind, shape, actor, at, body)
+    SELECT u.* FROM fence, unnest($19::int8[], $20::int8[], $21::int8[], $22::int8[], $23::int8[],
+        $24::int2[], $25::int2[], $26::int8[], $27::int8[], $28::text[]) AS u
+),
+new_workflow AS (
+    INSERT INTO workflow (number, id, conversation, parent, name, version, plan, origin, priority,
+        created_at, status, run, revision, head, current_stage, completed, total, percentage,
+        method, failed, waiting_people, started_at, updated_at, ended_at)
+    SELECT u.* FROM fence, unnest($29::int8[], $30::bytea[], $31::bytea[], $32::bytea[],
+        $33::text[], $34::int8[], $35::bytea[], $36::int2[], $37::int2[], $38::int8[],
+        $39::int2[], $40::int8[], $41::int8[], $42::int8[], $43::text[], $44::int8[], $45::int8[],
+        $46::int2[], $47::int2[], $48::int8[], $49::int8[], $50::int8[], $51::int8[],
+        $52::int8[]) AS u
+),
+changed_workflow AS (
+    UPDATE workflow SET status = u.status, run = u.run, revision = u.revision, head = u.head,
+        current_stage = u.current_stage, completed = u.completed, total = u.total,
+        percentage = u.percentage, method = u.method, failed = u.failed,
+        waiting_people = u.waiting_people, started_at = u.started_at, updated_at = u.updated_at,
+        ended_at = u.ended_at
+    FROM fence, unnest($53::int8[], $54::int2[], $55::int8[], $56::int8[], $57::int8[],
+        $58::text[], $59::int8[], $60::int8[], $61::int2[], $62::int2[], $63::int8[], $64::int8[],
+        $65::int8[], $66::int8[], $67::int8[])
+        AS u (number, status, run, revision, head, current_stage, completed, total, percentage,
+            method, failed, waiting_people, started_at, updated_at, ended_at)
+    WHERE workflow.number = u.number
+    RETURNING workflow.number
+),
+changed_task AS (
+    INSERT INTO task (key, of, status, waits_for, attempts, started_at, ended_at, items_first,
+        items_count, position)
+    SELECT u.* FROM fence, unnest($68::int8[], $69::int8[], $70::int2[], $71::int2[], $72::int8[],
+        $73::int8[], $74::int8[], $75::int8[], $76::int8[], $77::int8[]) AS u
+    ON CONFLICT (key) DO UPDATE SET of = EXCLUDED.of, status = EXCLUDED.status,
+        waits_for = EXCLUDED.waits_for, attempts = EXCLUDED.attempts,
+        started_at = EXCLUDED.started_at, ended_at = EXCLUDED.ended_at,
+        items_first = EXCLUDED.items_first, items_count = EXCLUDED.items_count,
+        position = EXCLUDED.position
+),
+purged AS (
+    SELECT workflow.number, workflow.head FROM fence, unnest($78::int8[]) AS u (number)
+    JOIN workflow ON workflow.number = u.number
+),
+old_event AS (
+    SELECT purged.number, journal.position, journal.previous
+    FROM purged JOIN journal ON journal.position = purged.head
+    UNION ALL
+    SELECT old_event.number, journal.position, journal.previous
+    FROM old_event JOIN journal ON journal.position = old_event.previous
+        AND journal.stream = old_event.number AND journal.position < old_event.position
+),
+purged_event AS (
+    DELETE FROM journal USING old_event WHERE journal.position = old_event.position
+),
+purged_task AS (
+    DELETE FROM task USING purged
+    WHERE task.key >= purged.number << 20 AND task.key < (purged.number + 1) << 20
+),
+purged_workflow AS (
+    UPDATE workflow SET head = 0 FROM purged
+    WHERE workflow.number = purged.number AND workflow.number <> ALL ($53::int8[])
+),
+fault AS (
+    SELECT 'workflow ' || number || ' is not in the store' AS words
+    FROM unnest($53::int8[]) AS u (number)
+    WHERE number NOT IN (SELECT number FROM changed_workflow)
+    UNION ALL
+    SELECT 'workflow ' || number || ' is not in the store'
+    FROM unnest($78::int8[]) AS u (number) WHERE number NOT IN (SELECT number FROM purged)
+    UNION ALL
+    SELECT 'the chain of stream ' || number || ' breaks; run `baton doctor`' FROM purged
+    WHERE head > 0 AND number NOT IN (SELECT number FROM old_event WHERE previous = 0)
+    UNION ALL
+    SELECT 'it ends uses of the blob ' || encode(hash, 'hex') || ', which has fewer' FROM use WHERE coalesce(uses, 0) + more < 0
+    UNION ALL
+    SELECT 'it names the blob ' || encode(hash, 'hex') || ', which is not in the store, and does '
+        || 'not bring its bytes' FROM use WHERE uses IS NULL AND packed IS NULL AND more >= 0
+)
+-- A text that is no number fails to be cast to one: so a statement undoes itself and says why,
+-- without a stored procedure.
+SELECT coalesce((SELECT min(words) FROM fault), '1')::int8 FROM fence

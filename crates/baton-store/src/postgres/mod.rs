@@ -1,0 +1,114 @@
+//! The store on PostgreSQL, for more than one machine: the embedded store's tables, one statement
+//! per commit, fenced by the head row.
+//!
+//! It holds no transaction open between calls and takes no lock that outlives a statement.
+
+mod fault;
+mod link;
+mod migrate;
+mod read;
+#[cfg(test)]
+mod tests;
+mod views;
+mod write;
+
+use baton_core::actor::Actor;
+use baton_core::body::{Blob, BlobHash};
+use baton_core::ids::WorkflowId;
+use baton_engine::store::{Commit, DefinitionRow, Head, Record, Store, StoreError};
+
+use fault::Fault;
+use link::{Link, Purpose, Target};
+use write::{COMMIT, Columns};
+
+#[cfg(test)]
+pub(crate) use tests::drop_schema;
+pub use views::PostgresViews;
+
+/// The owner's connection to a store on PostgreSQL.
+pub struct PostgresStore {
+    link: Link,
+}
+
+impl PostgresStore {
+    /// Opens the store at `postgres://user@host/database?schema=name`, makes it where there is
+    /// none, and brings it up to this version.
+    ///
+    /// `Unavailable` when the server cannot be reached or is not this machine, or when the schema
+    /// was written by a newer Baton; the message says which and what to do.
+    pub fn open(url: &str) -> Result<Self, StoreError> {
+        let target = Target::parse(url, Purpose::Write)?;
+        let place = target.place.clone();
+        let open = || {
+            let mut link = Link::open(target)?;
+            migrate::run(&mut link)?;
+            Ok(Self { link })
+        };
+        open().map_err(|fault: Fault| fault.said(&place))
+    }
+
+    fn with<T>(
+        &mut self,
+        work: impl FnOnce(&mut Link) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        work(&mut self.link).map_err(|fault| fault.said(&self.link.target().place))
+    }
+}
+
+impl Store for PostgresStore {
+    fn take_over(&mut self) -> Result<Head, StoreError> {
+        self.with(|link| {
+            let sql = format!("UPDATE head SET epoch = epoch + 1 RETURNING {}", read::HEAD);
+            read::head_row(&link.once(&sql, &[])?)
+        })
+    }
+
+    fn head(&mut self) -> Result<Head, StoreError> {
+        self.with(read::head)
+    }
+
+    fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        crate::sound::check(commit)?;
+        let columns = Columns::of(commit)?;
+        self.with(|link| {
+            if !link.once(COMMIT, &columns.parameters())?.is_empty() {
+                return Ok(());
+            }
+            let found = read::head(link)?;
+            Err(Fault::from(crate::sound::fenced(&commit.after, &found)))
+        })
+    }
+
+    fn live(&mut self) -> Result<Vec<u64>, StoreError> {
+        self.with(read::live)
+    }
+
+    fn number_of(&mut self, id: WorkflowId) -> Result<Option<u64>, StoreError> {
+        self.with(|link| read::number_of(link, id))
+    }
+
+    fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
+        self.with(|link| read::stream(link, number, 0))
+    }
+
+    fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {
+        self.with(|link| read::blob(link, hash))
+    }
+
+    fn definition(
+        &mut self,
+        name: &str,
+        version: Option<u32>,
+    ) -> Result<Option<DefinitionRow>, StoreError> {
+        self.with(|link| read::definition(link, name, version))
+    }
+
+    fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {
+        self.with(read::actors)
+    }
+
+    fn idle(&mut self) -> Result<(), StoreError> {
+        // The server looks after itself.
+        Ok(())
+    }
+}

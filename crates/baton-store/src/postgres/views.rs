@@ -1,0 +1,152 @@
+//! The readers' side of a store on PostgreSQL: a connection of its own that cannot write.
+//!
+//! A reader that lost its connection asks once more; it never waits longer than that.
+
+use baton_core::actor::Actor;
+use baton_core::body::{Blob, BlobHash};
+use baton_core::codes::Code;
+use baton_core::ids::{TaskId, WorkflowId};
+use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_engine::store::{DefinitionRow, Filter, Record, StoreError, Views};
+use tokio_postgres::types::ToSql;
+
+use super::fault::Fault;
+use super::link::{Link, Purpose, Target};
+use super::migrate;
+use super::read::{self, RECORD, TASK, WORKFLOW};
+use crate::listing::{Dialect, Value, listing};
+use crate::sound::{integer, task_keys};
+use crate::vocabulary::FOR_PEOPLE;
+
+const DIALECT: Dialect = Dialect {
+    parameter: '$',
+    find: "strpos",
+};
+
+/// A reader's connection to a store on PostgreSQL.
+pub struct PostgresViews {
+    link: Link,
+}
+
+impl PostgresViews {
+    /// Opens the store at this URL, which must exist and be of this version, for reading.
+    pub fn open(url: &str) -> Result<Self, StoreError> {
+        let target = Target::parse(url, Purpose::Read)?;
+        let place = target.place.clone();
+        let open = || {
+            let mut link = Link::open(target)?;
+            migrate::require_current(&mut link)?;
+            Ok(Self { link })
+        };
+        open().map_err(|fault: Fault| fault.said(&place))
+    }
+
+    fn read<T>(
+        &mut self,
+        work: impl FnOnce(&mut Link) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        work(&mut self.link).map_err(|fault| fault.said(&self.link.target().place))
+    }
+}
+
+impl Views for PostgresViews {
+    fn list(&mut self, filter: &Filter) -> Result<Vec<(WorkflowCard, WorkflowRow)>, StoreError> {
+        self.read(|link| {
+            let (sql, values) = listing(filter, WORKFLOW, &DIALECT);
+            let parameters: Vec<&(dyn ToSql + Sync)> = values.iter().map(parameter).collect();
+            read::all(&link.read(&sql, &parameters)?, read::workflow)
+        })
+    }
+
+    fn workflow(
+        &mut self,
+        id: WorkflowId,
+    ) -> Result<Option<(WorkflowCard, WorkflowRow)>, StoreError> {
+        self.read(|link| read::workflow_by_id(link, id))
+    }
+
+    fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {
+        self.read(|link| {
+            let sql = format!("SELECT {TASK} FROM task WHERE key BETWEEN $1 AND $2 ORDER BY key");
+            let [first, last] = task_keys(number);
+            read::all(&link.read(&sql, &[&first, &last])?, read::task)
+        })
+    }
+
+    fn waiting_for_people(
+        &mut self,
+        limit: u32,
+    ) -> Result<Vec<(WorkflowCard, TaskRow)>, StoreError> {
+        self.read(|link| {
+            let sql = format!(
+                "SELECT {WORKFLOW}, {TASK} FROM task JOIN workflow ON workflow.number = key >> 20 \
+                 WHERE waits_for = ANY ($1) ORDER BY position, key LIMIT $2"
+            );
+            let reasons = FOR_PEOPLE.map(|reason| i16::from(reason.code()));
+            let rows = link.read(&sql, &[&reasons.as_slice(), &i64::from(limit)])?;
+            read::all(&rows, |cells| {
+                Ok((read::workflow(cells)?.0, read::task(cells)?))
+            })
+        })
+    }
+
+    fn events(
+        &mut self,
+        after: u64,
+        stream: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.read(|link| {
+            if let Some(number) = stream {
+                let mut records = read::stream(link, number, after)?;
+                records.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+                return Ok(records);
+            }
+            let sql = format!(
+                "SELECT {RECORD} FROM journal WHERE position > $1 ORDER BY position LIMIT $2"
+            );
+            read::all(
+                &link.read(&sql, &[&integer(after), &i64::from(limit)])?,
+                read::record,
+            )
+        })
+    }
+
+    fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
+        self.read(|link| read::stream(link, number, 0))
+    }
+
+    fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {
+        self.read(|link| read::blob(link, hash))
+    }
+
+    fn actor(&mut self, number: u32) -> Result<Option<Actor>, StoreError> {
+        self.read(|link| read::actor(link, number))
+    }
+
+    fn id_of(&mut self, number: u64) -> Result<Option<WorkflowId>, StoreError> {
+        self.read(|link| read::id_of(link, number))
+    }
+
+    fn workflow_of(&mut self, task: TaskId) -> Result<Option<u64>, StoreError> {
+        let Some((workflow, _)) = task.split() else {
+            return Ok(None);
+        };
+        self.read(|link| read::number_of(link, workflow))
+    }
+
+    fn definition(
+        &mut self,
+        name: &str,
+        version: Option<u32>,
+    ) -> Result<Option<DefinitionRow>, StoreError> {
+        self.read(|link| read::definition(link, name, version))
+    }
+}
+
+fn parameter(value: &Value) -> &(dyn ToSql + Sync) {
+    match value {
+        Value::Integer(value) => value,
+        Value::Text(value) => value,
+    }
+}

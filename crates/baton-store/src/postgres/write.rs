@@ -1,0 +1,187 @@
+//! Turns a commit into the parameters of its one statement.
+//!
+//! The statement is `commit.sql`; the columns here stand in the order of its parameters.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use baton_core::actor::Actor;
+use baton_core::body::BlobHash;
+use baton_core::codes::Code;
+use baton_core::time::Timestamp;
+use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_engine::store::{Commit, DefinitionRow, Record, StoreError};
+use tokio_postgres::types::ToSql;
+
+use crate::sound::{integer, rowless, task_key};
+
+/// The one statement of a commit.
+pub(crate) const COMMIT: &str = include_str!("commit.sql");
+
+/// Parameters in order, arrays one value a row.
+#[derive(Default)]
+pub(crate) struct Columns<'a>(Vec<Box<dyn ToSql + Sync + 'a>>);
+
+impl<'a> Columns<'a> {
+    /// All parameters of a commit.
+    pub fn of(commit: &'a Commit) -> Result<Self, StoreError> {
+        let new: BTreeMap<u64, &WorkflowCard> = commit
+            .cards
+            .iter()
+            .map(|card| (card.number, card))
+            .collect();
+        let numbers: BTreeSet<u64> = commit.workflows.iter().map(|row| row.number).collect();
+        if let Some(number) = new.keys().find(|number| !numbers.contains(number)) {
+            return Err(rowless(*number));
+        }
+        let (mut added, mut changed) = (Vec::new(), Vec::new());
+        for row in &commit.workflows {
+            match new.get(&row.number) {
+                Some(card) => added.push((*card, row)),
+                None => changed.push(row),
+            }
+        }
+        let mut columns = Self::default();
+        columns.fence(commit);
+        columns.actors(&commit.actors);
+        columns.definitions(&commit.definitions);
+        columns.blobs(commit);
+        columns.records(&commit.records);
+        columns.cards(&added);
+        columns.rows(&added.iter().map(|(_, row)| *row).collect::<Vec<_>>());
+        columns.column(&changed, |row| integer(row.number));
+        columns.rows(&changed);
+        columns.tasks(&commit.tasks);
+        columns.column(&commit.purged, |number| integer(*number));
+        Ok(columns)
+    }
+
+    /// As the driver wants them.
+    pub fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+        self.0.iter().map(|column| &**column).collect()
+    }
+
+    fn value(&mut self, value: i64) {
+        self.0.push(Box::new(value));
+    }
+
+    fn column<R, T>(&mut self, rows: &[R], cell: impl Fn(&R) -> T)
+    where
+        T: ToSql + Sync + 'a,
+    {
+        self.0
+            .push(Box::new(rows.iter().map(cell).collect::<Vec<T>>()));
+    }
+
+    fn fence(&mut self, Commit { after, head, .. }: &Commit) {
+        self.value(integer(head.position));
+        self.value(integer(head.streams));
+        self.value(integer(head.system_version));
+        self.value(integer(head.system_head));
+        self.value(head.at.as_millis());
+        self.value(integer(after.epoch));
+        self.value(integer(after.position));
+    }
+
+    fn actors(&mut self, actors: &'a [(u32, Actor)]) {
+        let actors: Vec<&'a (u32, Actor)> = actors.iter().collect();
+        self.column(&actors, |(number, _)| i64::from(*number));
+        self.column(&actors, |(_, actor)| i16::from(actor.kind.code()));
+        self.column(&actors, |(_, actor)| actor.name.as_str());
+    }
+
+    fn definitions(&mut self, rows: &'a [DefinitionRow]) {
+        let rows: Vec<&'a DefinitionRow> = rows.iter().collect();
+        self.column(&rows, |row| row.name.as_str());
+        self.column(&rows, |row| i64::from(row.version));
+        self.column(&rows, |row| row.plan.0.as_slice());
+        self.column(&rows, |row| row.at.as_millis());
+    }
+
+    /// One row a blob: what it gains less what it loses.
+    fn blobs(&mut self, commit: &'a Commit) {
+        let mut changes: BTreeMap<&'a BlobHash, BlobChange<'a>> = BTreeMap::new();
+        for used in &commit.blobs {
+            let change = changes.entry(&used.hash).or_default();
+            change.more += i64::from(used.more);
+            change.packed = change
+                .packed
+                .or(used.blob.as_ref().map(|blob| &*blob.packed));
+        }
+        for (hash, fewer) in &commit.released {
+            let change = changes.entry(hash).or_default();
+            change.more -= i64::from(*fewer);
+            change.ends = true;
+        }
+        let changes: Vec<_> = changes.into_iter().collect();
+        self.column(&changes, |(hash, _)| hash.0.as_slice());
+        self.column(&changes, |(_, change)| change.more);
+        self.column(&changes, |(_, change)| change.ends);
+        self.column(&changes, |(_, change)| change.packed);
+    }
+
+    fn records(&mut self, records: &'a [Record]) {
+        let records: Vec<&'a Record> = records.iter().collect();
+        self.column(&records, |record| integer(record.position));
+        self.column(&records, |record| integer(record.stream));
+        self.column(&records, |record| integer(record.version));
+        self.column(&records, |record| integer(record.previous));
+        self.column(&records, |record| integer(record.cause));
+        self.column(&records, |record| i16::from(record.kind));
+        self.column(&records, |record| i16::from(record.shape));
+        self.column(&records, |record| i64::from(record.actor));
+        self.column(&records, |record| record.at.as_millis());
+        self.column(&records, |record| &*record.body);
+    }
+
+    fn cards(&mut self, rows: &[(&'a WorkflowCard, &'a WorkflowRow)]) {
+        self.column(rows, |(card, _)| integer(card.number));
+        self.column(rows, |(card, _)| card.id.as_bytes().as_slice());
+        self.column(rows, |(card, _)| card.conversation.as_bytes().as_slice());
+        self.column(rows, |(card, _)| {
+            card.parent.as_ref().map(|task| task.as_bytes().as_slice())
+        });
+        self.column(rows, |(card, _)| card.name.as_str());
+        self.column(rows, |(card, _)| i64::from(card.version));
+        self.column(rows, |(card, _)| card.plan.0.as_slice());
+        self.column(rows, |(card, _)| i16::from(card.origin.code()));
+        self.column(rows, |(card, _)| i16::from(card.priority));
+        self.column(rows, |(card, _)| card.created_at.as_millis());
+    }
+
+    fn rows(&mut self, rows: &[&'a WorkflowRow]) {
+        self.column(rows, |row| i16::from(row.status.code()));
+        self.column(rows, |row| i64::from(row.run));
+        self.column(rows, |row| integer(row.revision));
+        self.column(rows, |row| integer(row.head));
+        self.column(rows, |row| row.current_stage.as_deref());
+        self.column(rows, |row| i64::from(row.progress.completed));
+        self.column(rows, |row| i64::from(row.progress.total));
+        self.column(rows, |row| i16::from(row.progress.percentage));
+        self.column(rows, |row| i16::from(row.progress.method.code()));
+        self.column(rows, |row| i64::from(row.failed));
+        self.column(rows, |row| i64::from(row.waiting_people));
+        self.column(rows, |row| row.started_at.map(Timestamp::as_millis));
+        self.column(rows, |row| row.updated_at.as_millis());
+        self.column(rows, |row| row.ended_at.map(Timestamp::as_millis));
+    }
+
+    fn tasks(&mut self, rows: &[TaskRow]) {
+        self.column(rows, |row| task_key(row.number, row.ordinal.0));
+        self.column(rows, |row| i64::from(row.of.0));
+        self.column(rows, |row| i16::from(row.status.code()));
+        self.column(rows, |row| row.waits_for.map(|on| i16::from(on.code())));
+        self.column(rows, |row| i64::from(row.attempts));
+        self.column(rows, |row| row.started_at.map(Timestamp::as_millis));
+        self.column(rows, |row| row.ended_at.map(Timestamp::as_millis));
+        self.column(rows, |row| row.items.map(|(first, _)| i64::from(first.0)));
+        self.column(rows, |row| row.items.map(|(_, count)| i64::from(count)));
+        self.column(rows, |row| integer(row.position));
+    }
+}
+
+#[derive(Default)]
+struct BlobChange<'a> {
+    more: i64,
+    ends: bool,
+    packed: Option<&'a [u8]>,
+}

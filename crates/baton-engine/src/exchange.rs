@@ -223,6 +223,15 @@ pub enum Declined {
     Refused(Refusal),
     /// There is no such workflow.
     NoSuchWorkflow(WorkflowId),
+    /// Its events have been purged: there is nothing left to do anything with.
+    Purged(WorkflowId),
+    /// It cannot be purged yet: its parent has not taken over how it ended.
+    StillNeeded {
+        /// Which.
+        workflow: WorkflowId,
+        /// The parent.
+        parent: WorkflowId,
+    },
     /// The same name and version stands for other content.
     OtherContent {
         /// The name.
@@ -243,6 +252,15 @@ impl fmt::Display for Declined {
             Self::NoSuchWorkflow(id) => write!(
                 f,
                 "there is no workflow {id}; `baton list` shows those there are"
+            ),
+            Self::Purged(id) => write!(
+                f,
+                "the workflow {id} was purged: its line in `baton list` is all that is left of it"
+            ),
+            Self::StillNeeded { workflow, parent } => write!(
+                f,
+                "the workflow {workflow} cannot be purged before its parent {parent} has gone on; \
+                 `baton resume {parent}` lets it"
             ),
             Self::OtherContent { name, version } => write!(
                 f,

@@ -119,7 +119,18 @@ pub(crate) fn stream(
     number: u64,
     after: u64,
 ) -> Result<Vec<Record>, Fault> {
-    let mut at = newest_of(connection, number)?;
+    let newest = newest_of(connection, number)?;
+    chain(connection, number, newest, after)
+}
+
+/// The same, of a stream whose newest event is said to stand at `newest`.
+pub(crate) fn chain(
+    connection: &Connection,
+    number: u64,
+    newest: u64,
+    after: u64,
+) -> Result<Vec<Record>, Fault> {
+    let mut at = newest;
     let mut version = None;
     let mut records = Vec::new();
     let mut select =

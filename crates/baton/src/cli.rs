@@ -23,7 +23,13 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 pub struct Common {
     /// The folder of the embedded store.
-    #[arg(long, global = true, env = "BATON_DATA", default_value = ".baton", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "BATON_DATA",
+        default_value = ".baton",
+        value_name = "DIR"
+    )]
     pub data: PathBuf,
     /// The configuration file; `baton.toml` of this folder where there is one.
     #[arg(long, global = true, env = "BATON_CONFIG", value_name = "FILE")]

@@ -48,7 +48,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let (queue, bounds, settings) = (queue::Limits::default(), Bounds::default(), Settings::default());
+        let (queue, bounds, settings) = (
+            queue::Limits::default(),
+            Bounds::default(),
+            Settings::default(),
+        );
         Self {
             executing: queue.executing_max,
             executing_per_workflow: queue.executing_per_workflow_max,
@@ -74,17 +78,27 @@ impl Config {
         let path = named.unwrap_or(Path::new(FILE_NAME));
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && named.is_none() => return Ok(Self::default()),
-            Err(e) => return Err(e).with_context(|| format!("the configuration {} cannot be read", path.display())),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+                return Ok(Self::default());
+            }
+            Err(e) => {
+                return Err(e).with_context(|| {
+                    format!("the configuration {} cannot be read", path.display())
+                });
+            }
         };
-        let config: Self =
-            toml::from_str(&text).with_context(|| format!("the configuration {} has a fault", path.display()))?;
+        let config: Self = toml::from_str(&text)
+            .with_context(|| format!("the configuration {} has a fault", path.display()))?;
         Ok(config.relative_to(path.parent().unwrap_or(Path::new(""))))
     }
 
     /// Paths in the file are those of its folder.
     fn relative_to(mut self, folder: &Path) -> Self {
-        let places = self.tools.roots.iter_mut().chain(&mut self.definitions.folders);
+        let places = self
+            .tools
+            .roots
+            .iter_mut()
+            .chain(&mut self.definitions.folders);
         places.for_each(|path| *path = folder.join(&path));
         self
     }
@@ -95,7 +109,10 @@ impl Config {
             executing_max: self.limits.executing,
             executing_per_workflow_max: self.limits.executing_per_workflow,
         };
-        Settings { limits, cancel_deadline: self.limits.cancel_deadline.0 }
+        Settings {
+            limits,
+            cancel_deadline: self.limits.cancel_deadline.0,
+        }
     }
 
     /// What the executor is told of it.

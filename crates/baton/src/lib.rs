@@ -1,4 +1,14 @@
 //! Baton's program: what the binary is made of, for itself, its tests and its benchmarks.
 
 pub mod bench;
+mod catalog;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod display;
+pub mod exit;
+mod follow;
+pub mod place;
 pub mod runtime;
+mod session;
+mod text;

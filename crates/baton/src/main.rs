@@ -1,8 +1,28 @@
-//! The binary.
+//! The binary: reads the command line, has it carried out, and ends with the contract's exit code.
+
+use std::process::ExitCode;
+
+use baton::cli::Cli;
+use baton::display::say;
+use baton::exit::{Exit, Failed};
+use clap::Parser;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> anyhow::Result<()> {
-    baton::bench::quick()
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments
+        .next()
+        .is_some_and(|word| word == baton_adapters::GUARD_WORD)
+    {
+        baton_adapters::guard_main(arguments)
+    }
+    let exit = baton::commands::carry_out(Cli::parse()).unwrap_or_else(|fault| {
+        say(&format!("{fault:#}"));
+        fault
+            .downcast_ref::<Failed>()
+            .map_or(Exit::Usage, |failed| failed.exit)
+    });
+    ExitCode::from(exit as u8)
 }

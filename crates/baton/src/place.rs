@@ -76,10 +76,13 @@ impl Place {
     fn make(&self) -> anyhow::Result<()> {
         let mut builder = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
-        builder.create(&self.folder).with_context(|| format!("the data folder {} cannot be made", self.folder.display()))?;
+        builder
+            .create(&self.folder)
+            .with_context(|| format!("the data folder {} cannot be made", self.folder.display()))?;
         let ignore = self.folder.join(".gitignore");
         if !ignore.exists() {
-            std::fs::write(&ignore, "*\n").with_context(|| format!("{} cannot be written", ignore.display()))?;
+            std::fs::write(&ignore, "*\n")
+                .with_context(|| format!("{} cannot be written", ignore.display()))?;
         }
         Ok(())
     }
@@ -113,19 +116,32 @@ impl Place {
 
     fn try_lock(&self) -> anyhow::Result<Option<Lock>> {
         let path = self.lock_path();
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path);
         let mut file = opened.with_context(|| format!("{} cannot be opened", path.display()))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
-            Err(e) => return Err(e).with_context(|| format!("{} cannot be locked", path.display())),
+            Err(e) => {
+                return Err(e).with_context(|| format!("{} cannot be locked", path.display()));
+            }
         }
         let socket = self.socket();
         // Left behind by an owner that was killed: the lock says that it is nobody's.
         let _ = std::fs::remove_file(&socket);
-        let text = serde_json::to_string(&LockText { process: std::process::id(), socket: socket.clone() })?;
-        file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).context("the lock file cannot be written")?;
-        file.write_all(text.as_bytes()).context("the lock file cannot be written")?;
+        let text = serde_json::to_string(&LockText {
+            process: std::process::id(),
+            socket: socket.clone(),
+        })?;
+        file.set_len(0)
+            .and_then(|()| file.seek(SeekFrom::Start(0)))
+            .context("the lock file cannot be written")?;
+        file.write_all(text.as_bytes())
+            .context("the lock file cannot be written")?;
         Ok(Some(Lock { file, socket }))
     }
 
@@ -136,15 +152,20 @@ impl Place {
         }
         let name = baton_core::body::BlobHash::of(self.folder.as_os_str().as_bytes()).to_string();
         let name = format!("baton-{}.sock", name.get(..24).unwrap_or(&name));
-        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        let runtime =
+            std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
         runtime.join(name)
     }
 
     fn reach(&self, actor: &Actor) -> anyhow::Result<LocalClient> {
         let mut text = String::new();
-        File::open(self.lock_path()).and_then(|mut file| file.read_to_string(&mut text)).context("the lock file cannot be read")?;
-        let LockText { socket, .. } = serde_json::from_str(&text).context("the lock file does not name a socket yet")?;
-        LocalClient::connect(&socket, actor.clone()).with_context(|| format!("nobody listens at {}", socket.display()))
+        File::open(self.lock_path())
+            .and_then(|mut file| file.read_to_string(&mut text))
+            .context("the lock file cannot be read")?;
+        let LockText { socket, .. } =
+            serde_json::from_str(&text).context("the lock file does not name a socket yet")?;
+        LocalClient::connect(&socket, actor.clone())
+            .with_context(|| format!("nobody listens at {}", socket.display()))
     }
 }
 

@@ -15,7 +15,7 @@ mod state;
 pub use command::{Command, Refusal, Verdict};
 pub use event::{
     Admitted, DefinitionRegistered, Event, EventKind, Finished, Kept, Purged, SHAPE, TaskEmitted,
-    TaskStarted, UnreadableEvent,
+    TaskStarted, TaskWaited, UnreadableEvent,
 };
 pub use graph::Graph;
 pub use state::{

@@ -1,0 +1,155 @@
+//! What definitions may name: the tools at hand, and other definitions beside the file, in the
+//! configured folders, or registered in the store.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use baton_core::definition;
+use baton_core::plan::{Catalog, Plan, ToolSpec};
+use baton_core::words::Permission;
+use baton_engine::ports::Tools;
+use baton_engine::store::Views;
+
+use crate::config::Config;
+
+/// The most files that are looked at for a definition's name.
+const FILES_MAX: usize = 1_000;
+
+/// The tools and definitions at hand.
+pub struct LocalCatalog {
+    tools: Arc<dyn Tools>,
+    folders: Vec<PathBuf>,
+    views: RefCell<Option<Box<dyn Views>>>,
+    permission_max: Permission,
+    /// Definitions that are being read: one that leads to itself is not read again.
+    reading: RefCell<BTreeSet<String>>,
+}
+
+impl LocalCatalog {
+    /// What is at hand for a definition in `folder`.
+    pub fn new(
+        tools: Arc<dyn Tools>,
+        config: &Config,
+        folder: Option<&Path>,
+        views: Option<Box<dyn Views>>,
+    ) -> Self {
+        let folders = folder
+            .map(Path::to_owned)
+            .into_iter()
+            .chain(config.definitions.folders.iter().cloned());
+        Self {
+            tools,
+            folders: folders.collect(),
+            views: RefCell::new(views),
+            permission_max: config.limits.permission,
+            reading: RefCell::default(),
+        }
+    }
+
+    fn registered(&self, name: &str) -> Option<Result<Plan, String>> {
+        let mut views = self.views.borrow_mut();
+        let views = views.as_mut()?;
+        let found = views.definition(name, None).and_then(|row| match row {
+            Some(row) => views.blob(row.plan),
+            None => Ok(None),
+        });
+        match found {
+            Ok(None) => None,
+            Ok(Some(blob)) => Some(blob.unpack().map_err(|e| e.to_string()).and_then(|text| {
+                serde_json::from_str(text.as_str())
+                    .map_err(|e| format!("the registered definition cannot be read: {e}"))
+            })),
+            Err(fault) => Some(Err(fault.to_string())),
+        }
+    }
+
+    /// The definition of this name in one of the folders, with the file it stands in.
+    pub fn in_folders(&self, name: &str) -> Option<(PathBuf, String)> {
+        let files = self
+            .folders
+            .iter()
+            .flat_map(|folder| definition_files(folder))
+            .take(FILES_MAX);
+        files.into_iter().find_map(|path| {
+            let source = std::fs::read_to_string(&path).ok()?;
+            declares(&source, name).then_some((path, source))
+        })
+    }
+}
+
+impl Catalog for LocalCatalog {
+    fn tool(&self, name: &str) -> Option<&ToolSpec> {
+        self.tools.specs().iter().find(|spec| spec.name == name)
+    }
+
+    fn tool_names(&self) -> Vec<&str> {
+        self.tools
+            .specs()
+            .iter()
+            .map(|spec| spec.name.as_str())
+            .collect()
+    }
+
+    fn definition(&self, name: &str) -> Option<Result<Plan, String>> {
+        let Some((path, source)) = self.in_folders(name) else {
+            return self.registered(name);
+        };
+        if !self.reading.borrow_mut().insert(name.to_owned()) {
+            return Some(Err("it leads back to itself".to_owned()));
+        }
+        let read = definition::read(&source, self).map_err(|faults| {
+            let first = faults
+                .first()
+                .map(|fault| format!("line {}: {}", fault.line, fault.message));
+            format!(
+                "{} has {} faults, the first in {}",
+                path.display(),
+                faults.len(),
+                first.unwrap_or_default()
+            )
+        });
+        self.reading.borrow_mut().remove(name);
+        Some(read)
+    }
+
+    fn permission_max(&self) -> Permission {
+        self.permission_max
+    }
+}
+
+fn definition_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_definition = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|ending| ["yaml", "yml", "json"].iter().any(|known| ending == *known))
+    };
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(is_definition)
+        .collect();
+    files.sort();
+    files
+}
+
+/// Whether a source declares this name at its top level; a full reading follows.
+fn declares(source: &str, name: &str) -> bool {
+    let named = |line: &str| {
+        let line = line.trim_start_matches('{').trim_start();
+        let rest = line
+            .strip_prefix("name:")
+            .or_else(|| line.strip_prefix("\"name\":"))?;
+        let value = rest
+            .split(" #")
+            .next()
+            .unwrap_or(rest)
+            .trim()
+            .trim_end_matches(',');
+        Some(value.trim_matches(['"', '\'']) == name)
+    };
+    source
+        .lines()
+        .filter(|line| !line.starts_with(' ') || source.trim_start().starts_with('{'))
+        .any(|line| named(line.trim_start()).unwrap_or(false))
+}

@@ -1,0 +1,228 @@
+//! `approve`, `reject`, `respond`, `settle`: what people answer, from anywhere or at the prompt.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use baton_core::body::Json;
+use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::plan::Work;
+use baton_core::words::{HumanKind, WaitReason, WorkflowStatus};
+use baton_core::workflow::{Phase, Waiting, WorkflowState};
+use baton_server::wire::{Ask, Verb};
+use serde_json::{Value, json};
+
+use super::tell::tell;
+use crate::cli::{Answer, Common, Settle};
+use crate::display::say;
+use crate::exit::{Exit, Failed};
+use crate::follow::Follower;
+use crate::session::{Session, find_task, read};
+use crate::text::clean;
+
+/// Approves a waiting task, or the plan of a workflow in review.
+pub fn approve(common: &Common, answer: &Answer) -> anyhow::Result<Exit> {
+    let comment = answer.comment.clone().unwrap_or_default();
+    let value = json!({ "approved": true, "comment": comment });
+    decide(common, &answer.id, value, &|revision| Verb::Approve {
+        revision,
+    })
+}
+
+/// Rejects a waiting task, or sends the plan of a workflow in review back.
+pub fn reject(common: &Common, answer: &Answer) -> anyhow::Result<Exit> {
+    let comment = answer.comment.clone().unwrap_or_default();
+    let value = json!({ "approved": false, "comment": comment });
+    decide(common, &answer.id, value, &|_| Verb::SendBack {
+        comments: comment.clone(),
+    })
+}
+
+fn decide(
+    common: &Common,
+    named: &str,
+    value: Value,
+    review: &dyn Fn(u64) -> Verb,
+) -> anyhow::Result<Exit> {
+    let mut views = read(common)?;
+    let (card, row, task) = find_task(views.as_mut(), named)?;
+    let task = match task {
+        Some(task) => task,
+        None if row.status == WorkflowStatus::PendingReview => {
+            return tell(
+                common,
+                Ask::Command {
+                    workflow: card.id,
+                    verb: review(row.revision),
+                },
+            );
+        }
+        None => {
+            let waiting = views
+                .tasks(card.number)?
+                .into_iter()
+                .filter(|row| row.waits_for == Some(WaitReason::Person));
+            let waiting: Vec<Ordinal> = waiting.map(|row| row.ordinal).collect();
+            match waiting.as_slice() {
+                [only] => *only,
+                [] => {
+                    return Err(Failed::usage(format!(
+                        "nothing in {} waits for an answer; `baton inbox` shows what does",
+                        card.id
+                    ))
+                    .into());
+                }
+                [..] => return Err(Failed::usage(format!(
+                    "several tasks of {} wait for an answer; name one: `baton inbox` shows them",
+                    card.id
+                ))
+                .into()),
+            }
+        }
+    };
+    tell(
+        common,
+        Ask::Command {
+            workflow: card.id,
+            verb: Verb::Respond { task, value },
+        },
+    )
+}
+
+/// Answers a task that asks for a form or a choice.
+pub fn respond(common: &Common, named: &str, value: &str) -> anyhow::Result<Exit> {
+    let (workflow, task) = one_task(common, named)?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    tell(
+        common,
+        Ask::Command {
+            workflow,
+            verb: Verb::Respond { task, value },
+        },
+    )
+}
+
+/// Says whether a call in doubt happened.
+pub fn settle(common: &Common, settle: &Settle) -> anyhow::Result<Exit> {
+    let (workflow, task) = one_task(common, &settle.task)?;
+    let result = if settle.happened {
+        let text = settle.result.clone().unwrap_or_else(|| "null".to_owned());
+        Some(Json::parse(text).map_err(|e| Failed::usage(format!("`--result` is not JSON: {e}")))?)
+    } else {
+        None
+    };
+    tell(
+        common,
+        Ask::Command {
+            workflow,
+            verb: Verb::Settle { task, result },
+        },
+    )
+}
+
+fn one_task(common: &Common, named: &str) -> anyhow::Result<(WorkflowId, Ordinal)> {
+    let mut views = read(common)?;
+    let (card, _, task) = find_task(views.as_mut(), named)?;
+    let task = task.ok_or_else(|| {
+        Failed::usage(format!(
+            "`{named}` names a workflow; name a task as WORKFLOW/KEY, `baton inbox` shows them"
+        ))
+    })?;
+    Ok((card.id, task))
+}
+
+/// Asks the person at this terminal what the workflow waits for; `false` when nobody can be asked.
+pub fn ask_person(
+    common: &Common,
+    session: &mut Session,
+    follower: &Follower,
+) -> anyhow::Result<bool> {
+    if common.json || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(false);
+    }
+    let state = &follower.state;
+    if matches!(state.phase, Phase::PendingReview) {
+        let Some(answer) = prompt("approve this plan? [a]pprove [r]eject: ")? else {
+            return Ok(false);
+        };
+        let verb = match answer.as_str() {
+            "a" | "approve" | "y" | "yes" => Verb::Approve {
+                revision: state.revision,
+            },
+            _ => Verb::SendBack { comments: answer },
+        };
+        session.ask(Ask::Command {
+            workflow: state.id,
+            verb,
+        })?;
+        return Ok(true);
+    }
+    let Some((task, on)) = follower.questions().into_iter().next() else {
+        return Ok(false);
+    };
+    let Some(verb) = question(state, task, &on)? else {
+        return Ok(false);
+    };
+    if let Err(refusal) = session.ask(Ask::Command {
+        workflow: state.id,
+        verb,
+    }) {
+        say(&format!("{refusal:#}"));
+    }
+    Ok(true)
+}
+
+fn question(state: &WorkflowState, task: Ordinal, on: &Waiting) -> anyhow::Result<Option<Verb>> {
+    let key = clean(&state.key_of(task));
+    match on {
+        Waiting::Person { ask } => {
+            let human = match state.task_plan(task).map(|plan| &plan.work) {
+                Some(Work::Human(human)) => human,
+                Some(Work::Tool(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_)) | None => {
+                    return Ok(None);
+                }
+            };
+            let ask = clean(ask);
+            let answer = match human.kind {
+                HumanKind::Approval => prompt(&format!("{key}: {ask} [a]pprove [r]eject: "))?,
+                HumanKind::Choice => prompt(&format!(
+                    "{key}: {ask} ({}): ",
+                    clean(&human.options.join(" | "))
+                ))?,
+                HumanKind::Form => prompt(&format!("{key}: {ask} (JSON): "))?,
+            };
+            let Some(answer) = answer else {
+                return Ok(None);
+            };
+            let value = match (human.kind, answer.as_str()) {
+                (HumanKind::Approval, "a" | "approve" | "y" | "yes") => json!(true),
+                (HumanKind::Approval, _) => json!(false),
+                (HumanKind::Choice, _) => Value::String(answer),
+                (HumanKind::Form, _) => {
+                    serde_json::from_str(&answer).unwrap_or(Value::String(answer))
+                }
+            };
+            Ok(Some(Verb::Respond { task, value }))
+        }
+        Waiting::InDoubt { failure } => {
+            let answer = prompt(&format!(
+                "{key}: {}. Did the call happen? [y]es [n]o: ",
+                clean(&failure.message)
+            ))?;
+            Ok(answer.map(|answer| {
+                let result = matches!(answer.as_str(), "y" | "yes").then(Json::null);
+                Verb::Settle { task, result }
+            }))
+        }
+        Waiting::Timer { .. } | Waiting::Event { .. } | Waiting::Child { .. } => Ok(None),
+    }
+}
+
+/// One line of the person at this terminal; `None` at the end of input or for an empty line.
+fn prompt(text: &str) -> anyhow::Result<Option<String>> {
+    let mut stderr = std::io::stderr().lock();
+    write!(stderr, "  ? {text}")?;
+    stderr.flush()?;
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line)?;
+    let line = line.trim();
+    Ok((read > 0 && !line.is_empty()).then(|| line.to_owned()))
+}

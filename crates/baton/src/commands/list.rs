@@ -1,0 +1,206 @@
+//! `list`, `inbox`, `tools`: what there is, a line each.
+
+use baton_core::codes::Code;
+use baton_core::plan::{ToolSpec, Work};
+use baton_core::time::Timestamp;
+use baton_core::words::{HumanKind, WaitReason, WorkflowStatus};
+use baton_core::workflow::{Waiting, WorkflowState};
+use baton_engine::store::Filter;
+use baton_engine::view::{plan_of, task_views, workflow_brief};
+
+use crate::cli::{Common, List};
+use crate::config::Config;
+use crate::display::{say, say_out};
+use crate::exit::{Exit, Failed};
+use crate::runtime::SystemClock;
+use crate::session;
+use crate::text::{ago, clean, cut};
+
+/// The most questions an inbox lists.
+const INBOX_MAX: u32 = 500;
+
+/// The wall clock's reading.
+pub fn now() -> Timestamp {
+    SystemClock::default().now().moment.now
+}
+
+/// Lists workflows, newest first.
+pub fn list(common: &Common, list: &List) -> anyhow::Result<Exit> {
+    let statuses = list.statuses.iter().map(|word| {
+        word.parse::<WorkflowStatus>()
+            .map_err(|e| Failed::usage(e.to_string()))
+    });
+    let filter = Filter {
+        statuses: statuses.collect::<Result<_, _>>()?,
+        name: list.name.clone(),
+        limit: list.limit,
+        ..Filter::default()
+    };
+    let mut views = session::read(common)?;
+    let found = views.list(&filter)?;
+    if common.json {
+        for (card, row) in &found {
+            say_out(&serde_json::to_string(&workflow_brief(card, row))?);
+        }
+        return Ok(Exit::Done);
+    }
+    if found.is_empty() {
+        say("no workflows; `baton run FILE` starts one");
+        return Ok(Exit::Done);
+    }
+    let now = now();
+    say_out(&format!(
+        "{:<36}  {:<22}  {:<21}  {:>5}  {:>11}  {}",
+        "ID", "NAME", "STATUS", "DONE", "TASKS", "UPDATED"
+    ));
+    for (card, row) in &found {
+        let needs = if row.waiting_people > 0 {
+            " ← needs you"
+        } else {
+            ""
+        };
+        let tasks = format!("{}/{}", row.progress.completed, row.progress.total);
+        say_out(&format!(
+            "{}  {:<22}  {:<21}  {:>4}%  {:>11}  {}{needs}",
+            card.id,
+            cut(&clean(&card.name), 22),
+            row.status,
+            row.progress.percentage,
+            tasks,
+            ago(row.updated_at, now)
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// Lists what needs a person.
+pub fn inbox(common: &Common) -> anyhow::Result<Exit> {
+    let mut views = session::read(common)?;
+    let waiting = views.waiting_for_people(INBOX_MAX)?;
+    let reviews = views.list(&Filter {
+        statuses: vec![WorkflowStatus::PendingReview],
+        limit: INBOX_MAX,
+        ..Filter::default()
+    })?;
+    if waiting.is_empty() && reviews.is_empty() {
+        if !common.json {
+            say("nothing needs you");
+        }
+        return Ok(Exit::Done);
+    }
+    for (card, _) in reviews {
+        if common.json {
+            say_out(&serde_json::json!({ "workflow_id": card.id, "name": card.name, "needs": "review" }).to_string());
+        } else {
+            say_out(&format!(
+                "{} · review of the plan\n    baton approve {}",
+                clean(&card.name),
+                card.id
+            ));
+        }
+    }
+    for (card, task) in waiting {
+        let Some(row) = views.workflow(card.id)?.map(|(_, row)| row) else {
+            continue;
+        };
+        let plan = plan_of(&card, views.as_mut())?;
+        let rows = views.tasks(card.number)?;
+        let views_of = task_views(&card, &row, &plan, &rows);
+        let Some(shown) = views_of.iter().find(|shown| shown.ordinal == task.ordinal) else {
+            continue;
+        };
+        let event = views.events(task.position.saturating_sub(1), Some(card.number), 1)?;
+        let ask = event
+            .first()
+            .and_then(|record| baton_engine::live::read_event(record).ok())
+            .and_then(question_of);
+        let ask = ask.unwrap_or_default();
+        let how = how_to_answer(
+            plan.task(task.of).map(|plan| &plan.work),
+            task.waits_for,
+            &shown.id.to_string(),
+        );
+        if common.json {
+            let line = serde_json::json!({
+                "task_id": shown.id, "workflow_id": card.id, "name": card.name, "task": shown.key,
+                "needs": task.waits_for, "ask": ask,
+            });
+            say_out(&line.to_string());
+        } else {
+            say_out(&format!(
+                "{} / {} · {}\n    {how}",
+                clean(&card.name),
+                clean(&shown.key),
+                clean(&ask)
+            ));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn question_of(event: baton_core::workflow::Event) -> Option<String> {
+    use baton_core::workflow::Event;
+    match event {
+        Event::TaskWaited(waited) => match waited.on {
+            Waiting::Person { ask } => Some(ask),
+            Waiting::Timer { .. }
+            | Waiting::Event { .. }
+            | Waiting::InDoubt { .. }
+            | Waiting::Child { .. } => None,
+        },
+        Event::AttemptFailed(failed) => Some(format!("did it happen? {}", failed.failure.message)),
+        _ => None,
+    }
+}
+
+/// The command that answers a waiting task.
+fn how_to_answer(work: Option<&Work>, waits_for: Option<WaitReason>, id: &str) -> String {
+    if waits_for == Some(WaitReason::InDoubt) {
+        return format!("baton settle {id} --happened [--result JSON] | --did-not-happen");
+    }
+    match work {
+        Some(Work::Human(human)) => match human.kind {
+            HumanKind::Approval => format!("baton approve {id} | baton reject {id}"),
+            HumanKind::Choice => format!("baton respond {id} {}", clean(&human.options.join("|"))),
+            HumanKind::Form => format!("baton respond {id} '{{…}}'"),
+        },
+        Some(Work::Tool(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_)) | None => {
+            format!("baton show {id}")
+        }
+    }
+}
+
+/// What a workflow asks people, and how to answer, a line each.
+pub fn questions(state: &WorkflowState) -> Vec<String> {
+    let waiting = state.waiting().filter(|(_, on)| on.is_for_people());
+    let line = |(task, on): (baton_core::ids::Ordinal, &Waiting)| {
+        let ask = match on {
+            Waiting::Person { ask } => clean(ask),
+            Waiting::InDoubt { failure } => format!("did it happen? {}", clean(&failure.message)),
+            Waiting::Timer { .. } | Waiting::Event { .. } | Waiting::Child { .. } => String::new(),
+        };
+        let work = state.task_plan(task).map(|plan| &plan.work);
+        let how = how_to_answer(work, Some(on.reason()), &state.id.task(task).to_string());
+        format!("  {}: {ask}\n    {how}", clean(&state.key_of(task)))
+    };
+    waiting.map(line).collect()
+}
+
+/// Lists the tools that definitions can use.
+pub fn tools(common: &Common) -> anyhow::Result<Exit> {
+    let config = Config::read(common.config.as_deref())?;
+    let tools = session::tools(&config)?;
+    let specs: &[ToolSpec] = tools.specs();
+    for spec in specs {
+        if common.json {
+            say_out(&serde_json::to_string(spec)?);
+        } else {
+            let effect = format!("{}, {}", spec.effect.word(), spec.permission.word());
+            say_out(&format!(
+                "{:<13} {:<23} {}",
+                spec.name, effect, spec.description
+            ));
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,45 @@
+//! One command, one function: what each word of the command line does.
+
+mod answer;
+mod list;
+mod run;
+mod show;
+mod tell;
+
+use crate::cli::{Cli, Command, SchemaOf};
+use crate::display::say_out;
+use crate::exit::Exit;
+
+/// Carries a command out.
+pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
+    let Cli { common, command } = cli;
+    match command {
+        Command::Run(run) => run::run(&common, &run),
+        Command::Watch { id } => run::watch(&common, &id),
+        Command::Resume { id, .. } => run::resume(&common, id.as_deref()),
+        Command::Retry { id, tasks } => run::retry(&common, &id, &tasks),
+        Command::Fork { id, position } => run::fork(&common, &id, position),
+        Command::List(list) => list::list(&common, &list),
+        Command::Inbox => list::inbox(&common),
+        Command::Show(show) => show::show(&common, &show),
+        Command::Approve(answer) => answer::approve(&common, &answer),
+        Command::Reject(answer) => answer::reject(&common, &answer),
+        Command::Respond { task, value } => answer::respond(&common, &task, &value),
+        Command::Settle(settle) => answer::settle(&common, &settle),
+        Command::Cancel { id, reason } => tell::cancel(&common, &id, reason),
+        Command::Pause { id } => tell::pause(&common, &id),
+        Command::Tools => list::tools(&common),
+        Command::Schema {
+            of: SchemaOf::Definition,
+        } => {
+            say_out(&serde_json::to_string_pretty(
+                &baton_core::definition::schema(),
+            )?);
+            Ok(Exit::Done)
+        }
+        Command::Bench(_) => {
+            crate::bench::quick()?;
+            Ok(Exit::Done)
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! `run`, `watch`, `resume`, `retry`, `fork`: commands that stay with a workflow until it rests.
+
+use std::path::Path;
+use std::sync::mpsc::RecvTimeoutError;
+
+use anyhow::Context;
+use baton_core::body::Json;
+use baton_core::definition::{self, Fault, input_faults, input_from_text};
+use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::plan::Plan;
+use baton_core::words::{Origin, WorkflowStatus};
+use baton_core::workflow::{Outcome, Phase};
+use baton_engine::view;
+use baton_server::wire::{Answer, Ask, Submission, Verb};
+use serde_json::{Map, Value};
+
+use super::answer::ask_person;
+use crate::catalog::LocalCatalog;
+use crate::cli::{Common, Run};
+use crate::config::Config;
+use crate::display::{Display, say, say_out};
+use crate::exit::{Exit, Failed};
+use crate::follow::{Follower, Rest};
+use crate::session::{
+    LOOK_AGAIN, Purpose, Session, caller_folder, find_task, find_workflow, read, tools,
+};
+use crate::text::{clean, clean_lines, span};
+
+/// How many faults of a definition are shown with their source.
+const FAULTS_SHOWN_MAX: usize = 20;
+
+/// Checks a definition, runs it, and shows it until it rests.
+pub fn run(common: &Common, run: &Run) -> anyhow::Result<Exit> {
+    let config = Config::read(common.config.as_deref())?;
+    let plan = read_definition(common, &config, &run.definition)?;
+    let inputs = read_inputs(&plan, &run.inputs)?;
+    let mut session = Session::open(common, &config, Purpose::Work)?;
+    let submission = Submission {
+        plan,
+        inputs: Json::of(&inputs),
+        origin: Origin::Cli,
+        priority: run.priority,
+        review: run.review,
+        conversation: None,
+        folder: caller_folder(),
+    };
+    let answer = session.ask(Ask::Submit(Box::new(submission)))?;
+    stay(common, session, answer)
+}
+
+/// Follows a workflow until it rests.
+pub fn watch(common: &Common, id: &str) -> anyhow::Result<Exit> {
+    let mut views = read(common)?;
+    let (card, row) = find_workflow(views.as_mut(), id)?;
+    let answer = Answer::Workflow {
+        id: card.id,
+        number: card.number,
+        status: row.status,
+        revision: row.revision,
+        position: row.head,
+    };
+    if row.ended_at.is_some() {
+        return show_end(common, views, card.number);
+    }
+    let config = Config::read(common.config.as_deref())?;
+    let session = Session::open(common, &config, Purpose::Tell)?;
+    if session.is_owner() {
+        session.close()?;
+        let message = format!(
+            "nobody is working on {}; `baton resume {}` takes it up",
+            card.id, card.id
+        );
+        return Err(Failed::usage(message).into());
+    }
+    stay(common, session, answer)
+}
+
+/// Goes on with a paused or interrupted workflow, or with all that were interrupted.
+pub fn resume(common: &Common, id: Option<&str>) -> anyhow::Result<Exit> {
+    let config = Config::read(common.config.as_deref())?;
+    let mut views = read(common)?;
+    let Some(id) = id else {
+        return resume_all(common, &config);
+    };
+    let (card, row) = find_workflow(views.as_mut(), id)?;
+    let mut session = Session::open(common, &config, Purpose::Work)?;
+    let ask = match row.status {
+        WorkflowStatus::Paused => Ask::Command {
+            workflow: card.id,
+            verb: Verb::Resume,
+        },
+        WorkflowStatus::Draft
+        | WorkflowStatus::PendingReview
+        | WorkflowStatus::Queued
+        | WorkflowStatus::Running
+        | WorkflowStatus::Cancelling => Ask::TakeUp { workflow: card.id },
+        WorkflowStatus::Completed
+        | WorkflowStatus::CompletedWithErrors
+        | WorkflowStatus::Failed
+        | WorkflowStatus::Cancelled => {
+            session.close()?;
+            let message = format!(
+                "{} has ended ({}); `baton retry {}` opens its next run",
+                card.id, row.status, card.id
+            );
+            return Err(Failed::usage(message).into());
+        }
+    };
+    let answer = session.ask(ask)?;
+    stay(common, session, answer)
+}
+
+fn resume_all(common: &Common, config: &Config) -> anyhow::Result<Exit> {
+    let mut views = read(common)?;
+    let filter = baton_engine::store::Filter {
+        statuses: open_statuses(),
+        limit: 10_000,
+        ..Default::default()
+    };
+    let open = views.list(&filter)?;
+    let mut session = Session::open(common, config, Purpose::Work)?;
+    session.ask(Ask::TakeUpAll)?;
+    let mut worst = Exit::Done;
+    for (card, _) in open.iter().rev() {
+        say(&format!("{} · {}", card.name, card.id));
+        let exit = follow(common, &mut session, card.number)?;
+        worst = if exit as u8 > worst as u8 {
+            exit
+        } else {
+            worst
+        };
+    }
+    leave(session, None)?;
+    Ok(worst)
+}
+
+fn open_statuses() -> Vec<WorkflowStatus> {
+    use baton_core::codes::Code;
+    WorkflowStatus::ALL
+        .iter()
+        .copied()
+        .filter(|status| !status.is_terminal())
+        .collect()
+}
+
+/// Opens the next run of an ended workflow.
+pub fn retry(common: &Common, id: &str, tasks: &[String]) -> anyhow::Result<Exit> {
+    let config = Config::read(common.config.as_deref())?;
+    let mut views = read(common)?;
+    let (card, _) = find_workflow(views.as_mut(), id)?;
+    let ordinals = tasks.iter().map(|key| {
+        let (_, _, task) = find_task(views.as_mut(), &format!("{}/{key}", card.id))?;
+        task.context("a task has a key")
+    });
+    let tasks = ordinals.collect::<anyhow::Result<Vec<Ordinal>>>()?;
+    let mut session = Session::open(common, &config, Purpose::Work)?;
+    let answer = session.ask(Ask::Command {
+        workflow: card.id,
+        verb: Verb::Retry { tasks },
+    })?;
+    stay(common, session, answer)
+}
+
+/// Starts a copy of a workflow as it stood at a position.
+pub fn fork(common: &Common, id: &str, position: Option<u64>) -> anyhow::Result<Exit> {
+    let config = Config::read(common.config.as_deref())?;
+    let mut views = read(common)?;
+    let (card, _) = find_workflow(views.as_mut(), id)?;
+    let mut session = Session::open(common, &config, Purpose::Work)?;
+    let answer = session.ask(Ask::Fork {
+        workflow: card.id,
+        position,
+    })?;
+    stay(common, session, answer)
+}
+
+fn read_definition(common: &Common, config: &Config, named: &str) -> anyhow::Result<Plan> {
+    let path = Path::new(named);
+    let views = read(common).ok();
+    let folder = path.parent().filter(|_| path.is_file());
+    let catalog = LocalCatalog::new(tools(config)?, config, folder, views);
+    let (file, source) = if path.is_file() {
+        let source =
+            std::fs::read_to_string(path).with_context(|| format!("{named} cannot be read"))?;
+        (named.to_owned(), source)
+    } else if let Some((path, source)) = catalog.in_folders(named) {
+        (path.display().to_string(), source)
+    } else {
+        use baton_core::plan::Catalog;
+        let registered = catalog
+            .definition(named)
+            .transpose()
+            .map_err(Failed::usage)?;
+        let message =
+            format!("there is no file {named}, and no definition of this name is registered");
+        return registered.ok_or_else(|| Failed::usage(message).into());
+    };
+    definition::read(&source, &catalog)
+        .map_err(|faults| Failed::usage(fault_text(&faults, &file, &source)).into())
+}
+
+fn fault_text(faults: &[Fault], file: &str, source: &str) -> String {
+    let shown = faults
+        .iter()
+        .take(FAULTS_SHOWN_MAX)
+        .map(|fault| definition::render(fault, file, source));
+    let mut text = shown.collect::<Vec<_>>().join("\n\n");
+    let (count, more) = (faults.len(), faults.len().saturating_sub(FAULTS_SHOWN_MAX));
+    if more > 0 {
+        text.push_str(&format!("\n\n… and {more} more"));
+    }
+    let word = if count == 1 { "fault" } else { "faults" };
+    format!("{text}\n\n{file} has {count} {word}; nothing was started")
+}
+
+fn read_inputs(plan: &Plan, given: &[String]) -> anyhow::Result<Value> {
+    let mut inputs = Map::new();
+    for pair in given {
+        let Some((name, text)) = pair.split_once('=') else {
+            return Err(Failed::usage(format!("`--input {pair}` is not `name=value`")).into());
+        };
+        inputs.insert(name.to_owned(), input_from_text(plan, name, text));
+    }
+    input_faults(plan, &Value::Object(inputs)).map_err(|faults| {
+        let lines: Vec<String> = faults
+            .iter()
+            .map(|fault| format!("error: {fault}"))
+            .collect();
+        let message = format!(
+            "{}\n\nthe inputs of `{}` do not fit; give them as `--input name=value`",
+            lines.join("\n"),
+            plan.name
+        );
+        Failed::usage(message).into()
+    })
+}
+
+/// Stays with the workflow of an answer until it rests, then leaves the store.
+fn stay(common: &Common, mut session: Session, answer: Answer) -> anyhow::Result<Exit> {
+    let Answer::Workflow { id, number, .. } = answer else {
+        return Err(Failed::unreachable(anyhow::anyhow!(
+            "the owner answered with something else: {answer:?}"
+        ))
+        .into());
+    };
+    if let Some(drain) = session.drainer() {
+        // A second handler cannot be set; then the first one does the same.
+        let _ = ctrlc::set_handler(move || drain());
+    }
+    let exit = follow(common, &mut session, number);
+    let left = leave(session, Some(id));
+    let exit = exit?;
+    left?;
+    Ok(exit)
+}
+
+fn leave(session: Session, own: Option<WorkflowId>) -> anyhow::Result<()> {
+    let report = session.close()?;
+    let others: Vec<String> = report
+        .interrupted
+        .iter()
+        .filter(|id| Some(**id) != own)
+        .map(ToString::to_string)
+        .collect();
+    if !others.is_empty() {
+        say(&format!(
+            "interrupted: {}; `baton resume --all` takes them up",
+            others.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+fn follow(common: &Common, session: &mut Session, number: u64) -> anyhow::Result<Exit> {
+    let news = session.follow(number)?;
+    let (mut follower, events) = Follower::new(session.views()?, number)?;
+    let display = Display::choose(common.json);
+    if !common.json {
+        let state = &follower.state;
+        say(&format!("{} · {}", clean(&state.plan.name), state.id));
+    }
+    for (record, event) in &events {
+        display.event(&follower.state, record, event);
+    }
+    loop {
+        match follower.rest() {
+            Some(Rest::Ended) => {
+                display.end();
+                return finish(common, &mut follower, number);
+            }
+            Some(Rest::People)
+                if !display
+                    .aside(|| ask_person(common, session, &follower))
+                    .unwrap_or(false) =>
+            {
+                display.end();
+                return Ok(wait_for_person(common, &mut follower, number));
+            }
+            Some(Rest::People) | None => {}
+        }
+        match news.recv_timeout(LOOK_AGAIN) {
+            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                follower
+                    .catch_up(&mut |state, record, event| display.event(state, record, event))?;
+                display.end();
+                if follower.rest() == Some(Rest::Ended) {
+                    return finish(common, &mut follower, number);
+                }
+                let id = follower.state.id;
+                say(&format!(
+                    "interrupted: nothing is lost; `baton resume {id}` goes on"
+                ));
+                return Ok(Exit::WorkFailed);
+            }
+        }
+        follower.catch_up(&mut |state, record, event| display.event(state, record, event))?;
+    }
+}
+
+fn show_end(
+    common: &Common,
+    views: Box<dyn baton_engine::store::Views>,
+    number: u64,
+) -> anyhow::Result<Exit> {
+    let (mut follower, events) = Follower::new(views, number)?;
+    let display = Display::choose(common.json);
+    for (record, event) in &events {
+        display.event(&follower.state, record, event);
+    }
+    display.end();
+    finish(common, &mut follower, number)
+}
+
+/// Prints what the run brought.
+fn finish(common: &Common, follower: &mut Follower, number: u64) -> anyhow::Result<Exit> {
+    let state = &follower.state;
+    let Phase::Ended(ended) = &state.phase else {
+        return Ok(Exit::WorkFailed);
+    };
+    let outcome = ended.outcome.clone();
+    let plan = std::sync::Arc::clone(&state.plan);
+    let counts = baton_core::progress::progress(state);
+    let took = ended.at.since(state.started_at.unwrap_or(state.created_at));
+    let id = state.id;
+    if common.json {
+        print_workflow(follower, number)?;
+    } else {
+        if let Some(output) = outcome.output() {
+            let text = view::text_of(output, follower.views())?;
+            print_output(&text.value());
+        }
+        let status = outcome.status();
+        let summary = format!(
+            "{status} · {} of {} tasks · {} · baton show {id}",
+            counts.completed,
+            counts.total,
+            span(took)
+        );
+        say(&summary);
+        if let Some(error) = view::error_line(&outcome, &plan) {
+            say(&format!("error: {}", clean(&error)));
+        }
+    }
+    Ok(match outcome {
+        Outcome::Completed { .. } => Exit::Done,
+        Outcome::CompletedWithErrors { .. }
+        | Outcome::Failed { .. }
+        | Outcome::Cancelled { .. } => Exit::WorkFailed,
+    })
+}
+
+/// A text as it is, anything else as JSON that people can read; nothing for nothing.
+fn print_output(output: &Value) {
+    match output {
+        Value::Null => {}
+        Value::String(text) => say_out(clean_lines(text).trim_end()),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            say_out(&serde_json::to_string_pretty(output).unwrap_or_default());
+        }
+    }
+}
+
+fn print_workflow(follower: &mut Follower, number: u64) -> anyhow::Result<()> {
+    let id = follower.state.id;
+    let views = follower.views();
+    let (card, row) = views
+        .workflow(id)?
+        .with_context(|| format!("the workflow {number} is gone"))?;
+    let plan = view::plan_of(&card, views)?;
+    let workflow = view::workflow_view(&card, &row, &plan, views)?;
+    say_out(&serde_json::json!({ "workflow": workflow }).to_string());
+    Ok(())
+}
+
+fn wait_for_person(common: &Common, follower: &mut Follower, number: u64) -> Exit {
+    if common.json {
+        // The exit code says the rest.
+        let _ = print_workflow(follower, number);
+        return Exit::WaitingForPerson;
+    }
+    let id = follower.state.id;
+    match &follower.state.phase {
+        Phase::PendingReview | Phase::Draft { .. } => {
+            say(&format!(
+                "waiting for review: `baton approve {id}` or `baton reject {id}`"
+            ));
+        }
+        Phase::Paused { .. } => say(&format!("paused: `baton resume {id}` goes on")),
+        Phase::Queued | Phase::Running { .. } | Phase::Cancelling { .. } | Phase::Ended(_) => {
+            say("waiting for a person:");
+            for line in super::list::questions(&follower.state) {
+                say(&line);
+            }
+        }
+    }
+    Exit::WaitingForPerson
+}

@@ -1,0 +1,71 @@
+//! `cancel`, `pause`: commands that tell a workflow something and are done.
+
+use baton_core::words::WorkflowStatus;
+use baton_server::wire::{Answer, Ask, Verb};
+
+use crate::cli::Common;
+use crate::config::Config;
+use crate::display::{say, say_out};
+use crate::exit::{Exit, Failed};
+use crate::session::{Purpose, Session, find_workflow, read};
+
+/// Stops a workflow.
+pub fn cancel(common: &Common, id: &str, reason: Option<String>) -> anyhow::Result<Exit> {
+    tell_workflow(common, id, Verb::Cancel { reason })
+}
+
+/// Lets running tasks end and starts nothing more.
+pub fn pause(common: &Common, id: &str) -> anyhow::Result<Exit> {
+    tell_workflow(common, id, Verb::Pause)
+}
+
+fn tell_workflow(common: &Common, id: &str, verb: Verb) -> anyhow::Result<Exit> {
+    let mut views = read(common)?;
+    let (card, _) = find_workflow(views.as_mut(), id)?;
+    tell(
+        common,
+        Ask::Command {
+            workflow: card.id,
+            verb,
+        },
+    )
+}
+
+/// Tells a workflow something, prints where it stands then, and leaves.
+pub fn tell(common: &Common, ask: Ask) -> anyhow::Result<Exit> {
+    let config = Config::read(common.config.as_deref())?;
+    let mut session = Session::open(common, &config, Purpose::Tell)?;
+    let owned = session.is_owner();
+    let answer = session.ask(ask);
+    let closed = session.close();
+    let answer = answer?;
+    closed?;
+    let Answer::Workflow {
+        id,
+        status,
+        revision,
+        ..
+    } = answer
+    else {
+        return Err(Failed::unreachable(anyhow::anyhow!(
+            "the owner answered with something else: {answer:?}"
+        ))
+        .into());
+    };
+    if common.json {
+        let line = serde_json::json!({ "workflow_id": id, "status": status, "revision": revision });
+        say_out(&line.to_string());
+        return Ok(Exit::Done);
+    }
+    say(&format!("{id} is {status} now"));
+    let goes_on = matches!(
+        status,
+        WorkflowStatus::Queued | WorkflowStatus::Running | WorkflowStatus::Cancelling
+    );
+    if owned && goes_on {
+        say(&format!(
+            "nobody is working on it: `baton resume {id}` takes it up"
+        ));
+    }
+    Ok(Exit::Done)
+}

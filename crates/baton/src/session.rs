@@ -1,0 +1,309 @@
+//! One command's access to a store: as its owner, through its owner, or by reading alone.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use baton_adapters::BuiltinTools;
+use baton_core::actor::Actor;
+use baton_core::ids::{Ordinal, TaskId, WorkflowId};
+use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
+use baton_engine::engine::TakeUp;
+use baton_engine::ports::{Door, Tools};
+use baton_engine::store::{Filter, Views};
+use baton_server::client::LocalClient;
+use baton_server::local::{LocalServer, answer, request_of};
+use baton_server::wire::{Answer, Ask, Said};
+use baton_store::sqlite::{SqliteStore, SqliteViews};
+
+use crate::cli::Common;
+use crate::config::Config;
+use crate::exit::Failed;
+use crate::place::{Lock, Owned, Place};
+use crate::runtime::{Owner, OwnerReport, Parts};
+
+/// What a command comes to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Have work done.
+    Work,
+    /// Tell a workflow something; start nothing.
+    Tell,
+}
+
+/// A command's access to a store.
+pub struct Session {
+    /// Who commands.
+    pub actor: Actor,
+    place: Place,
+    access: Access,
+}
+
+enum Access {
+    Owner(Box<Owning>),
+    Client(Box<LocalClient>),
+}
+
+struct Owning {
+    owner: Owner,
+    // Dropped in this order: nobody may come in any more, then the lock is free.
+    server: LocalServer,
+    lock: Lock,
+}
+
+/// The person at this terminal.
+pub fn local_actor() -> Actor {
+    let name = ["USER", "LOGNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok());
+    Actor::user(
+        name.as_deref()
+            .filter(|name| !name.is_empty())
+            .unwrap_or("local"),
+    )
+}
+
+/// The built-in tools as configured.
+pub fn tools(config: &Config) -> anyhow::Result<Arc<dyn Tools>> {
+    Ok(Arc::new(BuiltinTools::new(config.tools.clone())?))
+}
+
+impl Session {
+    /// Owns the store, or reaches its owner.
+    pub fn open(common: &Common, config: &Config, purpose: Purpose) -> anyhow::Result<Self> {
+        let place = Place::new(&common.data)?;
+        if purpose == Purpose::Tell && !place.has_store() {
+            bail!(Failed::no_store(&place));
+        }
+        let actor = local_actor();
+        let owned = place.own_or_reach(&actor).map_err(Failed::unreachable)?;
+        let access = match owned {
+            Owned::Elsewhere(client) => Access::Client(client),
+            Owned::Here(lock) => Access::Owner(Box::new(own(&place, lock, config, purpose)?)),
+        };
+        Ok(Self {
+            actor,
+            place,
+            access,
+        })
+    }
+
+    /// Whether this process owns the store.
+    pub fn is_owner(&self) -> bool {
+        matches!(self.access, Access::Owner(_))
+    }
+
+    /// Asks the owner.
+    pub fn ask(&mut self, ask: Ask) -> anyhow::Result<Answer> {
+        let answered = match &mut self.access {
+            Access::Client(client) => client.call(ask).map_err(Failed::unreachable)?,
+            Access::Owner(owning) => match request_of(ask, &self.actor) {
+                Ok(request) => {
+                    let reply = owning.owner.handle().call(&self.actor, request);
+                    answer(reply)
+                }
+                Err(declined) => declined,
+            },
+        };
+        match answered {
+            Answer::Declined { code, message } => Err(Failed::declined(&code, message).into()),
+            answer => Ok(answer),
+        }
+    }
+
+    /// A signal for each commit that touches a stream; it ends with the owner.
+    pub fn follow(&mut self, stream: u64) -> anyhow::Result<Receiver<u64>> {
+        let (sender, receiver) = sync_channel(1);
+        match &mut self.access {
+            Access::Owner(owning) => {
+                let news = move |position| signal(&sender, position);
+                owning.owner.handle().follow(Some(stream), Box::new(news));
+            }
+            Access::Client(_) => {
+                let mut follower = match self
+                    .place
+                    .own_or_reach(&self.actor)
+                    .map_err(Failed::unreachable)?
+                {
+                    Owned::Elsewhere(client) => client,
+                    Owned::Here(_) => bail!(Failed::unreachable(anyhow!(
+                        "the owner of the store has just ended; try again"
+                    ))),
+                };
+                follower
+                    .send(Ask::Follow {
+                        stream: Some(stream),
+                    })
+                    .map_err(Failed::unreachable)?;
+                std::thread::Builder::new()
+                    .name("follow".to_owned())
+                    .spawn(move || {
+                        while let Ok(said) = follower.read() {
+                            match said {
+                                Said::News { position, .. } if signal(&sender, position) => {}
+                                Said::News { .. } => return,
+                                Said::Answer { .. } => {}
+                            }
+                        }
+                    })?;
+            }
+        }
+        Ok(receiver)
+    }
+
+    /// A reader of the store.
+    pub fn views(&self) -> anyhow::Result<Box<dyn Views>> {
+        views(&self.place)
+    }
+
+    /// Starts nothing more, lets what runs end, and releases the store.
+    pub fn close(self) -> anyhow::Result<OwnerReport> {
+        let Access::Owner(owning) = self.access else {
+            return Ok(OwnerReport::default());
+        };
+        let Owning {
+            owner,
+            server,
+            lock,
+        } = *owning;
+        owner.handle().drain();
+        let report = owner.join().map_err(Failed::unreachable);
+        drop(server);
+        drop(lock);
+        report.map_err(Into::into)
+    }
+
+    /// What asks the owner to leave, for a signal handler.
+    pub fn drainer(&self) -> Option<impl Fn() + Send + use<>> {
+        match &self.access {
+            Access::Owner(owning) => {
+                let handle = owning.owner.handle().clone();
+                Some(move || handle.drain())
+            }
+            Access::Client(_) => None,
+        }
+    }
+}
+
+/// Whether the follower is still there. One signal that was not looked at yet stands for all.
+fn signal(sender: &SyncSender<u64>, position: u64) -> bool {
+    !matches!(
+        sender.try_send(position),
+        Err(std::sync::mpsc::TrySendError::Disconnected(_))
+    )
+}
+
+fn own(place: &Place, lock: Lock, config: &Config, purpose: Purpose) -> anyhow::Result<Owning> {
+    let mut settings = config.settings();
+    if purpose == Purpose::Tell {
+        settings.limits.executing_max = 0;
+    }
+    let parts = Parts {
+        store: Box::new(SqliteStore::open(place.store()).map_err(Failed::unreachable)?),
+        views: views(place)?,
+        tools: tools(config)?,
+        settings,
+        bounds: config.bounds(),
+        take_up: TakeUp::Asked,
+    };
+    let owner = Owner::start(parts).map_err(Failed::unreachable)?;
+    let door: Arc<dyn Door> = Arc::new(owner.handle().clone());
+    let listening = LocalServer::start(&lock.socket, door);
+    let server =
+        listening.with_context(|| format!("no socket can be made at {}", lock.socket.display()))?;
+    Ok(Owning {
+        owner,
+        server,
+        lock,
+    })
+}
+
+fn views(place: &Place) -> anyhow::Result<Box<dyn Views>> {
+    Ok(Box::new(
+        SqliteViews::open(place.store()).map_err(Failed::unreachable)?,
+    ))
+}
+
+/// A reader of the store in the data folder, without asking its owner.
+pub fn read(common: &Common) -> anyhow::Result<Box<dyn Views>> {
+    let place = Place::new(&common.data)?;
+    if !place.has_store() {
+        bail!(Failed::no_store(&place));
+    }
+    views(&place)
+}
+
+/// The workflow that a person names: by its id, by one of its tasks' ids, or `last`.
+pub fn find_workflow(
+    views: &mut dyn Views,
+    named: &str,
+) -> anyhow::Result<(WorkflowCard, WorkflowRow)> {
+    let (named, _) = named.split_once('/').unwrap_or((named, ""));
+    if named == "last" {
+        let newest = views
+            .list(&Filter {
+                limit: 1,
+                ..Filter::default()
+            })?
+            .pop();
+        return newest.ok_or_else(|| Failed::usage("there is no workflow yet").into());
+    }
+    let id = match (
+        named.parse::<TaskId>().ok().and_then(TaskId::split),
+        named.parse::<WorkflowId>(),
+    ) {
+        (Some((workflow, _)), _) => workflow,
+        (None, Ok(workflow)) => workflow,
+        (None, Err(_)) => {
+            bail!(Failed::usage(format!(
+                "`{named}` is no id; `baton list` shows the ids of workflows, `baton inbox` those of tasks"
+            )))
+        }
+    };
+    let found = views.workflow(id)?;
+    found.ok_or_else(|| {
+        Failed::usage(format!(
+            "there is no workflow {id}; `baton list` shows those there are"
+        ))
+        .into()
+    })
+}
+
+/// The task that a person names: by its id, or as `WORKFLOW/KEY`. `None` where they name a whole
+/// workflow.
+pub fn find_task(
+    views: &mut dyn Views,
+    named: &str,
+) -> anyhow::Result<(WorkflowCard, WorkflowRow, Option<Ordinal>)> {
+    let (card, row) = find_workflow(views, named)?;
+    if let Some((_, ordinal)) = named.parse::<TaskId>().ok().and_then(TaskId::split) {
+        return Ok((card, row, Some(ordinal)));
+    }
+    let Some((_, key)) = named.split_once('/') else {
+        return Ok((card, row, None));
+    };
+    let plan = baton_engine::view::plan_of(&card, views)?;
+    let rows = views.tasks(card.number)?;
+    let tasks = baton_engine::view::task_views(&card, &row, &plan, &rows);
+    let task = tasks.iter().find(|task| task.key == key);
+    let task = task.ok_or_else(|| {
+        Failed::usage(format!(
+            "the workflow `{}` has no task `{key}`; `baton show {}` lists them",
+            card.name, card.id
+        ))
+    })?;
+    Ok((card, row, Some(task.ordinal)))
+}
+
+/// How long nothing may be heard of a workflow before it is looked at anyway.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// The folder the command was called in.
+pub fn caller_folder() -> Option<String> {
+    std::env::current_dir()
+        .ok()
+        .map(PathBuf::into_os_string)
+        .and_then(|folder| folder.into_string().ok())
+}

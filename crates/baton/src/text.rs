@@ -1,0 +1,92 @@
+//! Small texts for people: spans, ages, and foreign text made harmless for a terminal.
+
+use std::time::Duration;
+
+use baton_core::time::Timestamp;
+
+/// Foreign text on one line of a terminal: control characters are shown, not obeyed, and so are
+/// those that turn the direction of writing.
+pub fn clean(text: &str) -> String {
+    let harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars()
+        .map(|c| if c == '\n' || c == '\t' { ' ' } else { c })
+        .fold(String::new(), |mut clean, c| {
+            if harmful(c) {
+                clean.extend(c.escape_unicode())
+            } else {
+                clean.push(c)
+            }
+            clean
+        })
+}
+
+/// Foreign text of several lines: as [`clean`], but lines and tabs stay.
+pub fn clean_lines(text: &str) -> String {
+    let keep = |line: &str| line.split('\t').map(clean).collect::<Vec<_>>().join("\t");
+    text.split('\n').map(keep).collect::<Vec<_>>().join("\n")
+}
+
+/// A span as people read it.
+pub fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0 if span.as_millis() < 10 => format!("{} ms", span.as_millis()),
+        0..10 => format!("{:.1} s", span.as_secs_f64()),
+        10..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// How long ago a moment was.
+pub fn ago(at: Timestamp, now: Timestamp) -> String {
+    let age = now.since(at);
+    if age < Duration::from_secs(1) {
+        "now".to_owned()
+    } else {
+        format!("{} ago", span(age))
+    }
+}
+
+/// A text cut to a number of characters.
+pub fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some(_) => text
+            .chars()
+            .take(most.saturating_sub(1))
+            .chain(['…'])
+            .collect(),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_does_not_reach_the_terminal() {
+        assert_eq!(
+            clean("a\u{1b}[2Jb\nc\u{202e}d\0"),
+            "a\\u{1b}[2Jb c\\u{202e}d\\u{0}"
+        );
+        assert_eq!(clean_lines("a\n\tb\r"), "a\n\tb\\u{d}");
+    }
+
+    #[test]
+    fn spans_read_well() {
+        let spans = [
+            (3, "3 ms"),
+            (1_500, "1.5 s"),
+            (75_000, "1 min 15 s"),
+            (90_000_000, "1 d 1 h"),
+        ];
+        for (millis, text) in spans {
+            assert_eq!(span(Duration::from_millis(millis)), text);
+        }
+    }
+}

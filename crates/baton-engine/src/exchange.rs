@@ -11,6 +11,7 @@ use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
 use baton_core::time::Timestamp;
 use baton_core::words::{AttemptStatus, Origin, WorkflowStatus};
 use baton_core::workflow::{Command, Outcome, Refusal, Verdict};
+use serde::{Deserialize, Serialize};
 
 use crate::loaded::Loaded;
 use crate::scope::{Ingredients, Ready};
@@ -159,9 +160,19 @@ pub enum Request {
     Define(Arc<Loaded>),
     /// Remove the events and tasks of workflows that have ended.
     Purge {
-        /// Their numbers.
-        workflows: Vec<WorkflowId>,
+        /// Which.
+        workflows: Vec<Burial>,
     },
+}
+
+/// A workflow to purge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Burial {
+    /// Which.
+    pub workflow: WorkflowId,
+    /// Only as it was at this revision: an archive holds that and nothing later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
 }
 
 /// A validated plan with what it is to run on.

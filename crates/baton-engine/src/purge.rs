@@ -6,12 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use baton_core::body::BlobHash;
-use baton_core::ids::WorkflowId;
 use baton_core::workflow::rows::{Tombstone, WorkflowRow, workflow_card, workflow_row};
 use baton_core::workflow::{Event, Purged, Refusal, Waiting};
 
 use crate::engine::Engine;
-use crate::exchange::{Declined, Reply};
+use crate::exchange::{Burial, Declined, Reply};
 use crate::live::{fold, read_event};
 use crate::request::Answer;
 use crate::store::{Record, Store, StoreError};
@@ -20,16 +19,16 @@ impl Engine {
     /// Purges all of these or, where one cannot be, none. Those already purged are passed over.
     pub(crate) fn purge(
         &mut self,
-        workflows: &[WorkflowId],
+        workflows: &[Burial],
         actor: u32,
         store: &mut dyn Store,
     ) -> Answer {
-        let mut numbers = Vec::new();
-        for id in workflows.iter().copied().collect::<BTreeSet<_>>() {
-            match self.find(id, store) {
+        let mut numbers = BTreeSet::new();
+        for Burial { workflow, revision } in workflows {
+            match self.find(*workflow, store) {
                 Ok(number) => {
-                    self.require_over(number, store)?;
-                    numbers.push(number);
+                    self.require_over(number, *revision, store)?;
+                    numbers.insert(number);
                 }
                 Err(Declined::Purged(_)) => {}
                 Err(declined) => return Err(declined),
@@ -50,13 +49,21 @@ impl Engine {
     }
 
     /// Refuses what has not ended on disk, and what a parent has yet to hear of.
-    fn require_over(&mut self, number: u64, store: &mut dyn Store) -> Result<(), Declined> {
+    fn require_over(
+        &mut self,
+        number: u64,
+        revision: Option<u64>,
+        store: &mut dyn Store,
+    ) -> Result<(), Declined> {
         let Some(live) = self.lives.get(&number) else {
             return Err(Declined::Refused(Refusal::NotEnded));
         };
         // An end of this very turn is not on disk yet, and its events would outlive the purge.
         if live.state.ended().is_none() || self.staging.touches(number) {
             return Err(Declined::Refused(Refusal::NotEnded));
+        }
+        if revision.is_some_and(|revision| revision != live.state.revision) {
+            return Err(Declined::Refused(Refusal::StaleRevision));
         }
         let (workflow, parent) = (live.state.id, live.state.parent);
         let Some((parent, _)) = parent.and_then(|task| task.split()) else {

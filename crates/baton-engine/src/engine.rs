@@ -206,7 +206,9 @@ impl Engine {
                 .get(number)
                 .map(|live| workflow_row(&live.state, *number, live.head))
         };
-        commit.workflows = changed.iter().filter_map(workflow).collect();
+        commit
+            .workflows
+            .extend(changed.iter().filter_map(workflow));
         for number in changed {
             self.retire(number);
         }
@@ -222,7 +224,14 @@ impl Engine {
             .lives
             .get(&number)
             .is_some_and(|live| live.state.ended().is_some());
-        if over && let Some(live) = self.lives.remove(&number) {
+        if over {
+            self.forget(number);
+        }
+    }
+
+    /// Takes a workflow out of memory.
+    pub(crate) fn forget(&mut self, number: u64) {
+        if let Some(live) = self.lives.remove(&number) {
             self.ids.remove(&live.state.id);
             self.queue.forget(number);
         }
@@ -412,8 +421,11 @@ impl Engine {
         ConversationId::new(&self.now.moment, self.salt)
     }
 
-    /// Brings a workflow into memory; `false` where there is none.
+    /// Brings a workflow into memory; `false` where its events have been purged.
     pub(crate) fn load(&mut self, number: u64, store: &mut dyn Store) -> Result<bool, StoreError> {
+        if self.staging.purges(number) {
+            return Ok(false);
+        }
         let records = store.stream(number)?;
         let programs = &mut self.programs;
         let folded = fold(&records, u64::MAX, &mut |hash| {
@@ -461,7 +473,7 @@ impl Engine {
             }
             return Ok(number);
         }
-        Err(Declined::NoSuchWorkflow(id))
+        Err(Declined::Purged(id))
     }
 }
 

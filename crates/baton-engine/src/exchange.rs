@@ -11,6 +11,7 @@ use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
 use baton_core::time::Timestamp;
 use baton_core::words::{AttemptStatus, Origin, WorkflowStatus};
 use baton_core::workflow::{Command, Outcome, Refusal, Verdict};
+use serde::{Deserialize, Serialize};
 
 use crate::loaded::Loaded;
 use crate::scope::{Ingredients, Ready};
@@ -159,9 +160,19 @@ pub enum Request {
     Define(Arc<Loaded>),
     /// Remove the events and tasks of workflows that have ended.
     Purge {
-        /// Their numbers.
-        workflows: Vec<WorkflowId>,
+        /// Which.
+        workflows: Vec<Burial>,
     },
+}
+
+/// A workflow to purge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Burial {
+    /// Which.
+    pub workflow: WorkflowId,
+    /// Only as it was at this revision: an archive holds that and nothing later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
 }
 
 /// A validated plan with what it is to run on.
@@ -223,6 +234,15 @@ pub enum Declined {
     Refused(Refusal),
     /// There is no such workflow.
     NoSuchWorkflow(WorkflowId),
+    /// Its events have been purged: there is nothing left to do anything with.
+    Purged(WorkflowId),
+    /// It cannot be purged yet: its parent has not taken over how it ended.
+    StillNeeded {
+        /// Which.
+        workflow: WorkflowId,
+        /// The parent.
+        parent: WorkflowId,
+    },
     /// The same name and version stands for other content.
     OtherContent {
         /// The name.
@@ -243,6 +263,15 @@ impl fmt::Display for Declined {
             Self::NoSuchWorkflow(id) => write!(
                 f,
                 "there is no workflow {id}; `baton list` shows those there are"
+            ),
+            Self::Purged(id) => write!(
+                f,
+                "the workflow {id} was purged: its line in `baton list` is all that is left of it"
+            ),
+            Self::StillNeeded { workflow, parent } => write!(
+                f,
+                "the workflow {workflow} cannot be purged before its parent {parent} has gone on; \
+                 `baton resume {parent}` lets it"
             ),
             Self::OtherContent { name, version } => write!(
                 f,

@@ -116,6 +116,7 @@ pub fn read_event(record: &Record) -> Result<Event, StoreError> {
 }
 
 /// Folds a stream up to and with a position into its workflow's state. `load` brings the plan.
+/// `None` where there are no events: the workflow was purged.
 pub fn fold(
     records: &[Record],
     until: u64,
@@ -125,9 +126,6 @@ pub fn fold(
         return Ok(None);
     };
     let first_event = read_event(first)?;
-    if matches!(first_event, Event::Purged(_)) {
-        return Ok(None);
-    }
     let Event::Admitted(admitted) = first_event else {
         return Err(StoreError::Corrupt(format!(
             "the stream {} does not begin with an admission",

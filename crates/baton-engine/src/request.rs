@@ -3,22 +3,20 @@
 use std::sync::Arc;
 
 use baton_core::actor::Actor;
-use baton_core::body::{BlobHash, Body, Json};
+use baton_core::body::{Body, Json};
 use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::words::Origin;
-use baton_core::workflow::rows::{Tombstone, workflow_card, workflow_row};
 use baton_core::workflow::{
-    Admitted, Command, DefinitionRegistered, Event, Kept, Output, Purged, Refusal, WorkflowState,
+    Admitted, Command, DefinitionRegistered, Event, Kept, Output, Refusal, WorkflowState,
 };
 
 use crate::engine::{Admission, Engine};
 use crate::exchange::{Declined, Input, Reply, Request, Submit, Token};
-use crate::live::{fold, read_blob, read_event};
+use crate::live::{fold, read_blob};
 use crate::loaded::Loaded;
-use crate::staging::Place;
 use crate::store::{DefinitionRow, Store, StoreError};
 
-type Answer = Result<Reply, Declined>;
+pub(crate) type Answer = Result<Reply, Declined>;
 
 impl Engine {
     /// Takes one thing in that has arrived.
@@ -278,60 +276,6 @@ impl Engine {
                 Ok(Reply::Defined)
             }
         }
-    }
-
-    /// Replaces the events of ended workflows by a tombstone each.
-    fn purge(&mut self, workflows: &[WorkflowId], actor: u32, store: &mut dyn Store) -> Answer {
-        let mut purged = 0;
-        for id in workflows {
-            let number = self.find(*id, store)?;
-            let Some(live) = self.lives.get(&number) else {
-                continue;
-            };
-            if live.state.ended().is_none() {
-                return Err(Declined::Refused(Refusal::NotEnded));
-            }
-            let plan = live.loaded.blob.hash;
-            let (card, row) = (
-                workflow_card(&live.state, number, plan),
-                workflow_row(&live.state, number, live.head),
-            );
-            let (version, previous) = (live.state.revision + 1, 0);
-            let records = store
-                .stream(number)
-                .map_err(|e| Declined::Store(e.to_string()))?;
-            self.release_blobs(&records)?;
-            let event = Event::from(Purged {
-                tombstone: Tombstone { plan, card, row },
-            });
-            let place = Place {
-                stream: number,
-                version,
-                previous,
-            };
-            let position = self
-                .staging
-                .append(place, &event, 0, actor, self.now.moment.now);
-            if let Some(live) = self.lives.get_mut(&number) {
-                live.state.revision = version;
-                live.head = position;
-            }
-            self.staging.workflows.push(number);
-            self.staging.purged.push(number);
-            purged += 1;
-        }
-        Ok(Reply::Purged(purged))
-    }
-
-    fn release_blobs(&mut self, records: &[crate::store::Record]) -> Result<(), Declined> {
-        let mut released: std::collections::BTreeMap<BlobHash, u32> =
-            std::collections::BTreeMap::new();
-        for record in records {
-            let event = read_event(record).map_err(|e| Declined::Store(e.to_string()))?;
-            event.blobs(&mut |hash| *released.entry(hash).or_default() += 1);
-        }
-        self.staging.released.extend(released);
-        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use baton_core::body::{Blob, BlobHash, Json};
 use baton_core::codes::Code;
 use baton_core::ids::Ordinal;
 use baton_core::time::Timestamp;
-use baton_core::workflow::rows::WorkflowCard;
+use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_core::workflow::{Event, SHAPE};
 
 use crate::store::{BlobUse, Commit, DefinitionRow, Head, Record};
@@ -37,7 +37,7 @@ pub struct Staging {
     offered: HashMap<BlobHash, Blob>,
     actors: Vec<(u32, Actor)>,
     pub(crate) definitions: Vec<DefinitionRow>,
-    pub(crate) purged: Vec<u64>,
+    purged: Vec<WorkflowRow>,
     pub(crate) released: Vec<(BlobHash, u32)>,
 }
 
@@ -118,6 +118,21 @@ impl Staging {
         position
     }
 
+    /// Whether an event of this stream is staged.
+    pub fn touches(&self, stream: u64) -> bool {
+        self.records.iter().any(|record| record.stream == stream)
+    }
+
+    /// Removes a workflow's events and tasks; this row stays of it.
+    pub fn purge(&mut self, row: WorkflowRow) {
+        self.purged.push(row);
+    }
+
+    /// Whether a workflow is purged by this turn.
+    pub fn purges(&self, number: u64) -> bool {
+        self.purged.iter().any(|row| row.number == number)
+    }
+
     /// Brings the bytes of a blob that an event of this turn may name.
     pub fn offer(&mut self, blob: Option<Blob>) {
         if let Some(blob) = blob {
@@ -135,7 +150,7 @@ impl Staging {
         self.actors.push((number, actor));
     }
 
-    /// The commit, with rows to be filled in by the caller, and a staging after it.
+    /// The commit, with the rows of what lives to be filled in by the caller, and a staging after it.
     pub fn finish(&mut self) -> Commit {
         let staged = std::mem::take(self);
         self.after = staged.head;
@@ -147,7 +162,8 @@ impl Staging {
             head: staged.head,
             records: staged.records,
             cards: staged.cards,
-            workflows: Vec::new(),
+            purged: staged.purged.iter().map(|row| row.number).collect(),
+            workflows: staged.purged,
             tasks: Vec::new(),
             blobs: blobs
                 .map(|(hash, more)| BlobUse {
@@ -158,7 +174,6 @@ impl Staging {
                 .collect(),
             actors: staged.actors,
             definitions: staged.definitions,
-            purged: staged.purged,
             released: staged.released,
         }
     }

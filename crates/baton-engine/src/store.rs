@@ -12,6 +12,7 @@ use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::time::Timestamp;
 use baton_core::words::WorkflowStatus;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use serde::Serialize;
 
 /// The stream of what concerns the whole store: definitions, purges.
 pub const SYSTEM_STREAM: u64 = 0;
@@ -42,7 +43,7 @@ pub struct Record {
 }
 
 /// Where a journal ends, and who may extend it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Head {
     /// The newest position; 0 when empty.
     pub position: u64,
@@ -70,7 +71,7 @@ pub struct BlobUse {
 }
 
 /// A definition by name and version.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DefinitionRow {
     /// Its name.
     pub name: String,
@@ -193,6 +194,38 @@ pub struct Filter {
     pub before: Option<u64>,
     /// At most this many.
     pub limit: u32,
+}
+
+/// What checks and repairs read, all of it in one snapshot, beside what [`Views`] offers.
+///
+/// It reads the journal without trusting any row, and the rows without trusting the journal.
+pub trait Audit: Send {
+    /// The head row.
+    fn head(&mut self) -> Result<Head, StoreError>;
+    /// Events after a position, of all streams.
+    fn events(&mut self, after: u64, limit: u32) -> Result<Vec<Record>, StoreError>;
+    /// The events of a stream whose newest stands at this position, oldest first.
+    fn chain(&mut self, stream: u64, newest: u64) -> Result<Vec<Record>, StoreError>;
+    /// The row of a workflow.
+    fn workflow(&mut self, number: u64) -> Result<Option<(WorkflowCard, WorkflowRow)>, StoreError>;
+    /// The smallest number after this one of a workflow that has a row.
+    fn next_workflow(&mut self, after: u64) -> Result<Option<u64>, StoreError>;
+    /// The rows of a workflow's tasks, by ordinal.
+    fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError>;
+    /// The smallest number after this one that rows of tasks name.
+    fn next_with_tasks(&mut self, after: u64) -> Result<Option<u64>, StoreError>;
+    /// Blobs and how many events are said to name them, by hash, after this one.
+    fn blob_uses(
+        &mut self,
+        after: Option<BlobHash>,
+        limit: u32,
+    ) -> Result<Vec<(BlobHash, u64)>, StoreError>;
+    /// A blob by its hash.
+    fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError>;
+    /// Every definition.
+    fn definitions(&mut self) -> Result<Vec<DefinitionRow>, StoreError>;
+    /// Every actor that has a number.
+    fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError>;
 }
 
 /// The readers' side of a store: one query each, the same for every surface.

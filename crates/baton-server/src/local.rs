@@ -295,6 +295,8 @@ fn code(gone: &Gone) -> &'static str {
         Gone::OwnerEnded => "owner_ended",
         Gone::Declined(Declined::Refused(refusal)) => refusal.word(),
         Gone::Declined(Declined::NoSuchWorkflow(_)) => "no_such_workflow",
+        Gone::Declined(Declined::Purged(_)) => "purged",
+        Gone::Declined(Declined::StillNeeded { .. }) => "still_needed",
         Gone::Declined(Declined::OtherContent { .. }) => "other_content",
         Gone::Declined(Declined::Draining) => "draining",
         Gone::Declined(Declined::Store(_)) => "store",

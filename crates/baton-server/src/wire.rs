@@ -8,6 +8,7 @@ use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
 use baton_core::plan::Plan;
 use baton_core::words::{Origin, WorkflowStatus};
 use baton_core::workflow::Outcome;
+use baton_engine::exchange::Burial;
 use serde::{Deserialize, Serialize};
 
 /// The version both ends must speak.
@@ -66,7 +67,7 @@ pub enum Ask {
     /// Remove the events and tasks of workflows that have ended.
     Purge {
         /// Which.
-        workflows: Vec<WorkflowId>,
+        workflows: Vec<Burial>,
     },
     /// Send `news` lines whenever something of this stream (or of any) was committed.
     Follow {

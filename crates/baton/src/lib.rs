@@ -1,5 +1,6 @@
 //! Baton's program: what the binary is made of, for itself, its tests and its benchmarks.
 
+pub mod admin;
 pub mod bench;
 mod catalog;
 pub mod cli;

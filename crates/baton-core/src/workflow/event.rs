@@ -105,7 +105,7 @@ events! {
     TaskEmitted = 29 "task.emitted",
     /// A definition stands under its name and version. In the system stream.
     DefinitionRegistered = 100 "definition.registered",
-    /// The events before this one are gone.
+    /// A workflow's events and tasks were removed. In the system stream.
     Purged = 101 "workflow.purged",
 }
 
@@ -319,10 +319,10 @@ pub struct DefinitionRegistered {
     pub plan: BlobHash,
 }
 
-/// The events before this one are gone; the workflow's row stays as it was.
+/// A workflow's events and tasks were removed; its row stays, at head 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Purged {
-    /// Its final row.
+    /// What stays of it; the head of its row is the newest position that was removed.
     pub tombstone: Tombstone,
 }
 

@@ -272,10 +272,14 @@ impl WorkflowState {
         }
     }
 
+    /// Ends what is open. Rows change where there are any: tasks that never began have none, unless
+    /// an earlier run left them one.
     fn end_open_tasks(&mut self, at: Timestamp) {
+        let may_have_rows = self.run > 1;
         for (task, n) in self.tasks.iter_mut().zip(0..) {
             if !task.phase.status().is_terminal() {
-                if matches!(task.phase, TaskPhase::Expanded { .. }) {
+                let began = task.attempts > 0 || matches!(task.phase, TaskPhase::Expanded { .. });
+                if began || may_have_rows {
                     self.changed.push(Ordinal(n));
                 }
                 task.phase = TaskPhase::Cancelled { at };
@@ -340,12 +344,15 @@ impl WorkflowState {
 
     /// The one door through which a task changes its phase.
     fn enter(&mut self, ordinal: Ordinal, phase: TaskPhase) {
+        let has_no_row = self.run == 1 || ordinal.index() >= self.plan.tasks.len();
         let Some(task) = self.tasks.get_mut(ordinal.index()) else {
             return;
         };
         let old = std::mem::replace(&mut task.phase, phase);
         // A task that was only pending has no row: readers know that it is ready from its needs.
-        if !matches!((&old, &task.phase), (TaskPhase::Pending, TaskPhase::Ready)) {
+        // One that a retry opened again kept its row, which must follow.
+        let opens = matches!((&old, &task.phase), (TaskPhase::Pending, TaskPhase::Ready));
+        if !(opens && has_no_row) {
             self.changed.push(ordinal);
         }
         self.leave(ordinal, &old);

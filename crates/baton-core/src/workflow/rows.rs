@@ -65,7 +65,7 @@ pub struct WorkflowRow {
 }
 
 /// A task's row. A task that has none is pending, or ready, or was ended with its run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TaskRow {
     /// The store's number of its workflow.
     pub number: u64,

@@ -248,7 +248,7 @@ fn rows_are_replaced(site: &dyn Site) {
     owner.commit(&script.take()).expect("a commit");
     script.status(number, WorkflowStatus::Completed);
     let row = script.change(number);
-    row.current_stage = Some(Arc::from("last"));
+    row.current_stage = Some("last".to_owned());
     (row.failed, row.run, row.progress.percentage) = (2, 2, 100);
     owner.commit(&script.take()).expect("a commit");
     let run = script.run(number);

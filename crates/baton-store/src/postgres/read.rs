@@ -331,7 +331,7 @@ pub(crate) fn workflow(cells: &mut Cells<'_>) -> Result<(WorkflowCard, WorkflowR
         run: cells.natural()?,
         revision: cells.natural()?,
         head: cells.natural()?,
-        current_stage: cells.take::<Option<&str>>()?.map(Arc::from),
+        current_stage: cells.take::<Option<&str>>()?.map(str::to_owned),
         progress: Progress {
             completed: cells.natural()?,
             total: cells.natural()?,

@@ -3,11 +3,13 @@
 //! Readers come beside the owner on connections of their own ([`SqliteViews`]). It decides nothing:
 //! who may write is settled by the fencing token in the head row.
 
+mod audit;
 mod checkpoint;
 mod fault;
 mod migrate;
 mod open;
 mod read;
+mod repair;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -24,6 +26,8 @@ use rusqlite::Connection;
 use checkpoint::Checkpointer;
 use fault::{Fault, Place};
 
+pub use audit::SqliteAudit;
+pub use repair::{Inspection, SqliteRepair, inspect};
 pub use views::SqliteViews;
 
 /// The owner's connection to an embedded store.

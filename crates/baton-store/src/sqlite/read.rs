@@ -121,6 +121,16 @@ pub(crate) fn stream(
     after: u64,
 ) -> Result<Vec<Record>, Fault> {
     let newest = newest_of(connection, number)?;
+    chain_from(connection, number, newest, after)
+}
+
+/// The same, of a stream whose newest event is said to stand at `newest`.
+pub(crate) fn chain_from(
+    connection: &Connection,
+    number: u64,
+    newest: u64,
+    after: u64,
+) -> Result<Vec<Record>, Fault> {
     let mut select =
         connection.prepare_cached(&format!("SELECT {RECORD} FROM journal WHERE position = ?1"))?;
     chain::walk(number, newest, after, |position| {

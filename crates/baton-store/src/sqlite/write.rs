@@ -104,7 +104,7 @@ fn journal(transaction: &Transaction<'_>, records: &[Record]) -> Result<(), Faul
     Ok(())
 }
 
-fn tasks(transaction: &Transaction<'_>, rows: &[TaskRow]) -> Result<(), Fault> {
+pub(crate) fn tasks(transaction: &Connection, rows: &[TaskRow]) -> Result<(), Fault> {
     let mut upsert = transaction.prepare_cached(
         "INSERT INTO task (key, of, status, waits_for, attempts, started_at, ended_at, \
          items_first, items_count, position) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
@@ -191,8 +191,8 @@ fn update_workflow(transaction: &Transaction<'_>, row: &WorkflowRow) -> Result<(
     Err(Fault::from(sound::unknown_workflow(row.number)))
 }
 
-fn insert_workflow(
-    transaction: &Transaction<'_>,
+pub(crate) fn insert_workflow(
+    transaction: &Connection,
     card: &WorkflowCard,
     row: &WorkflowRow,
 ) -> Result<(), Fault> {
@@ -249,7 +249,7 @@ fn actors(transaction: &Transaction<'_>, actors: &[(u32, Actor)]) -> Result<(), 
     Ok(())
 }
 
-fn definitions(transaction: &Transaction<'_>, rows: &[DefinitionRow]) -> Result<(), Fault> {
+pub(crate) fn definitions(transaction: &Connection, rows: &[DefinitionRow]) -> Result<(), Fault> {
     for row in rows {
         transaction
             .prepare_cached(

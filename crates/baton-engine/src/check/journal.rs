@@ -1,0 +1,209 @@
+//! One pass over the journal in the order of positions: what each stream ends with, and whether
+//! every link holds.
+//!
+//! Bodies are read only where the system stream needs them.
+
+use std::collections::{BTreeMap, HashSet};
+
+use baton_core::workflow::Event;
+
+use super::{Difference, EVENTS_AT_A_TIME, Found, Mend};
+use crate::live::read_event;
+use crate::store::{Audit, DefinitionRow, Head, Record, SYSTEM_STREAM, StoreError};
+
+/// Where a stream ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tail {
+    /// The position of its newest event.
+    pub head: u64,
+    /// The version of it.
+    pub version: u64,
+    /// Whether every link up to it holds.
+    pub broken: bool,
+}
+
+/// What the journal holds, without its bodies. Its size grows with workflows, not with events.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// How many events there are.
+    pub events: u64,
+    /// The end of each workflow's stream.
+    pub tails: BTreeMap<u64, Tail>,
+    /// The positions of tombstones, by the number of the workflow.
+    pub tombstones: BTreeMap<u64, u64>,
+    definitions: BTreeMap<(String, u32), DefinitionRow>,
+    actors: HashSet<u32>,
+    system: Tail,
+    /// Positions without an event.
+    holes: u64,
+    /// Events that tombstones say were removed.
+    removed: u64,
+    head: Head,
+}
+
+pub(super) fn survey(audit: &mut dyn Audit, found: Found<'_>) -> Result<Survey, StoreError> {
+    let stored = audit.head()?;
+    let actors = audit.actors()?.into_iter().map(|(number, _)| number);
+    let mut survey = Survey {
+        actors: actors.collect(),
+        ..Survey::default()
+    };
+    loop {
+        let records = audit.events(survey.head.position, EVENTS_AT_A_TIME)?;
+        if records.is_empty() {
+            break;
+        }
+        for record in &records {
+            survey.take(record, found)?;
+        }
+    }
+    survey.compare_holes(found)?;
+    survey.compare_head(&stored, found)?;
+    Ok(survey)
+}
+
+impl Survey {
+    fn take(&mut self, record: &Record, found: Found<'_>) -> Result<(), StoreError> {
+        let place = format!("the event at position {}", record.position);
+        if record.at < self.head.at {
+            let what = format!("{place}: its time is before that of the event before it");
+            found(Difference::fault(what, record.at, self.head.at))?;
+        }
+        if record.cause >= record.position {
+            let what = format!("{place}: its cause is not before it");
+            found(Difference::fault(what, record.cause, "an earlier position"))?;
+        }
+        if !self.actors.contains(&record.actor) {
+            let what = format!("{place}: its actor is not known");
+            found(Difference::fault(what, record.actor, "a numbered actor"))?;
+        }
+        self.holes += record
+            .position
+            .saturating_sub(self.head.position)
+            .saturating_sub(1);
+        self.events += 1;
+        self.head.position = record.position;
+        self.head.at = record.at;
+        self.head.streams = self.head.streams.max(record.stream);
+        self.link(record, found)?;
+        if record.stream == SYSTEM_STREAM {
+            self.take_system(record, &place, found)?;
+        }
+        Ok(())
+    }
+
+    /// Checks that the event follows the one before it in its stream.
+    fn link(&mut self, record: &Record, found: Found<'_>) -> Result<(), StoreError> {
+        let tail = match record.stream {
+            SYSTEM_STREAM => &mut self.system,
+            number => self.tails.entry(number).or_default(),
+        };
+        if (record.previous, record.version) != (tail.head, tail.version + 1) && !tail.broken {
+            tail.broken = true;
+            let Record {
+                position,
+                stream,
+                version,
+                previous,
+                ..
+            } = record;
+            found(Difference::fault(
+                format!("the event at position {position}: its place in stream {stream}"),
+                format!("version {version} after position {previous}"),
+                format!("version {} after position {}", tail.version + 1, tail.head),
+            ))?;
+        }
+        tail.head = record.position;
+        tail.version = record.version;
+        Ok(())
+    }
+
+    fn take_system(
+        &mut self,
+        record: &Record,
+        place: &str,
+        found: Found<'_>,
+    ) -> Result<(), StoreError> {
+        match read_event(record) {
+            Err(fault) => found(Difference::fault(place, fault, "a readable event"))?,
+            Ok(Event::DefinitionRegistered(defined)) => {
+                let row = DefinitionRow {
+                    name: defined.name,
+                    version: defined.version,
+                    plan: defined.plan,
+                    at: record.at,
+                };
+                self.definitions
+                    .insert((row.name.clone(), row.version), row);
+            }
+            Ok(Event::Purged(purged)) => {
+                let row = &purged.tombstone.row;
+                self.removed += row.revision;
+                self.head.streams = self.head.streams.max(row.number);
+                self.tombstones.insert(row.number, record.position);
+            }
+            Ok(other) => {
+                let kind = format!("{:?}", other.kind());
+                found(Difference::fault(
+                    format!("{place}, in the system stream"),
+                    kind,
+                    "a definition or a tombstone",
+                ))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Positions are dense but for the events that tombstones account for.
+    fn compare_holes(&self, found: Found<'_>) -> Result<(), StoreError> {
+        if self.holes == self.removed {
+            return Ok(());
+        }
+        found(Difference::fault(
+            "positions without an event",
+            self.holes,
+            format!("{}, as the tombstones say", self.removed),
+        ))
+    }
+
+    fn compare_head(&mut self, stored: &Head, found: Found<'_>) -> Result<(), StoreError> {
+        self.head.system_version = self.system.version;
+        self.head.system_head = self.system.head;
+        self.head.epoch = stored.epoch;
+        match Difference::of_fields("the head of the journal", stored, &self.head) {
+            None => Ok(()),
+            // An end that is missing cannot be made up: only a head that lags behind is moved.
+            Some(difference) if stored.position > self.head.position => found(difference),
+            Some(difference) => found(difference.mended_by(Mend::Head(self.head))),
+        }
+    }
+}
+
+pub(super) fn compare_definitions(
+    survey: &Survey,
+    audit: &mut dyn Audit,
+    found: Found<'_>,
+) -> Result<(), StoreError> {
+    let rows = audit.definitions()?.into_iter();
+    let mut stored: BTreeMap<(String, u32), DefinitionRow> = rows
+        .map(|row| ((row.name.clone(), row.version), row))
+        .collect();
+    for (key, row) in &survey.definitions {
+        let what = format!("the definition `{}` version {}", row.name, row.version);
+        let mend = Mend::Definition(row.clone());
+        match stored.remove(key) {
+            None => found(Difference::fault(what, "no row", "a row").mended_by(mend))?,
+            Some(old) => {
+                if let Some(difference) = Difference::of_fields(&what, &old, row) {
+                    found(difference.mended_by(mend))?;
+                }
+            }
+        }
+    }
+    for (name, version) in stored.into_keys() {
+        let what = format!("the definition `{name}` version {version}");
+        let mend = Mend::NoDefinition(name, version);
+        found(Difference::fault(what, "a row", "no row").mended_by(mend))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Purging: a tombstone in the system stream takes the place of an ended workflow's events.
+//!
+//! The workflow's row stays, with no events behind it; its tasks, events and uses of blobs go. What
+//! may be purged and when is the caller's policy, except that nothing goes that is still needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use baton_core::body::BlobHash;
+use baton_core::workflow::rows::{Tombstone, WorkflowRow, workflow_card, workflow_row};
+use baton_core::workflow::{Event, Purged, Refusal, Waiting};
+
+use crate::engine::Engine;
+use crate::exchange::{Burial, Declined, Reply};
+use crate::live::{fold, read_event};
+use crate::request::Answer;
+use crate::store::{Record, Store, StoreError};
+
+impl Engine {
+    /// Purges all of these or, where one cannot be, none. Those already purged are passed over.
+    pub(crate) fn purge(
+        &mut self,
+        workflows: &[Burial],
+        actor: u32,
+        store: &mut dyn Store,
+    ) -> Answer {
+        let mut numbers = BTreeSet::new();
+        for Burial { workflow, revision } in workflows {
+            match self.find(*workflow, store) {
+                Ok(number) => {
+                    self.require_over(number, *revision, store)?;
+                    numbers.insert(number);
+                }
+                Err(Declined::Purged(_)) => {}
+                Err(declined) => return Err(declined),
+            }
+        }
+        let mut released = BTreeMap::new();
+        for number in &numbers {
+            let records = store.stream(*number).map_err(unread)?;
+            count_uses(&records, &mut released)?;
+        }
+        for number in &numbers {
+            self.bury(*number, actor);
+        }
+        self.staging.released.extend(released);
+        Ok(Reply::Purged(
+            u32::try_from(numbers.len()).unwrap_or(u32::MAX),
+        ))
+    }
+
+    /// Refuses what has not ended on disk, and what a parent has yet to hear of.
+    fn require_over(
+        &mut self,
+        number: u64,
+        revision: Option<u64>,
+        store: &mut dyn Store,
+    ) -> Result<(), Declined> {
+        let Some(live) = self.lives.get(&number) else {
+            return Err(Declined::Refused(Refusal::NotEnded));
+        };
+        // An end of this very turn is not on disk yet, and its events would outlive the purge.
+        if live.state.ended().is_none() || self.staging.touches(number) {
+            return Err(Declined::Refused(Refusal::NotEnded));
+        }
+        if revision.is_some_and(|revision| revision != live.state.revision) {
+            return Err(Declined::Refused(Refusal::StaleRevision));
+        }
+        let (workflow, parent) = (live.state.id, live.state.parent);
+        let Some((parent, _)) = parent.and_then(|task| task.split()) else {
+            return Ok(());
+        };
+        // A parent in memory heard of the end in the commit that made it.
+        if self.ids.contains_key(&parent) {
+            return Ok(());
+        }
+        let records = match store.number_of(parent).map_err(unread)? {
+            Some(number) => store.stream(number).map_err(unread)?,
+            None => return Ok(()),
+        };
+        let mut load = |hash| self.load_plan(hash, store);
+        let waits = fold(&records, u64::MAX, &mut load)
+            .map_err(unread)?
+            .is_some_and(|(state, _, _)| {
+                let child =
+                    |on: &Waiting| matches!(on, Waiting::Child { child } if *child == workflow);
+                state.waiting().any(|(_, on)| child(on))
+            });
+        if waits {
+            return Err(Declined::StillNeeded { workflow, parent });
+        }
+        Ok(())
+    }
+
+    fn bury(&mut self, number: u64, actor: u32) {
+        let Some(live) = self.lives.get(&number) else {
+            return;
+        };
+        let plan = live.loaded.blob.hash;
+        let tombstone = Tombstone {
+            plan,
+            card: workflow_card(&live.state, number, plan),
+            row: workflow_row(&live.state, number, live.head),
+        };
+        let row = WorkflowRow {
+            head: 0,
+            ..tombstone.row.clone()
+        };
+        let event = Event::from(Purged { tombstone });
+        self.staging
+            .append_system(&event, actor, self.now.moment.now);
+        self.staging.purge(row);
+        // Whatever this turn still asks of it must find it gone.
+        self.forget(number);
+    }
+}
+
+fn unread(fault: StoreError) -> Declined {
+    Declined::Store(fault.to_string())
+}
+
+fn count_uses(records: &[Record], uses: &mut BTreeMap<BlobHash, u32>) -> Result<(), Declined> {
+    for record in records {
+        let event = read_event(record).map_err(unread)?;
+        event.blobs(&mut |hash| *uses.entry(hash).or_default() += 1);
+    }
+    Ok(())
+}

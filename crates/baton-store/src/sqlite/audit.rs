@@ -1,0 +1,149 @@
+//! What checks read: everything of one snapshot, with the journal and the rows apart.
+//!
+//! It compares nothing and writes nothing.
+
+use std::path::{Path, PathBuf};
+
+use baton_core::actor::Actor;
+use baton_core::body::{Blob, BlobHash};
+use baton_core::time::Timestamp;
+use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_engine::store::{Audit, DefinitionRow, Head, Record, StoreError};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::fault::{Fault, Place};
+use super::read::{self, Cells, RECORD, TASK, WORKFLOW};
+use super::{migrate, open};
+use crate::sound::{integer, split_key, task_keys};
+
+/// A reader that sees the store as it was when it was opened, however long it reads.
+pub struct SqliteAudit {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl SqliteAudit {
+    /// Opens the store at `path`, which must exist and be of this version, and takes a snapshot.
+    ///
+    /// The log cannot start over while this is open.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref().to_path_buf();
+        let place = Place::of(&path);
+        let opened = || {
+            let connection = open::reader(&path)?;
+            connection.execute_batch("BEGIN")?;
+            // The snapshot is taken by the first read.
+            migrate::require_current(&connection)?;
+            Ok(connection)
+        };
+        let connection = opened().map_err(|fault| place.opening(fault))?;
+        Ok(Self { path, connection })
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        work(&self.connection).map_err(|fault| Place::of(&self.path).of_fault(fault))
+    }
+}
+
+impl Audit for SqliteAudit {
+    fn head(&mut self) -> Result<Head, StoreError> {
+        self.read(read::head)
+    }
+
+    fn events(&mut self, after: u64, limit: u32) -> Result<Vec<Record>, StoreError> {
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT {RECORD} FROM journal WHERE position > ?1 ORDER BY position LIMIT ?2"
+            );
+            let mut select = connection.prepare_cached(&sql)?;
+            let rows = select.query_and_then(params![integer(after), limit], read::record)?;
+            rows.collect()
+        })
+    }
+
+    fn chain(&mut self, stream: u64, newest: u64) -> Result<Vec<Record>, StoreError> {
+        self.read(|connection| read::chain_from(connection, stream, newest, 0))
+    }
+
+    fn workflow(&mut self, number: u64) -> Result<Option<(WorkflowCard, WorkflowRow)>, StoreError> {
+        self.read(|connection| {
+            let sql = format!("SELECT {WORKFLOW} FROM workflow WHERE number = ?1");
+            let mut select = connection.prepare_cached(&sql)?;
+            let mut rows = select.query([integer(number)])?;
+            rows.next()?
+                .map(|row| read::workflow(&mut Cells::of(row)))
+                .transpose()
+        })
+    }
+
+    fn next_workflow(&mut self, after: u64) -> Result<Option<u64>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT number FROM workflow WHERE number > ?1 ORDER BY number LIMIT 1";
+            let mut select = connection.prepare_cached(sql)?;
+            Ok(select
+                .query_row([integer(after)], |row| row.get(0))
+                .optional()?)
+        })
+    }
+
+    fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {
+        self.read(|connection| {
+            let sql = format!("SELECT {TASK} FROM task WHERE key BETWEEN ?1 AND ?2 ORDER BY key");
+            let mut select = connection.prepare_cached(&sql)?;
+            let rows =
+                select.query_and_then(task_keys(number), |row| read::task(&mut Cells::of(row)))?;
+            rows.collect()
+        })
+    }
+
+    fn next_with_tasks(&mut self, after: u64) -> Result<Option<u64>, StoreError> {
+        self.read(|connection| {
+            let [_, last] = task_keys(after);
+            let sql = "SELECT key FROM task WHERE key > ?1 ORDER BY key LIMIT 1";
+            let mut select = connection.prepare_cached(sql)?;
+            let key: Option<u64> = select.query_row([last], |row| row.get(0)).optional()?;
+            Ok(key.map(|key| split_key(key).0))
+        })
+    }
+
+    fn blob_uses(
+        &mut self,
+        after: Option<BlobHash>,
+        limit: u32,
+    ) -> Result<Vec<(BlobHash, u64)>, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT hash, uses FROM blob WHERE ?1 IS NULL OR hash > ?1 ORDER BY hash LIMIT ?2",
+            )?;
+            let rows = select.query_and_then(params![after.map(|hash| hash.0), limit], |row| {
+                let (hash, uses) = (BlobHash(row.get(0)?), row.get(1)?);
+                Ok::<_, Fault>((hash, uses))
+            })?;
+            rows.collect()
+        })
+    }
+
+    fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {
+        self.read(|connection| read::blob(connection, hash))
+    }
+
+    fn definitions(&mut self) -> Result<Vec<DefinitionRow>, StoreError> {
+        self.read(|connection| {
+            let mut select =
+                connection.prepare_cached("SELECT name, version, plan, at FROM definition")?;
+            let rows = select.query_and_then([], |row| {
+                Ok::<_, Fault>(DefinitionRow {
+                    name: row.get(0)?,
+                    version: row.get(1)?,
+                    plan: BlobHash(row.get(2)?),
+                    at: Timestamp::from_millis(row.get(3)?),
+                })
+            })?;
+            rows.collect()
+        })
+    }
+
+    fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {
+        self.read(read::actors)
+    }
+}

@@ -206,9 +206,7 @@ impl Engine {
                 .get(number)
                 .map(|live| workflow_row(&live.state, *number, live.head))
         };
-        commit
-            .workflows
-            .extend(changed.iter().filter_map(workflow));
+        commit.workflows.extend(changed.iter().filter_map(workflow));
         for number in changed {
             self.retire(number);
         }

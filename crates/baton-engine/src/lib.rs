@@ -3,14 +3,14 @@
 //! It decides nothing itself (the core does) and touches nothing outside: what it needs comes in as
 //! arguments, what it wants goes out as a commit, answers and effects.
 
+pub mod check;
 pub mod engine;
 pub mod exchange;
 pub mod live;
 pub mod loaded;
-pub mod check;
 pub mod ports;
-pub mod queue;
 mod purge;
+pub mod queue;
 mod react;
 mod request;
 pub mod scope;

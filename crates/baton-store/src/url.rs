@@ -71,7 +71,11 @@ impl fmt::Debug for StoreUrl {
 pub fn open(url: &StoreUrl) -> Result<Box<dyn Store + Send>, StoreError> {
     Ok(match url {
         StoreUrl::Sqlite(path) => Box::new(SqliteStore::open(path)?),
-        StoreUrl::Postgres(url) => Box::new(PostgresStore::open(url)?),
+        StoreUrl::Postgres(url) => {
+            let mut store = PostgresStore::open(url)?;
+            store.claim()?;
+            Box::new(store)
+        }
     })
 }
 

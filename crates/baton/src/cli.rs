@@ -31,6 +31,9 @@ pub struct Common {
         value_name = "DIR"
     )]
     pub data: PathBuf,
+    /// The store, where it is not the embedded one: `postgres://user@127.0.0.1/database`.
+    #[arg(long, global = true, env = "BATON_STORE", value_name = "URL")]
+    pub store: Option<String>,
     /// The configuration file; `baton.toml` of this folder where there is one.
     #[arg(long, global = true, env = "BATON_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -114,6 +117,16 @@ pub enum Command {
         #[arg(value_enum)]
         of: SchemaOf,
     },
+    /// Copy finished workflows into a file, then purge them.
+    Archive(Archive),
+    /// Remove the events and tasks of finished workflows; their lines stay listed.
+    Purge(Finished),
+    /// Look for what is wrong with the store and its surroundings, and say how to mend it.
+    Doctor {
+        /// Compute every read model anew from the journal and write what differs.
+        #[arg(long)]
+        rebuild: bool,
+    },
     /// Measure this machine's figures.
     Bench(Bench),
 }
@@ -190,6 +203,30 @@ pub struct Settle {
     /// Its result as JSON, if it happened.
     #[arg(long, requires = "happened", value_name = "JSON")]
     pub result: Option<String>,
+}
+
+/// `baton archive`.
+#[derive(Debug, Args)]
+pub struct Archive {
+    /// Which.
+    #[command(flatten)]
+    pub finished: Finished,
+    /// The file that gets them; it must not exist.
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+}
+
+/// Which finished workflows.
+#[derive(Debug, Args)]
+pub struct Finished {
+    /// These, by id; all that the other flags leave when none is given.
+    pub ids: Vec<baton_core::ids::WorkflowId>,
+    /// Only those that ended at least this long ago, for example `30d`.
+    #[arg(long, value_name = "SPAN", required_unless_present = "ids")]
+    pub older_than: Option<baton_core::time::Span>,
+    /// Only those that ended in this status; may be given several times.
+    #[arg(long = "status", value_name = "STATUS")]
+    pub statuses: Vec<baton_core::words::WorkflowStatus>,
 }
 
 /// `baton bench`.

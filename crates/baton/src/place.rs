@@ -12,8 +12,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use baton_core::actor::Actor;
 use baton_server::client::LocalClient;
+use baton_store::{NotAStoreUrl, StoreUrl};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
+
+use crate::cli::Common;
+use crate::exit::Failed;
 
 /// Unix socket paths hold 108 bytes with their end.
 const SOCKET_PATH_BYTES_MAX: usize = 100;
@@ -26,6 +30,7 @@ const OWNER_CHECK: Duration = Duration::from_millis(20);
 #[derive(Clone, Debug)]
 pub struct Place {
     folder: PathBuf,
+    store: StoreUrl,
 }
 
 /// The right to own the store; it ends when this is dropped, or the process dies.
@@ -51,10 +56,17 @@ struct LockText {
 }
 
 impl Place {
-    /// The data folder at `folder`, which need not exist yet.
-    pub fn new(folder: &Path) -> anyhow::Result<Self> {
-        let folder = std::path::absolute(folder).context("the data folder has no absolute path")?;
-        Ok(Self { folder })
+    /// The data folder and the store that a command names; neither need exist yet.
+    pub fn new(common: &Common) -> anyhow::Result<Self> {
+        let folder =
+            std::path::absolute(&common.data).context("the data folder has no absolute path")?;
+        let store = match &common.store {
+            Some(url) => url
+                .parse()
+                .map_err(|fault: NotAStoreUrl| Failed::usage(fault.to_string()))?,
+            None => StoreUrl::Sqlite(folder.join("baton.db")),
+        };
+        Ok(Self { folder, store })
     }
 
     /// The folder itself.
@@ -62,14 +74,17 @@ impl Place {
         &self.folder
     }
 
-    /// The embedded store's file.
-    pub fn store(&self) -> PathBuf {
-        self.folder.join("baton.db")
+    /// Where the store is.
+    pub fn store(&self) -> &StoreUrl {
+        &self.store
     }
 
-    /// Whether there is a store.
+    /// Whether there can be a store: a file that is there, or a server that will say.
     pub fn has_store(&self) -> bool {
-        self.store().exists()
+        match &self.store {
+            StoreUrl::Sqlite(path) => path.exists(),
+            StoreUrl::Postgres(_) => true,
+        }
     }
 
     /// Makes the folder, private to this user and unknown to version control.

@@ -16,7 +16,6 @@ use baton_engine::store::{Filter, Views};
 use baton_server::client::LocalClient;
 use baton_server::local::{LocalServer, answer, request_of};
 use baton_server::wire::{Answer, Ask, Said};
-use baton_store::sqlite::{SqliteStore, SqliteViews};
 
 use crate::cli::Common;
 use crate::config::Config;
@@ -73,7 +72,7 @@ pub fn tools(config: &Config) -> anyhow::Result<Arc<dyn Tools>> {
 impl Session {
     /// Owns the store, or reaches its owner.
     pub fn open(common: &Common, config: &Config, purpose: Purpose) -> anyhow::Result<Self> {
-        let place = Place::new(&common.data)?;
+        let place = Place::new(common)?;
         if purpose == Purpose::Tell && !place.has_store() {
             bail!(Failed::no_store(&place));
         }
@@ -201,7 +200,7 @@ fn own(place: &Place, lock: Lock, config: &Config, purpose: Purpose) -> anyhow::
         settings.limits.executing_max = 0;
     }
     let parts = Parts {
-        store: Box::new(SqliteStore::open(place.store()).map_err(Failed::unreachable)?),
+        store: baton_store::open(place.store()).map_err(Failed::unreachable)?,
         views: views(place)?,
         tools: tools(config)?,
         settings,
@@ -221,14 +220,12 @@ fn own(place: &Place, lock: Lock, config: &Config, purpose: Purpose) -> anyhow::
 }
 
 fn views(place: &Place) -> anyhow::Result<Box<dyn Views>> {
-    Ok(Box::new(
-        SqliteViews::open(place.store()).map_err(Failed::unreachable)?,
-    ))
+    Ok(baton_store::open_views(place.store()).map_err(Failed::unreachable)?)
 }
 
 /// A reader of the store in the data folder, without asking its owner.
 pub fn read(common: &Common) -> anyhow::Result<Box<dyn Views>> {
-    let place = Place::new(&common.data)?;
+    let place = Place::new(common)?;
     if !place.has_store() {
         bail!(Failed::no_store(&place));
     }

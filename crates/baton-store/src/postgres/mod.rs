@@ -47,6 +47,22 @@ impl PostgresStore {
         open().map_err(|fault: Fault| fault.said(&place))
     }
 
+    /// Waits a few seconds for other processes to let go of the store, for as long as this
+    /// connection lives. A courtesy between owners: what keeps them apart is the epoch.
+    pub fn claim(&mut self) -> Result<(), StoreError> {
+        let claimed = self.with(|link| {
+            let sql = "SELECT pg_advisory_lock(hashtext('baton owner'), hashtext(current_schema())) \
+                       FROM set_config('lock_timeout', '5s', false)";
+            link.once(sql, &[]).map(drop)
+        });
+        claimed.map_err(|fault| match fault {
+            StoreError::Unavailable(detail) if detail.contains("lock timeout") => {
+                StoreError::Unavailable(format!("another process owns this store: {detail}"))
+            }
+            StoreError::Unavailable(_) | StoreError::Conflict(_) | StoreError::Corrupt(_) => fault,
+        })
+    }
+
     fn with<T>(
         &mut self,
         work: impl FnOnce(&mut Link) -> Result<T, Fault>,

@@ -41,6 +41,22 @@ impl PostgresViews {
         open().map_err(|fault: Fault| fault.said(&place))
     }
 
+    /// What the tables and indexes of the store take on disk.
+    pub fn bytes_on_disk(&mut self) -> Result<u64, StoreError> {
+        self.read(|link| {
+            let sql = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint \
+                       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+                       WHERE n.nspname = current_schema() AND c.relkind = 'r'";
+            let rows = link.read(sql, &[])?;
+            let bytes: i64 = rows
+                .first()
+                .map(|row| row.try_get(0))
+                .transpose()?
+                .unwrap_or(0);
+            Ok(u64::try_from(bytes).unwrap_or(0))
+        })
+    }
+
     fn read<T>(
         &mut self,
         work: impl FnOnce(&mut Link) -> Result<T, Fault>,

@@ -1,62 +1,238 @@
-//! `baton bench`: the figures of the project, measured on this machine.
+//! `baton bench`: the figures of the project, measured on this machine, each in fresh processes.
+//!
+//! It runs the figures and prints them; what each measures stands in [`figures`], and what has to
+//! be measured from outside a process in [`outside`].
 
+mod bare;
+mod figures;
+mod outside;
 mod rig;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rig::{Rig, chain, fan};
+use anyhow::Context;
+use baton_store::StoreUrl;
+use serde_json::json;
 
-/// Scratch.
-#[expect(clippy::print_stdout, reason = "the benchmark's table is its output")]
-pub fn quick() -> anyhow::Result<()> {
-    let folder = std::env::temp_dir().join(format!("baton-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
-    let rig = Rig::open(&folder)?;
-    let plan = chain(10)?;
-    rig.run_many(&plan, 20, 1)?;
-    for _ in 0..3 {
-        let (mut times, all) = rig.run_many(&plan, 200, 1)?;
-        times.sort_unstable();
-        let p50 = times
-            .get(times.len() / 2)
-            .copied()
-            .unwrap_or(Duration::ZERO);
-        println!("chain c1: p50 step {:?}  all {:?}", p50 / 10, all);
-    }
-    for at_once in [64, 512] {
-        for _ in 0..3 {
-            let cpu = cpu_time();
-            let count = 4000;
-            let (_, all) = rig.run_many(&plan, count, at_once)?;
-            let steps = count * 10;
-            let cpu = (cpu_time() - cpu) / u32::try_from(steps)?;
-            println!(
-                "chain c{at_once}: {:.0} steps/s cpu {:?}/step",
-                steps as f64 / all.as_secs_f64(),
-                cpu
-            );
-        }
-    }
-    for width in [1_000, 10_000, 100_000] {
-        let plan = fan(width)?;
-        for _ in 0..3 {
-            let cpu = cpu_time();
-            let (_, all) = rig.run_many(&plan, 1, 1)?;
-            let cpu = (cpu_time() - cpu) / width;
-            println!(
-                "fan {width}: {:.0} steps/s cpu {:?}/step",
-                f64::from(width) / all.as_secs_f64(),
-                cpu
-            );
-        }
-    }
-    rig.close()?;
-    std::fs::remove_dir_all(&folder)?;
-    Ok(())
+use crate::cli::{Bench, BenchStore};
+use crate::display::{say, say_out};
+use crate::exit::{Exit, Failed};
+
+/// Where PostgreSQL is, for `--store postgres`.
+pub const POSTGRES_VARIABLE: &str = "BATON_BENCH_POSTGRES";
+
+/// A figure's bounds, as the project set them.
+struct Figure {
+    name: &'static str,
+    unit: &'static str,
+    must: f64,
+    aim: f64,
+    /// Whether less is better.
+    less: bool,
+    on_postgres: bool,
 }
 
-fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), nanos)
+const fn less(name: &'static str, unit: &'static str, must: f64, aim: f64) -> Figure {
+    Figure {
+        name,
+        unit,
+        must,
+        aim,
+        less: true,
+        on_postgres: false,
+    }
+}
+
+const fn more(name: &'static str, unit: &'static str, must: f64, aim: f64) -> Figure {
+    Figure {
+        name,
+        unit,
+        must,
+        aim,
+        less: false,
+        on_postgres: false,
+    }
+}
+
+const fn both(figure: Figure) -> Figure {
+    Figure {
+        on_postgres: true,
+        ..figure
+    }
+}
+
+/// Every figure, in the order of the table.
+const FIGURES: [Figure; 16] = [
+    less("chain_c1_vs_commit", "commits a step", 2.5, 1.5),
+    less("syncs_c1", "syncs a step", 1.05, 1.0),
+    less("syncs_c64", "syncs a step", 0.1, 0.03),
+    both(more("chain_c64", "steps/s", 20_000.0, 50_000.0)),
+    more("chain_c64_slow_sync", "share", 0.5, 0.75),
+    less("cpu_c64", "ms a step", 0.08, 0.03),
+    both(more("fan_1000", "steps/s", 20_000.0, 50_000.0)),
+    both(more("fan_10000", "steps/s", 20_000.0, 50_000.0)),
+    both(less("size_100000", "ratio", 1.3, 1.05)),
+    both(less("recovery", "s", 1.0, 0.3)),
+    less("start", "ms", 100.0, 20.0),
+    less("memory_idle", "MiB", 40.0, 20.0),
+    less("memory_1000", "MiB", 150.0, 80.0),
+    both(less("disk_step", "bytes a step", 600.0, 300.0)),
+    less("idle", "calls/s", 1.0, 0.1),
+    both(less("chain_c1", "ms a step", f64::INFINITY, f64::INFINITY)),
+];
+
+/// Measures and prints.
+pub fn bench(bench: &Bench, json: bool) -> anyhow::Result<Exit> {
+    let scratch = Scratch::new()?;
+    if let Some(figure) = bench.figure.as_deref().filter(|_| bench.inner) {
+        let url = std::env::var("BATON_BENCH_STORE").context("BATON_BENCH_STORE is not set")?;
+        let folder = PathBuf::from(
+            std::env::var_os("BATON_BENCH_FOLDER").context("BATON_BENCH_FOLDER is not set")?,
+        );
+        figures::measure(figure, &url.parse()?, &folder)?;
+        return Ok(Exit::Done);
+    }
+    let wanted = bench.figure.as_deref().unwrap_or("");
+    let chosen: Vec<&Figure> = FIGURES
+        .iter()
+        .filter(|figure| figure.name.starts_with(wanted))
+        .collect();
+    if chosen.is_empty() {
+        let names: Vec<&str> = FIGURES.iter().map(|figure| figure.name).collect();
+        return Err(Failed::usage(format!(
+            "there is no figure `{wanted}`; there are {}",
+            names.join(", ")
+        ))
+        .into());
+    }
+    let machine = outside::sync_rate(&scratch.folder)?;
+    if !json {
+        say_out(&format!(
+            "this disk: one 256-byte append and fdatasync in {:.3} ms (p50)",
+            machine.as_secs_f64() * 1e3
+        ));
+        say_out(&format!(
+            "{:<10} {:<20} {:>12} {:>12} {:>12}  {:<14} {:>9} {:>9}",
+            "store", "figure", "median", "min", "max", "unit", "must", "aim"
+        ));
+    }
+    for store in stores(bench.store)? {
+        for figure in chosen
+            .iter()
+            .filter(|figure| store == "sqlite" || figure.on_postgres)
+        {
+            let samples = outside::samples(
+                figure.name,
+                store,
+                bench.runs.max(1),
+                &scratch.folder,
+                machine,
+            );
+            match samples {
+                Ok(samples) => print(figure, store, samples, json),
+                Err(fault) => say(&format!("{:<10} {:<20} {fault:#}", store, figure.name)),
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn stores(asked: BenchStore) -> anyhow::Result<Vec<&'static str>> {
+    let postgres = std::env::var_os(POSTGRES_VARIABLE).is_some();
+    if !postgres && asked != BenchStore::Sqlite {
+        let message =
+            format!("{POSTGRES_VARIABLE} does not name a server; `cargo xtask bench` starts one");
+        return Err(Failed::usage(message).into());
+    }
+    Ok(match asked {
+        BenchStore::Sqlite => vec!["sqlite"],
+        BenchStore::Postgres => vec!["postgres"],
+        BenchStore::Both => vec!["sqlite", "postgres"],
+    })
+}
+
+fn print(figure: &Figure, store: &str, mut samples: Vec<f64>, json: bool) {
+    samples.sort_by(f64::total_cmp);
+    let at = |index: usize| samples.get(index).copied().unwrap_or(f64::NAN);
+    let (median, min, max) = (
+        at(samples.len() / 2),
+        at(0),
+        at(samples.len().saturating_sub(1)),
+    );
+    if json {
+        let line = json!({ "figure": figure.name, "store": store, "median": median, "min": min, "max": max, "unit": figure.unit });
+        return say_out(&line.to_string());
+    }
+    let short = |value: f64| match value.abs() {
+        0.0..10.0 => format!("{value:.3}"),
+        10.0..1_000.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    };
+    let reached = |bound: f64| {
+        if figure.less {
+            median <= bound
+        } else {
+            median >= bound
+        }
+    };
+    let verdict = match (reached(figure.must), reached(figure.aim)) {
+        _ if figure.must.is_infinite() => "",
+        (_, true) => "aim reached",
+        (true, false) => "must reached",
+        (false, false) => "SHORT OF MUST",
+    };
+    let bound = |bound: f64| {
+        if bound.is_infinite() {
+            "-".to_owned()
+        } else {
+            bound.to_string()
+        }
+    };
+    say_out(&format!(
+        "{:<10} {:<20} {:>12} {:>12} {:>12}  {:<14} {:>9} {:>9}  {verdict}",
+        store,
+        figure.name,
+        short(median),
+        short(min),
+        short(max),
+        figure.unit,
+        bound(figure.must),
+        bound(figure.aim),
+    ));
+}
+
+/// A folder that goes when this is dropped.
+struct Scratch {
+    folder: PathBuf,
+}
+
+impl Scratch {
+    fn new() -> anyhow::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("baton-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self { folder })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left is only scratch.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The store of one measurement: always a fresh one.
+fn fresh_store(store: &str, folder: &Path, n: u32) -> anyhow::Result<StoreUrl> {
+    if store == "sqlite" {
+        return Ok(StoreUrl::Sqlite(folder.join("baton.db")));
+    }
+    let base = std::env::var(POSTGRES_VARIABLE).context("no PostgreSQL is named")?;
+    let join = if base.contains('?') { '&' } else { '?' };
+    Ok(format!("{base}{join}schema=bench_{}_{n}", std::process::id()).parse()?)
+}
+
+/// A span in milliseconds.
+fn millis(span: Duration) -> f64 {
+    span.as_secs_f64() * 1e3
 }

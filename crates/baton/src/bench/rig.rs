@@ -2,46 +2,53 @@
 //! and executor, the built-in no-op tool. Nothing is left out but the command line.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use baton_core::actor::Actor;
-use baton_core::body::{Body, Json};
+use baton_core::body::{Blob, BlobHash, Body, Json};
 use baton_core::ids::{Ordinal, WorkflowId};
-use baton_core::plan::{Plan, Stage, TaskPlan, ToolCall, Work};
-use baton_core::words::{Effect, OnFailure, Origin, Permission, ProgressMethod, WorkflowStatus};
+use baton_core::plan::{Human, Plan, Stage, TaskPlan, ToolCall, Work};
+use baton_core::words::{
+    Effect, HumanKind, OnFailure, Origin, Permission, ProgressMethod, WorkflowStatus,
+};
 use baton_core::workflow::Outcome;
 use baton_engine::engine::{Settings, TakeUp};
 use baton_engine::exchange::{Gone, Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
 use baton_engine::ports::Door;
-use baton_store::sqlite::{SqliteStore, SqliteViews};
+use baton_engine::store::{Commit, DefinitionRow, Head, Record, Store, StoreError};
+use baton_server::local::LocalServer;
+use baton_store::{StoreUrl, open, open_views};
 
 use crate::runtime::{Bounds, Handle, Owner, Parts};
 
 /// A running Baton on a scratch store.
 pub struct Rig {
     owner: Option<Owner>,
-    /// The way in.
-    pub handle: Handle,
-    /// The store's file.
-    pub path: PathBuf,
+    handle: Handle,
+    url: StoreUrl,
+    calls: Arc<AtomicU64>,
     actor: Actor,
 }
 
 impl Rig {
-    /// Opens the store at `folder` and takes everything up.
-    pub fn open(folder: &Path) -> anyhow::Result<Self> {
-        let path = folder.join("baton.db");
-        let store = SqliteStore::open(&path).context("the benchmark's store")?;
-        let views = SqliteViews::open(&path).context("the benchmark's reader")?;
+    /// Opens a store and takes everything in it up.
+    pub fn open(url: &StoreUrl) -> anyhow::Result<Self> {
+        let store = open(url).context("the benchmark's store")?;
+        let views = open_views(url).context("the benchmark's reader")?;
         let tools = baton_adapters::BuiltinTools::new(baton_adapters::ToolsConfig::default())?;
+        let calls = Arc::new(AtomicU64::new(0));
         let parts = Parts {
-            store: Box::new(store),
-            views: Box::new(views),
+            store: Box::new(Counting {
+                store,
+                calls: Arc::clone(&calls),
+            }),
+            views,
             tools: Arc::new(tools),
             settings: Settings::default(),
             bounds: Bounds::default(),
@@ -52,9 +59,35 @@ impl Rig {
         Ok(Self {
             owner: Some(owner),
             handle,
-            path,
+            url: url.clone(),
+            calls,
             actor: Actor::user("bench"),
         })
+    }
+
+    /// Serves others on a local socket.
+    pub fn serve(&self, socket: &Path) -> anyhow::Result<LocalServer> {
+        Ok(LocalServer::start(socket, Arc::new(self.handle.clone()))?)
+    }
+
+    /// How often the engine has asked anything of its store.
+    pub fn store_calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// What the store takes on disk after everything was carried over from its log.
+    pub fn bytes_on_disk(&self) -> anyhow::Result<u64> {
+        match &self.url {
+            StoreUrl::Sqlite(path) => {
+                let connection = rusqlite::Connection::open(path)?;
+                connection.busy_timeout(Duration::from_secs(10))?;
+                connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+                Ok(std::fs::metadata(path)?.len())
+            }
+            StoreUrl::Postgres(url) => {
+                Ok(baton_store::postgres::PostgresViews::open(url)?.bytes_on_disk()?)
+            }
+        }
     }
 
     /// Lets what runs end and closes the store.
@@ -124,13 +157,55 @@ impl Rig {
             other => bail!("not admitted: {other:?}"),
         }
     }
+}
 
-    /// Waits until a workflow has completed.
-    pub fn wait(&self, workflow: WorkflowId) -> anyhow::Result<()> {
-        verdict(
-            self.handle
-                .call(&self.actor, Request::AwaitEnd { workflow }),
-        )
+/// A store that counts what is asked of it.
+struct Counting {
+    store: Box<dyn Store + Send>,
+    calls: Arc<AtomicU64>,
+}
+
+impl Counting {
+    fn counted(&mut self) -> &mut dyn Store {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.store.as_mut()
+    }
+}
+
+impl Store for Counting {
+    fn take_over(&mut self) -> Result<Head, StoreError> {
+        self.counted().take_over()
+    }
+    fn head(&mut self) -> Result<Head, StoreError> {
+        self.counted().head()
+    }
+    fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        self.counted().commit(commit)
+    }
+    fn live(&mut self) -> Result<Vec<u64>, StoreError> {
+        self.counted().live()
+    }
+    fn number_of(&mut self, id: WorkflowId) -> Result<Option<u64>, StoreError> {
+        self.counted().number_of(id)
+    }
+    fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
+        self.counted().stream(number)
+    }
+    fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {
+        self.counted().blob(hash)
+    }
+    fn definition(
+        &mut self,
+        name: &str,
+        version: Option<u32>,
+    ) -> Result<Option<DefinitionRow>, StoreError> {
+        self.counted().definition(name, version)
+    }
+    fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {
+        self.counted().actors()
+    }
+    fn idle(&mut self) -> Result<(), StoreError> {
+        self.counted().idle()
     }
 }
 
@@ -188,6 +263,27 @@ pub fn fan(width: u32) -> anyhow::Result<Arc<Loaded>> {
     let middle = (0..width).map(|n| noop(format!("leaf-{n}"), vec![Ordinal(0)]));
     let last = std::iter::once(noop("last".to_owned(), (1..=width).map(Ordinal).collect()));
     load("fan", first.chain(middle).chain(last).collect())
+}
+
+/// A chain whose first task waits for a person: it lives and does nothing.
+pub fn parked(length: u32) -> anyhow::Result<Arc<Loaded>> {
+    let mut tasks: Vec<TaskPlan> = (0..length)
+        .map(|n| {
+            noop(
+                format!("step-{n}"),
+                n.checked_sub(1).map(Ordinal).into_iter().collect(),
+            )
+        })
+        .collect();
+    if let Some(first) = tasks.first_mut() {
+        first.work = Work::Human(Human {
+            kind: HumanKind::Approval,
+            ask: None,
+            form: None,
+            options: Vec::new(),
+        });
+    }
+    load("parked", tasks)
 }
 
 fn noop(key: String, needs: Vec<Ordinal>) -> TaskPlan {

@@ -1,5 +1,6 @@
 //! One command, one function: what each word of the command line does.
 
+mod admin;
 mod answer;
 mod list;
 mod run;
@@ -37,9 +38,9 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
             )?);
             Ok(Exit::Done)
         }
-        Command::Bench(_) => {
-            crate::bench::quick()?;
-            Ok(Exit::Done)
-        }
+        Command::Archive(asked) => admin::archive_finished(&common, &asked),
+        Command::Purge(asked) => admin::purge_finished(&common, &asked),
+        Command::Doctor { rebuild } => admin::doctor_or_rebuild(&common, rebuild),
+        Command::Bench(bench) => crate::bench::bench(&bench, common.json),
     }
 }

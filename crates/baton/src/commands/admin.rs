@@ -1,0 +1,113 @@
+//! `doctor`, `archive`, `purge`: looking after a store.
+
+use baton_engine::exchange::Burial;
+use baton_server::wire::{Answer, Ask};
+
+use crate::admin::archive::archive;
+use crate::admin::doctor::{Level, doctor};
+use crate::admin::purge::purge;
+use crate::admin::rebuild::rebuild;
+use crate::admin::selection::Selection;
+use crate::admin::{NotPurged, Purger};
+use crate::cli::{Archive, Common, Finished};
+use crate::config::Config;
+use crate::display::say_out;
+use crate::exit::{Exit, Failed};
+use crate::place::Place;
+use crate::session::{Purpose, Session, read};
+
+/// Looks for what is wrong, or mends the read models.
+pub fn doctor_or_rebuild(common: &Common, mend: bool) -> anyhow::Result<Exit> {
+    if common.store.is_some() {
+        return Err(Failed::usage(
+            "`baton doctor` looks after the embedded store only; leave `--store` out",
+        )
+        .into());
+    }
+    let place = Place::new(common)?;
+    if mend {
+        let report = rebuild(place.folder()).map_err(Failed::unreachable)?;
+        print(common, &report, &report.render())?;
+        return Ok(if report.left() == 0 {
+            Exit::Done
+        } else {
+            Exit::WorkFailed
+        });
+    }
+    let config = Config::read(common.config.as_deref())?;
+    let report = doctor(place.folder(), &config);
+    print(common, &report, &report.render())?;
+    Ok(if report.worst() == Level::Problem {
+        Exit::WorkFailed
+    } else {
+        Exit::Done
+    })
+}
+
+/// Copies finished workflows into a file and purges them.
+pub fn archive_finished(common: &Common, asked: &Archive) -> anyhow::Result<Exit> {
+    let mut views = read(common)?;
+    with_purger(common, |purger| {
+        let report = archive(
+            &selection(&asked.finished),
+            &asked.to,
+            views.as_mut(),
+            purger,
+        )?;
+        print(common, &report, &report.render())
+    })
+}
+
+/// Purges finished workflows.
+pub fn purge_finished(common: &Common, asked: &Finished) -> anyhow::Result<Exit> {
+    let mut views = read(common)?;
+    with_purger(common, |purger| {
+        let report = purge(&selection(asked), views.as_mut(), purger)?;
+        print(common, &report, &report.render())
+    })
+}
+
+fn with_purger(
+    common: &Common,
+    work: impl FnOnce(&mut dyn Purger) -> anyhow::Result<()>,
+) -> anyhow::Result<Exit> {
+    let config = Config::read(common.config.as_deref())?;
+    let mut session = Session::open(common, &config, Purpose::Tell)?;
+    let done = work(&mut session);
+    let closed = session.close();
+    done?;
+    closed?;
+    Ok(Exit::Done)
+}
+
+fn selection(asked: &Finished) -> Selection {
+    Selection {
+        ids: asked.ids.clone(),
+        older_than: asked.older_than,
+        statuses: asked.statuses.clone(),
+    }
+}
+
+fn print(common: &Common, report: &impl serde::Serialize, text: &str) -> anyhow::Result<()> {
+    if common.json {
+        say_out(&serde_json::to_string(report)?);
+    } else {
+        say_out(text.trim_end());
+    }
+    Ok(())
+}
+
+impl Purger for Session {
+    fn purge(&mut self, workflows: Vec<Burial>) -> Result<u32, NotPurged> {
+        match self.ask(Ask::Purge { workflows }) {
+            Ok(Answer::Count(count)) => Ok(count),
+            Ok(other) => Err(NotPurged::Failed(format!("the owner answered {other:?}"))),
+            Err(fault) => match fault.downcast_ref::<Failed>() {
+                Some(failed) if failed.exit == Exit::Usage => {
+                    Err(NotPurged::Refused(failed.to_string()))
+                }
+                Some(_) | None => Err(NotPurged::Failed(format!("{fault:#}"))),
+            },
+        }
+    }
+}

@@ -30,12 +30,14 @@ pub(crate) fn owner(path: &Path) -> Result<Connection, Fault> {
             "the file may only be read; give this user the right to write it, or use another disk",
         ));
     }
-    // The first three only count before the first table and must come in this order: switching to
-    // the log already writes the first page.
+    let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+    if pages == 0 {
+        // Before the log, whose first use already writes the first page; and not again later,
+        // because setting it takes the lock of a writer.
+        connection.execute_batch("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;")?;
+    }
     connection.execute_batch(&format!(
-        "PRAGMA page_size = 4096; \
-         PRAGMA auto_vacuum = INCREMENTAL; \
-         PRAGMA journal_mode = WAL; \
+        "PRAGMA journal_mode = WAL; \
          PRAGMA synchronous = FULL; \
          PRAGMA foreign_keys = ON; \
          PRAGMA temp_store = MEMORY; \

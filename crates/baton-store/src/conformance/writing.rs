@@ -6,6 +6,7 @@ use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::words::{TaskStatus, WorkflowStatus};
 use baton_core::workflow::EventKind;
+use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_engine::store::{BlobUse, Commit, Head, Record, StoreError};
 
 use super::{Check, Script, Site};
@@ -160,7 +161,11 @@ fn a_refused_commit_leaves_nothing(site: &dyn Site) {
         commit.purged.push(9)
     });
     spoiled(site, "workflow 9 is not in the store", |commit| {
-        commit.workflows[0].number = 9
+        let unknown = WorkflowRow {
+            number: 9,
+            ..commit.workflows[0].clone()
+        };
+        commit.workflows.push(unknown);
     });
     spoiled(site, "has no row", |commit| commit.workflows.clear());
     // The store goes on as if nothing had been.
@@ -208,15 +213,14 @@ fn what_exists_is_not_made_again(site: &dyn Site) {
     });
     again(&|next| {
         next.head.streams = 2;
-        next.cards.push(baton_core::workflow::rows::WorkflowCard {
+        next.cards.push(WorkflowCard {
             number: 2,
             ..twin.0.clone()
         });
-        next.workflows
-            .push(baton_core::workflow::rows::WorkflowRow {
-                number: 2,
-                ..twin.1.clone()
-            });
+        next.workflows.push(WorkflowRow {
+            number: 2,
+            ..twin.1.clone()
+        });
     });
     again(&|next| next.actors.push((1, Actor::user("bob"))));
     again(&|next| next.actors.push((2, Actor::user("ada"))));

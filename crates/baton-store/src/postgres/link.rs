@@ -77,10 +77,12 @@ impl Target {
         let given = config.get_options().unwrap_or("").to_owned();
         config
             .options(format!("{given} {}", options(&schema, purpose)))
-            .application_name("baton")
             .connect_timeout(SILENCE_MAX)
             .tcp_user_timeout(SILENCE_MAX)
             .keepalives_idle(SILENCE_MAX);
+        if config.get_application_name().is_none() {
+            config.application_name("baton");
+        }
         Ok(Self {
             config,
             schema,

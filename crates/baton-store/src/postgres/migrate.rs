@@ -36,9 +36,10 @@ pub(crate) fn run(link: &mut Link) -> Result<(), Fault> {
     if lacks(link)?.nothing() {
         return Ok(());
     }
-    // Before the transaction, not in it: only a transaction's start makes a session notice what
-    // others did to the catalogue.
-    link.batch(&format!("SELECT pg_advisory_lock({LOCK}); BEGIN"))?;
+    // In a message of its own, and so before the transaction and not in it: only a transaction's
+    // start makes a session notice what others did to the catalogue.
+    link.batch(&format!("SELECT pg_advisory_lock({LOCK})"))?;
+    link.batch("BEGIN")?;
     let schema = link.target().schema.clone();
     let brought_up = bring_up(link, &schema);
     let end = if brought_up.is_ok() {

@@ -119,14 +119,15 @@ fn two_that_open_at_once_make_one_store() {
 
 #[test]
 fn a_lost_connection_comes_back_and_nothing_is_written_twice() {
-    with_store("lost", |url, mut store| {
-        let mut views = PostgresViews::open(url).expect("a reader");
+    with_store("lost", |url, _store| {
+        let ours = format!("{url}&application_name=doomed");
+        let mut store = PostgresStore::open(&ours).expect("an owner");
+        let mut views = PostgresViews::open(&ours).expect("a reader");
         let head = store.take_over().expect("an epoch");
         batch(
             &mut link(url),
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-             WHERE application_name = 'baton' AND pid <> pg_backend_pid() \
-             AND query LIKE '%head%'",
+             WHERE application_name = 'doomed'",
         );
         let commit = Commit {
             after: head,

@@ -24,7 +24,7 @@ const PAGES_BETWEEN: u32 = 4_096;
 /// Beyond this many pages a commit waits for a copy under way, so that the log stays bounded.
 const PAGES_MAX: u32 = 2 * PAGES_BETWEEN;
 /// An idle store leaves a log of at most this many pages.
-const PAGES_IDLE_MAX: u32 = 256;
+const PAGES_IDLE_MAX: u32 = 1_024;
 /// How long cutting the log waits for readers; the owner cannot commit meanwhile.
 const IN_THE_WAY_MAX: Duration = Duration::from_millis(20);
 
@@ -69,6 +69,8 @@ pub(crate) struct Checkpointer {
     log: Arc<AtomicU32>,
     /// The length of the log at which the next copy is ordered.
     next: u32,
+    /// The longest the log has been since it was cut: its file is as long, though it starts over.
+    longest: u32,
     shared: Arc<Shared>,
     orders: Option<Sender<Order>>,
     thread: Option<JoinHandle<()>>,
@@ -98,6 +100,7 @@ impl Checkpointer {
         Ok(Self {
             log,
             next,
+            longest: 0,
             shared,
             orders: Some(orders),
             thread: Some(thread),
@@ -124,6 +127,7 @@ impl Checkpointer {
     /// Orders a copy when the log has grown enough.
     pub fn after_commit(&mut self) {
         let pages = self.log.load(Ordering::Acquire);
+        self.longest = self.longest.max(pages);
         if pages < PAGES_BETWEEN {
             self.next = PAGES_BETWEEN;
         } else if pages >= self.next && self.order(Order::Copy) {
@@ -134,8 +138,9 @@ impl Checkpointer {
 
     /// Leaves a short log behind, and says what went wrong in the background.
     pub fn idle(&mut self) -> Result<(), StoreError> {
-        if self.log.load(Ordering::Acquire) > PAGES_IDLE_MAX {
-            self.order(Order::Cut);
+        let long = self.longest.max(self.log.load(Ordering::Acquire));
+        if long > PAGES_IDLE_MAX && self.order(Order::Cut) {
+            self.longest = 0;
         }
         self.shared.work().failed.take().map_or(Ok(()), Err)
     }

@@ -42,6 +42,16 @@ impl Fault {
         Self::Said(StoreError::Unavailable(detail.to_string()))
     }
 
+    /// Whether another process was in the way.
+    pub fn is_busy(&self) -> bool {
+        match self {
+            Self::Sqlite(error) | Self::Outcome(error) => {
+                error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+            }
+            Self::Said(_) => false,
+        }
+    }
+
     /// Whether what the connection believes may differ from what the file holds.
     pub fn spoils_the_connection(&self) -> bool {
         match self {

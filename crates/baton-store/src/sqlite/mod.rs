@@ -50,8 +50,12 @@ impl SqliteStore {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref().to_path_buf();
         let place = Place::of(&path);
-        let mut connection = open::owner(&path).map_err(|fault| place.opening(fault))?;
-        migrate::run(&mut connection).map_err(|fault| place.opening(fault))?;
+        let open = || {
+            let mut connection = open::owner(&path)?;
+            migrate::run(&mut connection)?;
+            Ok(connection)
+        };
+        let mut connection = open::patiently(open).map_err(|fault| place.opening(fault))?;
         let checkpointer = Checkpointer::start(&path)?;
         open::count_log_pages(&mut connection, checkpointer.log())
             .map_err(|fault| place.opening(fault))?;

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -13,6 +13,8 @@ use super::fault::Fault;
 
 /// How long a connection waits for another process before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long until what another process was in the way of is tried again; nobody would tell.
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 /// More than the number of different statements of one connection.
 const STATEMENTS_KEPT: usize = 96;
 /// The log is cut to this many bytes when it starts over.
@@ -30,12 +32,14 @@ pub(crate) fn owner(path: &Path) -> Result<Connection, Fault> {
             "the file may only be read; give this user the right to write it, or use another disk",
         ));
     }
-    // The first three only count before the first table and must come in this order: switching to
-    // the log already writes the first page.
+    let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+    if pages == 0 {
+        // Before the log, whose first use already writes the first page; and not again later,
+        // because setting it takes the lock of a writer.
+        connection.execute_batch("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;")?;
+    }
     connection.execute_batch(&format!(
-        "PRAGMA page_size = 4096; \
-         PRAGMA auto_vacuum = INCREMENTAL; \
-         PRAGMA journal_mode = WAL; \
+        "PRAGMA journal_mode = WAL; \
          PRAGMA synchronous = FULL; \
          PRAGMA foreign_keys = ON; \
          PRAGMA temp_store = MEMORY; \
@@ -46,6 +50,20 @@ pub(crate) fn owner(path: &Path) -> Result<Connection, Fault> {
     ))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     Ok(connection)
+}
+
+/// Does again what another process was in the way of, for as long as a connection would wait:
+/// SQLite itself does not wait where a file is switched to its log, or where a log is recovered.
+pub(crate) fn patiently<T>(mut work: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
+    let started = Instant::now();
+    loop {
+        match work() {
+            Err(fault) if fault.is_busy() && started.elapsed() < BUSY_TIMEOUT => {
+                std::thread::sleep(BETWEEN_TRIES);
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// A connection that can only read.

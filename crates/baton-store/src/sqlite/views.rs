@@ -31,8 +31,12 @@ impl SqliteViews {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref().to_path_buf();
         let place = Place::of(&path);
-        let connection = open::reader(&path).map_err(|fault| place.opening(fault))?;
-        migrate::require_current(&connection).map_err(|fault| place.opening(fault))?;
+        let open = || {
+            let connection = open::reader(&path)?;
+            migrate::require_current(&connection)?;
+            Ok(connection)
+        };
+        let connection = open::patiently(open).map_err(|fault| place.opening(fault))?;
         Ok(Self { path, connection })
     }
 

@@ -37,6 +37,7 @@ fn example(kind: EventKind) -> Event {
             priority: 9,
             plan: BlobHash::of(b"a plan"),
             inputs: body(json!({ "repo": "." })),
+            folder: Some("/home/ada".into()),
             review: true,
             parent: Some(parent),
             fork_of: Some(id),

@@ -71,6 +71,7 @@ fn admitted(plan: Plan, change: impl FnOnce(&mut Admitted)) -> Story {
         priority: 5,
         plan: BlobHash::of(b"plan"),
         inputs: body(json!({})),
+        folder: None,
         review: false,
         parent: None,
         fork_of: None,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::log::{Format, Level};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Runs workflows of tools and people that survive anything.
@@ -37,6 +38,12 @@ pub struct Common {
     /// The configuration file; `baton.toml` of this folder where there is one.
     #[arg(long, global = true, env = "BATON_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// How much is logged to standard error; `debug` logs each commit.
+    #[arg(long, global = true, value_enum, default_value_t = Level::Warn, value_name = "LEVEL")]
+    pub log_level: Level,
+    /// How it is logged.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    pub log_format: Format,
     /// Print JSON, one value a line.
     #[arg(long, global = true)]
     pub json: bool,

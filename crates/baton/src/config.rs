@@ -11,6 +11,7 @@ use baton_engine::engine::Settings;
 use baton_engine::queue;
 use serde::Deserialize;
 
+use crate::admin::retention::Retention;
 use crate::runtime::Bounds;
 
 /// The file that is read where none is named.
@@ -26,6 +27,9 @@ pub struct Config {
     pub limits: Limits,
     /// `[definitions]`: where definitions are found by name.
     pub definitions: Definitions,
+    /// `[retention]`: when finished workflows are let go of; never without it. `run` and `resume`
+    /// see to it when their work is done.
+    pub retention: Option<Retention>,
 }
 
 /// The bounds of running.
@@ -99,7 +103,13 @@ impl Config {
             .roots
             .iter_mut()
             .chain(&mut self.definitions.folders);
-        places.for_each(|path| *path = folder.join(&path));
+        let archive = self
+            .retention
+            .iter_mut()
+            .filter_map(|retention| retention.archive_to.as_mut());
+        places
+            .chain(archive)
+            .for_each(|path| *path = folder.join(&path));
         self
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use baton_core::body::BlobHash;
-use baton_core::ids::Ordinal;
+use baton_core::definition::NESTING_MAX;
+use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::words::WorkflowStatus;
 use baton_core::workflow::{Event, Phase, Waiting, WorkflowState};
 use baton_engine::live::{fold, read_event};
 use baton_engine::loaded::Loaded;
@@ -85,25 +87,8 @@ impl Follower {
     }
 
     /// Whether nothing will happen by itself.
-    pub fn rest(&self) -> Option<Rest> {
-        let state = &self.state;
-        match &state.phase {
-            Phase::Ended(_) => Some(Rest::Ended),
-            Phase::Draft { .. } | Phase::PendingReview | Phase::Paused { .. }
-                if state.executing().next().is_none() =>
-            {
-                Some(Rest::People)
-            }
-            Phase::Running { .. } | Phase::Cancelling { .. } if is_held_by_people(state) => {
-                Some(Rest::People)
-            }
-            Phase::Draft { .. }
-            | Phase::PendingReview
-            | Phase::Queued
-            | Phase::Running { .. }
-            | Phase::Paused { .. }
-            | Phase::Cancelling { .. } => None,
-        }
+    pub fn rest(&mut self) -> anyhow::Result<Option<Rest>> {
+        rest(&self.state, self.views.as_mut(), 0)
     }
 
     /// What people are asked, in the order of ordinals.
@@ -113,12 +98,56 @@ impl Follower {
     }
 }
 
-fn is_held_by_people(state: &WorkflowState) -> bool {
-    let mut waits = state.waiting().peekable();
-    waits.peek().is_some()
-        && state.executing().next().is_none()
-        && !state.is_busy()
-        && waits.all(|(_, on)| on.is_for_people())
+fn rest(
+    state: &WorkflowState,
+    views: &mut dyn Views,
+    depth: usize,
+) -> anyhow::Result<Option<Rest>> {
+    let idle = state.executing().next().is_none();
+    Ok(match &state.phase {
+        Phase::Ended(_) => Some(Rest::Ended),
+        Phase::Draft { .. } | Phase::PendingReview | Phase::Paused { .. } => {
+            idle.then_some(Rest::People)
+        }
+        Phase::Queued => None,
+        Phase::Running { .. } | Phase::Cancelling { .. } => {
+            let held = idle
+                && state.ready() == 0
+                && state.waiting().next().is_some()
+                && all_held(state, views, depth)?;
+            held.then_some(Rest::People)
+        }
+    })
+}
+
+/// Whether every wait is for people, or for a child that itself waits for nothing else.
+fn all_held(state: &WorkflowState, views: &mut dyn Views, depth: usize) -> anyhow::Result<bool> {
+    for (_, on) in state.waiting() {
+        let held = match on {
+            Waiting::Person { .. } | Waiting::InDoubt { .. } => true,
+            Waiting::Timer { .. } | Waiting::Event { .. } => false,
+            Waiting::Child { child } => depth < NESTING_MAX && is_child_held(*child, views, depth)?,
+        };
+        if !held {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn is_child_held(child: WorkflowId, views: &mut dyn Views, depth: usize) -> anyhow::Result<bool> {
+    let Some((_, row)) = views.workflow(child)? else {
+        return Ok(false);
+    };
+    if row.waiting_people == 0 && !matches!(row.status, WorkflowStatus::Paused) {
+        return Ok(false);
+    }
+    let records = views.stream(row.number)?;
+    let folded = fold(&records, u64::MAX, &mut |hash| load(hash, views))?;
+    match folded {
+        Some((state, _, _)) => Ok(rest(&state, views, depth + 1)? == Some(Rest::People)),
+        None => Ok(false),
+    }
 }
 
 fn load(hash: BlobHash, views: &mut dyn Views) -> Result<Arc<Loaded>, StoreError> {

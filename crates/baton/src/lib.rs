@@ -9,6 +9,7 @@ pub mod config;
 pub mod display;
 pub mod exit;
 mod follow;
+pub mod log;
 pub mod place;
 pub mod runtime;
 mod session;

@@ -202,6 +202,7 @@ fn own(place: &Place, lock: Lock, config: &Config, purpose: Purpose) -> anyhow::
     let parts = Parts {
         store: baton_store::open(place.store()).map_err(Failed::unreachable)?,
         views: views(place)?,
+        check_views: views(place)?,
         tools: tools(config)?,
         settings,
         bounds: config.bounds(),

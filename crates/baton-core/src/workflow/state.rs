@@ -565,6 +565,11 @@ impl WorkflowState {
         }
     }
 
+    /// How many tasks may start and have not.
+    pub fn ready(&self) -> u32 {
+        self.ready
+    }
+
     /// How many tasks wait for a person.
     pub fn waiting_people(&self) -> u32 {
         self.waiting_people

@@ -49,6 +49,7 @@ impl Rig {
                 calls: Arc::clone(&calls),
             }),
             views,
+            check_views: open_views(url).context("the benchmark's second reader")?,
             tools: Arc::new(tools),
             settings: Settings::default(),
             bounds: Bounds::default(),

@@ -14,6 +14,7 @@ use crate::exit::Exit;
 /// Carries a command out.
 pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
     let Cli { common, command } = cli;
+    crate::log::set(common.log_level, common.log_format);
     match command {
         Command::Run(run) => run::run(&common, &run),
         Command::Watch { id } => run::watch(&common, &id),

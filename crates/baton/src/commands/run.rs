@@ -1,6 +1,8 @@
 //! `run`, `watch`, `resume`, `retry`, `fork`: commands that stay with a workflow until it rests.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 
 use anyhow::Context;
@@ -21,6 +23,7 @@ use crate::config::Config;
 use crate::display::{Display, say, say_out};
 use crate::exit::{Exit, Failed};
 use crate::follow::{Follower, Rest};
+use crate::log::{Level, log};
 use crate::session::{
     LOOK_AGAIN, Purpose, Session, caller_folder, find_task, find_workflow, read, tools,
 };
@@ -123,7 +126,7 @@ fn resume_all(common: &Common, config: &Config) -> anyhow::Result<Exit> {
     let mut worst = Exit::Done;
     for (card, _) in open.iter().rev() {
         say(&format!("{} · {}", card.name, card.id));
-        let exit = follow(common, &mut session, card.number)?;
+        let exit = follow(common, &mut session, card.number)?.unwrap_or(Exit::WorkFailed);
         worst = if exit as u8 > worst as u8 {
             exit
         } else {
@@ -235,7 +238,8 @@ fn read_inputs(plan: &Plan, given: &[String]) -> anyhow::Result<Value> {
     })
 }
 
-/// Stays with the workflow of an answer until it rests, then leaves the store.
+/// Stays with the workflow of an answer until it rests, then leaves the store. When the owner it
+/// was reached through ends, this process takes its place.
 fn stay(common: &Common, mut session: Session, answer: Answer) -> anyhow::Result<Exit> {
     let Answer::Workflow { id, number, .. } = answer else {
         return Err(Failed::unreachable(anyhow::anyhow!(
@@ -243,15 +247,41 @@ fn stay(common: &Common, mut session: Session, answer: Answer) -> anyhow::Result
         ))
         .into());
     };
-    if let Some(drain) = session.drainer() {
-        // A second handler cannot be set; then the first one does the same.
-        let _ = ctrlc::set_handler(move || drain());
+    let config = Config::read(common.config.as_deref())?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    loop {
+        if let Some(drain) = session.drainer() {
+            let interrupted = Arc::clone(&interrupted);
+            // A second handler cannot be set: then this process has not been the owner before.
+            let _ = ctrlc::set_handler(move || {
+                interrupted.store(true, Ordering::Release);
+                drain();
+            });
+        }
+        let exit = follow(common, &mut session, number);
+        let was_owner = session.is_owner();
+        if was_owner && let (Ok(Some(_)), Some(retention)) = (&exit, &config.retention) {
+            let mut views = session.views()?;
+            let retired = retention.apply(views.as_mut(), &mut session)?;
+            log(Level::Info, retired.render().trim_end(), &[]);
+        }
+        let left = leave(session, Some(id));
+        let exit = exit?;
+        left?;
+        match exit {
+            Some(exit) => return Ok(exit),
+            None if was_owner || interrupted.load(Ordering::Acquire) => {
+                say(&format!(
+                    "interrupted: nothing is lost; `baton resume {id}` goes on"
+                ));
+                return Ok(Exit::WorkFailed);
+            }
+            None => {
+                session = Session::open(common, &config, Purpose::Work)?;
+                session.ask(Ask::TakeUp { workflow: id })?;
+            }
+        }
     }
-    let exit = follow(common, &mut session, number);
-    let left = leave(session, Some(id));
-    let exit = exit?;
-    left?;
-    Ok(exit)
 }
 
 fn leave(session: Session, own: Option<WorkflowId>) -> anyhow::Result<()> {
@@ -271,7 +301,8 @@ fn leave(session: Session, own: Option<WorkflowId>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn follow(common: &Common, session: &mut Session, number: u64) -> anyhow::Result<Exit> {
+/// Shows a workflow until it rests; `None` when the owner ended before.
+fn follow(common: &Common, session: &mut Session, number: u64) -> anyhow::Result<Option<Exit>> {
     let news = session.follow(number)?;
     let (mut follower, events) = Follower::new(session.views()?, number)?;
     let display = Display::choose(common.json);
@@ -283,10 +314,10 @@ fn follow(common: &Common, session: &mut Session, number: u64) -> anyhow::Result
         display.event(&follower.state, record, event);
     }
     loop {
-        match follower.rest() {
+        match follower.rest()? {
             Some(Rest::Ended) => {
                 display.end();
-                return finish(common, &mut follower, number);
+                return finish(common, &mut follower, number).map(Some);
             }
             Some(Rest::People)
                 if !display
@@ -294,7 +325,7 @@ fn follow(common: &Common, session: &mut Session, number: u64) -> anyhow::Result
                     .unwrap_or(false) =>
             {
                 display.end();
-                return Ok(wait_for_person(common, &mut follower, number));
+                return Ok(Some(wait_for_person(common, &mut follower, number)));
             }
             Some(Rest::People) | None => {}
         }
@@ -304,14 +335,12 @@ fn follow(common: &Common, session: &mut Session, number: u64) -> anyhow::Result
                 follower
                     .catch_up(&mut |state, record, event| display.event(state, record, event))?;
                 display.end();
-                if follower.rest() == Some(Rest::Ended) {
-                    return finish(common, &mut follower, number);
-                }
-                let id = follower.state.id;
-                say(&format!(
-                    "interrupted: nothing is lost; `baton resume {id}` goes on"
-                ));
-                return Ok(Exit::WorkFailed);
+                let ended = follower.rest()? == Some(Rest::Ended);
+                return if ended {
+                    finish(common, &mut follower, number).map(Some)
+                } else {
+                    Ok(None)
+                };
             }
         }
         follower.catch_up(&mut |state, record, event| display.event(state, record, event))?;
@@ -339,7 +368,7 @@ fn finish(common: &Common, follower: &mut Follower, number: u64) -> anyhow::Resu
         return Ok(Exit::WorkFailed);
     };
     let outcome = ended.outcome.clone();
-    let plan = std::sync::Arc::clone(&state.plan);
+    let plan = Arc::clone(&state.plan);
     let counts = baton_core::progress::progress(state);
     let took = ended.at.since(state.started_at.unwrap_or(state.created_at));
     let id = state.id;

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use baton_engine::check::SelfCheck;
 use baton_engine::engine::{Engine, Settings, TakeUp};
 use baton_engine::exchange::{Input, Turn};
 use baton_engine::ports::Tools;
 use baton_engine::store::{Commit, Store, StoreError, Views};
+use serde_json::json;
+
+use crate::log::{Level, is_on, log};
 
 use super::clock::SystemClock;
 use super::executor::{Bounds, Executor};
@@ -22,6 +26,8 @@ const SLOW_SYNC: Duration = Duration::from_millis(1);
 const COMMIT_TRIES_MAX: u32 = 6;
 /// The pause before the second try; it doubles each time.
 const COMMIT_PAUSE: Duration = Duration::from_millis(50);
+/// How often the self-check looks while there are commits.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// After this long without anything to do, the store may tidy up.
 const IDLE_AFTER: Duration = Duration::from_millis(200);
 
@@ -31,6 +37,8 @@ pub struct Parts {
     pub store: Box<dyn Store + Send>,
     /// A reader for what the executor needs.
     pub views: Box<dyn Views>,
+    /// A reader for the continuous self-check.
+    pub check_views: Box<dyn Views>,
     /// What can be called.
     pub tools: Arc<dyn Tools>,
     /// The engine's settings.
@@ -77,6 +85,7 @@ impl Owner {
         let Parts {
             mut store,
             views,
+            check_views,
             tools,
             settings,
             bounds,
@@ -94,6 +103,7 @@ impl Owner {
                 executor,
                 handle: owned,
                 drains: false,
+                check: Check::new(check_views),
             };
             let ended = work.until_drained();
             work.handle.desk.close();
@@ -131,6 +141,52 @@ struct Work {
     executor: Executor,
     handle: Handle,
     drains: bool,
+    check: Check,
+}
+
+/// The continuous self-check: after commits, every few seconds, a few workflows.
+struct Check {
+    views: Box<dyn Views>,
+    round: SelfCheck,
+    last: Instant,
+    commits: u32,
+}
+
+impl Check {
+    fn new(views: Box<dyn Views>) -> Self {
+        Self {
+            views,
+            round: SelfCheck::default(),
+            last: Instant::now(),
+            commits: 0,
+        }
+    }
+
+    /// Compares what is in memory with the rows, if it is time; raises an alarm on any difference.
+    fn look(&mut self, engine: &Engine) {
+        if self.commits == 0 || self.last.elapsed() < CHECK_EVERY {
+            return;
+        }
+        (self.last, self.commits) = (Instant::now(), 0);
+        let states: Vec<_> = engine.states().collect();
+        match self.round.step(states.iter().copied(), self.views.as_mut()) {
+            Ok(differences) => {
+                for difference in differences {
+                    let facts = [("difference", json!(difference))];
+                    log(
+                        Level::Error,
+                        "ALARM: a row is not what its events say; run `baton doctor`",
+                        &facts,
+                    );
+                }
+            }
+            Err(fault) => log(
+                Level::Warn,
+                "the self-check cannot read the store",
+                &[("fault", json!(fault.to_string()))],
+            ),
+        }
+    }
 }
 
 impl Work {
@@ -163,11 +219,14 @@ impl Work {
             let before = Instant::now();
             self.write(&commit)?;
             took = before.elapsed();
+            self.check.commits += 1;
+            log_commit(&commit, took);
             self.handle.hub.publish(&commit.records);
         }
         let released = effects.len();
         self.executor.carry_out(effects);
         self.handle.desk.answer(answers);
+        self.check.look(&self.engine);
         let patience = if took > SLOW_SYNC {
             took / 8
         } else {
@@ -179,7 +238,7 @@ impl Work {
             .take_at_least(released.max(1), Some(patience)))
     }
 
-    /// Waits until something arrives or is due; lets the store tidy up meanwhile.
+    /// Waits until something arrives or is due; looks after itself meanwhile, and lets the store tidy up meanwhile.
     fn wait(&mut self) -> Result<Vec<Input>, OwnerEnded> {
         let rest = self.engine.rest(self.clock.now());
         let short = rest.map_or(IDLE_AFTER, |rest| rest.min(IDLE_AFTER));
@@ -187,6 +246,7 @@ impl Work {
         if !inputs.is_empty() || rest.is_some_and(|rest| rest <= IDLE_AFTER) {
             return Ok(inputs);
         }
+        self.check.look(&self.engine);
         self.store.idle().map_err(OwnerEnded)?;
         Ok(self
             .handle
@@ -202,7 +262,18 @@ impl Work {
         loop {
             let fault = match self.store.commit(commit) {
                 Ok(()) => return Ok(()),
-                Err(StoreError::Unavailable(detail)) => detail,
+                Err(StoreError::Unavailable(detail)) => {
+                    let facts = [
+                        ("position", json!(commit.head.position)),
+                        ("fault", json!(detail)),
+                    ];
+                    log(
+                        Level::Warn,
+                        "a commit did not go through; it is looked for, and tried again if it is not there",
+                        &facts,
+                    );
+                    detail
+                }
                 Err(lasting) => return Err(OwnerEnded(lasting)),
             };
             match self.store.head() {
@@ -231,4 +302,21 @@ impl Work {
             pause *= 2;
         }
     }
+}
+
+/// Each commit can be followed: its position, streams and duration.
+fn log_commit(commit: &Commit, took: Duration) {
+    if !is_on(Level::Debug) {
+        return;
+    }
+    let mut streams: Vec<u64> = commit.records.iter().map(|record| record.stream).collect();
+    streams.sort_unstable();
+    streams.dedup();
+    let facts = [
+        ("position", json!(commit.head.position)),
+        ("events", json!(commit.records.len())),
+        ("streams", json!(streams)),
+        ("ms", json!(took.as_secs_f64() * 1e3)),
+    ];
+    log(Level::Debug, "committed", &facts);
 }

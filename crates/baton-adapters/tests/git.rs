@@ -272,6 +272,7 @@ fn git_head(folder: &std::path::Path) -> String {
 
 /// Every way we know for a repository to make git run a command leaves a file named `ran-*`.
 #[test]
+// Long because it is one table of cases.
 fn no_configuration_of_a_repository_runs_anything_or_leads_elsewhere() {
     let shop = repository();
     let root = shop.root();

@@ -160,6 +160,7 @@ fn a_redirect_is_followed_only_to_declared_hosts_and_without_the_callers_secrets
 }
 
 #[test]
+// Long because it is one table of cases.
 fn a_status_says_whether_to_try_again_and_what_is_known_of_the_effect() {
     let shop = shop();
     for (status, tool, kind, happened, retryable) in [

@@ -128,6 +128,7 @@ fn bar_message(state: &WorkflowState) -> String {
 }
 
 /// The line an event is worth, if it is worth one.
+// Long because it has one arm for each event.
 fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
     let is_item = |task: Ordinal| state.item(task).is_some();
     let text = match event {
@@ -221,6 +222,7 @@ fn waiting(waited: &baton_core::workflow::TaskWaited) -> String {
     match &waited.on {
         Waiting::Person { ask } if ask.is_empty() => "an answer".to_owned(),
         Waiting::Person { ask } => format!("an answer: {}", clean(ask)),
+        Waiting::Timer { span: Some(span), .. } => crate::text::span(*span),
         Waiting::Timer { until, .. } => format!("{until}"),
         Waiting::Event { pattern, .. } => format!("an event `{}`", clean(pattern)),
         Waiting::InDoubt { .. } => "word of whether its call happened".to_owned(),

@@ -33,7 +33,7 @@ pub fn clean_lines(text: &str) -> String {
 pub fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
-        0 if span.as_millis() < 10 => format!("{} ms", span.as_millis()),
+        0 => format!("{} ms", span.as_millis()),
         0..10 => format!("{:.1} s", span.as_secs_f64()),
         10..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),

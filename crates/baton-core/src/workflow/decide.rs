@@ -34,6 +34,7 @@ type Decision = Result<Vec<Event>, Refusal>;
 
 impl WorkflowState {
     /// What follows from a command now.
+    // Long because it has one arm for each command and no rule of its own.
     pub fn decide(&self, command: &Command, moment: &Moment) -> Decision {
         if self.ended().is_some() && !matches!(command, Command::Retry { .. } | Command::Advance) {
             return Err(Refusal::AlreadyEnded);

@@ -87,6 +87,7 @@ impl WorkflowState {
     }
 
     /// Applies an event that happened at `at`.
+    // Long because it has one arm for each event.
     pub fn evolve(&mut self, event: &Event, at: Timestamp) {
         if self.is_busy() {
             self.used += at.since(self.updated_at);

@@ -101,6 +101,7 @@ fn streams_are_apart(site: &dyn Site) {
     }
 }
 
+// Long because it is one table of cases.
 fn lists_filter_and_page(site: &dyn Site) {
     let (mut owner, mut script) = started(site);
     let statuses = [

@@ -59,6 +59,7 @@ pub(crate) fn patiently<T>(mut work: impl FnMut() -> Result<T, Fault>) -> Result
     loop {
         match work() {
             Err(fault) if fault.is_busy() && started.elapsed() < BUSY_TIMEOUT => {
+                // sleep: a lock of another process gives no signal when it is free.
                 std::thread::sleep(BETWEEN_TRIES);
             }
             outcome => return outcome,

@@ -207,7 +207,8 @@ fn fault_text(faults: &[Fault], file: &str, source: &str) -> String {
         .iter()
         .take(FAULTS_SHOWN_MAX)
         .map(|fault| definition::render(fault, file, source));
-    let mut text = shown.collect::<Vec<_>>().join("\n\n");
+    let shown: Vec<String> = shown.map(|fault| fault.trim_end().to_owned()).collect();
+    let mut text = shown.join("\n\n");
     let (count, more) = (faults.len(), faults.len().saturating_sub(FAULTS_SHOWN_MAX));
     if more > 0 {
         text.push_str(&format!("\n\n… and {more} more"));
@@ -305,11 +306,11 @@ fn leave(session: Session, own: Option<WorkflowId>) -> anyhow::Result<()> {
 fn follow(common: &Common, session: &mut Session, number: u64) -> anyhow::Result<Option<Exit>> {
     let news = session.follow(number)?;
     let (mut follower, events) = Follower::new(session.views()?, number)?;
-    let display = Display::choose(common.json);
     if !common.json {
         let state = &follower.state;
         say(&format!("{} · {}", clean(&state.plan.name), state.id));
     }
+    let display = Display::choose(common.json);
     for (record, event) in &events {
         display.event(&follower.state, record, event);
     }

@@ -23,6 +23,7 @@ fn refuses(tasks: &[&str], words: &str) {
 }
 
 #[test]
+// Long because it is one table of cases.
 fn shapes() {
     for (task, words) in [
         ("7", "expected an object, found a number"),
@@ -136,6 +137,7 @@ fn shapes() {
 }
 
 #[test]
+// Long because it is one table of cases.
 fn kinds() {
     for (task, words) in [
         ("{ id: a }", "does not say what it does"),
@@ -311,6 +313,7 @@ fn graphs() {
 }
 
 #[test]
+// Long because it is one table of cases.
 fn names() {
     const A: &str = "{ id: a, tool: core.noop }";
     const B: &str = "{ id: my-task, tool: core.noop }";
@@ -432,6 +435,7 @@ fn a_need_of_a_need_may_be_named_and_a_barrier_counts() {
 }
 
 #[test]
+// Long because it is one table of cases.
 fn roots_and_stages() {
     for (source, words) in [
         ("", "the definition is empty"),

@@ -15,6 +15,7 @@ fn json_of(source: &str) -> Value {
 }
 
 #[test]
+// Long because it is one table of cases.
 fn the_schema_accepts_and_refuses_the_shapes_the_reader_does() {
     let validator = validator(&schema()).unwrap();
     assert!(validator.is_valid(&json_of(ALL_KINDS)));

@@ -15,6 +15,7 @@ fn file(kind: EventKind) -> PathBuf {
 }
 
 /// An event of the kind with every field filled in.
+// Long because it has one example for each event.
 fn example(kind: EventKind) -> Event {
     let blob = Body::Blob {
         hash: BlobHash::of(b"a large body"),
@@ -37,7 +38,7 @@ fn example(kind: EventKind) -> Event {
             priority: 9,
             plan: BlobHash::of(b"a plan"),
             inputs: body(json!({ "repo": "." })),
-            folder: Some("/home/ada".into()),
+            folder: Some("/srv/ada".into()),
             review: true,
             parent: Some(parent),
             fork_of: Some(id),

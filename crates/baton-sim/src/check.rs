@@ -14,9 +14,10 @@ use baton_engine::live::fold;
 use baton_engine::loaded::Loaded;
 use baton_engine::queue::Limits;
 use baton_engine::store::{Commit, Head, Store, StoreError};
+use baton_store::memory::MemoryStore;
 
 use crate::ledger::{Violation, violation};
-use crate::memory::MemoryStore;
+use crate::reading;
 
 /// A commit extends the journal without a hole, and in order of time.
 pub fn commit_is_dense(commit: &Commit, before: Head) -> Result<(), Violation> {
@@ -38,13 +39,15 @@ pub fn commit_is_dense(commit: &Commit, before: Head) -> Result<(), Violation> {
     }
 }
 
-fn unread(fault: StoreError) -> Violation {
+/// A store in memory that cannot be read has lost something.
+pub fn unread(fault: StoreError) -> Violation {
     Violation(format!("the store cannot be read: {fault}"))
 }
 
 /// The state that the journal says a workflow has, and the position of its newest event.
 pub fn folded(store: &mut MemoryStore, number: u64) -> Result<(WorkflowState, u64), Violation> {
     let records = store.stream(number).map_err(unread)?;
+    let actors = store.actors().map_err(unread)?;
     let mut previous = 0;
     for (record, version) in records.iter().zip(1..) {
         if record.version != version || record.previous != previous {
@@ -53,7 +56,7 @@ pub fn folded(store: &mut MemoryStore, number: u64) -> Result<(WorkflowState, u6
             ));
         }
         previous = record.position;
-        if !store.kept().actors.contains_key(&record.actor) {
+        if !actors.iter().any(|(number, _)| *number == record.actor) {
             return violation(format!("mp2: {record:?} has no actor"));
         }
     }
@@ -73,19 +76,15 @@ pub fn folded(store: &mut MemoryStore, number: u64) -> Result<(WorkflowState, u6
 /// A workflow's rows are what its journal makes of them.
 pub fn rows_are_derived(store: &mut MemoryStore, number: u64) -> Result<WorkflowState, Violation> {
     let (state, head) = folded(store, number)?;
-    let kept = store.kept();
-    let Some((_, row)) = kept.workflows.get(&number) else {
+    let Some((_, row)) = reading::row(store, number) else {
         return violation(format!("workflow {number} has no row"));
     };
     let expected = workflow_row(&state, number, head);
-    if *row != expected {
+    if row != expected {
         return violation(format!("the row is {row:?}, the journal says {expected:?}"));
     }
-    let tasks: BTreeMap<Ordinal, &TaskRow> = kept
-        .tasks
-        .range((number, Ordinal(0))..=(number, Ordinal(u32::MAX)))
-        .map(|((_, ordinal), row)| (*ordinal, row))
-        .collect();
+    let rows = reading::tasks(store, number);
+    let tasks: BTreeMap<Ordinal, &TaskRow> = rows.iter().map(|row| (row.ordinal, row)).collect();
     for (task, ordinal) in state.tasks().iter().zip((0..).map(Ordinal)) {
         let derived = match (&task.phase, state.ended()) {
             (TaskPhase::Pending | TaskPhase::Ready, None) => true,
@@ -98,7 +97,6 @@ pub fn rows_are_derived(store: &mut MemoryStore, number: u64) -> Result<Workflow
             Some(row) => task_row_is_derived(&state, row)?,
         }
     }
-    drop(kept);
     progress_is_a_recount(&state)?;
     Ok(state)
 }

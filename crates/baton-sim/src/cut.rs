@@ -8,6 +8,7 @@ use crate::check;
 use crate::ledger::{Violation, violation};
 use crate::people::submit;
 use crate::plans;
+use crate::reading;
 use crate::run::settle;
 use crate::world::{CUTS, Cut, Weather, World};
 
@@ -20,9 +21,9 @@ struct Ending {
 }
 
 fn endings(world: &mut World) -> Result<Vec<Ending>, Violation> {
-    let numbers: Vec<u64> = world.store.kept().workflows.keys().copied().collect();
     let mut endings = Vec::new();
-    for number in numbers {
+    for (card, _) in reading::rows(&world.store) {
+        let number = card.number;
         let (state, _) = check::folded(&mut world.store, number)?;
         let Some(ended) = state.ended() else {
             return violation(format!("workflow {number} has not ended"));

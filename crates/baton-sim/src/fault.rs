@@ -4,8 +4,8 @@ use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::ids::WorkflowId;
 use baton_engine::store::{Commit, DefinitionRow, Head, Record, Store, StoreError};
+use baton_store::memory::MemoryStore;
 
-use crate::memory::MemoryStore;
 use crate::rng::Rng;
 
 /// How often the next commits fail.

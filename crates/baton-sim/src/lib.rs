@@ -7,9 +7,11 @@ mod check;
 mod cut;
 mod fault;
 mod ledger;
-mod memory;
 mod people;
 mod plans;
+#[cfg(test)]
+mod promises;
+mod reading;
 mod rng;
 mod run;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::ledger::Violation;
 use crate::plans;
+use crate::reading;
 use crate::tools;
 use crate::world::{World, idempotency_key};
 
@@ -187,13 +188,8 @@ pub fn act(world: &mut World, mood: Mood) -> Result<bool, Violation> {
 }
 
 fn act_wildly(world: &mut World, states: &[WorkflowState]) -> Result<bool, Violation> {
-    let known: Vec<WorkflowId> = world
-        .store
-        .kept()
-        .workflows
-        .values()
-        .map(|(card, _)| card.id)
-        .collect();
+    let rows = reading::rows(&world.store);
+    let known: Vec<WorkflowId> = rows.iter().map(|(card, _)| card.id).collect();
     match (world.rng.below(10), world.rng.pick(&known).copied()) {
         (0, _) | (_, None) if known.len() < 12 => {
             let depth = u32::try_from(world.rng.below(2)).unwrap_or(0);
@@ -202,7 +198,7 @@ fn act_wildly(world: &mut World, states: &[WorkflowState]) -> Result<bool, Viola
             submit(world, plan, review)?;
         }
         (1, Some(workflow)) if known.len() < 12 => {
-            let head = world.store.kept().head.position;
+            let head = reading::position(&world.store);
             let position = world.rng.chance(500).then(|| 1 + world.rng.below(head));
             ask(world, Request::Fork { workflow, position });
         }

@@ -6,6 +6,7 @@ use baton_engine::store::Store;
 use crate::ledger::{Violation, violation};
 use crate::people::{Mood, act, submit};
 use crate::plans;
+use crate::reading;
 use crate::rng::Rng;
 use crate::world::{Weather, World};
 
@@ -49,7 +50,7 @@ fn limits(rng: &mut Rng) -> Limits {
 /// Lives through the storm of a seed and the calm after it.
 pub fn run(seed: u64) -> Result<Survived, Violation> {
     let world = live(seed)?;
-    let workflows = world.store.kept().workflows.len();
+    let workflows = reading::rows(&world.store).len();
     Ok(Survived {
         commits: world.commits,
         deaths: world.deaths,

@@ -3,7 +3,7 @@
 //!
 //! The write loop is the owner's own: a fault is followed by a look at the head.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use baton_core::failure::CallFailure;
@@ -19,11 +19,12 @@ use baton_engine::live::{read_blob, read_event};
 use baton_engine::queue::Limits;
 use baton_engine::scope::{render, render_output};
 use baton_engine::store::{Commit, Store, StoreError};
+use baton_store::memory::MemoryStore;
 
 use crate::check;
 use crate::fault::FaultyStore;
 use crate::ledger::{Ledger, Violation, violation};
-use crate::memory::MemoryStore;
+use crate::reading;
 use crate::rng::Rng;
 use crate::tools;
 
@@ -123,7 +124,7 @@ impl World {
             rng: Rng::new(seed),
             weather,
             cut: None,
-            store: MemoryStore::default(),
+            store: MemoryStore::new(),
             ledger: Ledger::default(),
             commits: 0,
             deaths: 0,
@@ -319,7 +320,7 @@ impl World {
             return self.die(Cut::Unwritten);
         }
         if !commit.is_empty() {
-            let before = self.store.kept().head;
+            let before = self.store.head().map_err(check::unread)?;
             check::commit_is_dense(&commit, before)?;
             if !self.write(&commit)? {
                 return self.die(Cut::Unreleased);
@@ -406,12 +407,9 @@ impl World {
         else {
             return Ok(());
         };
-        let kept = self.store.kept();
-        let stored = kept
-            .workflows
-            .get(number)
-            .map_or(0, |(_, row)| row.revision);
-        if stored >= *revision && kept.head.position >= *position {
+        let row = reading::row(&self.store, *number);
+        let stored = row.map_or(0, |(_, row)| row.revision);
+        if stored >= *revision && reading::position(&self.store) >= *position {
             return Ok(());
         }
         violation(format!("{answer:?} was said, and revision {stored} stands"))
@@ -462,21 +460,19 @@ impl World {
             task,
             attempt,
         } = call.job;
-        let run = {
-            let kept = self.store.kept();
-            let started = kept.journal.iter().rev().any(|record| {
-                let event = (record.stream == number).then(|| read_event(record));
-                matches!(event, Some(Ok(Event::TaskStarted(TaskStarted { task: t, attempt: a, .. })))
-                    if t == task && a == attempt)
-            });
-            if !started {
-                return violation(format!(
-                    "ch6: {:?} was called, its start is not durable",
-                    call.job
-                ));
-            }
-            kept.workflows.get(&number).map_or(0, |(_, row)| row.run)
-        };
+        let stream = self.store.stream(number).map_err(check::unread)?;
+        let started = stream.iter().rev().any(|record| {
+            let event = read_event(record);
+            matches!(event, Ok(Event::TaskStarted(TaskStarted { task: t, attempt: a, .. }))
+                if t == task && a == attempt)
+        });
+        if !started {
+            return violation(format!(
+                "ch6: {:?} was called, its start is not durable",
+                call.job
+            ));
+        }
+        let run = reading::row(&self.store, number).map_or(0, |(_, row)| row.run);
         let key = call.idempotency_key.clone();
         self.ledger.called(call.job, run, call.rung, &key)?;
         let course = match self.weather.tools {
@@ -525,12 +521,7 @@ impl World {
     /// A probe looks now and answers later. Some do not know.
     fn probe(&mut self, job: &Prepare) {
         let (number, task) = (job.number, job.task);
-        let id = self
-            .store
-            .kept()
-            .workflows
-            .get(&number)
-            .map(|(card, row)| (card.id, row.run));
+        let id = reading::row(&self.store, number).map(|(card, row)| (card.id, row.run));
         let verdict = id.filter(|_| !self.rng.chance(300)).map(|(id, run)| {
             let key = idempotency_key(id, task, run, job.rung);
             self.truth(&key, job)
@@ -553,9 +544,8 @@ impl World {
 
     /// What must hold of everything in the store.
     pub fn judge_all(&mut self) -> Result<(), Violation> {
-        let numbers: BTreeSet<u64> = self.store.kept().workflows.keys().copied().collect();
-        for number in numbers {
-            let state = check::rows_are_derived(&mut self.store, number)?;
+        for (card, _) in reading::rows(&self.store) {
+            let state = check::rows_are_derived(&mut self.store, card.number)?;
             check::is_whole(&state)?;
         }
         Ok(())

@@ -73,8 +73,19 @@ pub fn folded(store: &mut MemoryStore, number: u64) -> Result<(WorkflowState, u6
     Ok((state, head))
 }
 
-/// A workflow's rows are what its journal makes of them.
-pub fn rows_are_derived(store: &mut MemoryStore, number: u64) -> Result<WorkflowState, Violation> {
+/// A workflow's rows are what its journal makes of them. Of a purged one only the row is left.
+pub fn rows_are_derived(
+    store: &mut MemoryStore,
+    number: u64,
+) -> Result<Option<WorkflowState>, Violation> {
+    let is_purged = reading::row(store, number).is_some_and(|(_, row)| row.head == 0);
+    if is_purged {
+        let (records, tasks) = (store.stream(number), reading::tasks(store, number));
+        return match (records.map_err(unread)?.as_slice(), tasks.as_slice()) {
+            ([], []) => Ok(None),
+            left => violation(format!("workflow {number} is purged, and {left:?} is left")),
+        };
+    }
     let (state, head) = folded(store, number)?;
     let Some((_, row)) = reading::row(store, number) else {
         return violation(format!("workflow {number} has no row"));
@@ -98,7 +109,8 @@ pub fn rows_are_derived(store: &mut MemoryStore, number: u64) -> Result<Workflow
         }
     }
     progress_is_a_recount(&state)?;
-    Ok(state)
+    is_whole(&state)?;
+    Ok(Some(state))
 }
 
 /// A task that is ready may stand as pending: readers know it from its needs.
@@ -147,7 +159,7 @@ fn progress_is_a_recount(state: &WorkflowState) -> Result<(), Violation> {
 }
 
 /// An ended workflow has no open task.
-pub fn is_whole(state: &WorkflowState) -> Result<(), Violation> {
+fn is_whole(state: &WorkflowState) -> Result<(), Violation> {
     let open = |phase: &TaskPhase| !phase.status().is_terminal();
     match state.tasks().iter().find(|task| open(&task.phase)) {
         Some(task) if state.ended().is_some() => {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, Body, Json};
 use baton_core::ids::{Ordinal, WorkflowId};
-use baton_core::plan::Work;
+use baton_core::plan::{Plan, Work};
 use baton_core::words::{HumanKind, Origin};
 use baton_core::workflow::{Command, Phase, Verdict, Waiting, WorkflowState};
-use baton_engine::exchange::{Input, Request, Submit};
+use baton_engine::exchange::{Burial, Input, Request, Submit};
 use baton_engine::loaded::Loaded;
 use serde_json::{Value, json};
 
@@ -125,13 +125,13 @@ fn command(world: &mut World, workflow: WorkflowId, (command, blob): Act) {
     );
 }
 
+fn loaded(plan: Plan) -> Result<Loaded, Violation> {
+    Loaded::new(plan).map_err(|e| Violation(format!("the plan is not valid: {e}")))
+}
+
 /// Submits a plan.
-pub fn submit(
-    world: &mut World,
-    plan: baton_core::plan::Plan,
-    review: bool,
-) -> Result<(), Violation> {
-    let loaded = Loaded::new(plan).map_err(|e| Violation(format!("the plan is not valid: {e}")))?;
+pub fn submit(world: &mut World, plan: Plan, review: bool) -> Result<(), Violation> {
+    let loaded = loaded(plan)?;
     let large = world.rng.chance(200) && world.weather.tools;
     let text = if large {
         "y".repeat(2000)
@@ -202,7 +202,16 @@ fn act_wildly(world: &mut World, states: &[WorkflowState]) -> Result<bool, Viola
             let position = world.rng.chance(500).then(|| 1 + world.rng.below(head));
             ask(world, Request::Fork { workflow, position });
         }
-        (2, Some(workflow)) => ask(world, Request::AwaitEnd { workflow }),
+        (2, Some(workflow)) if world.rng.chance(500) => ask(world, Request::AwaitEnd { workflow }),
+        (2, Some(workflow)) => {
+            let revision = None;
+            let workflows = vec![Burial { workflow, revision }];
+            ask(world, Request::Purge { workflows });
+        }
+        (5, _) if world.rng.chance(300) => {
+            let plan = plans::random(&mut world.rng, 0);
+            ask(world, Request::Define(Arc::new(loaded(plan)?)));
+        }
         (3 | 4, Some(workflow)) => {
             let state = states.iter().find(|state| state.id == workflow);
             let whim = whim(world, state);

@@ -34,6 +34,7 @@ fn weather(rng: &mut Rng) -> Weather {
         store: often(100),
         crash: often(100),
         take_over: often(60),
+        drain: often(30),
         jump: often(100),
         tools: often(10) < 8,
     }

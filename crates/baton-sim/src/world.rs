@@ -37,6 +37,8 @@ pub struct Weather {
     pub crash: u64,
     /// Turns before which another owner takes over.
     pub take_over: u64,
+    /// Turns before which the owner is asked to leave.
+    pub drain: u64,
     /// Turns before which the wall clock jumps.
     pub jump: u64,
     /// Whether tools misbehave.
@@ -105,6 +107,7 @@ pub struct World {
     pub answers: Vec<(Token, Result<Reply, Declined>)>,
     settings: Settings,
     owner: Option<Owner>,
+    draining: bool,
     inbox: Vec<Input>,
     agenda: BTreeMap<(u64, u64), Happening>,
     running: BTreeMap<JobKey, Running>,
@@ -131,6 +134,7 @@ impl World {
             answers: Vec::new(),
             settings,
             owner: None,
+            draining: false,
             inbox: Vec::new(),
             agenda: BTreeMap::new(),
             running: BTreeMap::new(),
@@ -194,9 +198,17 @@ impl World {
         if self.rng.chance(self.weather.take_over) {
             self.take_over()?;
         }
+        if self.rng.chance(self.weather.drain) && !self.draining {
+            self.draining = true;
+            self.inbox.push(Input::Drain);
+        }
         if !self.inbox.is_empty() {
             let inputs = std::mem::take(&mut self.inbox);
             return self.turn(inputs).map(|()| true);
+        }
+        if self.draining && self.engine().is_some_and(Engine::is_quiet) {
+            // Nothing runs: leaving decides nothing about any call.
+            return self.die(Cut::Undone).map(|()| true);
         }
         let now = self.now();
         let rest = self.engine().and_then(|engine| engine.rest(now));
@@ -260,6 +272,7 @@ impl World {
     fn die(&mut self, cut: Cut) -> Result<(), Violation> {
         self.deaths += 1;
         self.owner = None;
+        self.draining = false;
         let jobs: Vec<JobKey> = self.running.keys().copied().collect();
         for job in jobs {
             let happens = match cut {
@@ -385,8 +398,7 @@ impl World {
     fn judge(&mut self, commit: &Commit) -> Result<(), Violation> {
         for row in &commit.workflows {
             let state = check::rows_are_derived(&mut self.store, row.number)?;
-            check::is_whole(&state)?;
-            if let Some(owner) = &self.owner {
+            if let (Some(owner), Some(state)) = (&self.owner, state) {
                 check::memory_is_the_fold(&owner.engine, row.number, &state)?;
             }
         }
@@ -447,7 +459,7 @@ impl World {
 
     fn later(&mut self, input: Input) {
         let millis = match self.weather.tools {
-            true => self.rng.below(3000),
+            true => self.rng.below(20_000),
             false => 1,
         };
         self.plan_ahead(millis, Happening::Arrives(input));
@@ -545,8 +557,7 @@ impl World {
     /// What must hold of everything in the store.
     pub fn judge_all(&mut self) -> Result<(), Violation> {
         for (card, _) in reading::rows(&self.store) {
-            let state = check::rows_are_derived(&mut self.store, card.number)?;
-            check::is_whole(&state)?;
+            check::rows_are_derived(&mut self.store, card.number)?;
         }
         Ok(())
     }

@@ -240,10 +240,14 @@ pub fn task_views(
             Some(needs) => needs.iter().all(|need| status_of(*need).is_terminal()),
             None => task.stage <= first_open,
         };
-        let status = match status_of(ordinal) {
-            TaskStatus::Pending | TaskStatus::Ready if over => TaskStatus::Cancelled,
-            TaskStatus::Pending if is_item || met => TaskStatus::Ready,
-            status => status,
+        let stored_status = status_of(ordinal);
+        let not_begun = matches!(stored_status, TaskStatus::Pending | TaskStatus::Ready);
+        let status = if not_begun && over {
+            TaskStatus::Cancelled
+        } else if not_begun && (is_item || met) {
+            TaskStatus::Ready
+        } else {
+            stored_status
         };
         let (kind, tool) = kind_of(&task.work);
         Some(TaskView {

@@ -1,1 +1,24 @@
-//! x
+//! A whole Baton in one thread from one seed: engine, store, tools, people and clocks, all of them
+//! simulated but the engine, with every fault the product promises to survive.
+//!
+//! It is never shipped, and knows nothing of threads, files, sockets or real time.
+
+mod check;
+mod cut;
+mod fault;
+mod ledger;
+mod people;
+mod plans;
+#[cfg(test)]
+mod promises;
+mod reading;
+mod rng;
+mod run;
+#[cfg(test)]
+mod tests;
+mod tools;
+mod world;
+
+pub use cut::everywhere;
+pub use ledger::Violation;
+pub use run::{Survived, run};

@@ -1,0 +1,114 @@
+//! A store that fails in every way a store can: before it wrote, after it wrote, for a while.
+
+use baton_core::actor::Actor;
+use baton_core::body::{Blob, BlobHash};
+use baton_core::ids::WorkflowId;
+use baton_engine::store::{Commit, DefinitionRow, Head, Record, Store, StoreError};
+use baton_store::memory::MemoryStore;
+
+use crate::rng::Rng;
+
+/// How often the next commits fail.
+#[derive(Clone, Debug)]
+pub struct FaultyStore {
+    inner: MemoryStoreCell,
+    rng: Rng,
+    /// Faults of a thousand commits; none at 0.
+    pub permille: u64,
+    full_for: u32,
+}
+
+#[derive(Clone)]
+struct MemoryStoreCell(MemoryStore);
+
+impl std::fmt::Debug for MemoryStoreCell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MemoryStore")
+    }
+}
+
+fn fault(said: &str) -> StoreError {
+    StoreError::Unavailable(said.to_owned())
+}
+
+impl FaultyStore {
+    /// Around this store, with chances of its own.
+    pub fn new(inner: MemoryStore, rng: Rng, permille: u64) -> Self {
+        Self {
+            inner: MemoryStoreCell(inner),
+            rng,
+            permille,
+            full_for: 0,
+        }
+    }
+
+    fn store(&mut self) -> &mut MemoryStore {
+        &mut self.inner.0
+    }
+}
+
+impl Store for FaultyStore {
+    fn take_over(&mut self) -> Result<Head, StoreError> {
+        self.store().take_over()
+    }
+
+    fn head(&mut self) -> Result<Head, StoreError> {
+        if self.permille > 0 && self.rng.chance(20) {
+            return Err(fault("the head cannot be read just now"));
+        }
+        self.store().head()
+    }
+
+    fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        if self.full_for > 0 && self.permille > 0 {
+            self.full_for -= 1;
+            return Err(fault("the disk is full"));
+        }
+        if !self.rng.chance(self.permille) {
+            return self.store().commit(commit);
+        }
+        match self.rng.below(3) {
+            0 => {
+                self.store().commit(commit)?;
+                Err(fault("the answer was lost"))
+            }
+            1 => Err(fault("the commit was not written")),
+            _ => {
+                self.full_for = 1 + u32::try_from(self.rng.below(12)).unwrap_or(0);
+                Err(fault("the disk is full"))
+            }
+        }
+    }
+
+    fn live(&mut self) -> Result<Vec<u64>, StoreError> {
+        self.store().live()
+    }
+
+    fn number_of(&mut self, id: WorkflowId) -> Result<Option<u64>, StoreError> {
+        self.store().number_of(id)
+    }
+
+    fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
+        self.store().stream(number)
+    }
+
+    fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {
+        self.store().blob(hash)
+    }
+
+    fn definition(
+        &mut self,
+        name: &str,
+        version: Option<u32>,
+    ) -> Result<Option<DefinitionRow>, StoreError> {
+        self.store().definition(name, version)
+    }
+
+    fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {
+        self.store().actors()
+    }
+
+    fn idle(&mut self) -> Result<(), StoreError> {
+        self.store().idle()
+    }
+}

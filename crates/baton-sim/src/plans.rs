@@ -1,0 +1,257 @@
+//! Plans to simulate: random ones from a seed, and fixed ones that are cut everywhere.
+
+use std::time::Duration;
+
+use baton_core::ids::Ordinal;
+use baton_core::plan::{
+    Child, Each, Emit, Human, Plan, Probe, Retry, Stage, TaskPlan, ToolCall, Wait, Work,
+};
+use baton_core::time::Span;
+use baton_core::words::{Effect, HumanKind, OnFailure, Permission, ProgressMethod};
+use serde_json::{Value, json};
+
+use crate::rng::Rng;
+
+fn seconds(n: u64) -> Span {
+    Span(Duration::from_secs(n))
+}
+
+/// The call of a simulated tool of this effect class.
+pub fn call(effect: Effect, with: Value) -> ToolCall {
+    let tool = match effect {
+        Effect::Read => "sim.read",
+        Effect::Idempotent => "sim.put",
+        Effect::Once => "sim.pay",
+    };
+    ToolCall {
+        tool: tool.to_owned(),
+        with,
+        effect,
+    }
+}
+
+/// A task with nothing but its work.
+pub fn task(key: String, stage: u32, work: Work) -> TaskPlan {
+    TaskPlan {
+        key,
+        title: None,
+        stage,
+        needs: None,
+        when: None,
+        each: None,
+        on_failure: OnFailure::Fail,
+        retry: Retry {
+            attempts_max: 2,
+            backoff: seconds(1),
+            max: seconds(4),
+        },
+        timeout: Some(seconds(60)),
+        concurrency_key: None,
+        priority: None,
+        permission: Permission::ReadWrite,
+        work,
+        fallback: Vec::new(),
+        probe: None,
+    }
+}
+
+/// A plan of these tasks in as many stages as they name.
+pub fn plan(name: &str, tasks: Vec<TaskPlan>) -> Plan {
+    let stages = tasks.iter().map(|task| task.stage).max().unwrap_or(0) + 1;
+    let stage = |n: u32| Stage {
+        name: format!("s{n}"),
+        weight: n + 1,
+        milestones: Vec::new(),
+    };
+    Plan {
+        name: name.to_owned(),
+        version: 1,
+        description: None,
+        inputs: None,
+        time_max: None,
+        progress: ProgressMethod::AgentBased,
+        stages: (0..stages).map(stage).collect(),
+        tasks,
+        output: None,
+    }
+}
+
+fn human(kind: HumanKind) -> Work {
+    Work::Human(Human {
+        kind,
+        ask: Some("Well?".to_owned()),
+        form: (kind == HumanKind::Form).then(|| json!({ "type": "object" })),
+        options: vec!["left".to_owned(), "right".to_owned()],
+    })
+}
+
+fn effect(rng: &mut Rng) -> Effect {
+    match rng.below(3) {
+        0 => Effect::Read,
+        1 => Effect::Idempotent,
+        _ => Effect::Once,
+    }
+}
+
+fn work(rng: &mut Rng, depth: u32) -> Work {
+    match rng.below(20) {
+        0 => human(HumanKind::Approval),
+        1 => human(HumanKind::Choice),
+        2 => human(HumanKind::Form),
+        3 => Work::Wait(Wait::For(seconds(rng.below(20)))),
+        4 => Work::Wait(Wait::Event {
+            event: "sim.*".to_owned(),
+            when: None,
+            timeout: Some(seconds(40)),
+        }),
+        5 => Work::Emit(Emit {
+            event_type: "sim.go".to_owned(),
+            data: json!({ "n": 1 }),
+        }),
+        6 if depth > 0 => Work::Workflow(Child {
+            name: "inner".to_owned(),
+            version: 1,
+            with: json!({}),
+            plan: Box::new(random(rng, depth - 1)),
+        }),
+        _ => {
+            let effect = effect(rng);
+            Work::Tool(call(effect, json!({ "constant": true })))
+        }
+    }
+}
+
+/// Templates that read what the task needs, where it is a tool's call.
+fn reads(task: &mut TaskPlan, needs: &[u32]) {
+    let Work::Tool(call) = &mut task.work else {
+        return;
+    };
+    if let Some(need) = needs.first() {
+        call.with = json!({ "before": format!("{{{{ tasks.t{need}.output }}}}") });
+    }
+}
+
+fn random_task(rng: &mut Rng, n: u32, stage: u32, depth: u32) -> TaskPlan {
+    let mut task = task(format!("t{n}"), stage, work(rng, depth));
+    task.retry.attempts_max = 1 + u32::try_from(rng.below(3)).unwrap_or(0);
+    task.on_failure = match rng.below(5) {
+        0 => OnFailure::Fail,
+        1 => OnFailure::SkipDependents,
+        _ => OnFailure::Continue,
+    };
+    if n > 0 && rng.chance(600) {
+        let mut needs: Vec<u32> = (0..=rng.below(2))
+            .map(|_| u32::try_from(rng.below(u64::from(n))).unwrap_or(0))
+            .collect();
+        needs.sort_unstable();
+        needs.dedup();
+        reads(&mut task, &needs);
+        task.needs = Some(needs.into_iter().map(Ordinal).collect());
+    }
+    let is_tool = matches!(task.work, Work::Tool(_));
+    if is_tool && rng.chance(250) {
+        let count = rng.below(4);
+        let list: Vec<u64> = (0..count).collect();
+        let concurrency = rng
+            .chance(500)
+            .then(|| 1 + u32::try_from(rng.below(2)).unwrap_or(0));
+        task.each = Some(Each {
+            list: json!(list),
+            concurrency,
+        });
+    }
+    if is_tool && rng.chance(200) {
+        task.fallback
+            .push(call(effect(rng), json!({ "fallback": true })));
+    }
+    if is_tool && rng.chance(200) {
+        let probe = call(Effect::Read, json!({ "probe": true }));
+        task.probe = Some(Probe {
+            call: probe,
+            happened: None,
+        });
+    }
+    if rng.chance(100) {
+        task.when = Some("1 > 2".to_owned());
+    }
+    if rng.chance(150) {
+        task.concurrency_key = Some("key".to_owned());
+    }
+    task
+}
+
+/// A random plan of up to nine tasks; children nest `depth` deep.
+pub fn random(rng: &mut Rng, depth: u32) -> Plan {
+    let count = 1 + u32::try_from(rng.below(9)).unwrap_or(0);
+    let mut stage = 0;
+    let mut tasks = Vec::new();
+    for n in 0..count {
+        stage += u32::from(n > 0 && rng.chance(250));
+        tasks.push(random_task(rng, n, stage, depth));
+    }
+    let mut plan = plan(&format!("p{}", rng.below(1_000_000_000)), tasks);
+    if rng.chance(300) {
+        plan.output = Some(json!("{{ tasks.t0.output }}"));
+    }
+    if rng.chance(150) {
+        plan.time_max = Some(seconds(30));
+    }
+    if rng.chance(300) {
+        plan.progress = ProgressMethod::StageWeighted;
+    }
+    plan
+}
+
+/// The plans that are cut everywhere: a chain, a diamond with a fan-out, people and children.
+pub fn fixed() -> Vec<Plan> {
+    let tool = |key: &str, stage: u32, effect: Effect| {
+        task(
+            key.to_owned(),
+            stage,
+            Work::Tool(call(effect, json!({ "key": key }))),
+        )
+    };
+    let needing = |task: TaskPlan, needs: &[u32]| TaskPlan {
+        needs: Some(needs.iter().copied().map(Ordinal).collect()),
+        ..task
+    };
+    let chain = vec![
+        tool("t0", 0, Effect::Read),
+        needing(tool("t1", 0, Effect::Once), &[0]),
+        needing(tool("t2", 0, Effect::Idempotent), &[1]),
+        tool("t3", 1, Effect::Once),
+    ];
+    let mut fan = tool("t1", 0, Effect::Once);
+    fan.each = Some(Each {
+        list: json!([1, 2, 3]),
+        concurrency: Some(2),
+    });
+    let mut join = needing(tool("t2", 0, Effect::Once), &[0, 1]);
+    reads(&mut join, &[1]);
+    let mut diamond = plan("diamond", vec![tool("t0", 0, Effect::Once), fan, join]);
+    diamond.output = Some(json!("{{ tasks.t2.output }}"));
+    let child = Work::Workflow(Child {
+        name: "inner".to_owned(),
+        version: 1,
+        with: json!({}),
+        plan: Box::new(plan(
+            "inner",
+            vec![tool("i0", 0, Effect::Once), tool("i1", 1, Effect::Read)],
+        )),
+    });
+    let mixed = vec![
+        task("t0".to_owned(), 0, human(HumanKind::Approval)),
+        task("t1".to_owned(), 0, Work::Wait(Wait::For(seconds(7)))),
+        task("t2".to_owned(), 1, child),
+        task(
+            "t3".to_owned(),
+            1,
+            Work::Emit(Emit {
+                event_type: "sim.go".to_owned(),
+                data: json!({}),
+            }),
+        ),
+        tool("t4", 2, Effect::Once),
+    ];
+    vec![plan("chain", chain), diamond, plan("mixed", mixed)]
+}

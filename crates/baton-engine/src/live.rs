@@ -27,6 +27,8 @@ pub struct Live {
     pub head: u64,
     /// Tasks whose templates are being rendered elsewhere.
     pub preparing: HashSet<Ordinal>,
+    /// Tasks in doubt of which a probe is asked, and about which attempt.
+    pub probing: HashMap<Ordinal, u32>,
     /// The elements of expanded lists, by the task with `each`.
     pub lists: HashMap<Ordinal, Arc<[Json]>>,
     /// Who waits for the end of its run.
@@ -44,6 +46,7 @@ impl Live {
             loaded,
             head,
             preparing: HashSet::new(),
+            probing: HashMap::new(),
             lists: HashMap::new(),
             waiters: Vec::new(),
             concluding: false,

@@ -97,6 +97,10 @@ impl Queue {
                 continue;
             };
             line.has_turn = false;
+            // It asked before what it started last was counted.
+            if line.executing >= self.limits.executing_per_workflow_max {
+                continue;
+            }
             let Some((_, Reverse(task))) = line.tasks.pop() else {
                 continue;
             };

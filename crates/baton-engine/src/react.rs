@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use baton_core::body::{Body, Json};
+use baton_core::body::{Blob, Body, Json};
 use baton_core::failure::CallFailure;
 use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::plan::TaskPlan;
 use baton_core::words::{AttemptStatus, FailureKind};
 use baton_core::workflow::{
-    Command, Event, Next, PauseCause, Phase, Resume, TaskEmitted, TaskPhase, Waiting,
+    Command, Event, Next, PauseCause, Phase, Resume, Task, TaskEmitted, TaskPhase, Verdict, Waiting,
 };
 
 use crate::engine::Engine;
@@ -29,6 +30,8 @@ impl Engine {
                 self.watch_budget(number);
                 self.requeue(number);
             }
+            // What was ready at admission left the queue again: it could not start.
+            Event::Approved(_) => self.requeue(number),
             Event::Paused(_) => self.queue.clear(number),
             Event::CancelRequested(_) => self.stop_calls(number),
             Event::Finished(_) => self.tell_of_end(number),
@@ -53,7 +56,6 @@ impl Engine {
             Event::TaskSkipped(skipped) => self.release(number, skipped.task),
             Event::TaskEmitted(emitted) => self.emitted(number, emitted),
             Event::Admitted(_)
-            | Event::Approved(_)
             | Event::SentBack(_)
             | Event::TaskStarted(_)
             | Event::TaskExpanded(_)
@@ -190,33 +192,63 @@ impl Engine {
         }
     }
 
-    /// Asks a declared probe whether the call happened.
+    /// Asks a declared probe whether the call happened. One probe of a task is out at a time: its
+    /// answer carries no attempt, and must not be taken for an answer about a later one.
     fn probe(&mut self, number: u64, task: Ordinal) {
-        let Some(live) = self.lives.get(&number) else {
+        let Some(live) = self.lives.get_mut(&number) else {
             return;
         };
         let Some(facts) = live.state.task(task) else {
             return;
         };
-        let (of, rung) = (facts.of, facts.rung);
-        if live
-            .state
-            .plan
-            .task(of)
-            .is_some_and(|plan| plan.probe.is_some())
-            && rung == 0
-        {
-            let ingredients = Ingredients::gather(&live.state, live.loaded.program.references(of));
-            let (loaded, folder) = (live.loaded.clone(), live.state.folder.clone());
-            self.effect(Effect::Probe(Prepare {
-                number,
-                task,
-                of,
-                rung,
-                loaded,
-                folder,
-                ingredients,
-            }));
+        let (of, rung, attempt) = (facts.of, facts.rung, facts.attempts);
+        let has_probe = |plan: &TaskPlan| plan.probe.is_some();
+        if rung > 0 || !live.state.plan.task(of).is_some_and(has_probe) {
+            return;
+        }
+        if live.probing.contains_key(&task) {
+            return;
+        }
+        live.probing.insert(task, attempt);
+        let ingredients = Ingredients::gather(&live.state, live.loaded.program.references(of));
+        let (loaded, folder) = (live.loaded.clone(), live.state.folder.clone());
+        self.effect(Effect::Probe(Prepare {
+            number,
+            task,
+            of,
+            rung,
+            loaded,
+            folder,
+            ingredients,
+        }));
+    }
+
+    /// Takes in what a probe says; about an attempt that is no longer the newest it says nothing.
+    pub(crate) fn probed(
+        &mut self,
+        number: u64,
+        task: Ordinal,
+        verdict: Option<(Verdict, Option<Blob>)>,
+    ) {
+        let Some(live) = self.lives.get_mut(&number) else {
+            return;
+        };
+        let Some(asked) = live.probing.remove(&task) else {
+            return;
+        };
+        let in_doubt = |facts: &Task| {
+            let on_doubt = |on: &Waiting| matches!(on, Waiting::InDoubt { .. });
+            matches!(&facts.phase, TaskPhase::Waiting { on, .. } if on_doubt(on))
+        };
+        let Some(facts) = live.state.task(task).filter(|facts| in_doubt(facts)) else {
+            return;
+        };
+        if facts.attempts != asked {
+            self.probe(number, task);
+        } else if let Some((verdict, blob)) = verdict {
+            self.staging.offer(blob);
+            // Refused where a person was faster.
+            let _ = self.apply_own(number, &Command::Settle { task, verdict });
         }
     }
 
@@ -254,16 +286,11 @@ impl Engine {
         let retries: Vec<(Ordinal, Waiting)> = live
             .state
             .waiting()
-            .filter_map(|(task, on)| {
-                matches!(
-                    on,
-                    Waiting::Timer {
-                        then: Resume::Retry,
-                        ..
-                    }
-                )
-                .then(|| (task, on.clone()))
+            .filter(|(_, on)| {
+                let retry = Resume::Retry;
+                matches!(on, Waiting::Timer { then, .. } if *then == retry)
             })
+            .map(|(task, on)| (task, on.clone()))
             .collect();
         self.enqueue(number, &ready);
         for (task, on) in retries {

@@ -37,13 +37,7 @@ impl Engine {
                 number,
                 task,
                 verdict,
-            } => {
-                if let Some((verdict, blob)) = verdict {
-                    self.staging.offer(blob);
-                    // Refused where a person was faster.
-                    let _ = self.apply_own(number, &Command::Settle { task, verdict });
-                }
-            }
+            } => self.probed(number, task, verdict),
             Input::Concluded { number, result } => self.finish(number, result),
             Input::Drain => self.draining = true,
         }

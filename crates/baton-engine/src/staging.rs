@@ -155,6 +155,14 @@ impl Staging {
         let staged = std::mem::take(self);
         self.after = staged.head;
         self.head = staged.head;
+        // A turn without events is not written: whom it named must be named by the next one.
+        let nothing = staged.records.is_empty() && staged.purged.is_empty();
+        let (kept, actors) = if nothing {
+            (staged.actors, Vec::new())
+        } else {
+            (Vec::new(), staged.actors)
+        };
+        self.actors = kept;
         let mut offered = staged.offered;
         let blobs = staged.uses.into_iter();
         Commit {
@@ -172,7 +180,7 @@ impl Staging {
                     blob: offered.remove(&hash),
                 })
                 .collect(),
-            actors: staged.actors,
+            actors,
             definitions: staged.definitions,
             released: staged.released,
         }

@@ -75,6 +75,8 @@ impl Engine {
             }
         } else {
             live.preparing.insert(task);
+            // Its place is taken now: limits hold for what is prepared as well.
+            self.queue.begin(number, task);
             self.effect(Effect::Prepare(job));
         }
     }
@@ -96,18 +98,25 @@ impl Engine {
         task: Ordinal,
         result: Result<Ready, CallFailure>,
     ) {
-        let Some(live) = self.lives.get_mut(&number) else {
-            return;
+        let wanted = match self.lives.get_mut(&number) {
+            Some(live) => live.preparing.remove(&task) && !self.draining,
+            None => false,
         };
-        if !live.preparing.remove(&task) || self.draining {
-            return;
+        let has_place = |live: &Live| live.state.item_may_start(task);
+        if wanted && self.lives.get(&number).is_some_and(has_place) {
+            match result {
+                Ok(ready) => self.proceed(number, task, ready),
+                Err(failure) => self.refuse(number, task, failure),
+            }
+        } else if wanted {
+            self.park(number, task);
         }
-        if !live.state.item_may_start(task) {
-            return self.park(number, task);
-        }
-        match result {
-            Ok(ready) => self.proceed(number, task, ready),
-            Err(failure) => self.refuse(number, task, failure),
+        if !self
+            .lives
+            .get(&number)
+            .is_some_and(|live| executes(live, task))
+        {
+            self.queue.end(number, task, self.now.uptime);
         }
     }
 
@@ -163,12 +172,12 @@ impl Engine {
             Parts::Emit { event_type, data } => self.emit(number, task, event_type, data),
             Parts::Child(inputs) => self.start_child(number, task, &inputs),
         }
-        let executes = |live: &Live| {
-            live.state
-                .task(task)
-                .is_some_and(|facts| matches!(facts.phase, TaskPhase::Executing { .. }))
-        };
-        if keyed && !self.lives.get(&number).is_some_and(executes) {
+        if keyed
+            && !self
+                .lives
+                .get(&number)
+                .is_some_and(|live| executes(live, task))
+        {
             self.queue.end(number, task, self.now.uptime);
         }
     }
@@ -391,6 +400,13 @@ impl Engine {
         // Refused where the run was retried or cancelled meanwhile.
         let _ = self.apply_own(number, &Command::Finish { output });
     }
+}
+
+fn executes(live: &Live, task: Ordinal) -> bool {
+    let executing = |phase: &TaskPhase| matches!(phase, TaskPhase::Executing { .. });
+    live.state
+        .task(task)
+        .is_some_and(|facts| executing(&facts.phase))
 }
 
 fn ends_well(events: &[Event]) -> bool {

@@ -186,7 +186,8 @@ impl WorkflowState {
         let Some(ended) = self.ended() else {
             return Err(Refusal::NotEnded);
         };
-        if tasks.iter().any(|task| self.task(*task).is_none()) {
+        let gone = |task: &Ordinal| self.task(*task).is_none() || self.is_superseded(*task);
+        if tasks.iter().any(gone) {
             return Err(Refusal::NoSuchTask);
         }
         let again = match (tasks, &ended.outcome) {
@@ -210,10 +211,7 @@ impl WorkflowState {
                 return false;
             };
             let done = matches!(task.phase, TaskPhase::Completed { .. });
-            let replaced = self
-                .item(*ordinal)
-                .is_some_and(|(items, _)| items.superseded);
-            !done && !replaced && self.items_of(*ordinal).is_none()
+            !done && !self.is_superseded(*ordinal) && self.items_of(*ordinal).is_none()
         };
         self.ordinals().filter(open).collect()
     }
@@ -248,7 +246,25 @@ impl WorkflowState {
             }
         }
         again.extend(self.unfinished());
+        // An `each` that is done again makes its items anew.
+        let anew: Vec<Ordinal> = again
+            .iter()
+            .copied()
+            .filter(|task| {
+                self.item(*task)
+                    .is_some_and(|(items, _)| again.contains(&items.parent))
+            })
+            .collect();
+        for item in anew {
+            again.remove(&item);
+        }
         again
+    }
+
+    /// Whether this is an item that a later run made anew.
+    fn is_superseded(&self, ordinal: Ordinal) -> bool {
+        self.item(ordinal)
+            .is_some_and(|(items, _)| items.superseded)
     }
 
     fn stage_count(&self) -> u32 {
@@ -374,7 +390,10 @@ impl WorkflowState {
             | Phase::Cancelling { .. }
             | Phase::Ended(_) => true,
         };
-        if drains {
+        let beside_a_failure = self
+            .item(ordinal)
+            .is_some_and(|(items, _)| items.failed > 0 && plan.on_failure == OnFailure::Fail);
+        if drains || beside_a_failure {
             return None;
         }
         if status == AttemptStatus::Lost && task.attempts < LOST_ATTEMPTS_MAX {
@@ -554,22 +573,19 @@ impl WorkflowState {
     fn gather(&self) -> Vec<Event> {
         let close = |parent: &Ordinal| {
             let items = self.items_of(*parent)?;
-            let skipped = (items.first.index()..items.first.index() + items.count as usize)
-                .filter_map(|item| self.tasks.get(item))
-                .any(|task| {
-                    matches!(
-                        task.phase,
-                        TaskPhase::Skipped {
-                            cause: SkipCause::Dependency,
-                            ..
-                        }
-                    )
-                });
-            let output = Output::Items {
-                first: items.first,
-                count: items.count,
+            let range = items.first.index()..items.first.index() + items.count as usize;
+            let ended_so = |ends: fn(&TaskPhase) -> bool| {
+                let tasks = self.tasks.get(range.clone()).unwrap_or_default();
+                tasks.iter().any(|task| ends(&task.phase))
             };
-            if items.failed == 0 && !skipped {
+            if ended_so(|phase| matches!(phase, TaskPhase::Cancelled { .. })) {
+                return Some(TaskCancelled { task: *parent }.into());
+            }
+            if items.failed == 0 && !ended_so(is_skipped_as_dependent) {
+                let output = Output::Items {
+                    first: items.first,
+                    count: items.count,
+                };
                 return Some(
                     TaskCompleted {
                         task: *parent,
@@ -648,8 +664,11 @@ impl WorkflowState {
         }
     }
 
-    /// Whether an `each` may start one more item.
+    /// Whether an `each` may start this item. One that pauses before its next attempt has its place.
     pub fn item_may_start(&self, ordinal: Ordinal) -> bool {
+        if self.waiting.contains(&ordinal) {
+            return true;
+        }
         let (Some((items, _)), Some(plan)) = (self.item(ordinal), self.task_plan(ordinal)) else {
             return true;
         };
@@ -674,6 +693,11 @@ impl WorkflowState {
             | Work::Workflow(_) => None,
         }
     }
+}
+
+fn is_skipped_as_dependent(phase: &TaskPhase) -> bool {
+    let cause = SkipCause::Dependency;
+    matches!(phase, TaskPhase::Skipped { cause: skipped, .. } if *skipped == cause)
 }
 
 fn one(event: impl Into<Event>) -> Vec<Event> {
@@ -705,12 +729,14 @@ enum Answer {
 fn answer(human: &Human, value: &Value, by: &str) -> Result<Answer, Refusal> {
     match human.kind {
         HumanKind::Approval => approval(value, by),
-        HumanKind::Choice => match value {
-            Value::String(choice) if human.options.contains(choice) => {
+        HumanKind::Choice => {
+            let is_option = |choice: &str| human.options.iter().any(|option| option == choice);
+            if value.as_str().is_some_and(is_option) {
                 Ok(Answer::Output(value.clone()))
+            } else {
+                Err(Refusal::InvalidAnswer)
             }
-            _ => Err(Refusal::InvalidAnswer),
-        },
+        }
         HumanKind::Form => {
             let schema = human.form.as_ref().ok_or(Refusal::InvalidAnswer)?;
             let valid =

@@ -272,21 +272,23 @@ impl WorkflowState {
         }
     }
 
-    /// Ends what is open. Rows change where there are any: tasks that never began have none, unless
-    /// an earlier run left them one.
     fn end_open_tasks(&mut self, at: Timestamp) {
-        let may_have_rows = self.run > 1;
         for (task, n) in self.tasks.iter_mut().zip(0..) {
             if !task.phase.status().is_terminal() {
-                let began = task.attempts > 0 || matches!(task.phase, TaskPhase::Expanded { .. });
-                if began || may_have_rows {
+                // Whatever has a row: it was started, or opened again by a later run.
+                if task.started_at.is_some() || self.run > 1 {
                     self.changed.push(Ordinal(n));
                 }
                 task.phase = TaskPhase::Cancelled { at };
             }
         }
+        for items in &mut self.items {
+            items.open = 0;
+        }
         self.tally.open = 0;
         self.ready = 0;
+        self.stage_open.fill(0);
+        self.barrier = u32::try_from(self.stage_open.len()).unwrap_or(u32::MAX);
         self.newly_ready.clear();
         self.doomed.clear();
         self.gathered.clear();
@@ -420,6 +422,7 @@ impl WorkflowState {
         );
         let stage = self.stage_of(ordinal);
         self.doomed.remove(&ordinal);
+        self.gathered.remove(&ordinal);
         if counted {
             self.count(stage, |tally, stage| {
                 tally.open = tally.open.saturating_sub(1);
@@ -492,18 +495,54 @@ impl WorkflowState {
             return;
         };
         task.unmet = task.unmet.saturating_sub(1);
-        if task.unmet == 0 && task.phase == TaskPhase::Pending && !self.doomed.contains(&ordinal) {
-            self.enter(ordinal, TaskPhase::Ready);
+        if task.unmet == 0 && !self.doomed.contains(&ordinal) {
+            self.let_start(ordinal);
         }
     }
 
+    /// A task whose needs are met is ready; of one that was expanded in an earlier run, the items
+    /// that are done again.
+    fn let_start(&mut self, ordinal: Ordinal) {
+        let phase = self.task(ordinal).map(|task| &task.phase);
+        if phase == Some(&TaskPhase::Pending) {
+            self.enter(ordinal, TaskPhase::Ready);
+        } else if matches!(phase, Some(TaskPhase::Expanded { .. })) {
+            for item in self.pending_items(ordinal) {
+                self.enter(item, TaskPhase::Ready);
+            }
+        }
+    }
+
+    fn pending_items(&self, parent: Ordinal) -> Vec<Ordinal> {
+        let range = self
+            .items_of(parent)
+            .map_or(0..0, |items| items.first.0..items.first.0 + items.count);
+        let is_pending = |task: &Task| task.phase == TaskPhase::Pending;
+        range
+            .map(Ordinal)
+            .filter(|item| self.task(*item).is_some_and(is_pending))
+            .collect()
+    }
+
     fn doom(&mut self, ordinal: Ordinal) {
-        if self
-            .task(ordinal)
-            .is_some_and(|task| matches!(task.phase, TaskPhase::Pending | TaskPhase::Ready))
-        {
+        let then = Resume::Retry;
+        let not_running = |task: &Task| match &task.phase {
+            TaskPhase::Pending | TaskPhase::Ready => true,
+            TaskPhase::Waiting { on, .. } => {
+                matches!(on, Waiting::Timer { then: next, .. } if *next == then)
+            }
+            TaskPhase::Executing { .. }
+            | TaskPhase::Expanded { .. }
+            | TaskPhase::Completed { .. }
+            | TaskPhase::Failed { .. }
+            | TaskPhase::Skipped { .. }
+            | TaskPhase::Cancelled { .. } => false,
+        };
+        if self.task(ordinal).is_some_and(not_running) {
             self.doomed.insert(ordinal);
         }
+        let items = self.pending_items(ordinal);
+        self.doomed.extend(items);
     }
 
     fn close_in_stage(&mut self, stage: u32, need: Need) {
@@ -551,7 +590,7 @@ impl WorkflowState {
             matches!(task.phase, TaskPhase::Failed { .. }),
         );
         let started = u32::from(runs(&task.phase));
-        let fatal = failed && self.on_failure(task) == OnFailure::Fail;
+        let is_fatal = self.on_failure(task) == OnFailure::Fail;
         let Some(at) = self
             .items
             .partition_point(|items| items.first <= ordinal)
@@ -566,10 +605,13 @@ impl WorkflowState {
         items.open -= u32::from(ended);
         items.failed += u32::from(failed);
         let (parent, range) = (items.parent, items.first.0..items.first.0 + items.count);
+        let fails = is_fatal && items.failed > 0;
         if ended && items.open == 0 {
             self.gathered.insert(parent);
-        } else if fatal {
+        } else if fails && failed {
             range.for_each(|item| self.doom(Ordinal(item)));
+        } else if fails {
+            self.doom(ordinal);
         }
     }
 
@@ -589,6 +631,7 @@ impl WorkflowState {
             .into_iter()
             .filter(|parent| self.task(*parent).is_some_and(is_expanded))
             .collect();
+        self.doom_items();
         let graph = Arc::clone(&self.graph);
         for n in 0..u32::try_from(self.plan.tasks.len()).unwrap_or(u32::MAX) {
             let ordinal = Ordinal(n);
@@ -602,12 +645,26 @@ impl WorkflowState {
                     let stage = self.stage_of(ordinal);
                     self.broken = Some(self.broken.map_or(stage, |broken| broken.min(stage)));
                 }
-            } else if graph.needs(ordinal) == 0 && task.phase == TaskPhase::Pending {
-                self.enter(ordinal, TaskPhase::Ready);
+            } else if graph.needs(ordinal) == 0 {
+                self.let_start(ordinal);
             }
         }
         self.open_stage(0);
         self.open_barriers();
+    }
+
+    /// Items beside one that failed are not to be done where that is fatal.
+    fn doom_items(&mut self) {
+        let fatal = self.items.iter().filter(|items| {
+            let plan = self.plan.task(items.parent);
+            items.failed > 0
+                && items.open > 0
+                && plan.is_none_or(|plan| plan.on_failure == OnFailure::Fail)
+        });
+        let blocks: Vec<(Ordinal, u32)> = fatal.map(|items| (items.first, items.count)).collect();
+        for (first, count) in blocks {
+            (first.0..first.0 + count).for_each(|item| self.doom(Ordinal(item)));
+        }
     }
 
     fn reset_counts(&mut self) {
@@ -693,7 +750,6 @@ impl WorkflowState {
             }
         }
         match phase {
-            TaskPhase::Pending if is_item => self.enter(ordinal, TaskPhase::Ready),
             TaskPhase::Ready => {
                 self.ready += 1;
                 self.newly_ready.push(ordinal);

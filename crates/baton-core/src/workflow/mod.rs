@@ -11,6 +11,8 @@ mod evolve;
 mod graph;
 pub mod rows;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use command::{Command, Refusal, Verdict};
 pub use event::{

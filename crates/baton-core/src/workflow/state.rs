@@ -513,7 +513,7 @@ impl WorkflowState {
 
     /// Whether tasks may start now.
     pub fn may_start(&self) -> bool {
-        matches!(self.phase, Phase::Queued | Phase::Running { failing: None })
+        matches!(self.phase, Phase::Running { failing: None })
     }
 
     /// Whether the run is over but for its output: nothing runs or waits, and nothing can start.

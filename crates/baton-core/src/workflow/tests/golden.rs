@@ -1,0 +1,185 @@
+//! A golden file per event shape: what was once written stays readable, and is written the same.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::codes::Code;
+use crate::ids::TaskId;
+use crate::workflow::event::{CallUndone, Retried, SentBack, TaskEmitted};
+use crate::workflow::rows::{Tombstone, workflow_card, workflow_row};
+use crate::workflow::{DefinitionRegistered, EventKind, Purged};
+
+fn file(kind: EventKind) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    folder.join(format!("{}.json", kind.word()))
+}
+
+/// An event of the kind with every field filled in.
+fn example(kind: EventKind) -> Event {
+    let blob = Body::Blob {
+        hash: BlobHash::of(b"a large body"),
+        size: 4096,
+    };
+    let failure = CallFailure {
+        retry_after_ms: Some(1500),
+        ..unknown()
+    };
+    let story = admitted(plan([tool("a")]), |_| {});
+    let id = story.state.id;
+    let parent: TaskId = id.task(Ordinal(3));
+    let status = AttemptStatus::Lost;
+    let task = Ordinal(2);
+    match kind {
+        EventKind::Admitted => Admitted {
+            id,
+            conversation: story.state.conversation,
+            origin: Origin::Fork,
+            priority: 9,
+            plan: BlobHash::of(b"a plan"),
+            inputs: body(json!({ "repo": "." })),
+            folder: Some("/home/ada".into()),
+            review: true,
+            parent: Some(parent),
+            fork_of: Some(id),
+            fork_position: Some(17),
+            kept: vec![
+                kept(0),
+                Kept {
+                    task,
+                    output: Output::Value(blob),
+                },
+            ],
+        }
+        .into(),
+        EventKind::Approved => approved(),
+        EventKind::SentBack => SentBack {
+            comments: "smaller".to_owned(),
+        }
+        .into(),
+        EventKind::Started => Started {}.into(),
+        EventKind::Paused => Paused {
+            cause: PauseCause::TimeBudget,
+        }
+        .into(),
+        EventKind::Resumed => resumed(),
+        EventKind::CancelRequested => CancelRequested {
+            reason: Some("enough".to_owned()),
+        }
+        .into(),
+        EventKind::Finished => finished(Outcome::CompletedWithErrors {
+            output: blob,
+            failed: 2,
+        }),
+        EventKind::Retried => Retried {
+            run: 2,
+            tasks: vec![Ordinal(0), task],
+        }
+        .into(),
+        EventKind::TaskStarted => TaskStarted {
+            task,
+            attempt: 3,
+            input: Some(body(json!({ "path": "." }))),
+        }
+        .into(),
+        EventKind::TaskWaited => {
+            let then = super::super::Resume::Complete;
+            let span = Some(Duration::from_millis(1500));
+            waited(
+                2,
+                Waiting::Timer {
+                    until: second(60),
+                    span,
+                    then,
+                },
+            )
+        }
+        EventKind::TaskExpanded => expanded(2, 7, 3),
+        EventKind::TaskCompleted => gathered(2, 7, 3),
+        EventKind::AttemptFailed => {
+            let next = Next::Retry {
+                until: second(60),
+                span: Duration::from_millis(1500),
+            };
+            AttemptFailed {
+                task,
+                attempt: 3,
+                status,
+                failure,
+                next,
+            }
+            .into()
+        }
+        EventKind::TaskFailed => TaskFailed {
+            task,
+            status: Some(status),
+            failure,
+        }
+        .into(),
+        EventKind::TaskSkipped => skipped(2, SkipCause::Dependency),
+        EventKind::TaskCancelled => cancelled(2),
+        EventKind::CallUndone => CallUndone { task }.into(),
+        EventKind::TaskEmitted => {
+            let event_type = "design.requested".to_owned();
+            TaskEmitted {
+                task,
+                event_type,
+                data: body(json!({ "job": 1 })),
+            }
+            .into()
+        }
+        EventKind::DefinitionRegistered => {
+            let name = "review".to_owned();
+            DefinitionRegistered {
+                name,
+                version: 4,
+                plan: BlobHash::of(b"a plan"),
+            }
+            .into()
+        }
+        EventKind::Purged => {
+            let plan = BlobHash::of(b"a plan");
+            let card = workflow_card(&story.state, 5, plan);
+            let row = workflow_row(&story.state, 5, 99);
+            Purged {
+                tombstone: Tombstone { plan, card, row },
+            }
+            .into()
+        }
+    }
+}
+
+/// A shape that was stored once is read for ever. A missing file is written, and then fails the
+/// test, so that a new shape is looked at before it is kept.
+#[test]
+fn every_event_is_written_as_it_ever_was() {
+    let mut faults = Vec::new();
+    for kind in EventKind::ALL {
+        let (path, event) = (file(*kind), example(*kind));
+        let written = event.body().expect("it is written");
+        let Ok(golden) = std::fs::read_to_string(&path) else {
+            std::fs::write(&path, format!("{written}\n")).expect("the folder can be written");
+            faults.push(format!(
+                "{kind}: there was no golden file; look at the new one"
+            ));
+            continue;
+        };
+        let read = Event::read(*kind, golden.trim()).expect("what was stored is readable");
+        if read != event || golden.trim() != written {
+            faults.push(format!("{kind}: stored {golden}, written now {written}"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// CH1: what no declaration knows is not read.
+#[test]
+fn ch1_an_unknown_word_is_not_read() {
+    let unknown = r#"{"task":1,"cause":"because"}"#;
+    assert!(Event::read(EventKind::TaskSkipped, unknown).is_err());
+    assert!(EventKind::from_code(250).is_none());
+    assert!(
+        "pending-review"
+            .parse::<crate::words::WorkflowStatus>()
+            .is_err()
+    );
+}

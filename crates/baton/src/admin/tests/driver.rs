@@ -99,10 +99,6 @@ impl Driver {
         };
     }
 
-    pub fn time(&self) -> Timestamp {
-        self.now.moment.now
-    }
-
     /// One turn over at most this much of what has arrived.
     pub fn turn(&mut self, most: usize) {
         self.pass(Duration::from_millis(1));
@@ -163,10 +159,11 @@ impl Driver {
     }
 
     pub fn submit(&mut self, source: &str) -> WorkflowId {
-        match self.ask(submission(source)).expect("admitted") {
-            Reply::Workflow { id, .. } => id,
-            other => panic!("not a workflow but {other:?}"),
-        }
+        let admitted = self.ask(submission(source)).expect("admitted");
+        let Reply::Workflow { id, .. } = admitted else {
+            panic!("not a workflow but {admitted:?}");
+        };
+        id
     }
 
     /// Submits and runs to the end of everything.
@@ -223,8 +220,13 @@ impl Driver {
         Some(match choice {
             0..=6 => {
                 // Some are large enough to be kept apart, and some of those are alike.
-                let size = [3, 40, 3_000, 9_000][self.draw(4) as usize];
-                let text = format!("{}{}", self.draw(3), "x".repeat(size));
+                let words = [1, 4, 200, 600][self.draw(4) as usize];
+                let text: String = match self.draw(4) {
+                    0 => "alike ".repeat(words),
+                    _ => (0..words)
+                        .map(|_| format!("{:x}", self.draw(u64::MAX)))
+                        .collect(),
+                };
                 Ok(Body::split(Json::of(&serde_json::json!([text, "b", "c"]))))
             }
             7 | 8 => failed(CallFailure::passing(FailureKind::Unavailable, "not now")),

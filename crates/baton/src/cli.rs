@@ -127,7 +127,7 @@ pub enum Command {
         #[arg(long)]
         rebuild: bool,
     },
-    /// Measure this machine's figures.
+    /// Measure this machine's figures; `--store` is `sqlite`, `postgres` or `both`.
     Bench(Bench),
 }
 
@@ -234,24 +234,10 @@ pub struct Finished {
 pub struct Bench {
     /// Only figures whose name begins like this.
     pub figure: Option<String>,
-    /// Which store.
-    #[arg(long, value_enum, default_value_t = BenchStore::Sqlite)]
-    pub store: BenchStore,
     /// How often each figure is measured.
     #[arg(long, default_value_t = 5)]
     pub runs: u32,
     /// One measurement in this process, for a parent that watches it.
     #[arg(long, hide = true)]
     pub inner: bool,
-}
-
-/// Which store is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum BenchStore {
-    /// The embedded one.
-    Sqlite,
-    /// PostgreSQL, at `BATON_BENCH_POSTGRES`.
-    Postgres,
-    /// One after the other.
-    Both,
 }

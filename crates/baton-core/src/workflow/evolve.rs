@@ -272,11 +272,15 @@ impl WorkflowState {
         }
     }
 
+    /// Ends what is open. Rows change where there are any: tasks that never began have none, unless
+    /// an earlier run left them one.
     fn end_open_tasks(&mut self, at: Timestamp) {
+        let may_have_rows = self.run > 1;
         for (task, n) in self.tasks.iter_mut().zip(0..) {
             if !task.phase.status().is_terminal() {
-                // Whatever has a row: it was started, or opened again by a later run.
-                if task.started_at.is_some() || self.run > 1 {
+                let began =
+                    task.started_at.is_some() || matches!(task.phase, TaskPhase::Expanded { .. });
+                if began || may_have_rows {
                     self.changed.push(Ordinal(n));
                 }
                 task.phase = TaskPhase::Cancelled { at };

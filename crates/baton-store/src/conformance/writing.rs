@@ -1,6 +1,5 @@
 //! Who may write, what is written, and that it is all of it or nothing.
 
-use std::sync::Arc;
 
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};

@@ -15,7 +15,7 @@ use anyhow::Context;
 use baton_store::StoreUrl;
 use serde_json::json;
 
-use crate::cli::{Bench, BenchStore};
+use crate::cli::{Bench, Common};
 use crate::display::{say, say_out};
 use crate::exit::{Exit, Failed};
 
@@ -83,8 +83,8 @@ const FIGURES: [Figure; 16] = [
 ];
 
 /// Measures and prints.
-pub fn bench(bench: &Bench, json: bool) -> anyhow::Result<Exit> {
-    let scratch = Scratch::new()?;
+pub fn bench(common: &Common, bench: &Bench) -> anyhow::Result<Exit> {
+    let json = common.json;
     if let Some(figure) = bench.figure.as_deref().filter(|_| bench.inner) {
         let url = std::env::var("BATON_BENCH_STORE").context("BATON_BENCH_STORE is not set")?;
         let folder = PathBuf::from(
@@ -93,6 +93,7 @@ pub fn bench(bench: &Bench, json: bool) -> anyhow::Result<Exit> {
         figures::measure(figure, &url.parse()?, &folder)?;
         return Ok(Exit::Done);
     }
+    let scratch = Scratch::new()?;
     let wanted = bench.figure.as_deref().unwrap_or("");
     let chosen: Vec<&Figure> = FIGURES
         .iter()
@@ -117,7 +118,7 @@ pub fn bench(bench: &Bench, json: bool) -> anyhow::Result<Exit> {
             "store", "figure", "median", "min", "max", "unit", "must", "aim"
         ));
     }
-    for store in stores(bench.store)? {
+    for store in stores(common.store.as_deref())? {
         for figure in chosen
             .iter()
             .filter(|figure| store == "sqlite" || figure.on_postgres)
@@ -138,18 +139,24 @@ pub fn bench(bench: &Bench, json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn stores(asked: BenchStore) -> anyhow::Result<Vec<&'static str>> {
-    let postgres = std::env::var_os(POSTGRES_VARIABLE).is_some();
-    if !postgres && asked != BenchStore::Sqlite {
+fn stores(asked: Option<&str>) -> anyhow::Result<Vec<&'static str>> {
+    let stores = match asked {
+        None | Some("sqlite") => vec!["sqlite"],
+        Some("postgres") => vec!["postgres"],
+        Some("both") => vec!["sqlite", "postgres"],
+        Some(other) => {
+            let message = format!(
+                "`--store {other}` cannot be measured; it is `sqlite`, `postgres` or `both` here"
+            );
+            return Err(Failed::usage(message).into());
+        }
+    };
+    if stores.contains(&"postgres") && std::env::var_os(POSTGRES_VARIABLE).is_none() {
         let message =
             format!("{POSTGRES_VARIABLE} does not name a server; `cargo xtask bench` starts one");
         return Err(Failed::usage(message).into());
     }
-    Ok(match asked {
-        BenchStore::Sqlite => vec!["sqlite"],
-        BenchStore::Postgres => vec!["postgres"],
-        BenchStore::Both => vec!["sqlite", "postgres"],
-    })
+    Ok(stores)
 }
 
 fn print(figure: &Figure, store: &str, mut samples: Vec<f64>, json: bool) {

@@ -41,6 +41,6 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Archive(asked) => admin::archive_finished(&common, &asked),
         Command::Purge(asked) => admin::purge_finished(&common, &asked),
         Command::Doctor { rebuild } => admin::doctor_or_rebuild(&common, rebuild),
-        Command::Bench(bench) => crate::bench::bench(&bench, common.json),
+        Command::Bench(bench) => crate::bench::bench(&common, &bench),
     }
 }

@@ -206,3 +206,28 @@ fn a_fault_of_the_journal_is_named_and_left_alone() {
     assert!(text.contains("the events of workflow 1"), "{text}");
     assert!(text.contains("restore a backup"), "{text}");
 }
+
+#[test]
+fn a_task_that_a_retry_holds_back_has_the_row_the_journal_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut driver = Driver::open(folder.path(), 3);
+    let keyed = "{ id: keyed, tool: core.noop, concurrency_key: one, needs: [";
+    let source = format!(
+        "{{ name: again, version: 1, stages: [ {{ name: all, tasks: [ \
+         {{ id: first, tool: core.noop }}, {keyed}first] }} ] }} ] }}"
+    );
+    let id = driver.run(&source);
+    driver.mood = Mood::Hang;
+    let holder = format!(
+        "{{ name: holder, version: 1, stages: [ {{ name: all, tasks: [ {keyed}] }} ] }} ] }}"
+    );
+    driver.submit(&holder);
+    driver.settle();
+    driver.mood = Mood::Well;
+    let tasks = vec![baton_core::ids::Ordinal(0)];
+    driver
+        .command(id, Command::Retry { tasks })
+        .expect("retried");
+    driver.settle();
+    assert_eq!(checked(&driver).differences, vec![]);
+}

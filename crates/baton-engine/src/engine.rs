@@ -182,7 +182,7 @@ impl Engine {
     }
 
     /// Every live state, for checks against the journal.
-    pub fn states(&self) -> impl Iterator<Item = (u64, &WorkflowState)> + '_ {
+    pub fn states(&self) -> impl Iterator<Item = (u64, &WorkflowState)> + Clone + '_ {
         self.lives.values().map(|live| (live.number, &live.state))
     }
 

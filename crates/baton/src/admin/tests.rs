@@ -1,1 +1,7 @@
-//! Tests of looking after a store.
+//! Looking after real stores with real histories.
+
+mod archives;
+mod doctoring;
+mod driver;
+mod history;
+mod purging;

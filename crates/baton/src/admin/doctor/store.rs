@@ -140,13 +140,7 @@ fn blobs(audit: &mut dyn Audit, place: &str, report: &mut Report) -> Result<(), 
     let mut damaged = Vec::new();
     let read = damaged_blobs(audit, &mut |hash| damaged.push(hash.to_string()))?;
     if damaged.is_empty() {
-        report.ok(
-            format!(
-                "{} are whole",
-                many(read, "large body").replace("bodys", "bodies")
-            ),
-            place,
-        );
+        report.ok(format!("{} are whole", many(read, "blob")), place);
     } else {
         let count = damaged.len();
         damaged.truncate(NAMED_MAX as usize);
@@ -218,7 +212,7 @@ fn people(views: &mut dyn Views, report: &mut Report) -> Result<(), StoreError> 
             task.ordinal.0, card.name
         );
         let id = card.id.task(task.ordinal);
-        let mend = format!("look, then `baton settle {id}` with what you found");
+        let mend = format!("look, then `baton settle {id} --happened` or `--did-not-happen`");
         report.note(what, format!("workflow {}", card.id), &mend);
     }
     for (card, task) in asked {

@@ -1,0 +1,233 @@
+//! After a random history every row is what the journal says; after damage it is so again.
+
+use std::time::Duration;
+
+use baton_core::ids::WorkflowId;
+use baton_core::words::WaitReason;
+use baton_core::workflow::{Command, PauseCause, Verdict};
+use baton_engine::check::{CheckReport, SelfCheck, check};
+use baton_engine::engine::TakeUp;
+use baton_engine::exchange::{Burial, Reply, Request};
+use baton_engine::store::Views;
+use baton_store::sqlite::{SqliteAudit, SqliteViews};
+use rusqlite::Connection;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::driver::{CHILD, Driver, EVERYTHING, Mood, STRICT};
+use crate::admin::rebuild::rebuild;
+
+fn checked(driver: &Driver) -> CheckReport {
+    check(&mut SqliteAudit::open(&driver.path).expect("an audit")).expect("a check")
+}
+
+/// A store whose journal was driven through everything, and what was admitted.
+pub fn random(seed: u64, steps: u32) -> (TempDir, Driver) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut driver = Driver::open(folder.path(), seed);
+    let mut views = SqliteViews::open(&driver.path).expect("views");
+    let mut known = Vec::new();
+    let mut self_check = SelfCheck::default();
+    driver.mood = Mood::Mixed;
+    for step in 0..steps {
+        act(&mut driver, &mut known, &mut views);
+        if step % 7 == 0 {
+            let found = self_check.step(driver.engine().states(), &mut views);
+            assert_eq!(found.expect("a step"), vec![], "seed {seed}, step {step}");
+        }
+    }
+    (folder, driver)
+}
+
+fn act(driver: &mut Driver, known: &mut Vec<WorkflowId>, views: &mut dyn Views) {
+    let some = driver.draw(known.len().max(1) as u64) as usize;
+    let id = known.get(some).copied();
+    match (driver.draw(16), id) {
+        (0 | 1, _) | (_, None) => {
+            let source = [CHILD, EVERYTHING, STRICT][driver.draw(3) as usize];
+            known.push(driver.submit(source));
+        }
+        (2, Some(id)) => drop(driver.command(id, Command::Cancel { reason: None })),
+        (3, Some(id)) => {
+            let cause = PauseCause::Actor;
+            drop(driver.command(id, Command::Pause { cause }));
+        }
+        (4, Some(id)) => drop(driver.command(id, Command::Resume)),
+        (5 | 6, Some(id)) => drop(driver.command(id, Command::Retry { tasks: vec![] })),
+        (7, Some(workflow)) => {
+            let position = None;
+            if let Ok(Reply::Workflow { id, .. }) = driver.ask(Request::Fork { workflow, position })
+            {
+                known.push(id);
+            }
+        }
+        (8, Some(workflow)) => {
+            let revision = None;
+            let workflows = vec![Burial { workflow, revision }];
+            drop(driver.ask(Request::Purge { workflows }));
+        }
+        (9, Some(_)) => driver.crash(TakeUp::Asked),
+        (10, Some(_)) => driver.crash(TakeUp::All),
+        (11 | 12, Some(_)) => answer_people(driver, views),
+        (13, Some(_)) => driver.pass(Duration::from_secs(20)),
+        (_, Some(_)) => (0..6).for_each(|_| driver.turn(3)),
+    }
+}
+
+fn answer_people(driver: &mut Driver, views: &mut dyn Views) {
+    for (card, task) in views.waiting_for_people(5).expect("a list") {
+        let task_at = task.ordinal;
+        let command = match (task.waits_for, driver.draw(2)) {
+            (Some(WaitReason::InDoubt), 0) => Command::Settle {
+                task: task_at,
+                verdict: Verdict::DidNotHappen,
+            },
+            (Some(WaitReason::InDoubt), _) => Command::Settle {
+                task: task_at,
+                verdict: Verdict::Happened(baton_core::body::Body::null()),
+            },
+            (_, yes) => Command::Respond {
+                task: task_at,
+                value: json!({ "approved": yes == 0 }),
+                by: "tester".to_owned(),
+            },
+        };
+        drop(driver.command(card.id, command));
+    }
+}
+
+#[test]
+fn after_any_history_there_is_nothing_to_mend() {
+    for seed in 1..=12 {
+        let (folder, driver) = random(seed, 150);
+        let found = checked(&driver);
+        assert_eq!(found.differences, vec![], "seed {seed}");
+        assert!(found.examined.events > 100 && found.examined.blobs > 0);
+        drop(driver);
+        let report = rebuild(folder.path()).expect("a rebuild");
+        assert_eq!((report.check.total, report.mended), (0, 0), "seed {seed}");
+        assert!(report.render().contains("nothing was changed"));
+    }
+}
+
+#[test]
+fn wf6_what_was_changed_behind_batons_back_is_found_and_mended() {
+    let damages = [
+        "UPDATE workflow SET percentage = 7, completed = completed + 1",
+        "UPDATE workflow SET status = 3, ended_at = NULL",
+        "UPDATE workflow SET name = 'other', priority = 1",
+        "UPDATE workflow SET head = head - 1 WHERE head > 0",
+        "DELETE FROM workflow",
+        "UPDATE task SET status = 4",
+        "UPDATE task SET attempts = 9, waits_for = 0",
+        "DELETE FROM task WHERE key % 2 = 0",
+        "INSERT INTO task (key, of, status, attempts, position) VALUES (999 << 20, 0, 1, 0, 1)",
+        "UPDATE blob SET uses = uses + 3",
+        "DELETE FROM definition",
+        "UPDATE head SET position = position - 1, streams = 1",
+    ];
+    let (folder, mut driver) = random(77, 120);
+    let Request::Submit(submit) = super::driver::submission(CHILD) else {
+        unreachable!("a submission");
+    };
+    driver.ask(Request::Define(submit.loaded)).expect("defined");
+    let path = driver.path.clone();
+    drop(driver);
+    for damage in damages {
+        let other = Connection::open(&path).expect("the file");
+        assert!(other.execute(damage, []).expect(damage) > 0, "{damage}");
+        drop(other);
+        let found = check(&mut SqliteAudit::open(&path).expect("an audit")).expect("a check");
+        assert!(found.total > 0, "{damage}");
+        let report = rebuild(folder.path()).expect("a rebuild");
+        assert_eq!(report.left(), 0, "{damage}: {}", report.render());
+        let left = check(&mut SqliteAudit::open(&path).expect("an audit")).expect("a check");
+        assert_eq!(left.differences, vec![], "{damage}");
+    }
+}
+
+#[test]
+fn wf6_the_self_check_of_a_running_owner_sees_a_row_that_was_changed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut driver = Driver::open(folder.path(), 5);
+    driver.mood = Mood::Hang;
+    for _ in 0..20 {
+        driver.submit(STRICT);
+    }
+    (0..20).for_each(|_| driver.turn(8));
+    let mut views = SqliteViews::open(&driver.path).expect("views");
+    let mut self_check = SelfCheck::new(4, 1_000);
+    let mut round = |driver: &Driver| -> Vec<String> {
+        let mut steps = (0..5).map(|_| self_check.step(driver.engine().states(), &mut views));
+        let found = steps.try_fold(Vec::new(), |mut all, found| {
+            all.extend(found?);
+            Ok::<_, baton_engine::store::StoreError>(all)
+        });
+        let found = found.expect("a round").into_iter();
+        found.map(|difference| difference.what).collect()
+    };
+    assert_eq!(round(&driver), Vec::<String>::new());
+    let other = Connection::open(&driver.path).expect("the file");
+    let damage = "UPDATE workflow SET percentage = 50 WHERE number = 11";
+    other.execute(damage, []).expect("an update");
+    let damage = "UPDATE task SET status = 4 WHERE key = (13 << 20) + 1";
+    assert_eq!(other.execute(damage, []).expect("an update"), 1);
+    let found = round(&driver);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().any(|what| what.starts_with("workflow 11 ")));
+    assert!(
+        found
+            .iter()
+            .any(|what| what.contains("workflow 13 ") && what.ends_with("task 1"))
+    );
+}
+
+#[test]
+fn a_fault_of_the_journal_is_named_and_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut driver = Driver::open(folder.path(), 3);
+    driver.run(CHILD);
+    let path = driver.path.clone();
+    drop(driver);
+    let other = Connection::open(&path).expect("the file");
+    let damage = "DELETE FROM journal WHERE stream = 1 AND version = 2";
+    assert_eq!(other.execute(damage, []).expect("a delete"), 1);
+    drop(other);
+    let report = rebuild(folder.path()).expect("a rebuild");
+    assert_eq!(
+        (report.left(), report.mended),
+        (3, 0),
+        "{}",
+        report.render()
+    );
+    let text = report.render();
+    assert!(text.contains("positions without an event"), "{text}");
+    assert!(text.contains("its place in stream 1"), "{text}");
+    assert!(text.contains("the events of workflow 1"), "{text}");
+    assert!(text.contains("restore a backup"), "{text}");
+}
+
+#[test]
+fn a_task_that_a_retry_holds_back_has_the_row_the_journal_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut driver = Driver::open(folder.path(), 3);
+    let keyed = "{ id: keyed, tool: core.noop, concurrency_key: one, needs: [";
+    let source = format!(
+        "{{ name: again, version: 1, stages: [ {{ name: all, tasks: [ \
+         {{ id: first, tool: core.noop }}, {keyed}first] }} ] }} ] }}"
+    );
+    let id = driver.run(&source);
+    driver.mood = Mood::Hang;
+    let holder = format!(
+        "{{ name: holder, version: 1, stages: [ {{ name: all, tasks: [ {keyed}] }} ] }} ] }}"
+    );
+    driver.submit(&holder);
+    driver.settle();
+    driver.mood = Mood::Well;
+    let tasks = vec![baton_core::ids::Ordinal(0)];
+    driver
+        .command(id, Command::Retry { tasks })
+        .expect("retried");
+    driver.settle();
+    assert_eq!(checked(&driver).differences, vec![]);
+}

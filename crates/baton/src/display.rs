@@ -222,7 +222,9 @@ fn waiting(waited: &baton_core::workflow::TaskWaited) -> String {
     match &waited.on {
         Waiting::Person { ask } if ask.is_empty() => "an answer".to_owned(),
         Waiting::Person { ask } => format!("an answer: {}", clean(ask)),
-        Waiting::Timer { span: Some(span), .. } => crate::text::span(*span),
+        Waiting::Timer {
+            span: Some(span), ..
+        } => crate::text::span(*span),
         Waiting::Timer { until, .. } => format!("{until}"),
         Waiting::Event { pattern, .. } => format!("an event `{}`", clean(pattern)),
         Waiting::InDoubt { .. } => "word of whether its call happened".to_owned(),

@@ -106,10 +106,10 @@ impl Session {
                 Err(declined) => declined,
             },
         };
-        match answered {
-            Answer::Declined { code, message } => Err(Failed::declined(&code, message).into()),
-            answer => Ok(answer),
+        if let Answer::Declined { code, message } = answered {
+            return Err(Failed::declined(&code, message).into());
         }
+        Ok(answered)
     }
 
     /// A signal for each commit that touches a stream; it ends with the owner.

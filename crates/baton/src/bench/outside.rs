@@ -273,9 +273,12 @@ fn submit_all(socket: &Path) -> anyhow::Result<Vec<WorkflowId>> {
         conversation: None,
         folder: None,
     };
-    let one = |_| match client.call(Ask::Submit(Box::new(submission.clone())))? {
-        Answer::Workflow { id, .. } => Ok(id),
-        other => bail!("not admitted: {other:?}"),
+    let one = |_| {
+        let answer = client.call(Ask::Submit(Box::new(submission.clone())))?;
+        let Answer::Workflow { id, .. } = answer else {
+            bail!("not admitted: {answer:?}")
+        };
+        Ok(id)
     };
     (0..CLIENTS).map(one).collect()
 }

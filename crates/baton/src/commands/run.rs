@@ -27,7 +27,7 @@ use crate::log::{Level, log};
 use crate::session::{
     LOOK_AGAIN, Purpose, Session, caller_folder, find_task, find_workflow, read, tools,
 };
-use crate::text::{clean, clean_lines, span};
+use crate::text::{clean, output_text, span};
 
 /// How many faults of a definition are shown with their source.
 const FAULTS_SHOWN_MAX: usize = 20;
@@ -378,7 +378,9 @@ fn finish(common: &Common, follower: &mut Follower, number: u64) -> anyhow::Resu
     } else {
         if let Some(output) = outcome.output() {
             let text = view::text_of(output, follower.views())?;
-            print_output(&text.value());
+            output_text(&text.value())
+                .iter()
+                .for_each(|text| say_out(text));
         }
         let status = outcome.status();
         let summary = format!(
@@ -398,17 +400,6 @@ fn finish(common: &Common, follower: &mut Follower, number: u64) -> anyhow::Resu
         | Outcome::Failed { .. }
         | Outcome::Cancelled { .. } => Exit::WorkFailed,
     })
-}
-
-/// A text as it is, anything else as JSON that people can read; nothing for nothing.
-fn print_output(output: &Value) {
-    match output {
-        Value::Null => {}
-        Value::String(text) => say_out(clean_lines(text).trim_end()),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            say_out(&serde_json::to_string_pretty(output).unwrap_or_default());
-        }
-    }
 }
 
 fn print_workflow(follower: &mut Follower, number: u64) -> anyhow::Result<()> {

@@ -212,7 +212,10 @@ impl WorkflowState {
         if let Some(task) = self.tasks.get_mut(failed.task.index()) {
             match failed.next {
                 // A lost attempt says nothing about the task: it does not use up its tries.
-                Next::Repeat => task.tries = task.tries.saturating_sub(1),
+                Next::Repeat => {
+                    task.tries = task.tries.saturating_sub(1);
+                    task.lost += 1;
+                }
                 Next::Fallback => (task.rung, task.tries) = (task.rung + 1, 0),
                 Next::Retry { .. } | Next::InDoubt => {}
             }
@@ -628,6 +631,7 @@ impl Task {
             unmet: 0,
             attempts: 0,
             tries: 0,
+            lost: 0,
             rung: 0,
             started_at: None,
             phase: TaskPhase::Pending,

@@ -260,41 +260,37 @@ impl Work {
         let mut pause = COMMIT_PAUSE;
         let mut tries = 1;
         loop {
-            let fault = match self.store.commit(commit) {
-                Ok(()) => return Ok(()),
-                Err(StoreError::Unavailable(detail)) => {
-                    let facts = [
-                        ("position", json!(commit.head.position)),
-                        ("fault", json!(detail)),
-                    ];
-                    log(
-                        Level::Warn,
-                        "a commit did not go through; it is looked for, and tried again if it is not there",
-                        &facts,
-                    );
-                    detail
-                }
-                Err(lasting) => return Err(OwnerEnded(lasting)),
+            let Err(fault) = self.store.commit(commit) else {
+                return Ok(());
             };
+            let facts = [
+                ("position", json!(commit.head.position)),
+                ("fault", json!(fault.to_string())),
+            ];
+            log(
+                Level::Warn,
+                "a commit did not go through; the head says whether it is there",
+                &facts,
+            );
+            let is_passing = matches!(fault, StoreError::Unavailable(_));
             match self.store.head() {
                 Ok(head)
-                    if head.position == commit.head.position && head.epoch == commit.head.epoch =>
+                    if (head.position, head.epoch) == (commit.head.position, commit.head.epoch) =>
                 {
                     return Ok(());
                 }
                 Ok(head)
-                    if head.position == commit.after.position
-                        && head.epoch == commit.after.epoch => {}
-                Ok(_) => {
+                    if (head.position, head.epoch)
+                        != (commit.after.position, commit.after.epoch) =>
+                {
                     return Err(OwnerEnded(StoreError::Conflict(
                         "the head has moved on".to_owned(),
                     )));
                 }
-                Err(StoreError::Unavailable(_)) => {}
+                Ok(_) | Err(StoreError::Unavailable(_))
+                    if is_passing && tries < COMMIT_TRIES_MAX => {}
+                Ok(_) | Err(StoreError::Unavailable(_)) => return Err(OwnerEnded(fault)),
                 Err(lasting) => return Err(OwnerEnded(lasting)),
-            }
-            if tries == COMMIT_TRIES_MAX {
-                return Err(OwnerEnded(StoreError::Unavailable(fault)));
             }
             tries += 1;
             // sleep: a passing fault of the store gives no signal when it has passed.

@@ -12,9 +12,11 @@ use crate::workspace::{cargo, output, root};
 /// A file, from the workspace's root, and the arguments of `baton` that print it.
 type Generated = (&'static str, &'static [&'static str]);
 
-/// Every generated file; a further one is a further line:
-/// `("docs/definition.schema.json", &["schema", "definition"])`.
-const FILES: &[Generated] = &[];
+/// Every generated file; a further one is a further line.
+const FILES: &[Generated] = &[
+    ("docs/definition.schema.json", &["schema", "definition"]),
+    ("docs/tools.md", &["tools", "--markdown"]),
+];
 
 /// What to do about a file that differs.
 #[derive(Clone, Copy)]
@@ -30,6 +32,7 @@ pub fn run(mode: Mode) -> Result<()> {
     let root = root()?;
     let mut stale = Vec::new();
     for (path, arguments) in FILES {
+        // In the profile of the tests, which have then built it or find it built.
         let mut baton = cargo()?;
         baton.args(["run", "--quiet", "--package", "baton", "--"]);
         let text = output(baton.args(*arguments))?;

@@ -117,7 +117,11 @@ pub enum Command {
         position: Option<u64>,
     },
     /// List the tools that definitions can use.
-    Tools,
+    Tools {
+        /// Print a page of documentation of all there are, allowed here or not.
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Print a JSON Schema.
     Schema {
         /// Of what.

@@ -14,7 +14,7 @@ use baton_core::workflow::{Event, EventKind, Next, Output, WorkflowState};
 use baton_engine::store::Record;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::text::clean;
+use crate::text::{clean, headline};
 
 /// How many executing tasks the bar names.
 const NAMED_MAX: usize = 4;
@@ -221,7 +221,7 @@ fn waiting(waited: &baton_core::workflow::TaskWaited) -> String {
     use baton_core::workflow::Waiting;
     match &waited.on {
         Waiting::Person { ask } if ask.is_empty() => "an answer".to_owned(),
-        Waiting::Person { ask } => format!("an answer: {}", clean(ask)),
+        Waiting::Person { ask } => format!("an answer: {}", headline(ask)),
         Waiting::Timer {
             span: Some(span), ..
         } => crate::text::span(*span),

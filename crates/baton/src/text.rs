@@ -41,6 +41,22 @@ pub fn output_text(output: &Value) -> Option<String> {
     }
 }
 
+/// Foreign text of several lines whose later lines stand below the first one, `margin` to the right.
+pub fn hanging(text: &str, margin: usize) -> String {
+    let rest = format!("\n{}", " ".repeat(margin));
+    clean_lines(text.trim_end()).replace('\n', &rest)
+}
+
+/// The first line of a foreign text, marked where there are more.
+pub fn headline(text: &str) -> String {
+    let mut lines = text.trim().lines();
+    let first = clean(lines.next().unwrap_or_default());
+    match lines.next() {
+        Some(_) => format!("{first} …"),
+        None => first,
+    }
+}
+
 /// A span as people read it.
 pub fn span(span: Duration) -> String {
     let seconds = span.as_secs();

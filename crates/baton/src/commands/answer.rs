@@ -16,7 +16,7 @@ use crate::display::say;
 use crate::exit::{Exit, Failed};
 use crate::follow::Follower;
 use crate::session::{Session, find_task, read};
-use crate::text::clean;
+use crate::text::{clean, hanging};
 
 /// Approves a waiting task, or the plan of a workflow in review.
 pub fn approve(common: &Common, answer: &Answer) -> anyhow::Result<Exit> {
@@ -180,7 +180,7 @@ fn question(state: &WorkflowState, task: Ordinal, on: &Waiting) -> anyhow::Resul
                     return Ok(None);
                 }
             };
-            let ask = clean(ask);
+            let ask = hanging(ask, 4);
             let answer = match human.kind {
                 HumanKind::Approval => prompt(&format!("{key}: {ask} [a]pprove [r]eject: "))?,
                 HumanKind::Choice => prompt(&format!(

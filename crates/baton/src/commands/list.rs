@@ -14,7 +14,7 @@ use crate::display::{say, say_out};
 use crate::exit::{Exit, Failed};
 use crate::runtime::SystemClock;
 use crate::session;
-use crate::text::{ago, clean, cut};
+use crate::text::{ago, clean, cut, hanging};
 
 /// The most questions an inbox lists.
 const INBOX_MAX: u32 = 500;
@@ -131,7 +131,7 @@ pub fn inbox(common: &Common) -> anyhow::Result<Exit> {
                 "{} / {} · {}\n    {how}",
                 clean(&card.name),
                 clean(&shown.key),
-                clean(&ask)
+                hanging(&ask, 4)
             ));
         }
     }
@@ -174,7 +174,7 @@ pub fn questions(state: &WorkflowState) -> Vec<String> {
     let waiting = state.waiting().filter(|(_, on)| on.is_for_people());
     let line = |(task, on): (baton_core::ids::Ordinal, &Waiting)| {
         let ask = match on {
-            Waiting::Person { ask } => clean(ask),
+            Waiting::Person { ask } => hanging(ask, 4),
             Waiting::InDoubt { failure } => format!("did it happen? {}", clean(&failure.message)),
             Waiting::Timer { .. } | Waiting::Event { .. } | Waiting::Child { .. } => String::new(),
         };

@@ -3,6 +3,7 @@
 mod admin;
 mod answer;
 mod list;
+mod reference;
 mod run;
 mod show;
 mod tell;
@@ -30,7 +31,8 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Settle(settle) => answer::settle(&common, &settle),
         Command::Cancel { id, reason } => tell::cancel(&common, &id, reason),
         Command::Pause { id } => tell::pause(&common, &id),
-        Command::Tools => list::tools(&common),
+        Command::Tools { markdown: true } => reference::tools_page(),
+        Command::Tools { markdown: false } => list::tools(&common),
         Command::Schema {
             of: SchemaOf::Definition,
         } => {

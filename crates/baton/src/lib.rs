@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod catalog;
+pub mod chaos;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -1,6 +1,7 @@
 //! One command, one function: what each word of the command line does.
 
 mod answer;
+mod chaos;
 mod list;
 mod run;
 mod show;
@@ -37,6 +38,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
             )?);
             Ok(Exit::Done)
         }
+        Command::Chaos(chaos) => chaos::chaos(&common, &chaos),
         Command::Bench(_) => {
             crate::bench::quick()?;
             Ok(Exit::Done)

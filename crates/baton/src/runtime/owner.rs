@@ -11,6 +11,7 @@ use baton_engine::ports::Tools;
 use baton_engine::store::{Commit, Store, StoreError, Views};
 
 use super::clock::SystemClock;
+use super::death::{Death, DeathPoint};
 use super::executor::{Bounds, Executor};
 use super::handle::{Desk, Handle};
 use super::hub::Hub;
@@ -39,6 +40,8 @@ pub struct Parts {
     pub bounds: Bounds,
     /// What is taken up at once.
     pub take_up: TakeUp,
+    /// When it kills its own process; only trials of recovery set it.
+    pub death: Option<Death>,
 }
 
 /// Why an owner ended other than by draining.
@@ -81,6 +84,7 @@ impl Owner {
             settings,
             bounds,
             take_up,
+            death,
         } = parts;
         let mut clock = SystemClock::default();
         let engine = Engine::open(store.as_mut(), settings, take_up, clock.now())?;
@@ -94,6 +98,8 @@ impl Owner {
                 executor,
                 handle: owned,
                 drains: false,
+                death,
+                commits: 0,
             };
             let ended = work.until_drained();
             work.handle.desk.close();
@@ -131,6 +137,9 @@ struct Work {
     executor: Executor,
     handle: Handle,
     drains: bool,
+    death: Option<Death>,
+    /// Commits of this process.
+    commits: u64,
 }
 
 impl Work {
@@ -159,15 +168,22 @@ impl Work {
             effects,
         } = self.engine.turn(self.store.as_mut(), now, inputs);
         let mut took = Duration::ZERO;
-        if !commit.is_empty() {
+        let writes = !commit.is_empty();
+        if writes {
+            self.commits += 1;
+            self.may_die(DeathPoint::BeforeCommit);
             let before = Instant::now();
             self.write(&commit)?;
             took = before.elapsed();
+            self.may_die(DeathPoint::BeforeRelease);
             self.handle.hub.publish(&commit.records);
         }
         let released = effects.len();
         self.executor.carry_out(effects);
         self.handle.desk.answer(answers);
+        if writes {
+            self.may_die(DeathPoint::AfterRelease);
+        }
         let patience = if took > SLOW_SYNC {
             took / 8
         } else {
@@ -177,6 +193,12 @@ impl Work {
             .handle
             .inbox
             .take_at_least(released.max(1), Some(patience)))
+    }
+
+    fn may_die(&self, point: DeathPoint) {
+        if let Some(death) = self.death {
+            death.strike(point, self.commits);
+        }
     }
 
     /// Waits until something arrives or is due; lets the store tidy up meanwhile.

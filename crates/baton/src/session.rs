@@ -23,7 +23,7 @@ use crate::cli::{Common, Trial};
 use crate::config::Config;
 use crate::exit::Failed;
 use crate::place::{Lock, Owned, Place};
-use crate::runtime::{Owner, OwnerReport, Parts};
+use crate::runtime::{Owner, OwnerEnded, OwnerReport, Parts};
 
 /// What a command comes to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,9 +124,20 @@ impl Session {
                 Err(declined) => declined,
             },
         };
-        match answered {
-            Answer::Declined { code, message } => Err(Failed::declined(&code, message).into()),
-            answer => Ok(answer),
+        if let Answer::Declined { code, message } = answered {
+            // An owner of our own that has ended says why, which tells more than that it has.
+            if let Some(cause) = self.own_end() {
+                return Err(Failed::unreachable(cause.clone()).into());
+            }
+            return Err(Failed::declined(&code, message).into());
+        }
+        Ok(answered)
+    }
+
+    fn own_end(&self) -> Option<&OwnerEnded> {
+        match &self.access {
+            Access::Owner(owning) => owning.owner.cause(),
+            Access::Client(_) => None,
         }
     }
 

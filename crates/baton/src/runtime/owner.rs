@@ -1,7 +1,7 @@
 //! The owner's thread: takes what has arrived, has it decided, writes, and only then lets it out.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -67,6 +67,17 @@ pub struct OwnerReport {
 pub struct Owner {
     thread: JoinHandle<Result<OwnerReport, OwnerEnded>>,
     handle: Handle,
+    cause: Arc<OnceLock<OwnerEnded>>,
+}
+
+/// Lets everybody go who waits for an owner, however it ends: a panic must not leave them waiting.
+struct Doors(Handle);
+
+impl Drop for Doors {
+    fn drop(&mut self) {
+        self.0.desk.close();
+        self.0.hub.close();
+    }
 }
 
 impl Owner {
@@ -90,7 +101,10 @@ impl Owner {
         let engine = Engine::open(store.as_mut(), settings, take_up, clock.now())?;
         let executor = Executor::start(tools, views, bounds, Arc::clone(&handle.inbox));
         let owned = handle.clone();
+        let cause = Arc::new(OnceLock::new());
+        let told = Arc::clone(&cause);
         let work = move || {
+            let _doors = Doors(owned.clone());
             let mut work = Work {
                 store,
                 engine,
@@ -102,8 +116,10 @@ impl Owner {
                 commits: 0,
             };
             let ended = work.until_drained();
-            work.handle.desk.close();
-            work.handle.hub.close();
+            if let Err(why) = &ended {
+                // It is set once, here.
+                let _ = told.set(why.clone());
+            }
             ended
         };
         let spawned = std::thread::Builder::new()
@@ -111,12 +127,21 @@ impl Owner {
             .spawn(work);
         let thread = spawned
             .map_err(|e| StoreError::Unavailable(format!("no thread can be started: {e}")))?;
-        Ok(Self { thread, handle })
+        Ok(Self {
+            thread,
+            handle,
+            cause,
+        })
     }
 
     /// The way in.
     pub fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Why it has ended, other than by draining.
+    pub fn cause(&self) -> Option<&OwnerEnded> {
+        self.cause.get()
     }
 
     /// Waits for the end of the owner, which `drain` asks for.

@@ -52,6 +52,7 @@ impl Rig {
             settings: Settings::default(),
             bounds: Bounds::default(),
             take_up: TakeUp::All,
+            death: None,
         };
         let owner = Owner::start(parts)?;
         let handle = owner.handle().clone();

@@ -95,10 +95,15 @@ pub fn bench(common: &Common, bench: &Bench) -> anyhow::Result<Exit> {
     }
     let scratch = Scratch::new()?;
     let wanted = bench.figure.as_deref().unwrap_or("");
-    let chosen: Vec<&Figure> = FIGURES
-        .iter()
-        .filter(|figure| figure.name.starts_with(wanted))
-        .collect();
+    let exact = FIGURES.iter().any(|figure| figure.name == wanted);
+    let is_wanted = |figure: &&Figure| {
+        if exact {
+            figure.name == wanted
+        } else {
+            figure.name.starts_with(wanted)
+        }
+    };
+    let chosen: Vec<&Figure> = FIGURES.iter().filter(is_wanted).collect();
     if chosen.is_empty() {
         let names: Vec<&str> = FIGURES.iter().map(|figure| figure.name).collect();
         return Err(Failed::usage(format!(

@@ -24,6 +24,7 @@ fn lines(file: &Path) -> Vec<Value> {
 }
 
 #[test]
+// Long because it reads the archive line by line.
 fn an_archive_holds_every_event_and_every_large_body_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut driver = Driver::open(folder.path(), 31);

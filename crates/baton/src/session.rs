@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use baton_adapters::BuiltinTools;
 use baton_core::actor::Actor;
 use baton_core::ids::{Ordinal, TaskId, WorkflowId};

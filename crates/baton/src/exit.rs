@@ -26,6 +26,16 @@ pub struct Failed {
     /// The exit code.
     pub exit: Exit,
     message: String,
+    owner: Owner,
+}
+
+/// What a failure tells of the store's owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    /// It is leaving, or has left.
+    Leaving,
+    /// Nothing.
+    Unknown,
 }
 
 impl Failed {
@@ -34,6 +44,7 @@ impl Failed {
         Self {
             exit: Exit::Usage,
             message: message.into(),
+            owner: Owner::Unknown,
         }
     }
 
@@ -42,6 +53,7 @@ impl Failed {
         Self {
             exit: Exit::Unreachable,
             message: format!("{:#}", cause.into()),
+            owner: Owner::Unknown,
         }
     }
 
@@ -52,7 +64,30 @@ impl Failed {
         } else {
             Exit::Usage
         };
-        Self { exit, message }
+        let leaving = ["owner_ended", "draining"].contains(&code);
+        let owner = if leaving {
+            Owner::Leaving
+        } else {
+            Owner::Unknown
+        };
+        Self {
+            exit,
+            message,
+            owner,
+        }
+    }
+
+    /// The owner cannot be heard any more.
+    pub fn owner_left(cause: impl Into<anyhow::Error>) -> Self {
+        Self {
+            owner: Owner::Leaving,
+            ..Self::unreachable(cause)
+        }
+    }
+
+    /// Whether another owner may take what this one did not, or did not say it had.
+    pub fn is_owner_leaving(&self) -> bool {
+        self.owner == Owner::Leaving
     }
 
     /// There is no store where one was looked for.

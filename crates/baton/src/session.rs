@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use baton_adapters::BuiltinTools;
 use baton_core::actor::Actor;
 use baton_core::ids::{Ordinal, TaskId, WorkflowId};
@@ -114,7 +114,7 @@ impl Session {
     /// Asks the owner.
     pub fn ask(&mut self, ask: Ask) -> anyhow::Result<Answer> {
         let answered = match &mut self.access {
-            Access::Client(client) => client.call(ask).map_err(Failed::unreachable)?,
+            Access::Client(client) => client.call(ask).map_err(Failed::owner_left)?,
             Access::Owner(owning) => match request_of(ask, &self.actor) {
                 Ok(request) => {
                     let reply = owning.owner.handle().call(&self.actor, request);
@@ -155,9 +155,8 @@ impl Session {
                     .map_err(Failed::unreachable)?
                 {
                     Owned::Elsewhere(client) => client,
-                    Owned::Here(_) => bail!(Failed::unreachable(anyhow!(
-                        "the owner of the store has just ended; try again"
-                    ))),
+                    // The owner has just ended, and with it its news.
+                    Owned::Here(_) => return Ok(receiver),
                 };
                 follower
                     .send(Ask::Follow {

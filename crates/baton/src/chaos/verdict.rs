@@ -122,3 +122,58 @@ fn missing(trialled: &Trialled) -> Vec<String> {
     }
     lost
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trialled(status: &str, output: &str) -> Trialled {
+        let shown = serde_json::json!({
+            "workflow": { "id": "w", "name": "n", "origin": "cli", "status": status },
+            "tasks": [{ "id": "t", "key": "a", "status": "completed" }],
+            "events": [
+                { "position": 1, "type": "workflow.admitted" },
+                { "position": 2, "type": "task.completed", "task": "a",
+                  "data": { "task": 0, "output": { "value": { "inline": output } } } },
+            ],
+        });
+        Trialled {
+            killed: true,
+            told_workflows: vec!["w".to_owned()],
+            told_events: vec![("w".to_owned(), (1, "workflow.admitted".to_owned()))],
+            seen: vec![Seen::of(&shown)],
+            ..Trialled::default()
+        }
+    }
+
+    fn lost(reference: &Reference, trialled: &Trialled) -> usize {
+        reference.judge(trialled).lost.len()
+    }
+
+    #[test]
+    fn what_differs_from_undisturbed_runs_or_was_told_and_is_gone_is_lost() {
+        let usual = || trialled("completed", "same");
+        let reference = Reference::of(&usual(), &usual()).unwrap();
+        assert_eq!(reference.judge(&usual()), Verdict::default());
+        assert_eq!(lost(&reference, &trialled("running", "same")), 1);
+        assert_eq!(lost(&reference, &trialled("completed", "other")), 1);
+        let mut forgets = usual();
+        let gone = (9, "task.completed".to_owned());
+        forgets.told_events.push(("w".to_owned(), gone));
+        assert_eq!(lost(&reference, &forgets), 1);
+        let empty = Trialled {
+            seen: Vec::new(),
+            ..usual()
+        };
+        assert_eq!(lost(&reference, &empty), 1);
+        let untold = Trialled::default();
+        assert_eq!(lost(&reference, &untold), 0);
+    }
+
+    #[test]
+    fn what_differs_between_undisturbed_runs_is_not_compared() {
+        let first = trialled("completed", "at ten");
+        let reference = Reference::of(&first, &trialled("completed", "at eleven")).unwrap();
+        assert_eq!(lost(&reference, &trialled("completed", "at twelve")), 0);
+    }
+}

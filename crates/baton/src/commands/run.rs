@@ -8,9 +8,10 @@ use std::sync::mpsc::RecvTimeoutError;
 use anyhow::Context;
 use baton_core::body::Json;
 use baton_core::definition::{self, Fault, input_faults, input_from_text};
-use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
 use baton_core::plan::Plan;
 use baton_core::words::{Origin, WorkflowStatus};
+use baton_core::workflow::rows::WorkflowCard;
 use baton_core::workflow::{Outcome, Phase};
 use baton_engine::view;
 use baton_server::wire::{Answer, Ask, Submission, Verb};
@@ -24,6 +25,7 @@ use crate::display::{Display, say, say_out};
 use crate::exit::{Exit, Failed};
 use crate::follow::{Follower, Rest};
 use crate::log::{Level, log};
+use crate::runtime::SystemClock;
 use crate::session::{
     LOOK_AGAIN, Purpose, Session, caller_folder, find_task, find_workflow, read, require_store,
     tools,
@@ -32,24 +34,64 @@ use crate::text::{clean, output_text, span};
 
 /// How many faults of a definition are shown with their source.
 const FAULTS_SHOWN_MAX: usize = 20;
+/// How many leaving owners a workflow is offered to.
+const SUBMIT_TRIES_MAX: u32 = 10;
+/// How far back a workflow is looked for that a leaving owner may have taken.
+const SUBMITTED_LOOKED_AT_MAX: u32 = 10_000;
 
 /// Checks a definition, runs it, and shows it until it rests.
 pub fn run(common: &Common, run: &Run) -> anyhow::Result<Exit> {
     let config = Config::read(common.config.as_deref())?;
     let plan = read_definition(common, &config, &run.definition)?;
     let inputs = read_inputs(&plan, &run.inputs)?;
-    let mut session = Session::open(common, &config, Purpose::Work)?;
     let submission = Submission {
         plan,
         inputs: Json::of(&inputs),
         origin: Origin::Cli,
         priority: run.priority,
         review: run.review,
-        conversation: None,
+        conversation: Some(ConversationId::new(&SystemClock::default().now().moment, 0)),
         folder: caller_folder(),
     };
-    let answer = session.ask(Ask::Submit(Box::new(submission)))?;
+    let (session, answer) = submit(common, &config, &submission)?;
     stay(common, session, answer)
+}
+
+/// Has a workflow admitted, once, also when the owner it goes to is just leaving: its conversation
+/// tells whether that owner had taken it.
+fn submit(
+    common: &Common,
+    config: &Config,
+    submission: &Submission,
+) -> anyhow::Result<(Session, Answer)> {
+    for _ in 1..SUBMIT_TRIES_MAX {
+        let mut session = Session::open(common, config, Purpose::Work)?;
+        let asked = session.ask(Ask::Submit(Box::new(submission.clone())));
+        let left = |fault: &anyhow::Error| {
+            let failed = fault.downcast_ref::<Failed>();
+            failed.is_some_and(Failed::is_owner_leaving)
+        };
+        match asked {
+            Err(fault) if !session.is_owner() && left(&fault) => drop(session),
+            asked => return asked.map(|answer| (session, answer)),
+        }
+        let mut session = Session::open(common, config, Purpose::Work)?;
+        let newest = session.views()?.list(&baton_engine::store::Filter {
+            limit: SUBMITTED_LOOKED_AT_MAX,
+            ..Default::default()
+        })?;
+        let mine = |card: &WorkflowCard| Some(card.conversation) == submission.conversation;
+        if let Some((card, _)) = newest.iter().find(|(card, _)| mine(card)) {
+            let answer = session.ask(Ask::TakeUp { workflow: card.id })?;
+            return Ok((session, answer));
+        }
+        if session.is_owner() {
+            let answer = session.ask(Ask::Submit(Box::new(submission.clone())))?;
+            return Ok((session, answer));
+        }
+    }
+    let message = "every owner of the store left before it answered; try again";
+    Err(Failed::unreachable(anyhow::anyhow!(message)).into())
 }
 
 /// Follows a workflow until it rests.
@@ -191,7 +233,9 @@ pub(super) fn read_definition(
 ) -> anyhow::Result<Plan> {
     let path = Path::new(named);
     let views = read(common).ok();
-    let folder = path.parent().filter(|_| path.is_file());
+    // A bare file name has an empty parent, which no folder can be opened by.
+    let parent = path.parent().map(|parent| Path::new(".").join(parent));
+    let folder = parent.as_deref().filter(|_| path.is_file());
     let catalog = LocalCatalog::new(tools(config)?, config, folder, views);
     let (file, source) = if path.is_file() {
         let source =

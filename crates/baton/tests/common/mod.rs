@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
@@ -162,10 +162,14 @@ impl Running {
         self.child.wait().unwrap();
     }
 
-    /// Waits for the end; gives the exit code and the last line.
+    /// Waits for the end; gives the exit code and the last line, or what was said instead.
     pub fn end(mut self) -> (Option<i32>, Value) {
         let lines: Vec<String> = self.lines.lines().map(Result::unwrap).collect();
         let last = lines.last().map(|line| serde_json::from_str(line).unwrap());
-        (self.child.wait().unwrap().code(), last.unwrap_or_default())
+        let mut said = String::new();
+        let mut errors = self.child.stderr.take().unwrap();
+        errors.read_to_string(&mut said).unwrap();
+        let code = self.child.wait().unwrap().code();
+        (code, last.unwrap_or(Value::String(said)))
     }
 }

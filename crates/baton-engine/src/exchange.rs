@@ -45,6 +45,8 @@ pub enum Input {
         number: u64,
         /// The task.
         task: Ordinal,
+        /// The run it was rendered for.
+        run: u32,
         /// What came out.
         result: Result<Ready, CallFailure>,
     },
@@ -350,6 +352,8 @@ pub struct Prepare {
     pub number: u64,
     /// The task.
     pub task: Ordinal,
+    /// The workflow's run.
+    pub run: u32,
     /// The task of the plan.
     pub of: Ordinal,
     /// 0 is the work itself, `n` its `n`th fallback.

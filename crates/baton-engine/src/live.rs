@@ -1,6 +1,6 @@
 //! A workflow in its owner's memory: its state, and what only the owner needs beside it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use baton_core::body::{BlobHash, Body, Json};
@@ -25,8 +25,8 @@ pub struct Live {
     pub loaded: Arc<Loaded>,
     /// The position of its newest event.
     pub head: u64,
-    /// Tasks whose templates are being rendered elsewhere.
-    pub preparing: HashSet<Ordinal>,
+    /// Tasks whose templates are being rendered elsewhere, and for which run.
+    pub preparing: HashMap<Ordinal, u32>,
     /// Tasks in doubt of which a probe is asked, and about which attempt.
     pub probing: HashMap<Ordinal, u32>,
     /// The elements of expanded lists, by the task with `each`.
@@ -45,7 +45,7 @@ impl Live {
             state,
             loaded,
             head,
-            preparing: HashSet::new(),
+            preparing: HashMap::new(),
             probing: HashMap::new(),
             lists: HashMap::new(),
             waiters: Vec::new(),

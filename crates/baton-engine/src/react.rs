@@ -156,7 +156,7 @@ impl Engine {
         }
         self.timers.after(
             self.now.uptime + self.settings.cancel_deadline,
-            Due::CancelDeadline(number),
+            Due::CancelDeadline(number, live.state.run),
         );
     }
 
@@ -212,9 +212,11 @@ impl Engine {
         live.probing.insert(task, attempt);
         let ingredients = Ingredients::gather(&live.state, live.loaded.program.references(of));
         let (loaded, folder) = (live.loaded.clone(), live.state.folder.clone());
+        let run = live.state.run;
         self.effect(Effect::Probe(Prepare {
             number,
             task,
+            run,
             of,
             rung,
             loaded,
@@ -381,7 +383,7 @@ impl Engine {
         while let Some(due) = self.timers.pop(self.now.uptime, self.now.moment.now) {
             match due {
                 Due::Task(number, task, attempt) => self.fire_task(number, task, attempt),
-                Due::CancelDeadline(number) => self.give_up_calls(number),
+                Due::CancelDeadline(number, run) => self.give_up_calls(number, run),
                 Due::Budget(number) => self.check_budget(number),
             }
             self.settle(store);
@@ -426,11 +428,11 @@ impl Engine {
     }
 
     /// What did not end by the deadline of a cancellation is not waited for any longer.
-    fn give_up_calls(&mut self, number: u64) {
+    fn give_up_calls(&mut self, number: u64, run: u32) {
         let Some(live) = self.lives.get(&number) else {
             return;
         };
-        if !matches!(live.state.phase, Phase::Cancelling { .. }) {
+        if live.state.run != run || !matches!(live.state.phase, Phase::Cancelling { .. }) {
             return;
         }
         let state = &live.state;

@@ -31,8 +31,9 @@ impl Engine {
             Input::Prepared {
                 number,
                 task,
+                run,
                 result,
-            } => self.prepared(number, task, result),
+            } => self.prepared(number, (task, run), result),
             Input::Probed {
                 number,
                 task,

@@ -40,7 +40,7 @@ impl Engine {
             return;
         };
         let (of, rung) = (facts.of, facts.rung);
-        if !live.state.may_start() || live.preparing.contains(&task) {
+        if !live.state.may_start() || live.preparing.get(&task) == Some(&live.state.run) {
             return;
         }
         if !live.state.item_may_start(task) {
@@ -62,6 +62,7 @@ impl Engine {
         let job = Prepare {
             number,
             task,
+            run: live.state.run,
             of,
             rung,
             loaded,
@@ -74,7 +75,7 @@ impl Engine {
                 Err(failure) => self.refuse(number, task, failure),
             }
         } else {
-            live.preparing.insert(task);
+            live.preparing.insert(task, live.state.run);
             // Its place is taken now: limits hold for what is prepared as well.
             self.queue.begin(number, task);
             self.effect(Effect::Prepare(job));
@@ -95,11 +96,11 @@ impl Engine {
     pub(crate) fn prepared(
         &mut self,
         number: u64,
-        task: Ordinal,
+        (task, run): (Ordinal, u32),
         result: Result<Ready, CallFailure>,
     ) {
         let wanted = match self.lives.get_mut(&number) {
-            Some(live) => live.preparing.remove(&task) && !self.draining,
+            Some(live) => takes(live, task, run) && !self.draining,
             None => false,
         };
         let has_place = |live: &Live| live.state.item_may_start(task);
@@ -377,9 +378,11 @@ impl Engine {
         }
         live.concluding = true;
         let task = Ordinal(0);
+        let run = live.state.run;
         self.effect(Effect::Conclude(Prepare {
             number,
             task,
+            run,
             of: task,
             rung: 0,
             loaded,
@@ -412,6 +415,11 @@ fn executes(live: &Live, task: Ordinal) -> bool {
 fn ends_well(events: &[Event]) -> bool {
     let output = |event: &Event| matches!(event, Event::Finished(finished) if finished.outcome.output().is_some());
     events.iter().any(output)
+}
+
+/// Whether what was rendered for this run is still wanted; it is taken in once.
+fn takes(live: &mut Live, task: Ordinal, run: u32) -> bool {
+    live.preparing.get(&task) == Some(&run) && live.preparing.remove(&task).is_some()
 }
 
 fn is_plain_call(plan: &Plan, of: Ordinal) -> bool {

@@ -19,8 +19,8 @@ const WALL_CHECK: Duration = Duration::from_secs(15);
 pub enum Due {
     /// A waiting task's moment, or its pause before the next attempt.
     Task(u64, Ordinal, u32),
-    /// The deadline of a workflow's cancellation.
-    CancelDeadline(u64),
+    /// The deadline of the cancellation of a workflow's run.
+    CancelDeadline(u64, u32),
     /// A look at a workflow's time budget.
     Budget(u64),
 }

@@ -35,7 +35,11 @@ impl LocalClient {
             Answer::Hello { protocol, process } => Err(io::Error::other(format!(
                 "the process {process} that owns the store speaks `{protocol}`, this one `{PROTOCOL}`: use the same version of baton"
             ))),
-            other => Err(io::Error::other(format!(
+            other @ (Answer::Workflow { .. }
+            | Answer::Ended { .. }
+            | Answer::Count(_)
+            | Answer::Done
+            | Answer::Declined { .. }) => Err(io::Error::other(format!(
                 "the owner answered a greeting with {other:?}"
             ))),
         }

@@ -145,7 +145,14 @@ fn handle(asked: Asked, door: &Arc<dyn Door>, lines: &SyncSender<Said>) {
             let news = move |position| lines.try_send(Said::News { id, position }).is_ok();
             door.follow(stream, Box::new(news));
         }
-        ask => match request_of(ask, &actor) {
+        Ask::Submit(_)
+        | Ask::Command { .. }
+        | Ask::AwaitEnd { .. }
+        | Ask::Fork { .. }
+        | Ask::TakeUpAll
+        | Ask::TakeUp { .. }
+        | Ask::Define(_)
+        | Ask::Purge { .. } => match request_of(ask, &actor) {
             Ok(request) => {
                 let lines = lines.clone();
                 let then = move |reply| {

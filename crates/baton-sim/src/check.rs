@@ -8,7 +8,7 @@ use baton_core::ids::Ordinal;
 use baton_core::progress::progress;
 use baton_core::words::{SkipCause, TaskStatus};
 use baton_core::workflow::rows::{TaskRow, task_row, workflow_row};
-use baton_core::workflow::{TaskPhase, WorkflowState};
+use baton_core::workflow::{Output, TaskPhase, WorkflowState};
 use baton_engine::engine::Engine;
 use baton_engine::live::fold;
 use baton_engine::loaded::Loaded;
@@ -158,15 +158,34 @@ fn progress_is_a_recount(state: &WorkflowState) -> Result<(), Violation> {
     }
 }
 
-/// An ended workflow has no open task.
+/// An ended workflow has no open task, and a completed join no item that was not done.
 fn is_whole(state: &WorkflowState) -> Result<(), Violation> {
-    let open = |phase: &TaskPhase| !phase.status().is_terminal();
-    match state.tasks().iter().find(|task| open(&task.phase)) {
-        Some(task) if state.ended().is_some() => {
-            violation(format!("it ended, and {task:?} has not"))
+    let is_open = |phase: &TaskPhase| !phase.status().is_terminal();
+    for task in state.tasks() {
+        if state.ended().is_some() && is_open(&task.phase) {
+            return violation(format!("it ended, and {task:?} has not"));
         }
-        _ => Ok(()),
+        let Some(Output::Items { first, count }) = task.output() else {
+            continue;
+        };
+        let items = (first.0..first.0 + count).map(Ordinal);
+        let is_done = |item: &TaskPhase| match item {
+            TaskPhase::Completed { .. } => true,
+            TaskPhase::Skipped { cause, .. } => *cause == SkipCause::When,
+            TaskPhase::Pending
+            | TaskPhase::Ready
+            | TaskPhase::Executing { .. }
+            | TaskPhase::Expanded { .. }
+            | TaskPhase::Waiting { .. }
+            | TaskPhase::Failed { .. }
+            | TaskPhase::Cancelled { .. } => false,
+        };
+        let mut items = items.filter_map(|item| state.task(item));
+        if let Some(item) = items.find(|item| !is_done(&item.phase)) {
+            return violation(format!("{task:?} is joined, and {item:?} is not done"));
+        }
     }
+    Ok(())
 }
 
 /// The owner's memory is the fold of the journal.

@@ -10,6 +10,8 @@ mod ledger;
 mod people;
 mod plans;
 #[cfg(test)]
+mod probes;
+#[cfg(test)]
 mod promises;
 mod reading;
 mod rng;

@@ -434,10 +434,11 @@ impl World {
             Effect::Prepare(job) => {
                 let mut store = self.store.clone();
                 let result = render(&job, &mut |hash| read_blob(hash, &mut store));
-                let (number, task) = (job.number, job.task);
+                let (number, task, run) = (job.number, job.task, job.run);
                 self.later(Input::Prepared {
                     number,
                     task,
+                    run,
                     result,
                 });
                 Ok(())

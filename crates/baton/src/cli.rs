@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use crate::log::{Format, Level};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::runtime::Death;
+
 /// Runs workflows of tools and people that survive anything.
 ///
 /// Exit codes: 0 done, 1 the work failed, was cancelled or completed with errors, 2 usage,
@@ -47,6 +49,26 @@ pub struct Common {
     /// Print JSON, one value a line.
     #[arg(long, global = true)]
     pub json: bool,
+    /// What `chaos` asks of its children.
+    #[command(flatten)]
+    pub trial: Trial,
+}
+
+/// What `chaos` asks of its children; hidden.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Trial {
+    /// Kill this process at one exact commit.
+    #[arg(long, global = true, hide = true, value_name = "POINT:COMMIT")]
+    pub die: Option<Death>,
+    /// Write down every call before and after it is made.
+    #[arg(long, global = true, hide = true, value_name = "FILE")]
+    pub effect_log: Option<PathBuf>,
+    /// The only folder tools may touch.
+    #[arg(long, global = true, hide = true, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Answer what people are asked: approve, take the first choice.
+    #[arg(long, global = true, hide = true)]
+    pub answer_people: bool,
 }
 
 /// What to do.
@@ -128,6 +150,8 @@ pub enum Command {
         #[arg(value_enum)]
         of: SchemaOf,
     },
+    /// Kill runs of a definition at every boundary and see that nothing is lost or done twice.
+    Chaos(Chaos),
     /// Copy finished workflows into a file, then purge them.
     Archive(Archive),
     /// Remove the events and tasks of finished workflows; their lines stay listed.
@@ -238,6 +262,28 @@ pub struct Finished {
     /// Only those that ended in this status; may be given several times.
     #[arg(long = "status", value_name = "STATUS")]
     pub statuses: Vec<baton_core::words::WorkflowStatus>,
+}
+
+/// `baton chaos`.
+#[derive(Debug, Args)]
+pub struct Chaos {
+    /// A definition: a file, or the name of one.
+    pub definition: String,
+    /// An input, as `name=value`.
+    #[arg(long = "input", value_name = "K=V")]
+    pub inputs: Vec<String>,
+    /// How often every boundary is tried.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub rounds: u32,
+    /// How many runs are killed at a random instant, and once more while they recover.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub random: u32,
+    /// Run tools that write right here instead of in a copy, and those that reach beyond it.
+    #[arg(long)]
+    pub real_effects: bool,
+    /// Where stores and copies go; what they hold stays there.
+    #[arg(long, value_name = "DIR")]
+    pub scratch: Option<PathBuf>,
 }
 
 /// `baton bench`.

@@ -77,6 +77,11 @@ pub struct Definitions {
 }
 
 impl Config {
+    /// The file that is read where none is named.
+    pub fn default_path() -> PathBuf {
+        PathBuf::from(FILE_NAME)
+    }
+
     /// Reads the named file, or `baton.toml` of this folder where there is one.
     pub fn read(named: Option<&Path>) -> anyhow::Result<Self> {
         let path = named.unwrap_or(Path::new(FILE_NAME));

@@ -10,7 +10,7 @@ use baton_core::plan::Work;
 use baton_core::progress::progress;
 use baton_core::time::Timestamp;
 use baton_core::words::SkipCause;
-use baton_core::workflow::{Event, EventKind, Next, TaskPhase, WorkflowState};
+use baton_core::workflow::{Event, EventKind, Next, Output, WorkflowState};
 use baton_engine::store::Record;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -236,12 +236,9 @@ fn took(state: &WorkflowState, task: Ordinal, at: Timestamp) -> String {
     let Some(facts) = state.task(task) else {
         return String::new();
     };
-    let items = match &facts.phase {
-        TaskPhase::Completed {
-            output: baton_core::workflow::Output::Items { count, .. },
-            ..
-        } => format!("{count} items, "),
-        _ => String::new(),
+    let items = match facts.output() {
+        Some(Output::Items { count, .. }) => format!("{count} items, "),
+        Some(Output::Value(_)) | None => String::new(),
     };
     let started = facts.started_at.unwrap_or(at);
     let tool = tool(state, task);

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod bench;
 mod catalog;
+pub mod chaos;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -17,11 +17,12 @@ use baton_server::client::LocalClient;
 use baton_server::local::{LocalServer, answer, request_of};
 use baton_server::wire::{Answer, Ask, Said};
 
-use crate::cli::Common;
+use crate::chaos::LoggedTools;
+use crate::cli::{Common, Trial};
 use crate::config::Config;
 use crate::exit::Failed;
 use crate::place::{Lock, Owned, Place};
-use crate::runtime::{Owner, OwnerReport, Parts};
+use crate::runtime::{Owner, OwnerEnded, OwnerReport, Parts};
 
 /// What a command comes to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,19 @@ pub fn tools(config: &Config) -> anyhow::Result<Arc<dyn Tools>> {
     Ok(Arc::new(BuiltinTools::new(config.tools.clone())?))
 }
 
+/// The same, confined and logged where a trial of recovery asks for it.
+fn trial_tools(config: &Config, trial: &Trial) -> anyhow::Result<Arc<dyn Tools>> {
+    let mut config = config.tools.clone();
+    if let Some(root) = &trial.root {
+        config.roots = vec![root.clone()];
+    }
+    let builtin = BuiltinTools::new(config)?;
+    Ok(match &trial.effect_log {
+        Some(path) => Arc::new(LoggedTools::to(path, builtin)?),
+        None => Arc::new(builtin),
+    })
+}
+
 impl Session {
     /// Owns the store, or reaches its owner.
     pub fn open(common: &Common, config: &Config, purpose: Purpose) -> anyhow::Result<Self> {
@@ -80,7 +94,10 @@ impl Session {
         let owned = place.own_or_reach(&actor).map_err(Failed::unreachable)?;
         let access = match owned {
             Owned::Elsewhere(client) => Access::Client(client),
-            Owned::Here(lock) => Access::Owner(Box::new(own(&place, lock, config, purpose)?)),
+            Owned::Here(lock) => {
+                let settings = (config, purpose, &common.trial);
+                Access::Owner(Box::new(own(&place, lock, settings)?))
+            }
         };
         Ok(Self {
             actor,
@@ -106,9 +123,20 @@ impl Session {
                 Err(declined) => declined,
             },
         };
-        match answered {
-            Answer::Declined { code, message } => Err(Failed::declined(&code, message).into()),
-            answer => Ok(answer),
+        if let Answer::Declined { code, message } = answered {
+            // An owner of our own that has ended says why, which tells more than that it has.
+            if let Some(cause) = self.own_end() {
+                return Err(Failed::unreachable(cause.clone()).into());
+            }
+            return Err(Failed::declined(&code, message).into());
+        }
+        Ok(answered)
+    }
+
+    fn own_end(&self) -> Option<&OwnerEnded> {
+        match &self.access {
+            Access::Owner(owning) => owning.owner.cause(),
+            Access::Client(_) => None,
         }
     }
 
@@ -194,7 +222,11 @@ fn signal(sender: &SyncSender<u64>, position: u64) -> bool {
     )
 }
 
-fn own(place: &Place, lock: Lock, config: &Config, purpose: Purpose) -> anyhow::Result<Owning> {
+fn own(
+    place: &Place,
+    lock: Lock,
+    (config, purpose, trial): (&Config, Purpose, &Trial),
+) -> anyhow::Result<Owning> {
     let mut settings = config.settings();
     if purpose == Purpose::Tell {
         settings.limits.executing_max = 0;
@@ -203,10 +235,11 @@ fn own(place: &Place, lock: Lock, config: &Config, purpose: Purpose) -> anyhow::
         store: baton_store::open(place.store()).map_err(Failed::unreachable)?,
         views: views(place)?,
         check_views: views(place)?,
-        tools: tools(config)?,
+        tools: trial_tools(config, trial)?,
         settings,
         bounds: config.bounds(),
         take_up: TakeUp::Asked,
+        death: trial.die,
     };
     let owner = Owner::start(parts).map_err(Failed::unreachable)?;
     let door: Arc<dyn Door> = Arc::new(owner.handle().clone());
@@ -226,11 +259,16 @@ fn views(place: &Place) -> anyhow::Result<Box<dyn Views>> {
 
 /// A reader of the store in the data folder, without asking its owner.
 pub fn read(common: &Common) -> anyhow::Result<Box<dyn Views>> {
+    views(&require_store(common)?)
+}
+
+/// The data folder, in which there must be a store.
+pub fn require_store(common: &Common) -> anyhow::Result<Place> {
     let place = Place::new(common)?;
     if !place.has_store() {
         bail!(Failed::no_store(&place));
     }
-    views(&place)
+    Ok(place)
 }
 
 /// The workflow that a person names: by its id, by one of its tasks' ids, or `last`.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use baton_core::time::Timestamp;
+use serde_json::Value;
 
 /// Foreign text on one line of a terminal: control characters are shown, not obeyed, and so are
 /// those that turn the direction of writing.
@@ -29,6 +30,17 @@ pub fn clean_lines(text: &str) -> String {
     text.split('\n').map(keep).collect::<Vec<_>>().join("\n")
 }
 
+/// A workflow's output as people read it: a text as it is, anything else as JSON, nothing as nothing.
+pub fn output_text(output: &Value) -> Option<String> {
+    match output {
+        Value::Null => None,
+        Value::String(text) => Some(clean_lines(text.trim_end())),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            serde_json::to_string_pretty(output).ok()
+        }
+    }
+}
+
 /// Foreign text of several lines whose later lines stand below the first one, `margin` to the right.
 pub fn hanging(text: &str, margin: usize) -> String {
     let rest = format!("\n{}", " ".repeat(margin));
@@ -50,7 +62,7 @@ pub fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
         0 => format!("{} ms", span.as_millis()),
-        0..10 => format!("{:.1} s", span.as_secs_f64()),
+        1..10 => format!("{:.1} s", span.as_secs_f64()),
         10..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
         3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),

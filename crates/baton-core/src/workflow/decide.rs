@@ -23,10 +23,12 @@ use crate::plan::{Human, Retry, WORKFLOW_TASKS_MAX, Wait, Work};
 use crate::time::Moment;
 use crate::words::{AttemptStatus, Effect, FailureKind, Happened, HumanKind, OnFailure, SkipCause};
 
-/// How many attempts a task may lose to crashes before it fails: a task that kills its executor
-/// each time must not do so for ever.
+/// How many attempts of a run a task may lose to crashes and have repeated at once: a task that
+/// kills its executor each time must not do so for ever.
 pub const LOST_ATTEMPTS_MAX: u32 = 20;
 
+/// The longest pause that the other side of a call may ask for.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 /// The longest answer a person may give, in bytes of JSON; it stands in the event itself.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
@@ -397,13 +399,17 @@ impl WorkflowState {
         if drains || beside_a_failure {
             return None;
         }
-        if status == AttemptStatus::Lost && task.attempts < LOST_ATTEMPTS_MAX {
+        if status == AttemptStatus::Lost && task.lost < LOST_ATTEMPTS_MAX {
             return Some(Next::Repeat);
         }
         if failure.retryable && task.tries < plan.retry.attempts_max {
             let salt = (u64::from(ordinal.0) << 32) | u64::from(task.attempts);
-            let span = pause_before(&plan.retry, task.tries, moment.draw(salt))
-                .max(failure.retry_after().unwrap_or_default());
+            let span = pause_before(&plan.retry, task.tries, moment.draw(salt)).max(
+                failure
+                    .retry_after()
+                    .unwrap_or_default()
+                    .min(RETRY_AFTER_MAX),
+            );
             return Some(Next::Retry {
                 until: moment.now.plus(span),
                 span,

@@ -24,7 +24,7 @@ use crate::words::{OnFailure, SkipCause};
 
 /// What the end of a task means for those that need it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Need {
+pub(super) enum Need {
     Met,
     Broken,
     /// The whole workflow fails; dependents are ended with it.
@@ -212,7 +212,10 @@ impl WorkflowState {
         if let Some(task) = self.tasks.get_mut(failed.task.index()) {
             match failed.next {
                 // A lost attempt says nothing about the task: it does not use up its tries.
-                Next::Repeat => task.tries = task.tries.saturating_sub(1),
+                Next::Repeat => {
+                    task.tries = task.tries.saturating_sub(1);
+                    task.lost += 1;
+                }
                 Next::Fallback => (task.rung, task.tries) = (task.rung + 1, 0),
                 Next::Retry { .. } | Next::InDoubt => {}
             }
@@ -339,18 +342,18 @@ impl WorkflowState {
         }
     }
 
-    fn stage_of(&self, ordinal: Ordinal) -> u32 {
+    pub(super) fn stage_of(&self, ordinal: Ordinal) -> u32 {
         self.task_plan(ordinal).map_or(0, |plan| plan.stage)
     }
 
-    fn count(&mut self, stage: u32, change: impl FnOnce(&mut Tally, &mut StageCount)) {
+    pub(super) fn count(&mut self, stage: u32, change: impl FnOnce(&mut Tally, &mut StageCount)) {
         if let Some(stage) = self.stage_counts.get_mut(stage as usize) {
             change(&mut self.tally, stage);
         }
     }
 
     /// The one door through which a task changes its phase.
-    fn enter(&mut self, ordinal: Ordinal, phase: TaskPhase) {
+    pub(super) fn enter(&mut self, ordinal: Ordinal, phase: TaskPhase) {
         let has_no_row = self.run == 1 || ordinal.index() >= self.plan.tasks.len();
         let Some(task) = self.tasks.get_mut(ordinal.index()) else {
             return;
@@ -453,13 +456,13 @@ impl WorkflowState {
         }
     }
 
-    fn on_failure(&self, task: &Task) -> OnFailure {
+    pub(super) fn on_failure(&self, task: &Task) -> OnFailure {
         self.plan
             .task(task.of)
             .map_or(OnFailure::Fail, |plan| plan.on_failure)
     }
 
-    fn need(&self, task: &Task) -> Need {
+    pub(super) fn need(&self, task: &Task) -> Need {
         match &task.phase {
             TaskPhase::Completed { .. }
             | TaskPhase::Skipped {
@@ -484,7 +487,7 @@ impl WorkflowState {
         }
     }
 
-    fn tell_dependents(&mut self, ordinal: Ordinal, need: Need) {
+    pub(super) fn tell_dependents(&mut self, ordinal: Ordinal, need: Need) {
         let graph = Arc::clone(&self.graph);
         for dependent in graph.dependents(ordinal) {
             match need {
@@ -507,7 +510,7 @@ impl WorkflowState {
 
     /// A task whose needs are met is ready; of one that was expanded in an earlier run, the items
     /// that are done again.
-    fn let_start(&mut self, ordinal: Ordinal) {
+    pub(super) fn let_start(&mut self, ordinal: Ordinal) {
         let phase = self.task(ordinal).map(|task| &task.phase);
         if phase == Some(&TaskPhase::Pending) {
             self.enter(ordinal, TaskPhase::Ready);
@@ -529,7 +532,7 @@ impl WorkflowState {
             .collect()
     }
 
-    fn doom(&mut self, ordinal: Ordinal) {
+    pub(super) fn doom(&mut self, ordinal: Ordinal) {
         let then = Resume::Retry;
         let not_running = |task: &Task| match &task.phase {
             TaskPhase::Pending | TaskPhase::Ready => true,
@@ -560,14 +563,14 @@ impl WorkflowState {
         self.open_barriers();
     }
 
-    fn open_barriers(&mut self) {
+    pub(super) fn open_barriers(&mut self) {
         while self.stage_open.get(self.barrier as usize) == Some(&0) {
             self.barrier += 1;
             self.open_stage(self.barrier);
         }
     }
 
-    fn open_stage(&mut self, stage: u32) {
+    pub(super) fn open_stage(&mut self, stage: u32) {
         let graph = Arc::clone(&self.graph);
         let broken = self.broken.is_some_and(|broken| broken < stage);
         for ordinal in graph.at_barrier(stage) {
@@ -619,161 +622,6 @@ impl WorkflowState {
             self.doom(ordinal);
         }
     }
-
-    /// Computes every counter and set anew from the tasks' phases.
-    pub(super) fn reindex(&mut self) {
-        self.reset_counts();
-        for n in 0..u32::try_from(self.tasks.len()).unwrap_or(u32::MAX) {
-            self.recount(Ordinal(n));
-        }
-        let gathered = self
-            .items
-            .iter()
-            .filter(|items| items.open == 0 && !items.superseded);
-        let gathered: BTreeSet<Ordinal> = gathered.map(|items| items.parent).collect();
-        let is_expanded = |task: &Task| matches!(task.phase, TaskPhase::Expanded { .. });
-        self.gathered = gathered
-            .into_iter()
-            .filter(|parent| self.task(*parent).is_some_and(is_expanded))
-            .collect();
-        self.doom_items();
-        let graph = Arc::clone(&self.graph);
-        for n in 0..u32::try_from(self.plan.tasks.len()).unwrap_or(u32::MAX) {
-            let ordinal = Ordinal(n);
-            let Some(task) = self.tasks.get(ordinal.index()) else {
-                continue;
-            };
-            let (ended, need) = (task.phase.status().is_terminal(), self.need(task));
-            if ended {
-                self.tell_dependents(ordinal, need);
-                if need == Need::Broken {
-                    let stage = self.stage_of(ordinal);
-                    self.broken = Some(self.broken.map_or(stage, |broken| broken.min(stage)));
-                }
-            } else if graph.needs(ordinal) == 0 {
-                self.let_start(ordinal);
-            }
-        }
-        self.open_stage(0);
-        self.open_barriers();
-    }
-
-    /// Items beside one that failed are not to be done where that is fatal.
-    fn doom_items(&mut self) {
-        let fatal = self.items.iter().filter(|items| {
-            let plan = self.plan.task(items.parent);
-            items.failed > 0
-                && items.open > 0
-                && plan.is_none_or(|plan| plan.on_failure == OnFailure::Fail)
-        });
-        let blocks: Vec<(Ordinal, u32)> = fatal.map(|items| (items.first, items.count)).collect();
-        for (first, count) in blocks {
-            (first.0..first.0 + count).for_each(|item| self.doom(Ordinal(item)));
-        }
-    }
-
-    fn reset_counts(&mut self) {
-        let graph = Arc::clone(&self.graph);
-        for (task, n) in self.tasks.iter_mut().zip(0..) {
-            task.unmet = if task.of == Ordinal(n) {
-                graph.needs(Ordinal(n))
-            } else {
-                0
-            };
-        }
-        for items in &mut self.items {
-            (items.open, items.failed, items.running) = (0, 0, 0);
-        }
-        self.tally = Tally::default();
-        self.stage_open = vec![0; self.plan.stages.len()];
-        self.stage_counts = vec![StageCount::default(); self.plan.stages.len()];
-        (self.barrier, self.broken, self.ready, self.waiting_people) = (0, None, 0, 0);
-        self.executing.clear();
-        self.waiting.clear();
-        self.newly_ready.clear();
-        self.doomed.clear();
-        self.gathered.clear();
-    }
-
-    fn recount(&mut self, ordinal: Ordinal) {
-        let Some(task) = self.tasks.get(ordinal.index()) else {
-            return;
-        };
-        let phase = task.phase.clone();
-        let ended = phase.status().is_terminal();
-        let stage = self.stage_of(ordinal);
-        let is_item = ordinal.index() >= self.plan.tasks.len();
-        if !ended
-            && !is_item
-            && let Some(open) = self.stage_open.get_mut(stage as usize)
-        {
-            *open += 1;
-        }
-        // An expanded task is counted by its items, also when it has ended.
-        let counted = match self.item(ordinal) {
-            Some((items, _)) => !items.superseded,
-            None => self.items_of(ordinal).is_none(),
-        };
-        if counted
-            && !matches!(
-                phase,
-                TaskPhase::Skipped {
-                    cause: SkipCause::When,
-                    ..
-                }
-            )
-        {
-            let completed = u32::from(matches!(phase, TaskPhase::Completed { .. }));
-            let failed = u32::from(matches!(phase, TaskPhase::Failed { .. }));
-            self.count(stage, |tally, stage| {
-                tally.total += 1;
-                stage.total += 1;
-                tally.completed += completed;
-                stage.completed += completed;
-                tally.failed += failed;
-                tally.open += u32::from(!ended);
-            });
-        }
-        self.recount_place(ordinal, &phase, is_item);
-    }
-
-    fn recount_place(&mut self, ordinal: Ordinal, phase: &TaskPhase, is_item: bool) {
-        let ended = phase.status().is_terminal();
-        if is_item {
-            let at = self
-                .items
-                .partition_point(|items| items.first <= ordinal)
-                .checked_sub(1);
-            if let Some(items) = at.and_then(|at| self.items.get_mut(at)) {
-                items.open += u32::from(!ended);
-                items.failed += u32::from(matches!(phase, TaskPhase::Failed { .. }));
-                let runs = matches!(
-                    phase,
-                    TaskPhase::Executing { .. } | TaskPhase::Waiting { .. }
-                );
-                items.running += u32::from(runs);
-            }
-        }
-        match phase {
-            TaskPhase::Ready => {
-                self.ready += 1;
-                self.newly_ready.push(ordinal);
-            }
-            TaskPhase::Executing { .. } => {
-                self.executing.insert(ordinal);
-            }
-            TaskPhase::Waiting { on, .. } => {
-                self.waiting_people += u32::from(on.is_for_people());
-                self.waiting.insert(ordinal);
-            }
-            TaskPhase::Pending
-            | TaskPhase::Expanded { .. }
-            | TaskPhase::Completed { .. }
-            | TaskPhase::Failed { .. }
-            | TaskPhase::Skipped { .. }
-            | TaskPhase::Cancelled { .. } => {}
-        }
-    }
 }
 
 impl Task {
@@ -783,6 +631,7 @@ impl Task {
             unmet: 0,
             attempts: 0,
             tries: 0,
+            lost: 0,
             rung: 0,
             started_at: None,
             phase: TaskPhase::Pending,

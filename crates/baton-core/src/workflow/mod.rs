@@ -9,6 +9,7 @@ mod decide;
 mod event;
 mod evolve;
 mod graph;
+mod reindex;
 pub mod rows;
 mod state;
 #[cfg(test)]

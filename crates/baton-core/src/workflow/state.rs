@@ -191,6 +191,8 @@ pub struct Task {
     pub attempts: u32,
     /// Attempts of the present run on the present rung that count against `retry`.
     pub(super) tries: u32,
+    /// Attempts of the present run that were lost and repeated.
+    pub(super) lost: u32,
     /// 0 is the work itself, `n` its `n`th fallback.
     pub rung: u32,
     /// When its present run's first attempt started.

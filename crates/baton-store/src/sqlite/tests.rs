@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use baton_core::codes::Code;
 use baton_core::words::TaskStatus;
 use baton_core::workflow::EventKind;
-use baton_engine::store::{Commit, Head, Record, Store, StoreError, Views};
+use baton_engine::store::{Commit, Filter, Head, Record, Store, StoreError, Views};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -140,7 +140,7 @@ fn what_is_not_a_store_is_left_alone() {
 }
 
 #[test]
-fn no_status_outside_the_vocabulary_can_be_stored() {
+fn ch1_no_status_outside_the_vocabulary_can_be_stored() {
     let (_folder, path) = place();
     let mut store = SqliteStore::open(&path).expect("a new store");
     let beyond = TaskStatus::ALL
@@ -180,6 +180,34 @@ fn readers_see_what_is_still_in_the_log_and_cannot_write() {
             .expect_err("read only")
             .to_string()
             .contains("readonly")
+    );
+}
+
+#[test]
+fn mp8_what_is_read_outlives_the_store_it_came_from() {
+    let (folder, path) = place();
+    let mut store = SqliteStore::open(&path).expect("a store");
+    let mut script = Script::from(store.take_over().expect("owned"));
+    let number = script.admit("plain values");
+    store.commit(&script.take()).expect("written");
+    let mut views = SqliteViews::open(&path).expect("a reader");
+    let listed = views
+        .list(&Filter {
+            limit: 10,
+            ..Filter::default()
+        })
+        .expect("read");
+    let records = views.stream(number).expect("read");
+    drop((store, views, folder));
+    assert!(!path.exists(), "the store is gone");
+    let names: Vec<&str> = listed.iter().map(|(card, _)| card.name.as_str()).collect();
+    assert_eq!(names, ["plain values"]);
+    assert_eq!(
+        records
+            .iter()
+            .map(|record| record.version)
+            .collect::<Vec<_>>(),
+        [1]
     );
 }
 

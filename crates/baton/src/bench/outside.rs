@@ -12,9 +12,10 @@ use baton_core::actor::Actor;
 use baton_core::body::Json;
 use baton_core::ids::WorkflowId;
 use baton_core::plan::Plan;
-use baton_core::words::Origin;
+use baton_core::words::{Origin, WorkflowStatus};
+use baton_engine::store::Filter;
 use baton_server::client::LocalClient;
-use baton_server::wire::{Answer, Ask, Submission};
+use baton_server::wire::{Answer, Ask, Said, Submission};
 use baton_store::{StoreUrl, open_views};
 
 use super::figures::median;
@@ -273,23 +274,33 @@ fn submit_all(socket: &Path) -> anyhow::Result<Vec<WorkflowId>> {
         conversation: None,
         folder: None,
     };
-    let one = |_| match client.call(Ask::Submit(Box::new(submission.clone())))? {
-        Answer::Workflow { id, .. } => Ok(id),
-        other => bail!("not admitted: {other:?}"),
+    for _ in 0..CLIENTS {
+        client.send(Ask::Submit(Box::new(submission.clone())))?;
+    }
+    let one = |_| match client.read()? {
+        Said::Answer {
+            answer: Answer::Workflow { id, .. },
+            ..
+        } => Ok(id),
+        said @ (Said::Answer { .. } | Said::News { .. }) => bail!("not admitted: {said:?}"),
     };
     (0..CLIENTS).map(one).collect()
 }
 
-/// Kills the owner as soon as all workflows are admitted: their last ones are in the middle then.
+/// Kills the owner as soon as all workflows are admitted: most are in the middle then.
 fn kill_in_the_middle(owner: &mut Child, url: &StoreUrl) -> anyhow::Result<()> {
     owner.kill()?;
     owner.wait()?;
-    let filter = baton_engine::store::Filter {
+    let statuses = vec![WorkflowStatus::Queued, WorkflowStatus::Running];
+    let filter = Filter {
+        statuses,
         limit: 1,
-        ..Default::default()
+        ..Filter::default()
     };
-    let newest = open_views(url)?.list(&filter)?;
-    ensure!(!newest.is_empty(), "the killed owner left nothing");
+    ensure!(
+        !open_views(url)?.list(&filter)?.is_empty(),
+        "the owner was killed too late: nothing was open"
+    );
     Ok(())
 }
 

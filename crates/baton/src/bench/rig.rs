@@ -8,14 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash, Body, Json};
 use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::plan::{Human, Plan, Stage, TaskPlan, ToolCall, Work};
-use baton_core::words::{
-    Effect, HumanKind, OnFailure, Origin, Permission, ProgressMethod, WorkflowStatus,
-};
+use baton_core::words::{Effect, HumanKind, OnFailure, Origin, Permission, ProgressMethod};
 use baton_core::workflow::Outcome;
 use baton_engine::engine::{Settings, TakeUp};
 use baton_engine::exchange::{Gone, Reply, Request, Submit};
@@ -54,6 +52,7 @@ impl Rig {
             settings: Settings::default(),
             bounds: Bounds::default(),
             take_up: TakeUp::All,
+            death: None,
         };
         let owner = Owner::start(parts)?;
         let handle = owner.handle().clone();
@@ -150,13 +149,12 @@ impl Rig {
 
     /// Admits a workflow and returns its id.
     pub fn submit(&self, loaded: &Arc<Loaded>) -> anyhow::Result<WorkflowId> {
-        match self
-            .handle
-            .call(&self.actor, Request::Submit(Box::new(submission(loaded))))?
-        {
-            Reply::Workflow { id, .. } => Ok(id),
-            other => bail!("not admitted: {other:?}"),
-        }
+        let request = Request::Submit(Box::new(submission(loaded)));
+        let reply = self.handle.call(&self.actor, request)?;
+        let Reply::Workflow { id, .. } = reply else {
+            bail!("not admitted: {reply:?}")
+        };
+        Ok(id)
     }
 }
 
@@ -222,17 +220,16 @@ fn next(receiver: &Receiver<anyhow::Result<Duration>>) -> anyhow::Result<Duratio
 }
 
 fn verdict(answer: Result<Reply, Gone>) -> anyhow::Result<()> {
-    match answer? {
+    let reply = answer?;
+    let completed = matches!(
+        reply,
         Reply::Ended {
             outcome: Outcome::Completed { .. },
             ..
-        } => Ok(()),
-        Reply::Workflow {
-            status: WorkflowStatus::Completed,
-            ..
-        } => Ok(()),
-        other => bail!("the workflow did not complete: {other:?}"),
-    }
+        }
+    );
+    ensure!(completed, "the workflow did not complete: {reply:?}");
+    Ok(())
 }
 
 fn submission(loaded: &Arc<Loaded>) -> Submit {

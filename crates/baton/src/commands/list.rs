@@ -140,17 +140,16 @@ pub fn inbox(common: &Common) -> anyhow::Result<Exit> {
 
 fn question_of(event: baton_core::workflow::Event) -> Option<String> {
     use baton_core::workflow::Event;
-    match event {
-        Event::TaskWaited(waited) => match waited.on {
-            Waiting::Person { ask } => Some(ask),
-            Waiting::Timer { .. }
-            | Waiting::Event { .. }
-            | Waiting::InDoubt { .. }
-            | Waiting::Child { .. } => None,
-        },
-        Event::AttemptFailed(failed) => Some(format!("did it happen? {}", failed.failure.message)),
-        _ => None,
+    if let Event::AttemptFailed(failed) = event {
+        return Some(format!("did it happen? {}", failed.failure.message));
     }
+    let Event::TaskWaited(waited) = event else {
+        return None;
+    };
+    let Waiting::Person { ask } = waited.on else {
+        return None;
+    };
+    Some(ask)
 }
 
 /// The command that answers a waiting task.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod answer;
+mod chaos;
 mod list;
 mod reference;
 mod run;
@@ -44,6 +45,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Archive(asked) => admin::archive_finished(&common, &asked),
         Command::Purge(asked) => admin::purge_finished(&common, &asked),
         Command::Doctor { rebuild } => admin::doctor_or_rebuild(&common, rebuild),
+        Command::Chaos(chaos) => chaos::chaos(&common, &chaos),
         Command::Bench(bench) => crate::bench::bench(&common, &bench),
     }
 }

@@ -25,9 +25,10 @@ use crate::exit::{Exit, Failed};
 use crate::follow::{Follower, Rest};
 use crate::log::{Level, log};
 use crate::session::{
-    LOOK_AGAIN, Purpose, Session, caller_folder, find_task, find_workflow, read, tools,
+    LOOK_AGAIN, Purpose, Session, caller_folder, find_task, find_workflow, read, require_store,
+    tools,
 };
-use crate::text::{clean, clean_lines, span};
+use crate::text::{clean, output_text, span};
 
 /// How many faults of a definition are shown with their source.
 const FAULTS_SHOWN_MAX: usize = 20;
@@ -81,12 +82,11 @@ pub fn watch(common: &Common, id: &str) -> anyhow::Result<Exit> {
 /// Goes on with a paused or interrupted workflow, or with all that were interrupted.
 pub fn resume(common: &Common, id: Option<&str>) -> anyhow::Result<Exit> {
     let config = Config::read(common.config.as_deref())?;
-    let mut views = read(common)?;
     let Some(id) = id else {
         return resume_all(common, &config);
     };
-    let (card, row) = find_workflow(views.as_mut(), id)?;
-    let mut session = Session::open(common, &config, Purpose::Work)?;
+    let mut session = reopen(common, &config)?;
+    let (card, row) = find_workflow(session.views()?.as_mut(), id)?;
     let ask = match row.status {
         WorkflowStatus::Paused => Ask::Command {
             workflow: card.id,
@@ -114,14 +114,13 @@ pub fn resume(common: &Common, id: Option<&str>) -> anyhow::Result<Exit> {
 }
 
 fn resume_all(common: &Common, config: &Config) -> anyhow::Result<Exit> {
-    let mut views = read(common)?;
+    let mut session = reopen(common, config)?;
     let filter = baton_engine::store::Filter {
         statuses: open_statuses(),
         limit: 10_000,
         ..Default::default()
     };
-    let open = views.list(&filter)?;
-    let mut session = Session::open(common, config, Purpose::Work)?;
+    let open = session.views()?.list(&filter)?;
     session.ask(Ask::TakeUpAll)?;
     let mut worst = Exit::Done;
     for (card, _) in open.iter().rev() {
@@ -135,6 +134,13 @@ fn resume_all(common: &Common, config: &Config) -> anyhow::Result<Exit> {
     }
     leave(session, None)?;
     Ok(worst)
+}
+
+/// Opens a store that is there, before anybody reads it: its last owner may have died while it
+/// made or migrated it, and then a reader alone can do nothing with it.
+fn reopen(common: &Common, config: &Config) -> anyhow::Result<Session> {
+    require_store(common)?;
+    Session::open(common, config, Purpose::Work)
 }
 
 fn open_statuses() -> Vec<WorkflowStatus> {
@@ -177,7 +183,12 @@ pub fn fork(common: &Common, id: &str, position: Option<u64>) -> anyhow::Result<
     stay(common, session, answer)
 }
 
-fn read_definition(common: &Common, config: &Config, named: &str) -> anyhow::Result<Plan> {
+/// The plan of a definition: a file, or a name.
+pub(super) fn read_definition(
+    common: &Common,
+    config: &Config,
+    named: &str,
+) -> anyhow::Result<Plan> {
     let path = Path::new(named);
     let views = read(common).ok();
     let folder = path.parent().filter(|_| path.is_file());
@@ -217,7 +228,8 @@ fn fault_text(faults: &[Fault], file: &str, source: &str) -> String {
     format!("{text}\n\n{file} has {count} {word}; nothing was started")
 }
 
-fn read_inputs(plan: &Plan, given: &[String]) -> anyhow::Result<Value> {
+/// The inputs as given on the command line, defaults filled in.
+pub(super) fn read_inputs(plan: &Plan, given: &[String]) -> anyhow::Result<Value> {
     let mut inputs = Map::new();
     for pair in given {
         let Some((name, text)) = pair.split_once('=') else {
@@ -378,7 +390,9 @@ fn finish(common: &Common, follower: &mut Follower, number: u64) -> anyhow::Resu
     } else {
         if let Some(output) = outcome.output() {
             let text = view::text_of(output, follower.views())?;
-            print_output(&text.value());
+            output_text(&text.value())
+                .iter()
+                .for_each(|text| say_out(text));
         }
         let status = outcome.status();
         let summary = format!(
@@ -398,17 +412,6 @@ fn finish(common: &Common, follower: &mut Follower, number: u64) -> anyhow::Resu
         | Outcome::Failed { .. }
         | Outcome::Cancelled { .. } => Exit::WorkFailed,
     })
-}
-
-/// A text as it is, anything else as JSON that people can read; nothing for nothing.
-fn print_output(output: &Value) {
-    match output {
-        Value::Null => {}
-        Value::String(text) => say_out(clean_lines(text).trim_end()),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            say_out(&serde_json::to_string_pretty(output).unwrap_or_default());
-        }
-    }
 }
 
 fn print_workflow(follower: &mut Follower, number: u64) -> anyhow::Result<()> {

@@ -12,7 +12,7 @@ use crate::cli::{Common, Show};
 use crate::display::say_out;
 use crate::exit::Exit;
 use crate::session::{find_workflow, read};
-use crate::text::{ago, clean, clean_lines, cut, span};
+use crate::text::{ago, clean, cut, output_text, span};
 
 /// How many tasks are printed.
 const TASKS_SHOWN_MAX: usize = 200;
@@ -52,14 +52,12 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
             tasks.len() - TASKS_SHOWN_MAX
         ));
     }
-    if let Some(output) = &workflow.output {
-        match output.value() {
-            serde_json::Value::Null => {}
-            serde_json::Value::String(text) => {
-                say_out(&format!("\n{}", clean_lines(text.trim_end())))
-            }
-            value => say_out(&format!("\n{}", serde_json::to_string_pretty(&value)?)),
-        }
+    if let Some(text) = workflow
+        .output
+        .as_ref()
+        .and_then(|output| output_text(&output.value()))
+    {
+        say_out(&format!("\n{text}"));
     }
     if show.events {
         say_out("");

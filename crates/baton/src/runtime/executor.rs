@@ -240,6 +240,7 @@ impl Shared {
                 Some(Input::Prepared {
                     number: job.number,
                     task: job.task,
+                    run: job.run,
                     result,
                 })
             }

@@ -3,6 +3,7 @@
 //! Threads live here and nowhere else; every rule lives elsewhere.
 
 mod clock;
+mod death;
 mod executor;
 mod handle;
 mod hub;
@@ -10,6 +11,7 @@ mod inbox;
 mod owner;
 
 pub use clock::SystemClock;
+pub use death::{Death, DeathPoint};
 pub use executor::Bounds;
 pub use handle::Handle;
 pub use owner::{Owner, OwnerEnded, OwnerReport, Parts};

@@ -1,7 +1,7 @@
 //! The owner's thread: takes what has arrived, has it decided, writes, and only then lets it out.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::log::{Level, is_on, log};
 
 use super::clock::SystemClock;
+use super::death::{Death, DeathPoint};
 use super::executor::{Bounds, Executor};
 use super::handle::{Desk, Handle};
 use super::hub::Hub;
@@ -47,6 +48,8 @@ pub struct Parts {
     pub bounds: Bounds,
     /// What is taken up at once.
     pub take_up: TakeUp,
+    /// When it kills its own process; only trials of recovery set it.
+    pub death: Option<Death>,
 }
 
 /// Why an owner ended other than by draining.
@@ -72,6 +75,17 @@ pub struct OwnerReport {
 pub struct Owner {
     thread: JoinHandle<Result<OwnerReport, OwnerEnded>>,
     handle: Handle,
+    cause: Arc<OnceLock<OwnerEnded>>,
+}
+
+/// Lets everybody go who waits for an owner, however it ends: a panic must not leave them waiting.
+struct Doors(Handle);
+
+impl Drop for Doors {
+    fn drop(&mut self) {
+        self.0.desk.close();
+        self.0.hub.close();
+    }
 }
 
 impl Owner {
@@ -90,12 +104,16 @@ impl Owner {
             settings,
             bounds,
             take_up,
+            death,
         } = parts;
         let mut clock = SystemClock::default();
         let engine = Engine::open(store.as_mut(), settings, take_up, clock.now())?;
         let executor = Executor::start(tools, views, bounds, Arc::clone(&handle.inbox));
         let owned = handle.clone();
+        let cause = Arc::new(OnceLock::new());
+        let told = Arc::clone(&cause);
         let work = move || {
+            let _doors = Doors(owned.clone());
             let mut work = Work {
                 store,
                 engine,
@@ -104,10 +122,14 @@ impl Owner {
                 handle: owned,
                 drains: false,
                 check: Check::new(check_views),
+                death,
+                commits: 0,
             };
             let ended = work.until_drained();
-            work.handle.desk.close();
-            work.handle.hub.close();
+            if let Err(why) = &ended {
+                // It is set once, here.
+                let _ = told.set(why.clone());
+            }
             ended
         };
         let spawned = std::thread::Builder::new()
@@ -115,12 +137,21 @@ impl Owner {
             .spawn(work);
         let thread = spawned
             .map_err(|e| StoreError::Unavailable(format!("no thread can be started: {e}")))?;
-        Ok(Self { thread, handle })
+        Ok(Self {
+            thread,
+            handle,
+            cause,
+        })
     }
 
     /// The way in.
     pub fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Why it has ended, other than by draining.
+    pub fn cause(&self) -> Option<&OwnerEnded> {
+        self.cause.get()
     }
 
     /// Waits for the end of the owner, which `drain` asks for.
@@ -142,6 +173,9 @@ struct Work {
     handle: Handle,
     drains: bool,
     check: Check,
+    death: Option<Death>,
+    /// Commits of this process.
+    commits: u64,
 }
 
 /// The continuous self-check: after commits, every few seconds, a few workflows.
@@ -215,18 +249,25 @@ impl Work {
             effects,
         } = self.engine.turn(self.store.as_mut(), now, inputs);
         let mut took = Duration::ZERO;
-        if !commit.is_empty() {
+        let writes = !commit.is_empty();
+        if writes {
+            self.commits += 1;
+            self.may_die(DeathPoint::BeforeCommit);
             let before = Instant::now();
             self.write(&commit)?;
             took = before.elapsed();
             self.check.commits += 1;
             log_commit(&commit, took);
+            self.may_die(DeathPoint::BeforeRelease);
             self.handle.hub.publish(&commit.records);
         }
         let released = effects.len();
         self.executor.carry_out(effects);
         self.handle.desk.answer(answers);
         self.check.look(&self.engine);
+        if writes {
+            self.may_die(DeathPoint::AfterRelease);
+        }
         let patience = if took > SLOW_SYNC {
             took / 8
         } else {
@@ -236,6 +277,12 @@ impl Work {
             .handle
             .inbox
             .take_at_least(released.max(1), Some(patience)))
+    }
+
+    fn may_die(&self, point: DeathPoint) {
+        if let Some(death) = self.death {
+            death.strike(point, self.commits);
+        }
     }
 
     /// Waits until something arrives or is due; looks after itself meanwhile, and lets the store tidy up meanwhile.
@@ -260,41 +307,37 @@ impl Work {
         let mut pause = COMMIT_PAUSE;
         let mut tries = 1;
         loop {
-            let fault = match self.store.commit(commit) {
-                Ok(()) => return Ok(()),
-                Err(StoreError::Unavailable(detail)) => {
-                    let facts = [
-                        ("position", json!(commit.head.position)),
-                        ("fault", json!(detail)),
-                    ];
-                    log(
-                        Level::Warn,
-                        "a commit did not go through; it is looked for, and tried again if it is not there",
-                        &facts,
-                    );
-                    detail
-                }
-                Err(lasting) => return Err(OwnerEnded(lasting)),
+            let Err(fault) = self.store.commit(commit) else {
+                return Ok(());
             };
+            let facts = [
+                ("position", json!(commit.head.position)),
+                ("fault", json!(fault.to_string())),
+            ];
+            log(
+                Level::Warn,
+                "a commit did not go through; the head says whether it is there",
+                &facts,
+            );
+            let is_passing = matches!(fault, StoreError::Unavailable(_));
             match self.store.head() {
                 Ok(head)
-                    if head.position == commit.head.position && head.epoch == commit.head.epoch =>
+                    if (head.position, head.epoch) == (commit.head.position, commit.head.epoch) =>
                 {
                     return Ok(());
                 }
                 Ok(head)
-                    if head.position == commit.after.position
-                        && head.epoch == commit.after.epoch => {}
-                Ok(_) => {
+                    if (head.position, head.epoch)
+                        != (commit.after.position, commit.after.epoch) =>
+                {
                     return Err(OwnerEnded(StoreError::Conflict(
                         "the head has moved on".to_owned(),
                     )));
                 }
-                Err(StoreError::Unavailable(_)) => {}
+                Ok(_) | Err(StoreError::Unavailable(_))
+                    if is_passing && tries < COMMIT_TRIES_MAX => {}
+                Ok(_) | Err(StoreError::Unavailable(_)) => return Err(OwnerEnded(fault)),
                 Err(lasting) => return Err(OwnerEnded(lasting)),
-            }
-            if tries == COMMIT_TRIES_MAX {
-                return Err(OwnerEnded(StoreError::Unavailable(fault)));
             }
             tries += 1;
             // sleep: a passing fault of the store gives no signal when it has passed.

@@ -183,12 +183,12 @@ fn fallback_of_a_once_call_needs_certainty_that_it_did_not_happen() {
 #[test]
 fn a_lost_attempt_uses_up_no_try_and_is_repeated_a_bounded_number_of_times() {
     let mut story = running(tool("a").retry(2, 1, 1));
-    for attempt in 1..super::super::decide::LOST_ATTEMPTS_MAX {
+    for attempt in 1..=super::super::decide::LOST_ATTEMPTS_MAX {
         story = story.does(fail_by(0, attempt, AttemptStatus::Lost, unknown()));
         assert_eq!(story.status_of(0), TaskStatus::Ready, "attempt {attempt}");
         story = story.after([started(0, attempt + 1)]);
     }
-    let last = super::super::decide::LOST_ATTEMPTS_MAX;
+    let last = super::super::decide::LOST_ATTEMPTS_MAX + 1;
     story = story.does(fail_by(0, last, AttemptStatus::Lost, unknown()));
     assert_eq!(
         story.status_of(0),

@@ -190,6 +190,7 @@ impl Driver {
             Effect::Prepare(job) => Input::Prepared {
                 number: job.number,
                 task: job.task,
+                run: job.run,
                 result: render(&job, &mut |hash| read_blob(hash, &mut self.store)),
             },
             Effect::Probe(job) => Input::Probed {

@@ -1,0 +1,171 @@
+//! A folder of its own for a test, and the real binary called in it as a person would.
+
+#![allow(dead_code, reason = "every test file uses its own part")]
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// A folder with a configuration that allows `shell.run`.
+pub struct Desk {
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let desk = Self { folder };
+        desk.write("baton.toml", "[tools.shell]\nallow = true\n");
+        desk
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// A definition of one stage with these tasks, a YAML flow mapping each.
+    pub fn define(&self, file: &str, tasks: &[&str]) {
+        let lines: String = tasks
+            .iter()
+            .map(|task| format!("      - {task}\n"))
+            .collect();
+        let name = file.split('.').next().unwrap();
+        self.write(
+            file,
+            &format!("name: {name}\nversion: 1\nstages:\n  - name: only\n    tasks:\n{lines}"),
+        );
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+        command.current_dir(self.folder.path()).args(arguments);
+        command.env_remove("BATON_DATA").env_remove("BATON_CONFIG");
+        command.stdin(Stdio::null());
+        command
+    }
+
+    pub fn call(&self, arguments: &[&str]) -> Called {
+        Called::of(self.command(arguments).output().unwrap())
+    }
+
+    /// Calls and insists on an exit code.
+    pub fn expect(&self, code: i32, arguments: &[&str]) -> Called {
+        let called = self.call(arguments);
+        assert_eq!(called.code, Some(code), "{arguments:?}: {called:?}");
+        called
+    }
+
+    /// Starts a command whose JSON lines are read as they come.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        Running { child, lines }
+    }
+
+    /// A gate: a script that says `read x < NAME` waits there until it is opened.
+    pub fn gate(&self, name: &str) -> Gate {
+        let made = Command::new("mkfifo").arg(self.path(name)).status();
+        assert!(made.unwrap().success());
+        let mut options = File::options();
+        // Opened both ways, it waits for nobody and keeps what is written.
+        Gate(
+            options
+                .read(true)
+                .write(true)
+                .open(self.path(name))
+                .unwrap(),
+        )
+    }
+
+    /// `show --json` of the newest workflow.
+    pub fn shown(&self) -> Value {
+        let called = self.expect(0, &["show", "last", "--events", "--json"]);
+        called.json().pop().unwrap()
+    }
+
+    pub fn task_status(&self, key: &str) -> String {
+        let shown = self.shown();
+        let tasks = shown["tasks"].as_array().unwrap();
+        let task = tasks.iter().find(|task| task["key"] == key).unwrap();
+        task["status"].as_str().unwrap().to_owned()
+    }
+}
+
+pub struct Gate(File);
+
+impl Gate {
+    pub fn open(&mut self) {
+        self.0.write_all(b"go\n").unwrap();
+    }
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Called {
+    pub code: Option<i32>,
+    pub out: String,
+    pub said: String,
+}
+
+impl Called {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            said: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    pub fn json(&self) -> Vec<Value> {
+        let read = |line| serde_json::from_str(line).unwrap();
+        self.out.lines().map(read).collect()
+    }
+}
+
+/// A command that runs.
+pub struct Running {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Running {
+    /// Reads lines until this event of this task (any, where none is named).
+    pub fn until(&mut self, event: &str, task: Option<&str>) -> Value {
+        loop {
+            let mut line = String::new();
+            let read = self.lines.read_line(&mut line).unwrap();
+            assert_ne!(read, 0, "it ended before {event} of {task:?}");
+            let value: Value = serde_json::from_str(&line).unwrap();
+            let is_task = task.is_none_or(|task| value["task"] == task);
+            if value["event"] == event && is_task {
+                return value;
+            }
+        }
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for the end; gives the exit code and the last line.
+    pub fn end(mut self) -> (Option<i32>, Value) {
+        let lines: Vec<String> = self.lines.lines().map(Result::unwrap).collect();
+        let last = lines.last().map(|line| serde_json::from_str(line).unwrap());
+        (self.child.wait().unwrap().code(), last.unwrap_or_default())
+    }
+}

@@ -1,0 +1,85 @@
+//! Disks that are full or may only be read: a clear error, and nothing lost.
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::Desk;
+
+struct Mount<'d>(&'d Path);
+
+impl Drop for Mount<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_said_and_loses_nothing() {
+    let desk = Desk::new();
+    let small = desk.path("small");
+    std::fs::create_dir(&small).unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=1m", "none"])
+        .arg(&small)
+        .output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        println!("skipped: no tmpfs can be mounted here");
+        return;
+    }
+    let _mount = Mount(&small);
+    desk.define("good.yaml", &["{ id: a, tool: core.noop }"]);
+    desk.expect(0, &["run", "good.yaml", "--data", "small"]);
+    let filler = desk.path("small/filler");
+    let mut told = Vec::new();
+    let mut refused = 0;
+    // A few free pages let a run get further before it fails: the lock, the index, the log.
+    for pages in [0, 4, 12, 16, 20, 24] {
+        fill(&filler, pages);
+        let called = desk.call(&["run", "good.yaml", "--data", "small", "--json"]);
+        let ids = called.json().into_iter();
+        told.extend(ids.filter_map(|line| line["workflow_id"].as_str().map(str::to_owned)));
+        if called.code != Some(0) {
+            refused += 1;
+            assert_eq!(called.code, Some(4), "{pages} pages: {called:?}");
+            let why = ["No space left", "full"];
+            let said = why.iter().any(|why| called.said.contains(why));
+            assert!(said, "{pages} pages: {}", called.said);
+        }
+    }
+    assert!(refused > 0);
+    std::fs::remove_file(&filler).unwrap();
+    desk.call(&["resume", "--all", "--data", "small"]);
+    desk.expect(0, &["run", "good.yaml", "--data", "small"]);
+    let listed = desk
+        .expect(0, &["list", "--data", "small", "--json"])
+        .json();
+    let completed = |workflow: &serde_json::Value| workflow["status"] == "completed";
+    assert!(listed.iter().all(completed));
+    for id in told {
+        let there = listed.iter().any(|workflow| workflow["id"] == id.as_str());
+        assert!(there, "{id} was told of and is not there");
+    }
+}
+
+/// Fills the disk but for some pages.
+fn fill(filler: &Path, pages: u64) {
+    const PAGE: u64 = 4096;
+    let _ = std::fs::remove_file(filler);
+    // Writes as much as there is room for.
+    let _ = std::fs::write(filler, vec![0_u8; 2 << 20]);
+    let file = std::fs::File::options().write(true).open(filler).unwrap();
+    let full = file.metadata().unwrap().len();
+    file.set_len(full.saturating_sub(pages * PAGE)).unwrap();
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_made_is_said() {
+    let desk = Desk::new();
+    desk.define("good.yaml", &["{ id: a, tool: core.noop }"]);
+    desk.write("file", "a file, not a folder");
+    let refused = desk.call(&["run", "good.yaml", "--data", "file/data"]);
+    assert!(refused.said.contains("file/data"), "{}", refused.said);
+    assert_eq!(refused.code, Some(4), "{}", refused.said);
+}

@@ -1,0 +1,105 @@
+//! What is refused, with which exit code, and what hostile text does: nothing.
+
+mod common;
+
+use common::Desk;
+
+#[test]
+fn ch7_every_fault_is_listed_with_its_place_and_nothing_is_stored() {
+    let desk = Desk::new();
+    desk.define(
+        "bad.yaml",
+        &[
+            "{ id: a, tool: fs.raed, with: { path: x } }",
+            "{ id: b, tool: core.noop, needs: [nobody] }",
+            "{ id: a, tool: core.noop }",
+            "{ id: c, tool: core.noop, needs: [c] }",
+        ],
+    );
+    let refused = desk.expect(2, &["run", "bad.yaml"]);
+    for place in ["bad.yaml:6:", "bad.yaml:7:", "bad.yaml:8:", "bad.yaml:9:"] {
+        assert!(refused.said.contains(place), "{place}: {}", refused.said);
+    }
+    assert!(refused.said.contains("fs.read"), "{}", refused.said);
+    assert!(!desk.path(".baton").exists());
+}
+
+#[test]
+fn ch9_a_read_only_task_cannot_write() {
+    let desk = Desk::new();
+    desk.define(
+        "writes.yaml",
+        &["{ id: w, tool: fs.write, with: { path: out, text: x } }"],
+    );
+    let refused = desk.expect(2, &["run", "writes.yaml"]);
+    assert!(refused.said.contains("writes.yaml:6:"), "{}", refused.said);
+    assert!(refused.said.contains("read_write"), "{}", refused.said);
+    assert!(!desk.path("out").exists());
+}
+
+#[test]
+fn exit_codes_are_those_of_the_contract() {
+    let desk = Desk::new();
+    desk.define("good.yaml", &["{ id: a, tool: core.noop }"]);
+    desk.define(
+        "fails.yaml",
+        &["{ id: a, tool: fs.read, with: { path: nowhere } }"],
+    );
+    desk.define("asks.yaml", &["{ id: a, human: approval, ask: 'ok?' }"]);
+    desk.expect(2, &["list"]);
+    desk.expect(0, &["run", "good.yaml"]);
+    desk.expect(1, &["run", "fails.yaml"]);
+    desk.expect(2, &["run", "nowhere.yaml"]);
+    desk.expect(2, &["run"]);
+    desk.expect(3, &["run", "asks.yaml"]);
+    desk.write("broken", "");
+    std::fs::create_dir(desk.path("store")).unwrap();
+    desk.write(
+        "store/baton.db",
+        "this is no database, and long enough to be looked at: 0123456789 0123456789 0123456789",
+    );
+    desk.expect(4, &["list", "--data", "store"]);
+    desk.expect(4, &["run", "good.yaml", "--data", "store"]);
+}
+
+#[test]
+fn hostile_text_reaches_no_terminal_and_breaks_no_json() {
+    let desk = Desk::new();
+    let long = "x".repeat(1 << 20);
+    let evil = r"\u001b[2J\u001b]0;owned\u0007\u202egnp\r\n\u0000end";
+    desk.write(
+        "evil.json",
+        &format!(
+            r#"{{ "name": "evil", "version": 1, "description": "{evil}",
+                "inputs": {{ "type": "object", "properties": {{ "t": {{ "type": "string" }} }} }},
+                "stages": [ {{ "name": "only", "tasks": [
+                  {{ "id": "echo", "title": "{evil}", "tool": "text.render",
+                     "with": {{ "template": "{{{{ '{{{{ data.t }}}}' }}}}", "data": {{ "t": "{{{{ inputs.t }}}}" }} }} }},
+                  {{ "id": "fails", "tool": "fs.read", "with": {{ "path": "{{{{ inputs.t }}}}" }}, "on_failure": "continue" }} ] }} ],
+                "output": "{{{{ tasks.echo.output }}}}" }}"#
+        ),
+    );
+    let text = "a\u{1b}[2J\u{202e}b\u{7}\rc";
+    let run = desk.call(&["run", "evil.json", "--input", &format!("t={text}")]);
+    let shown = desk.call(&["show", "last", "--events"]);
+    let listed = desk.call(&["list"]);
+    for printed in [&run, &shown, &listed] {
+        for text in [&printed.out, &printed.said] {
+            let harmful = |c: char| (c.is_control() && c != '\n' && c != '\t') || c == '\u{202e}';
+            assert!(!text.contains(harmful), "{text:?}");
+        }
+    }
+    for arguments in [
+        &["show", "last", "--events", "--json"][..],
+        &["list", "--json"],
+        &["inbox", "--json"],
+    ] {
+        desk.expect(0, arguments).json();
+    }
+    desk.write("long.txt", &long);
+    desk.define(
+        "long.yaml",
+        &["{ id: a, tool: fs.read, with: { path: long.txt } }"],
+    );
+    desk.expect(0, &["run", "long.yaml", "--json"]).json();
+}

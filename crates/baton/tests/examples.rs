@@ -2,6 +2,11 @@
 //!
 //! What they print is looked at for content, not for layout.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests stand outside of test functions"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

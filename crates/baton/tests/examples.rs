@@ -2,6 +2,11 @@
 //!
 //! What they print is looked at for content, not for layout.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests stand outside of test functions"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -40,7 +45,12 @@ impl Scratch {
     }
 
     fn git(&self, arguments: &[&str]) {
-        let (name, email) = ("Ada Example", "ada@example.org");
+        self.git_as("Ada Example", arguments);
+    }
+
+    fn git_as(&self, name: &str, arguments: &[&str]) {
+        let email = format!("{}@example.org", name.to_lowercase().replace(' ', "."));
+        let email = email.as_str();
         let output = Command::new("git")
             .args(arguments)
             .current_dir(self.0.path())
@@ -137,6 +147,20 @@ fn repository_health_reports_on_a_period_without_a_commit() {
         &["nothing was committed in the time since 2099-01-01"],
     );
     assert_says(&report, &["Last commit: less than 1 day ago"]);
+}
+
+#[test]
+fn repository_health_counts_how_many_people_made_half_of_it() {
+    let scratch = Scratch::repository();
+    for (text, name) in [("1", "Ada"), ("2", "Bea"), ("3", "Cy"), ("4", "Di")] {
+        scratch.write("src/a.txt", text);
+        scratch.git(&["add", "."]);
+        scratch.git_as(name, &["commit", "--quiet", "--message", "Change it"]);
+    }
+    let report = scratch.run("repository-health.yaml", &["repo=."]);
+    assert_says(&report, &["4 commits by 4 authors", "- Ada: 1 (25 %)"]);
+    assert_says(&report, &["Bus factor 2: 2 people made half"]);
+    assert_says(&report, &["src/ (1 file)", "the top folder (1 file)"]);
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub fn tools_page() -> anyhow::Result<Exit> {
 fn section(page: &mut String, spec: &ToolSpec) {
     let (effect, permission) = (spec.effect.word(), spec.permission.word());
     let _ = writeln!(page, "\n## `{}`\n\n{}", spec.name, spec.description);
-    let _ = writeln!(page, "Effect `{effect}`, permission `{permission}`.\n");
+    let _ = writeln!(page, "\nEffect `{effect}`, permission `{permission}`.\n");
     let _ = writeln!(page, "| input | type | meaning |\n|---|---|---|");
     let required = spec.input.get("required").and_then(Value::as_array);
     let required: Vec<&str> = required

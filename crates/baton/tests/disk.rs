@@ -1,4 +1,13 @@
 //! Disks that are full or may only be read: a clear error, and nothing lost.
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "clippy knows tests, not what they share, and each test file uses its part"
+)]
 
 mod common;
 

@@ -1,4 +1,13 @@
 //! What is refused, with which exit code, and what hostile text does: nothing.
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "clippy knows tests, not what they share, and each test file uses its part"
+)]
 
 mod common;
 

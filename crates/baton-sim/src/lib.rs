@@ -10,9 +10,9 @@ mod ledger;
 mod people;
 mod plans;
 #[cfg(test)]
-mod probes;
+mod probes_tests;
 #[cfg(test)]
-mod promises;
+mod promises_tests;
 mod reading;
 mod rng;
 mod run;

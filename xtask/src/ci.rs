@@ -56,14 +56,7 @@ fn format() -> Result<()> {
 }
 
 fn clippy() -> Result<()> {
-    succeed(cargo()?.args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]))
+    succeed(cargo()?.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
 #[cfg(test)]
@@ -72,11 +65,8 @@ mod tests {
 
     #[test]
     fn a_failing_step_is_named_and_does_not_hide_the_next() {
-        let steps: &[Step] = &[
-            ("one", || bail!("broken")),
-            ("two", || Ok(())),
-            ("three", || bail!("broken too")),
-        ];
+        let steps: &[Step] =
+            &[("one", || bail!("broken")), ("two", || Ok(())), ("three", || bail!("broken too"))];
         assert_eq!(run_steps(steps), ["one", "three"]);
     }
 }

@@ -42,10 +42,7 @@ pub fn run(mode: Mode) -> Result<()> {
         }
     }
     if !stale.is_empty() {
-        bail!(
-            "out of date, run `cargo xtask generate` and commit:\n{}",
-            stale.join("\n")
-        );
+        bail!("out of date, run `cargo xtask generate` and commit:\n{}", stale.join("\n"));
     }
     println!("generated files: {} up to date", FILES.len());
     Ok(())
@@ -118,14 +115,8 @@ mod tests {
 
     #[test]
     fn the_first_differing_line_is_named() {
-        assert_eq!(
-            difference("a\nb\nc\n", "a\nx\nc\n"),
-            "line 2\n  has   b\n  wants x"
-        );
-        assert_eq!(
-            difference("a\n", "a\nb\n"),
-            "line 2\n  has   (nothing)\n  wants b"
-        );
+        assert_eq!(difference("a\nb\nc\n", "a\nx\nc\n"), "line 2\n  has   b\n  wants x");
+        assert_eq!(difference("a\n", "a\nb\n"), "line 2\n  has   (nothing)\n  wants b");
         assert_eq!(difference("a", "a\n"), "the ends of the lines differ");
     }
 }

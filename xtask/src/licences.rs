@@ -35,11 +35,7 @@ pub fn run() -> Result<()> {
     let metadata = workspace::metadata(&["--locked", "--filter-platform", PLATFORM])?;
     let packages = shipped(&metadata)?;
     for (name, versions) in duplicates(&packages) {
-        println!(
-            "note: {name} is built in {} versions: {}",
-            versions.len(),
-            versions.join(", ")
-        );
+        println!("note: {name} is built in {} versions: {}", versions.len(), versions.join(", "));
     }
     let offenders: Vec<String> = packages.iter().filter_map(offence).collect();
     if !offenders.is_empty() {
@@ -69,9 +65,7 @@ fn offence(package: &Package) -> Option<String> {
     match spdx::satisfied(licence, ALLOWED) {
         Ok(true) => None,
         Ok(false) => Some(format!("{name} {version}: {licence}")),
-        Err(fault) => Some(format!(
-            "{name} {version}: cannot read `{licence}`: {fault:?}"
-        )),
+        Err(fault) => Some(format!("{name} {version}: cannot read `{licence}`: {fault:?}")),
     }
 }
 
@@ -118,10 +112,7 @@ fn shipped(metadata: &Value) -> Result<BTreeSet<Package>> {
 /// Whether a dependency is one of a build, and not of tests alone.
 fn is_shipped(dependency: &Value) -> bool {
     let kinds = dependency.get("dep_kinds").and_then(Value::as_array);
-    kinds
-        .into_iter()
-        .flatten()
-        .any(|kind| kind.get("kind").and_then(Value::as_str) != Some("dev"))
+    kinds.into_iter().flatten().any(|kind| kind.get("kind").and_then(Value::as_str) != Some("dev"))
 }
 
 fn list<'a>(value: &'a Value, pointer: &str) -> Result<&'a Vec<Value>> {
@@ -167,20 +158,14 @@ mod tests {
             ]},
         });
         let packages = shipped(&metadata).unwrap();
-        let names: Vec<&str> = packages
-            .iter()
-            .map(|package| package.name.as_str())
-            .collect();
+        let names: Vec<&str> = packages.iter().map(|package| package.name.as_str()).collect();
         assert_eq!(names, ["build", "normal", "ours"]);
     }
 
     #[test]
     fn a_missing_unknown_or_unreadable_licence_is_an_offence() {
         assert_eq!(offence(&package("a", "1", Some("MIT OR GPL-3.0"))), None);
-        assert_eq!(
-            offence(&package("a", "1", Some("GPL-3.0"))).unwrap(),
-            "a 1: GPL-3.0"
-        );
+        assert_eq!(offence(&package("a", "1", Some("GPL-3.0"))).unwrap(), "a 1: GPL-3.0");
         assert!(offence(&package("a", "1", None)).is_some());
         assert!(offence(&package("a", "1", Some("MIT OR"))).is_some());
     }

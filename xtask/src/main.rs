@@ -2,11 +2,7 @@
 //!
 //! It drives cargo and PostgreSQL as child processes and links to no crate of Baton, so that it
 //! works, and says what is wrong, also while those do not compile.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line speaks to its user"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to its user")]
 
 mod bench;
 mod ci;

@@ -42,10 +42,7 @@ impl Cluster {
         output(installation.command("mkdir").arg("-m700").arg(&folder))
             .context("cannot make a folder for PostgreSQL")?;
         let guard = installation.guard(&folder)?;
-        let mut cluster = Self {
-            url: String::new(),
-            guard,
-        };
+        let mut cluster = Self { url: String::new(), guard };
         let port = installation.start_in(&folder)?;
         cluster.url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
         Ok(cluster)
@@ -67,9 +64,7 @@ pub fn serve() -> Result<()> {
     println!("{}", cluster.url);
     eprintln!("PostgreSQL runs until Enter, end of input or Ctrl-C.");
     let mut line = String::new();
-    std::io::stdin()
-        .read_line(&mut line)
-        .context("cannot read the input")?;
+    std::io::stdin().read_line(&mut line).context("cannot read the input")?;
     Ok(())
 }
 
@@ -107,11 +102,7 @@ impl Installation {
     /// A program of the installation or the system, run as who may own a cluster.
     fn command(&self, program: &str) -> Command {
         let own = self.bin.join(program);
-        let program = if own.is_file() {
-            own
-        } else {
-            PathBuf::from(program)
-        };
+        let program = if own.is_file() { own } else { PathBuf::from(program) };
         let mut command = match self.run_as {
             RunAs::Caller => Command::new(program),
             RunAs::PostgresUser => {

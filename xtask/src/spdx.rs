@@ -25,10 +25,7 @@ pub enum Malformed {
 ///
 /// A licence with an exception is allowed only as a whole, as in `Apache-2.0 WITH LLVM-exception`.
 pub fn satisfied(expression: &str, allowed: &[&str]) -> Result<bool, Malformed> {
-    let mut reader = Reader {
-        words: words(expression).into_iter().peekable(),
-        allowed,
-    };
+    let mut reader = Reader { words: words(expression).into_iter().peekable(), allowed };
     let answer = reader.any_of(DEPTH_MAX)?;
     match reader.words.next() {
         None => Ok(answer),

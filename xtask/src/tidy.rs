@@ -41,12 +41,7 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            path,
-            line,
-            what,
-            mend,
-        } = self;
+        let Self { path, line, what, mend } = self;
         write!(f, "{path}:{line}: {what} — {mend}")
     }
 }
@@ -84,11 +79,7 @@ pub fn run() -> Result<()> {
     if !report.faults.is_empty() {
         bail!("{} faults in {} files", report.faults.len(), sources.len());
     }
-    println!(
-        "tidy: {} files, {} notes",
-        sources.len(),
-        report.notes.len()
-    );
+    println!("tidy: {} files, {} notes", sources.len(), report.notes.len());
     Ok(())
 }
 

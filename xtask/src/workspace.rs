@@ -16,9 +16,7 @@ pub fn root() -> Result<PathBuf> {
     let package = std::env::var_os("CARGO_MANIFEST_DIR")
         .context("CARGO_MANIFEST_DIR is not set: call this as `cargo xtask`")?;
     let package = PathBuf::from(package);
-    let root = package
-        .parent()
-        .context("the package xtask has no parent folder")?;
+    let root = package.parent().context("the package xtask has no parent folder")?;
     Ok(root.to_path_buf())
 }
 
@@ -32,9 +30,7 @@ pub fn cargo() -> Result<Command> {
 
 /// Runs a command with our own output and waits for it; an error when it does not end well.
 pub fn succeed(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start `{}`", shown(command)))?;
+    let status = command.status().with_context(|| format!("cannot start `{}`", shown(command)))?;
     if !status.success() {
         bail!("`{}` ended with {status}", shown(command));
     }
@@ -43,9 +39,7 @@ pub fn succeed(command: &mut Command) -> Result<()> {
 
 /// Runs a command and gives back what it wrote; an error, with its own words, when it fails.
 pub fn output(command: &mut Command) -> Result<String> {
-    let output = command
-        .output()
-        .with_context(|| format!("cannot start `{}`", shown(command)))?;
+    let output = command.output().with_context(|| format!("cannot start `{}`", shown(command)))?;
     if !output.status.success() {
         bail!(
             "`{}` ended with {}: {}",
@@ -60,11 +54,7 @@ pub fn output(command: &mut Command) -> Result<String> {
 
 /// What `cargo metadata` says, with further arguments.
 pub fn metadata(arguments: &[&str]) -> Result<Value> {
-    let text = output(
-        cargo()?
-            .args(["metadata", "--format-version", "1"])
-            .args(arguments),
-    )?;
+    let text = output(cargo()?.args(["metadata", "--format-version", "1"]).args(arguments))?;
     serde_json::from_str(&text).context("cannot read the output of cargo metadata")
 }
 
@@ -72,10 +62,6 @@ fn shown(command: &Command) -> String {
     let program = PathBuf::from(command.get_program());
     let name = program.file_name().unwrap_or(program.as_os_str());
     let mut words = vec![name.to_string_lossy().into_owned()];
-    words.extend(
-        command
-            .get_args()
-            .map(|word| word.to_string_lossy().into_owned()),
-    );
+    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
     words.join(" ")
 }

@@ -20,15 +20,11 @@ use crate::tool::invalid;
 const RACES_MAX: usize = 16;
 
 /// What a regular file is opened with for reading; non-blocking, so that a FIFO cannot hang us.
-pub(crate) const READING: OFlags = OFlags::RDONLY
-    .union(OFlags::NONBLOCK)
-    .union(OFlags::NOCTTY)
-    .union(OFlags::CLOEXEC);
+pub(crate) const READING: OFlags =
+    OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// What a folder is opened with.
-pub(crate) const FOLDER: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC);
+pub(crate) const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// The declared roots, opened once.
 pub(crate) struct Roots {
@@ -55,11 +51,7 @@ impl Roots {
     /// Opens the roots; none means the current folder.
     pub(crate) fn open(paths: &[PathBuf]) -> Result<Self, ToolsError> {
         let here = std::env::current_dir().map_err(ToolsError::NoFolder)?;
-        let declared = if paths.is_empty() {
-            std::slice::from_ref(&here)
-        } else {
-            paths
-        };
+        let declared = if paths.is_empty() { std::slice::from_ref(&here) } else { paths };
         let roots = declared.iter().map(|path| Root::open(&here.join(path)));
         roots.collect::<Result<_, _>>().map(|roots| Self { roots })
     }
@@ -74,15 +66,9 @@ impl Roots {
             let beneath = if path.is_relative() {
                 path
             } else {
-                path.strip_prefix(&root.path)
-                    .or_else(|_| path.strip_prefix(&root.given))
-                    .ok()?
+                path.strip_prefix(&root.path).or_else(|_| path.strip_prefix(&root.given)).ok()?
             };
-            Some(Place {
-                root,
-                beneath: plain(beneath),
-                first: at == 0,
-            })
+            Some(Place { root, beneath: plain(beneath), first: at == 0 })
         });
         places.next().ok_or_else(|| self.outside(path))
     }
@@ -97,21 +83,12 @@ impl Roots {
         let Some(folder) = folder.filter(|_| Path::new(path).is_relative()) else {
             return self.place(path);
         };
-        if self
-            .roots
-            .first()
-            .is_some_and(|root| root.path == folder || root.given == folder)
-        {
+        if self.roots.first().is_some_and(|root| root.path == folder || root.given == folder) {
             return self.place(path);
         }
         let joined = folder.join(path);
-        let joined = joined
-            .to_str()
-            .ok_or_else(|| invalid("the caller's folder is not UTF-8"))?;
-        Ok(Place {
-            first: false,
-            ..self.place(joined)?
-        })
+        let joined = joined.to_str().ok_or_else(|| invalid("the caller's folder is not UTF-8"))?;
+        Ok(Place { first: false, ..self.place(joined)? })
     }
 
     /// Whether a path without links lies in a root.
@@ -139,22 +116,14 @@ impl Root {
         let path = given.canonicalize().map_err(fault)?;
         let folder = rustix::fs::openat(CWD, &path, FOLDER, Mode::empty())
             .map_err(|errno| fault(errno.into()))?;
-        Ok(Self {
-            folder,
-            given: given.to_owned(),
-            path,
-        })
+        Ok(Self { folder, given: given.to_owned(), path })
     }
 }
 
 impl<'a> Place<'a> {
     /// A place further down; `name` may have several components.
     pub(crate) fn join(&self, name: impl AsRef<Path>) -> Place<'a> {
-        Place {
-            root: self.root,
-            beneath: self.beneath.join(name),
-            first: self.first,
-        }
+        Place { root: self.root, beneath: self.beneath.join(name), first: self.first }
     }
 
     /// The folder that holds it, and its name in there.
@@ -163,11 +132,7 @@ impl<'a> Place<'a> {
             return Err(invalid(format!("`{}` names no file", self.shown())));
         };
         let parent = self.beneath.parent().unwrap_or(Path::new(""));
-        let folder = Place {
-            root: self.root,
-            beneath: parent.to_owned(),
-            first: self.first,
-        };
+        let folder = Place { root: self.root, beneath: parent.to_owned(), first: self.first };
         Ok((folder, PathBuf::from(name)))
     }
 
@@ -206,8 +171,7 @@ impl<'a> Place<'a> {
 
     /// Opens whatever is there.
     pub(crate) fn open(&self, flags: OFlags, mode: Mode) -> Result<OwnedFd, CallFailure> {
-        self.open_raw(flags, mode)
-            .map_err(|errno| self.failed(errno))
+        self.open_raw(flags, mode).map_err(|errno| self.failed(errno))
     }
 
     /// Opens a folder.
@@ -271,9 +235,7 @@ pub(crate) fn regular(file: OwnedFd) -> Result<(File, u64), Errno> {
 
 /// The path without `.`; `..` is left to the kernel, which alone knows what it means behind links.
 fn plain(path: &Path) -> PathBuf {
-    path.components()
-        .filter(|part| *part != Component::CurDir)
-        .collect()
+    path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
 fn open_beneath(
@@ -312,11 +274,7 @@ fn open_stepwise(
             }
         };
         let last = parts.peek().is_none();
-        let (flags, mode) = if last {
-            (flags, mode)
-        } else {
-            (FOLDER, Mode::empty())
-        };
+        let (flags, mode) = if last { (flags, mode) } else { (FOLDER, Mode::empty()) };
         let next = rustix::fs::openat(&folder, name, flags | OFlags::NOFOLLOW, mode)?;
         if last {
             return Ok(next);
@@ -343,15 +301,8 @@ mod tests {
         symlink("../secret", root.join("up")).unwrap();
         symlink(folder.path(), root.join("out")).unwrap();
         let fd = rustix::fs::openat(CWD, &root, FOLDER, Mode::empty()).unwrap();
-        let names = [
-            "sub/file",
-            "./sub/file",
-            "../secret",
-            "up",
-            "out/secret",
-            "sub/../../secret",
-            "none",
-        ];
+        let names =
+            ["sub/file", "./sub/file", "../secret", "up", "out/secret", "sub/../../secret", "none"];
         let open = |name| open(&fd, Path::new(name), READING, Mode::empty()).map(drop);
         names.into_iter().map(|name| (name, open(name))).collect()
     }

@@ -40,16 +40,8 @@ impl BuiltinTools {
             .into_iter()
             .map(|tool| (tool.spec(&config.limits).name, tool))
             .collect();
-        let specs = tools
-            .values()
-            .map(|tool| tool.spec(&config.limits))
-            .collect();
-        Ok(Self {
-            config,
-            roots,
-            tools,
-            specs,
-        })
+        let specs = tools.values().map(|tool| tool.spec(&config.limits)).collect();
+        Ok(Self { config, roots, tools, specs })
     }
 }
 

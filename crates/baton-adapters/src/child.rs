@@ -75,12 +75,10 @@ impl Guarded {
             CallFailure::passing(FailureKind::Unavailable, message)
         })?;
         running.feed(what.input);
-        running
-            .follow(scope, what.output_bytes_max)
-            .map_err(|cause| {
-                let message = format!("{} was lost: {cause}", what.program.display());
-                CallFailure::in_doubt(FailureKind::Lost, message)
-            })
+        running.follow(scope, what.output_bytes_max).map_err(|cause| {
+            let message = format!("{} was lost: {cause}", what.program.display());
+            CallFailure::in_doubt(FailureKind::Lost, message)
+        })
     }
 
     fn start(&self, what: &Program<'_>) -> io::Result<Running> {
@@ -103,16 +101,8 @@ impl Guarded {
         let pid = rustix::process::Pid::from_child(&child);
         Ok(Running {
             line: child.stdin.take(),
-            stdout: child
-                .stdout
-                .take()
-                .map(|pipe| Stream::of(pipe.into()))
-                .transpose()?,
-            stderr: child
-                .stderr
-                .take()
-                .map(|pipe| Stream::of(pipe.into()))
-                .transpose()?,
+            stdout: child.stdout.take().map(|pipe| Stream::of(pipe.into())).transpose()?,
+            stderr: child.stderr.take().map(|pipe| Stream::of(pipe.into())).transpose()?,
             end: rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok(),
             child,
         })
@@ -192,14 +182,9 @@ impl Running {
         let streams = [&self.stdout, &self.stderr];
         let pipes = streams.into_iter().flatten().filter_map(Stream::pipe);
         let ends = self.end.as_ref().map(AsFd::as_fd);
-        let mut fds: Vec<PollFd<'_>> = pipes
-            .chain(ends)
-            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
-            .collect();
-        let look = Timespec {
-            tv_sec: 0,
-            tv_nsec: LOOK.subsec_nanos().into(),
-        };
+        let mut fds: Vec<PollFd<'_>> =
+            pipes.chain(ends).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        let look = Timespec { tv_sec: 0, tv_nsec: LOOK.subsec_nanos().into() };
         match rustix::event::poll(&mut fds, Some(&look)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(errno) => Err(errno.into()),
@@ -218,10 +203,7 @@ impl Stream {
     fn of(pipe: OwnedFd) -> io::Result<Self> {
         let flags = rustix::fs::fcntl_getfl(&pipe)?;
         rustix::fs::fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)?;
-        Ok(Self {
-            pipe: Some(File::from(pipe)),
-            captured: Captured::default(),
-        })
+        Ok(Self { pipe: Some(File::from(pipe)), captured: Captured::default() })
     }
 
     fn pipe(&self) -> Option<BorrowedFd<'_>> {
@@ -229,10 +211,7 @@ impl Stream {
     }
 
     fn taken(stream: &mut Option<Self>) -> Captured {
-        stream
-            .take()
-            .map(|stream| stream.captured)
-            .unwrap_or_default()
+        stream.take().map(|stream| stream.captured).unwrap_or_default()
     }
 
     /// Takes what is there; keeps reading beyond the bound, so that the writer does not hang.
@@ -249,9 +228,7 @@ impl Stream {
                     stream.pipe = None;
                     return Ok(());
                 }
-                Ok(count) => stream
-                    .captured
-                    .add(piece.get(..count).unwrap_or_default(), bytes_max),
+                Ok(count) => stream.captured.add(piece.get(..count).unwrap_or_default(), bytes_max),
                 Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
                 Err(cause) => return Err(cause),
@@ -278,10 +255,7 @@ impl Captured {
     pub(crate) fn tail(&self) -> String {
         let text = self.text();
         let count = text.trim().chars().count();
-        text.trim()
-            .chars()
-            .skip(count.saturating_sub(600))
-            .collect()
+        text.trim().chars().skip(count.saturating_sub(600)).collect()
     }
 }
 

@@ -64,10 +64,7 @@ pub struct ShellConfig {
 impl Default for ShellConfig {
     fn default() -> Self {
         let env = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "USER"];
-        Self {
-            allow: Permit::Denied,
-            env: env.map(str::to_owned).to_vec(),
-        }
+        Self { allow: Permit::Denied, env: env.map(str::to_owned).to_vec() }
     }
 }
 

@@ -57,16 +57,10 @@ impl Tool for Read {
             "Reads a CSV file beneath a root; returns `{columns, rows: [objects], truncated}` \
              with every value as text.",
             object([
-                required(
-                    "path",
-                    text("Relative to the first root, or absolute in any."),
-                ),
+                required("path", text("Relative to the first root, or absolute in any.")),
                 optional("delimiter", text("One ASCII character; a comma.")),
                 optional("header", flag(header)),
-                optional(
-                    "max_rows",
-                    integer(1, max, "Rows beyond are cut; as many as allowed."),
-                ),
+                optional("max_rows", integer(1, max, "Rows beyond are cut; as many as allowed.")),
             ]),
         )
     }
@@ -90,10 +84,7 @@ impl Tool for Read {
         let first = records.next().transpose()?.unwrap_or_default();
         let (columns, first) = match input.header.unwrap_or(true) {
             true => (first.iter().map(str::to_owned).collect(), None),
-            false => (
-                (1..=first.len()).map(|at| format!("c{at}")).collect(),
-                Some(Ok(first)),
-            ),
+            false => ((1..=first.len()).map(|at| format!("c{at}")).collect(), Some(Ok(first))),
         };
         table(scope, columns, first.into_iter().chain(records), rows_max)
     }
@@ -106,11 +97,7 @@ fn table(
     rows_max: usize,
 ) -> Result<Table, CallFailure> {
     unique(&columns)?;
-    let mut table = Table {
-        columns,
-        rows: Vec::new(),
-        truncated: false,
-    };
+    let mut table = Table { columns, rows: Vec::new(), truncated: false };
     let is_empty = table.columns.is_empty();
     // A file without a line has no row either, whoever names the columns.
     for record in records.take_while(|_| !is_empty) {
@@ -123,9 +110,7 @@ fn table(
             break;
         }
         let values = record.iter().map(Value::from);
-        table
-            .rows
-            .push(table.columns.iter().cloned().zip(values).collect());
+        table.rows.push(table.columns.iter().cloned().zip(values).collect());
     }
     Ok(table)
 }
@@ -150,18 +135,9 @@ impl Tool for Write {
             "csv.write",
             "Writes a CSV file beneath a root, whole or not at all; returns `{path, bytes}`.",
             object([
-                required(
-                    "path",
-                    text("Relative to the first root, or absolute in any."),
-                ),
-                required(
-                    "rows",
-                    list(any("An object by column, or a list."), "The rows."),
-                ),
-                optional(
-                    "columns",
-                    list(text("A name."), "In order; the first object's keys."),
-                ),
+                required("path", text("Relative to the first root, or absolute in any.")),
+                required("rows", list(any("An object by column, or a list."), "The rows.")),
+                optional("columns", list(text("A name."), "In order; the first object's keys.")),
                 optional("delimiter", text("One ASCII character; a comma.")),
                 optional("header", flag("Whether to write the columns' names; true.")),
             ]),
@@ -192,13 +168,9 @@ impl Tool for Write {
             if at.is_multiple_of(ROWS_BETWEEN_LOOKS) {
                 scope.check()?;
             }
-            writer
-                .write_record(cells(&columns, row, at)?)
-                .map_err(fault)?;
+            writer.write_record(cells(&columns, row, at)?).map_err(fault)?;
         }
-        let bytes = writer
-            .into_inner()
-            .map_err(|fault| invalid(fault.to_string()))?;
+        let bytes = writer.into_inner().map_err(|fault| invalid(fault.to_string()))?;
         write_whole(scope, &place, &bytes, WriteMode::Overwrite)
     }
 }
@@ -207,22 +179,17 @@ fn delimiter(asked: Option<&str>) -> Result<u8, CallFailure> {
     match asked.map(str::as_bytes) {
         None => Ok(b','),
         Some([byte]) if byte.is_ascii() && !b"\"\r\n\0".contains(byte) => Ok(*byte),
-        Some(_) => Err(invalid(
-            "`delimiter` must be one ASCII character and no quote",
-        )),
+        Some(_) => Err(invalid("`delimiter` must be one ASCII character and no quote")),
     }
 }
 
 /// An object has each key once, so a second column of the same name would be lost.
 fn unique(columns: &[String]) -> Result<(), CallFailure> {
     let mut seen = BTreeSet::new();
-    columns
-        .iter()
-        .find(|name| !seen.insert(*name))
-        .map_or(Ok(()), |twice| {
-            let message = format!("two columns are named `{twice}`; use `header: false`");
-            Err(CallFailure::refused(FailureKind::Refused, message))
-        })
+    columns.iter().find(|name| !seen.insert(*name)).map_or(Ok(()), |twice| {
+        let message = format!("two columns are named `{twice}`; use `header: false`");
+        Err(CallFailure::refused(FailureKind::Refused, message))
+    })
 }
 
 fn cells(columns: &[String], row: &Value, at: usize) -> Result<Vec<String>, CallFailure> {

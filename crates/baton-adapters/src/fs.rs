@@ -73,18 +73,9 @@ impl Tool for Read {
             "Reads a regular file beneath a root; \
              returns `{path, text, encoding, bytes, truncated}`.",
             object([
-                required(
-                    "path",
-                    text("Relative to the first root, or absolute in any."),
-                ),
-                optional(
-                    "max_bytes",
-                    integer(1, max, "What is beyond is cut; 1 MiB."),
-                ),
-                optional(
-                    "encoding",
-                    word(&["text", "base64"], "`text` must be UTF-8."),
-                ),
+                required("path", text("Relative to the first root, or absolute in any.")),
+                optional("max_bytes", integer(1, max, "What is beyond is cut; 1 MiB.")),
+                optional("encoding", word(&["text", "base64"], "`text` must be UTF-8.")),
             ]),
         )
     }
@@ -198,14 +189,8 @@ impl Tool for List {
             "Lists a folder beneath a root, without what `.gitignore` excludes; \
              returns a list of `{path, kind, bytes, modified}` in the order of the paths.",
             object([
-                required(
-                    "path",
-                    text("A folder, relative to the first root or absolute in any."),
-                ),
-                optional(
-                    "glob",
-                    text("Only files that match, as in `.gitignore`: `*.rs`."),
-                ),
+                required("path", text("A folder, relative to the first root or absolute in any.")),
+                optional("glob", text("Only files that match, as in `.gitignore`: `*.rs`.")),
                 optional("recursive", flag("Whether to enter folders; true.")),
                 optional("max_entries", integer(1, max, "More is a failure; 10000.")),
             ]),

@@ -124,18 +124,10 @@ impl Git {
             .map(|(name, _)| name)
             .collect();
         if names.len() > FILTERS_MAX {
-            let message = format!(
-                "{} declares more than {FILTERS_MAX} filters",
-                repository.shown
-            );
+            let message = format!("{} declares more than {FILTERS_MAX} filters", repository.shown);
             return Err(CallFailure::refused(FailureKind::TooLarge, message));
         }
-        let off = [
-            ("clean", ""),
-            ("smudge", ""),
-            ("process", ""),
-            ("required", "false"),
-        ];
+        let off = [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")];
         let settings = names.into_iter().flat_map(|name| {
             off.map(|(key, value)| (format!("filter.{name}.{key}").into(), value.into()))
         });
@@ -169,10 +161,7 @@ impl Git {
         }
         Ok(match ended.status.success() {
             true => Ok(ended.stdout),
-            false => Err(Failed {
-                code: ended.status.code(),
-                words: ended.stderr.tail(),
-            }),
+            false => Err(Failed { code: ended.status.code(), words: ended.stderr.tail() }),
         })
     }
 
@@ -207,21 +196,14 @@ impl Git {
 impl Failed {
     fn into_failure(self, scope: &Scope<'_>, repository: &Repository) -> CallFailure {
         let Self { code, words } = self;
-        let unknown = [
-            "unknown revision",
-            "bad revision",
-            "Needed a single revision",
-        ];
+        let unknown = ["unknown revision", "bad revision", "Needed a single revision"];
         let kind = match unknown.iter().any(|sign| words.contains(sign)) {
             true => FailureKind::NotFound,
             false => FailureKind::Refused,
         };
         let code = code.map_or_else(|| "by a signal".to_owned(), |code| format!("with {code}"));
         let (tool, shown) = (scope.tool, &repository.shown);
-        CallFailure::refused(
-            kind,
-            format!("{tool}: git ended {code} in {shown}: {words}"),
-        )
+        CallFailure::refused(kind, format!("{tool}: git ended {code} in {shown}: {words}"))
     }
 }
 

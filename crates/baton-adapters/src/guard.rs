@@ -44,29 +44,16 @@ pub fn guard_main(arguments: impl Iterator<Item = OsString>) -> ! {
 type Target = Arc<Mutex<Option<Pid>>>;
 
 fn guard(mut arguments: impl Iterator<Item = OsString>) -> io::Result<WaitIdStatus> {
-    let input_bytes = arguments
-        .next()
-        .and_then(|text| text.to_str()?.parse().ok());
+    let input_bytes = arguments.next().and_then(|text| text.to_str()?.parse().ok());
     let (Some(input_bytes), Some(program)) = (input_bytes, arguments.next()) else {
         return Err(io::Error::other("a guard needs a number and a program"));
     };
     // Grandchildren that leave the group and lose their parent become children of this process.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    let no_core = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
+    let no_core = Rlimit { current: Some(0), maximum: Some(0) };
     rustix::process::setrlimit(Resource::Core, no_core)?;
-    let input = if input_bytes == 0 {
-        Stdio::null()
-    } else {
-        Stdio::piped()
-    };
-    let mut child = Command::new(program)
-        .args(arguments)
-        .process_group(0)
-        .stdin(input)
-        .spawn()?;
+    let input = if input_bytes == 0 { Stdio::null() } else { Stdio::piped() };
+    let mut child = Command::new(program).args(arguments).process_group(0).stdin(input).spawn()?;
     let pid = Pid::from_child(&child);
     let target: Target = Arc::new(Mutex::new(Some(pid)));
     watch(&mut child, input_bytes, Arc::clone(&target));
@@ -136,17 +123,12 @@ fn sweep(pid: Pid) {
 }
 
 fn children() -> Vec<Pid> {
-    let threads = std::fs::read_dir("/proc/self/task")
-        .into_iter()
-        .flatten()
-        .flatten();
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let lists =
         threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
     let parse = |text: String| -> Vec<Pid> {
         let numbers = text.split_ascii_whitespace();
-        numbers
-            .filter_map(|number| Pid::from_raw(number.parse().ok()?))
-            .collect()
+        numbers.filter_map(|number| Pid::from_raw(number.parse().ok()?)).collect()
     };
     lists.flat_map(parse).collect()
 }

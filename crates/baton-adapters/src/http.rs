@@ -88,10 +88,7 @@ impl Tool for Get {
             object([
                 required("url", text("`http://…` or `https://…`.")),
                 optional("headers", texts("Headers to send.")),
-                optional(
-                    "max_bytes",
-                    integer(1, max, "What is beyond is cut; 1 MiB."),
-                ),
+                optional("max_bytes", integer(1, max, "What is beyond is cut; 1 MiB.")),
             ]),
         )
     }
@@ -119,8 +116,7 @@ impl Tool for Get {
             };
             let next = self.hosts.url(&joined(&ask.url, target)?)?;
             if origin(&next) != origin(&ask.url) {
-                ask.headers
-                    .retain(|(name, _)| FORWARDED.contains(&name.as_str()));
+                ask.headers.retain(|(name, _)| FORWARDED.contains(&name.as_str()));
             }
             if is_secure(&ask.url) && !is_secure(&next) {
                 let message = format!("{} redirects to {next}, which is not encrypted", ask.url);
@@ -186,10 +182,7 @@ impl Tool for Request {
                 required("url", text("`http://…` or `https://…`.")),
                 optional("headers", texts("Headers to send.")),
                 optional("body", any(body)),
-                optional(
-                    "max_bytes",
-                    integer(1, max, "What is beyond is cut; 1 MiB."),
-                ),
+                optional("max_bytes", integer(1, max, "What is beyond is cut; 1 MiB.")),
             ]),
         )
     }
@@ -230,14 +223,10 @@ fn headers(
     let read = |(name, value): (String, String)| {
         let parsed = (HeaderName::try_from(&name), HeaderValue::try_from(&value));
         let (Ok(header), Ok(value)) = parsed else {
-            return Err(invalid(format!(
-                "`headers` has `{name}`, which is no header"
-            )));
+            return Err(invalid(format!("`headers` has `{name}`, which is no header")));
         };
         if RESERVED.contains(&header.as_str()) {
-            return Err(invalid(format!(
-                "the header `{name}` is set by Baton; leave it out"
-            )));
+            return Err(invalid(format!("the header `{name}` is set by Baton; leave it out")));
         }
         Ok((header, value))
     };
@@ -245,14 +234,8 @@ fn headers(
 }
 
 fn origin(url: &Uri) -> (Option<&str>, Option<String>, Option<u16>) {
-    let port = url
-        .port_u16()
-        .or(if is_secure(url) { Some(443) } else { Some(80) });
-    (
-        url.scheme_str(),
-        url.host().map(str::to_ascii_lowercase),
-        port,
-    )
+    let port = url.port_u16().or(if is_secure(url) { Some(443) } else { Some(80) });
+    (url.scheme_str(), url.host().map(str::to_ascii_lowercase), port)
 }
 
 fn is_secure(url: &Uri) -> bool {
@@ -278,10 +261,7 @@ fn joined(base: &Uri, target: &str) -> Result<String, CallFailure> {
     let start = match target.chars().next() {
         Some('/') => "",
         Some('?') => path,
-        Some(_) | None => path
-            .rfind('/')
-            .and_then(|at| path.get(..=at))
-            .unwrap_or("/"),
+        Some(_) | None => path.rfind('/').and_then(|at| path.get(..=at)).unwrap_or("/"),
     };
     Ok(format!("{scheme}://{authority}{start}{target}"))
 }
@@ -318,17 +298,10 @@ mod tests {
             idempotency_key: "key".to_owned(),
         };
         let scope = Scope::new(&call, &config, &roots, &control);
-        let any = HttpConfig {
-            hosts: vec!["*".to_owned()],
-            ..HttpConfig::default()
-        };
+        let any = HttpConfig { hosts: vec!["*".to_owned()], ..HttpConfig::default() };
         let mut get = Get::of(&any).unwrap();
         get.hosts.may_connect = |address| address == IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let input = GetInput {
-            url: format!("http://{first}/"),
-            headers: None,
-            max_bytes: None,
-        };
+        let input = GetInput { url: format!("http://{first}/"), headers: None, max_bytes: None };
         let failure = get.run(&scope, input).map(drop).unwrap_err();
         assert_eq!(failure.kind, FailureKind::Denied, "{failure:?}");
         assert!(failure.message.contains("127.0.0.2"), "{failure:?}");

@@ -13,11 +13,7 @@ pub(crate) struct Field {
 
 /// A property that must be there.
 pub(crate) fn required(name: &'static str, schema: Value) -> Field {
-    Field {
-        name,
-        schema,
-        required: true,
-    }
+    Field { name, schema, required: true }
 }
 
 /// A property that may be absent or `null`, which mean the same.
@@ -28,24 +24,15 @@ pub(crate) fn optional(name: &'static str, mut schema: Value) -> Field {
     if let Some(Value::Array(words)) = schema.get_mut("enum") {
         words.push(Value::Null);
     }
-    Field {
-        name,
-        schema,
-        required: false,
-    }
+    Field { name, schema, required: false }
 }
 
 /// The whole input: nothing but these properties.
 pub(crate) fn object<const N: usize>(fields: [Field; N]) -> Value {
-    let names: Vec<&str> = fields
-        .iter()
-        .filter(|field| field.required)
-        .map(|field| field.name)
-        .collect();
-    let properties: Map<String, Value> = fields
-        .into_iter()
-        .map(|field| (field.name.to_owned(), field.schema))
-        .collect();
+    let names: Vec<&str> =
+        fields.iter().filter(|field| field.required).map(|field| field.name).collect();
+    let properties: Map<String, Value> =
+        fields.into_iter().map(|field| (field.name.to_owned(), field.schema)).collect();
     json!({
         "type": "object",
         "properties": properties,

@@ -72,19 +72,10 @@ impl Tool for Search {
                     "path",
                     text("A file or a folder, relative to the first root or absolute in any."),
                 ),
-                required(
-                    "pattern",
-                    text("A regular expression, in the syntax of Rust's regex."),
-                ),
-                optional(
-                    "glob",
-                    text("Only files that match, as in `.gitignore`: `*.rs`."),
-                ),
+                required("pattern", text("A regular expression, in the syntax of Rust's regex.")),
+                optional("glob", text("Only files that match, as in `.gitignore`: `*.rs`.")),
                 optional("ignore_case", flag("Whether `a` finds `A`; false.")),
-                optional(
-                    "max_matches",
-                    integer(1, max, "Matching lines; then it stops; 1000."),
-                ),
+                optional("max_matches", integer(1, max, "Matching lines; then it stops; 1000.")),
             ]),
         )
     }
@@ -150,11 +141,7 @@ impl Searcher {
         let max = self.bytes_max as u64;
         let fits = length <= max
             && file.take(max).read_to_end(&mut self.bytes).is_ok()
-            && !self
-                .bytes
-                .iter()
-                .take(BINARY_LOOK_BYTES)
-                .any(|byte| *byte == 0);
+            && !self.bytes.iter().take(BINARY_LOOK_BYTES).any(|byte| *byte == 0);
         if !fits {
             self.output.files_skipped += 1;
             return Ok(ControlFlow::Continue(()));
@@ -181,14 +168,8 @@ impl Searcher {
             let skipped = before.get(counted..).unwrap_or_default();
             line += skipped.iter().filter(|byte| **byte == b'\n').count() as u64;
             counted = before.len();
-            let start = before
-                .iter()
-                .rposition(|byte| *byte == b'\n')
-                .map_or(0, |at| at + 1);
-            let end = after
-                .iter()
-                .position(|byte| *byte == b'\n')
-                .map(|at| before.len() + at);
+            let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let end = after.iter().position(|byte| *byte == b'\n').map(|at| before.len() + at);
             let whole = self.bytes.get(start..end.unwrap_or(self.bytes.len()));
             self.output.matches.push(Hit {
                 path: shown(),
@@ -196,9 +177,7 @@ impl Searcher {
                 column: found.start() - start + 1,
                 text: line_text(whole.unwrap_or_default()),
             });
-            next = end
-                .map(|end| end + 1)
-                .filter(|from| *from < self.bytes.len());
+            next = end.map(|end| end + 1).filter(|from| *from < self.bytes.len());
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -208,8 +187,5 @@ fn line_text(line: &[u8]) -> String {
     // Four bytes are the longest character; what is beyond cannot be shown anyway.
     let head = line.get(..LINE_CHARS_MAX * 4).unwrap_or(line);
     let text = String::from_utf8_lossy(head);
-    text.trim_end_matches('\r')
-        .chars()
-        .take(LINE_CHARS_MAX)
-        .collect()
+    text.trim_end_matches('\r').chars().take(LINE_CHARS_MAX).collect()
 }

@@ -67,23 +67,14 @@ impl Tool for Run {
             "Runs a program, or a script of `sh`; returns `{exit_code, stdout, stderr, \
              truncated}`, and fails on an exit code that is not among `ok_codes`.",
             object([
-                optional(
-                    "program",
-                    text("A name in PATH or a path; or else `script`."),
-                ),
-                optional(
-                    "args",
-                    list(text("One argument."), "The program's arguments."),
-                ),
+                optional("program", text("A name in PATH or a path; or else `script`.")),
+                optional("args", list(text("One argument."), "The program's arguments.")),
                 optional("script", text("Given to `sh -c`.")),
                 optional("cwd", text("A folder beneath a root; the first root.")),
                 optional("env", texts("Variables on top of `[tools.shell] env`.")),
                 optional("stdin", text("What the command reads; at most 1 MiB.")),
                 optional("ok_codes", list(code, "Exit codes that are no failure; 0.")),
-                optional(
-                    "max_bytes",
-                    integer(1, max, "Of each stream; beyond is cut; 256 KiB."),
-                ),
+                optional("max_bytes", integer(1, max, "Of each stream; beyond is cut; 256 KiB.")),
             ]),
         )
     }
@@ -123,10 +114,7 @@ fn command(input: &RunInput) -> Result<(PathBuf, Vec<OsString>), CallFailure> {
         // Arguments become $1, $2, … of the script.
         (None, Some(script)) => {
             let arguments = input.args.iter().flatten().map(String::as_str);
-            (
-                "sh",
-                ["-c", script, "sh"].into_iter().chain(arguments).collect(),
-            )
+            ("sh", ["-c", script, "sh"].into_iter().chain(arguments).collect())
         }
         (Some(_), Some(_)) | (None, None) => {
             return Err(invalid("give either `program` or `script`"));
@@ -140,23 +128,14 @@ fn command(input: &RunInput) -> Result<(PathBuf, Vec<OsString>), CallFailure> {
             "`program` must be a name or an absolute path; use `script` for others",
         ));
     }
-    Ok((
-        find_program(program)?,
-        arguments.into_iter().map(OsString::from).collect(),
-    ))
+    Ok((find_program(program)?, arguments.into_iter().map(OsString::from).collect()))
 }
 
 fn environment(
     scope: &Scope<'_>,
     input: &RunInput,
 ) -> Result<Vec<(OsString, OsString)>, CallFailure> {
-    let mut environment: Vec<_> = scope
-        .config
-        .shell
-        .env
-        .iter()
-        .filter_map(inherited)
-        .collect();
+    let mut environment: Vec<_> = scope.config.shell.env.iter().filter_map(inherited).collect();
     for (name, value) in input.env.iter().flatten() {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             return Err(invalid(format!("`env` has `{name}`, which is no variable")));
@@ -178,11 +157,7 @@ fn judged(scope: &Scope<'_>, ended: &Ended, ok_codes: &[u8]) -> Result<RunOutput
     let fine = code.filter(|code| ok_codes.iter().any(|ok| i32::from(*ok) == *code));
     let Some(exit_code) = fine else {
         // It ran and ended: that is known, and running it again would be a second time.
-        let message = format!(
-            "the command ended with {}: {}",
-            ended.status,
-            ended.stderr.tail()
-        );
+        let message = format!("the command ended with {}: {}", ended.status, ended.stderr.tail());
         return Err(CallFailure {
             happened: Happened::Yes,
             ..CallFailure::refused(FailureKind::Refused, message)

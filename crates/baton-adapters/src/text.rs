@@ -60,9 +60,8 @@ impl Tool for Render {
     fn run(&self, scope: &Scope<'_>, input: RenderInput) -> Result<String, CallFailure> {
         let environment = environment(scope.limits());
         let mut writer = Bounded::new(scope.limits().text_bytes_max);
-        let done = environment
-            .template_from_named_str("template", &input.template)
-            .and_then(|template| {
+        let done =
+            environment.template_from_named_str("template", &input.template).and_then(|template| {
                 let context = over(&input.data);
                 template.render_captured_to(context, &mut writer).map(drop)
             });
@@ -132,13 +131,8 @@ fn environment<'source>(limits: &Limits) -> Environment<'source> {
 
 /// The fault with its line; the source itself stands in the definition.
 fn at_fault(what: &str, fault: &minijinja::Error) -> CallFailure {
-    let line = fault
-        .line()
-        .map_or_else(String::new, |line| format!(" in line {line}"));
-    CallFailure::refused(
-        FailureKind::Template,
-        format!("the {what} fails{line}: {fault}"),
-    )
+    let line = fault.line().map_or_else(String::new, |line| format!(" in line {line}"));
+    CallFailure::refused(FailureKind::Template, format!("the {what} fails{line}: {fault}"))
 }
 
 /// Takes bytes up to a bound; fuel counts instructions, not what they write.
@@ -150,11 +144,7 @@ struct Bounded {
 
 impl Bounded {
     fn new(bytes_max: usize) -> Self {
-        Self {
-            bytes: Vec::new(),
-            bytes_max,
-            overrun: false,
-        }
+        Self { bytes: Vec::new(), bytes_max, overrun: false }
     }
 
     fn within(&self, tool: &str) -> Result<(), CallFailure> {

@@ -128,9 +128,7 @@ impl<'a> Scope<'a> {
 
     /// The time that is left.
     pub(crate) fn left(&self) -> Duration {
-        self.until.map_or(Duration::MAX, |until| {
-            until.saturating_duration_since(Instant::now())
-        })
+        self.until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()))
     }
 
     /// The declared bounds.
@@ -154,11 +152,7 @@ pub(crate) fn reads(name: &str, description: &str, input: Value) -> ToolSpec {
 
 /// A spec of a tool that changes something.
 pub(crate) fn writes(effect: Effect, name: &str, description: &str, input: Value) -> ToolSpec {
-    ToolSpec {
-        effect,
-        permission: Permission::ReadWrite,
-        ..reads(name, description, input)
-    }
+    ToolSpec { effect, permission: Permission::ReadWrite, ..reads(name, description, input) }
 }
 
 /// The input does not fit.
@@ -176,12 +170,7 @@ pub(crate) fn bounded(
     let Some(asked) = asked else {
         return Ok(default.min(max));
     };
-    usize::try_from(asked)
-        .ok()
-        .filter(|asked| (1..=max).contains(asked))
-        .ok_or_else(|| {
-            invalid(format!(
-                "`{name}` is {asked}; it must be from 1 to {max} (see `[tools.limits]`)"
-            ))
-        })
+    usize::try_from(asked).ok().filter(|asked| (1..=max).contains(asked)).ok_or_else(|| {
+        invalid(format!("`{name}` is {asked}; it must be from 1 to {max} (see `[tools.limits]`)"))
+    })
 }

@@ -49,10 +49,7 @@ impl Found<'_> {
     pub(crate) fn stat(&self) -> Option<(u64, i64)> {
         let stat = rustix::fs::statat(self.folder, self.name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
         let nanos = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
-        let millis = stat
-            .st_mtime
-            .saturating_mul(1_000)
-            .saturating_add(nanos / 1_000_000);
+        let millis = stat.st_mtime.saturating_mul(1_000).saturating_add(nanos / 1_000_000);
         Some((u64::try_from(stat.st_size).unwrap_or(0), millis))
     }
 }
@@ -71,10 +68,7 @@ impl Globs {
             return Err(invalid(format!("`{glob}` is no pattern such as `*.rs`")));
         }
         let mut builder = GitignoreBuilder::new("/");
-        let built = builder
-            .add_line(None, glob)
-            .map(|_| ())
-            .and_then(|()| builder.build());
+        let built = builder.add_line(None, glob).map(|_| ()).and_then(|()| builder.build());
         built
             .map(|matcher| Self(Some(matcher)))
             .map_err(|fault| invalid(format!("`glob` is no pattern: {fault}")))
@@ -128,12 +122,7 @@ pub(crate) fn walk(
             continue;
         }
         let Some(top) = levels.last() else { break };
-        let found = Found {
-            folder: top.folder.as_fd(),
-            name: &name,
-            path: &path,
-            kind,
-        };
+        let found = Found { folder: top.folder.as_fd(), name: &name, path: &path, kind };
         let wanted = match kind.is_dir() {
             true => globs.0.is_none(),
             false => globs.take(&path),
@@ -158,10 +147,7 @@ fn within(count: usize, max: usize, what: &str, path: &Path) -> Result<(), CallF
     if count < max {
         return Ok(());
     }
-    let message = format!(
-        "{} is more than {max} {what}; walk a part of it",
-        path.display()
-    );
+    let message = format!("{} is more than {max} {what}; walk a part of it", path.display());
     Err(CallFailure::refused(FailureKind::TooLarge, message))
 }
 
@@ -173,22 +159,12 @@ fn level(folder: OwnedFd, path: PathBuf, base: &Path) -> Result<Level, CallFailu
         if name == "." || name == ".." {
             continue;
         }
-        within(
-            entries.len(),
-            FOLDER_ENTRIES_MAX,
-            "entries in one folder",
-            &path,
-        )?;
+        within(entries.len(), FOLDER_ENTRIES_MAX, "entries in one folder", &path)?;
         entries.push((name.to_owned(), kind(&folder, name, entry.file_type())));
     }
     entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let rules = rules_of(folder.as_fd(), &base.join(&path));
-    Ok(Level {
-        folder,
-        path,
-        entries: entries.into_iter(),
-        rules,
-    })
+    Ok(Level { folder, path, entries: entries.into_iter(), rules })
 }
 
 /// Some file systems do not say in the listing what an entry is.
@@ -221,11 +197,7 @@ fn rules_of(folder: BorrowedFd<'_>, at: &Path) -> Gitignore {
         let Some((file, _)) = open_regular(folder, Path::new(name)) else {
             continue;
         };
-        if file
-            .take(IGNORE_BYTES_MAX)
-            .read_to_string(&mut text)
-            .is_ok()
-        {
+        if file.take(IGNORE_BYTES_MAX).read_to_string(&mut text).is_ok() {
             for line in text.lines() {
                 // git passes over a line it cannot read, and so does this.
                 let _ = builder.add_line(None, line);

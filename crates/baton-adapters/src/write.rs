@@ -65,16 +65,10 @@ impl Tool for Write {
             "fs.write",
             "Writes a text file beneath a root, whole or not at all; returns `{path, bytes}`.",
             object([
-                required(
-                    "path",
-                    text("Relative to the first root, or absolute in any."),
-                ),
+                required("path", text("Relative to the first root, or absolute in any.")),
                 required("text", text("The file's whole content.")),
                 optional("mode", word(&["overwrite", "create"], mode)),
-                optional(
-                    "create_dirs",
-                    flag("Whether to make missing folders; false."),
-                ),
+                optional("create_dirs", flag("Whether to make missing folders; false.")),
             ]),
         )
     }
@@ -106,26 +100,15 @@ pub(crate) fn write_whole(
     let (parent, name) = place.split()?;
     let folder = parent.folder()?;
     if is_kept(place.root(), &folder, &name) {
-        let message = format!(
-            "{} is git's or Baton's own; it is not written to",
-            place.shown()
-        );
+        let message = format!("{} is git's or Baton's own; it is not written to", place.shown());
         return Err(CallFailure::refused(FailureKind::Denied, message));
     }
-    let target = Target {
-        place,
-        folder,
-        draft: draft_name(scope.key, &name),
-        name,
-    };
+    let target = Target { place, folder, draft: draft_name(scope.key, &name), name };
     let moved = match target.permissions()? {
         Some(_) if mode == WriteMode::Create => same(scope, place, bytes),
         permissions => target.replace(scope, bytes, (mode, permissions)),
     };
-    moved.map(|()| Written {
-        path: place.shown(),
-        bytes: bytes.len(),
-    })
+    moved.map(|()| Written { path: place.shown(), bytes: bytes.len() })
 }
 
 /// Whether a file belongs to a repository or a store; by the folder's real path, whatever links the
@@ -271,10 +254,7 @@ mod tests {
         std::fs::write(folder.path().join(&name), "half of a longer text").unwrap();
         let fd = rustix::fs::openat(rustix::fs::CWD, folder.path(), FOLDER, Mode::empty()).unwrap();
         fill(&fd, &name, b"whole", None).unwrap();
-        assert_eq!(
-            std::fs::read_to_string(folder.path().join(&name)).unwrap(),
-            "whole"
-        );
+        assert_eq!(std::fs::read_to_string(folder.path().join(&name)).unwrap(), "whole");
         assert_ne!(name, draft_name("other key", Path::new("a")));
     }
 }

@@ -29,10 +29,7 @@ fn a_template_renders_without_escaping_and_fails_on_what_is_not_there() {
     let shop = Workshop::new();
     let template = "{% for x in data.list %}<{{ x }}>\n{% endfor %}{{ data.list|tojson }}";
     let input = json!({ "template": template, "data": { "list": [1, "a&b"] } });
-    assert_eq!(
-        shop.ok("text.render", input),
-        json!("<1>\n<a&b>\n[1, \"a\\u0026b\"]")
-    );
+    assert_eq!(shop.ok("text.render", input), json!("<1>\n<a&b>\n[1, \"a\\u0026b\"]"));
     for template in [
         "{{ data.x }}",
         "{{ y }}",
@@ -62,10 +59,7 @@ fn a_query_gives_the_value_of_its_expression() {
     let data = json!({ "items": [{ "n": 1, "ok": true }, { "n": 2, "ok": false }] });
     for (query, value) in [
         ("data['items'][1].n", json!(2)),
-        (
-            "data['items'] | selectattr('ok') | map(attribute='n') | list",
-            json!([1]),
-        ),
+        ("data['items'] | selectattr('ok') | map(attribute='n') | list", json!([1])),
         ("data['items'] | length > 1 and true", json!(true)),
         ("data.none | default(none)", Value::Null),
         ("data", data.clone()),
@@ -181,25 +175,14 @@ fn the_configuration_is_read_with_its_defaults_and_refuses_what_it_does_not_know
     .unwrap();
     assert_eq!(config.http.allow_private, Permit::Granted);
     assert_eq!(config.shell.allow, Permit::Granted);
-    assert_eq!(
-        (config.limits.fuel, config.limits.file_bytes_max),
-        (5, 16 << 20)
-    );
+    assert_eq!((config.limits.fuel, config.limits.file_bytes_max), (5, 16 << 20));
     assert!(config.shell.env.contains(&"PATH".to_owned()));
-    for wrong in [
-        json!({ "root": [] }),
-        json!({ "http": { "host": [] } }),
-        json!({ "limits": { "x": 1 } }),
-    ] {
+    for wrong in
+        [json!({ "root": [] }), json!({ "http": { "host": [] } }), json!({ "limits": { "x": 1 } })]
+    {
         assert!(serde_json::from_value::<ToolsConfig>(wrong).is_err());
     }
-    let config = ToolsConfig {
-        roots: vec!["/no/such/folder".into()],
-        ..ToolsConfig::default()
-    };
+    let config = ToolsConfig { roots: vec!["/no/such/folder".into()], ..ToolsConfig::default() };
     let fault = BuiltinTools::new(config).err().unwrap().to_string();
-    assert!(
-        fault.contains("/no/such/folder") && fault.contains("roots"),
-        "{fault}"
-    );
+    assert!(fault.contains("/no/such/folder") && fault.contains("roots"), "{fault}");
 }

@@ -31,10 +31,7 @@ fn a_file_is_read_with_its_length_and_cut_at_a_character() {
     });
     assert_eq!(whole, expected);
     let cut = shop.ok("fs.read", json!({ "path": "./a.txt", "max_bytes": 3 }));
-    assert_eq!(
-        (&cut["text"], &cut["truncated"]),
-        (&json!("ä"), &json!(true))
-    );
+    assert_eq!((&cut["text"], &cut["truncated"]), (&json!("ä"), &json!(true)));
     let exact = shop.ok("fs.read", json!({ "path": "a.txt", "max_bytes": 6 }));
     assert_eq!(exact["truncated"], json!(false));
     let absolute = shop.root().canonicalize().unwrap().join("a.txt");
@@ -61,32 +58,16 @@ fn no_path_leads_out_of_the_root() {
     symlink(&secret, shop.root().join("absolute")).unwrap();
     symlink("..", shop.root().join("folder")).unwrap();
     symlink("/proc/self/environ", shop.root().join("magic")).unwrap();
-    let paths = [
-        "../secret",
-        "up",
-        "absolute",
-        "folder/secret",
-        "magic",
-        "/etc/passwd",
-    ];
+    let paths = ["../secret", "up", "absolute", "folder/secret", "magic", "/etc/passwd"];
     for path in paths.into_iter().chain([secret.to_str().unwrap()]) {
         let failure = shop.err("fs.read", json!({ "path": path }));
-        assert_eq!(
-            failure.kind,
-            FailureKind::Denied,
-            "{path}: {}",
-            failure.message
-        );
+        assert_eq!(failure.kind, FailureKind::Denied, "{path}: {}", failure.message);
         for tool in ["fs.list", "fs.search"] {
             let input = match tool {
                 "fs.list" => json!({ "path": path }),
                 _ => json!({ "path": path, "pattern": "s" }),
             };
-            assert_eq!(
-                shop.err(tool, input).kind,
-                FailureKind::Denied,
-                "{tool} {path}"
-            );
+            assert_eq!(shop.err(tool, input).kind, FailureKind::Denied, "{tool} {path}");
         }
     }
     // A walk sees links and does not follow them.
@@ -102,10 +83,7 @@ fn links_inside_the_root_are_followed() {
     shop.write("sub/a", "a");
     symlink("sub/a", shop.root().join("inside")).unwrap();
     assert_eq!(shop.ok("fs.read", json!({ "path": "inside" }))["text"], "a");
-    assert_eq!(
-        shop.ok("fs.read", json!({ "path": "sub/../sub/a" }))["text"],
-        "a"
-    );
+    assert_eq!(shop.ok("fs.read", json!({ "path": "sub/../sub/a" }))["text"], "a");
 }
 
 #[test]
@@ -115,14 +93,8 @@ fn fifos_and_devices_do_not_hang_anything() {
     fifo(&shop, ".gitignore");
     shop.write("a.txt", "here");
     let started = Instant::now();
-    assert_eq!(
-        shop.err("fs.read", json!({ "path": "pipe" })).kind,
-        FailureKind::Refused
-    );
-    assert_eq!(
-        shop.err("fs.read", json!({ "path": "." })).kind,
-        FailureKind::Refused
-    );
+    assert_eq!(shop.err("fs.read", json!({ "path": "pipe" })).kind, FailureKind::Refused);
+    assert_eq!(shop.err("fs.read", json!({ "path": "." })).kind, FailureKind::Refused);
     let found = shop.ok("fs.search", json!({ "path": ".", "pattern": "here" }));
     assert_eq!(column(&found["matches"], "path"), ["a.txt"]);
     let listed = shop.ok("fs.list", json!({ "path": "." }));
@@ -170,10 +142,7 @@ fn a_walk_honours_ignore_files_without_a_repository_and_enters_no_ignored_folder
     );
     let globbed = shop.ok("fs.list", json!({ "path": ".", "glob": "*.rs" }));
     assert_eq!(column(&globbed, "path"), ["a.rs"]);
-    let flat = shop.ok(
-        "fs.list",
-        json!({ "path": ".", "recursive": false, "glob": "*.log" }),
-    );
+    let flat = shop.ok("fs.list", json!({ "path": ".", "recursive": false, "glob": "*.log" }));
     assert_eq!(column(&flat, "path"), ["keep.log"]);
 }
 
@@ -195,10 +164,7 @@ fn a_search_gives_each_matching_line_once_with_its_place() {
     shop.write("a.txt", "one\n  TODO x TODO\r\n\nFIXME");
     shop.write("bin", b"TODO\0");
     shop.write("sub/b.txt", "todo\n");
-    let found = shop.ok(
-        "fs.search",
-        json!({ "path": ".", "pattern": "TODO|FIXME$" }),
-    );
+    let found = shop.ok("fs.search", json!({ "path": ".", "pattern": "TODO|FIXME$" }));
     let expected = json!({
         "matches": [
             { "path": "a.txt", "line": 2, "column": 3, "text": "  TODO x TODO" },
@@ -208,19 +174,11 @@ fn a_search_gives_each_matching_line_once_with_its_place() {
     });
     assert_eq!(found, expected);
     let input = json!({ "path": "sub/b.txt", "pattern": "TODO", "ignore_case": true });
+    assert_eq!(column(&shop.ok("fs.search", input)["matches"], "path"), ["sub/b.txt"]);
+    let first =
+        shop.ok("fs.search", json!({ "path": ".", "pattern": "TODO|FIXME", "max_matches": 1 }));
     assert_eq!(
-        column(&shop.ok("fs.search", input)["matches"], "path"),
-        ["sub/b.txt"]
-    );
-    let first = shop.ok(
-        "fs.search",
-        json!({ "path": ".", "pattern": "TODO|FIXME", "max_matches": 1 }),
-    );
-    assert_eq!(
-        (
-            first["matches"].as_array().unwrap().len(),
-            &first["truncated"]
-        ),
+        (first["matches"].as_array().unwrap().len(), &first["truncated"]),
         (1, &json!(true))
     );
     let empty = shop.ok("fs.search", json!({ "path": "a.txt", "pattern": "^$" }));
@@ -236,18 +194,8 @@ fn a_cancelled_or_late_call_ends() {
     let control = Control::new(Duration::from_secs(5));
     control.cancel();
     let input = json!({ "path": "." });
-    let failure = shop
-        .call_within("fs.list", input.clone(), &control)
-        .unwrap_err();
-    assert_eq!(
-        (failure.kind, failure.retryable),
-        (FailureKind::Cancelled, false)
-    );
-    let failure = shop
-        .call_within("fs.list", input, &Control::new(Duration::ZERO))
-        .unwrap_err();
-    assert_eq!(
-        (failure.kind, failure.retryable),
-        (FailureKind::TimedOut, true)
-    );
+    let failure = shop.call_within("fs.list", input.clone(), &control).unwrap_err();
+    assert_eq!((failure.kind, failure.retryable), (FailureKind::Cancelled, false));
+    let failure = shop.call_within("fs.list", input, &Control::new(Duration::ZERO)).unwrap_err();
+    assert_eq!((failure.kind, failure.retryable), (FailureKind::TimedOut, true));
 }

@@ -18,18 +18,12 @@ fn repository() -> Workshop {
     git(&shop.root(), &["init", "-q", "-b", "main"]);
     shop.write("a.txt", "1\n2\n");
     git(&shop.root(), &["add", "."]);
-    git(
-        &shop.root(),
-        &["commit", "-qm", "First\n\nWith a body.\n\nAnd more."],
-    );
+    git(&shop.root(), &["commit", "-qm", "First\n\nWith a body.\n\nAnd more."]);
     shop.write("a.txt", "1\n3\n4\n");
     shop.write("sub/b.txt", "b\n");
     git(&shop.root(), &["add", "."]);
     git(&shop.root(), &["commit", "-qm", "Second"]);
-    git(
-        &shop.root(),
-        &["commit", "-q", "--allow-empty", "-m", "Third"],
-    );
+    git(&shop.root(), &["commit", "-q", "--allow-empty", "-m", "Third"]);
     shop
 }
 
@@ -42,10 +36,7 @@ fn the_log_has_every_commit_with_what_it_changed() {
         let commit = &log[at];
         ["files_changed", "insertions", "deletions"].map(|key| commit[key].as_u64().unwrap())
     };
-    assert_eq!(
-        [numbers(0), numbers(1), numbers(2)],
-        [[0, 0, 0], [2, 3, 1], [1, 2, 0]]
-    );
+    assert_eq!([numbers(0), numbers(1), numbers(2)], [[0, 0, 0], [2, 3, 1], [1, 2, 0]]);
     assert_eq!(log[2]["body"], "With a body.\n\nAnd more.");
     assert_eq!(log[0]["author"], "Ada");
     assert_eq!(log[0]["at"], "2026-01-02T02:04:05.000Z");
@@ -56,20 +47,11 @@ fn the_log_has_every_commit_with_what_it_changed() {
 fn the_log_can_be_narrowed() {
     let shop = repository();
     let subjects = |input| column(&shop.ok("git.log", input), "subject");
-    assert_eq!(
-        subjects(json!({ "repo": "sub", "max_count": 1 })),
-        ["Third"]
-    );
+    assert_eq!(subjects(json!({ "repo": "sub", "max_count": 1 })), ["Third"]);
     assert_eq!(subjects(json!({ "repo": ".", "path": "sub" })), ["Second"]);
-    assert_eq!(
-        subjects(json!({ "repo": ".", "revisions": "HEAD~2..HEAD~1" })),
-        ["Second"]
-    );
+    assert_eq!(subjects(json!({ "repo": ".", "revisions": "HEAD~2..HEAD~1" })), ["Second"]);
     assert!(subjects(json!({ "repo": ".", "since": "2026-02-01" })).is_empty());
-    assert_eq!(
-        subjects(json!({ "repo": ".", "until": "2026-02-01" })).len(),
-        3
-    );
+    assert_eq!(subjects(json!({ "repo": ".", "until": "2026-02-01" })).len(), 3);
 }
 
 #[test]
@@ -97,10 +79,7 @@ fn arguments_are_no_options() {
     let failure = shop.err("git.log", json!({ "repo": ".", "revisions": "nope" }));
     assert_eq!(failure.kind, FailureKind::NotFound, "{}", failure.message);
     // A magic pathspec is a plain file name here.
-    assert_eq!(
-        shop.ok("git.log", json!({ "repo": ".", "path": ":(top)a.txt" })),
-        json!([])
-    );
+    assert_eq!(shop.ok("git.log", json!({ "repo": ".", "path": ":(top)a.txt" })), json!([]));
 }
 
 #[test]
@@ -131,12 +110,7 @@ fn a_repository_above_or_outside_the_roots_is_not_found() {
             }
         }
         let failure = shop.err("git.log", json!({ "repo": dot }));
-        assert_eq!(
-            failure.kind,
-            FailureKind::Denied,
-            "{dot}: {}",
-            failure.message
-        );
+        assert_eq!(failure.kind, FailureKind::Denied, "{dot}: {}", failure.message);
     }
 }
 
@@ -156,19 +130,13 @@ fn a_linked_worktree_of_a_repository_outside_works() {
 #[test]
 fn a_diff_counts_and_shows_what_differs() {
     let shop = repository();
-    let diff = shop.ok(
-        "git.diff",
-        json!({ "repo": ".", "from": "HEAD~2", "to": "HEAD" }),
-    );
+    let diff = shop.ok("git.diff", json!({ "repo": ".", "from": "HEAD~2", "to": "HEAD" }));
     let expected = json!([
         { "path": "a.txt", "insertions": 2, "deletions": 1, "binary": false },
         { "path": "sub/b.txt", "insertions": 1, "deletions": 0, "binary": false },
     ]);
     assert_eq!(diff["files"], expected);
-    assert_eq!(
-        (&diff["insertions"], &diff["deletions"]),
-        (&json!(3), &json!(1))
-    );
+    assert_eq!((&diff["insertions"], &diff["deletions"]), (&json!(3), &json!(1)));
     shop.write("a.txt", "1\n3\n4\n5\n");
     shop.write("new", [0, 1]);
     git(&shop.root(), &["add", "new"]);
@@ -180,10 +148,7 @@ fn a_diff_counts_and_shows_what_differs() {
     let mut cut = input;
     cut["max_bytes"] = json!(10);
     let diff = shop.ok("git.diff", cut);
-    assert_eq!(
-        (&diff["patch"], &diff["truncated"]),
-        (&json!("diff --git"), &json!(true))
-    );
+    assert_eq!((&diff["patch"], &diff["truncated"]), (&json!("diff --git"), &json!(true)));
     // A change of mode alone is a change, and so is an empty file.
     shop.write("empty", "");
     git(&shop.root(), &["add", "empty"]);
@@ -193,17 +158,11 @@ fn a_diff_counts_and_shows_what_differs() {
     };
     chmod(0o755);
     let staged = shop.ok("git.diff", json!({ "repo": ".", "from": "HEAD" }));
-    assert_eq!(
-        column(&staged["files"], "path"),
-        ["a.txt", "empty", "new", "sub/b.txt"]
-    );
+    assert_eq!(column(&staged["files"], "path"), ["a.txt", "empty", "new", "sub/b.txt"]);
     chmod(0o644);
     let unstaged = shop.ok("git.diff", json!({ "repo": "." }));
     assert_eq!(column(&unstaged["files"], "path"), ["a.txt"]);
-    let below = shop.ok(
-        "git.diff",
-        json!({ "repo": ".", "from": "HEAD", "path": "sub" }),
-    );
+    let below = shop.ok("git.diff", json!({ "repo": ".", "from": "HEAD", "path": "sub" }));
     assert_eq!(below["files"], json!([]));
 }
 
@@ -228,10 +187,7 @@ fn diff_arguments_are_no_options_and_no_files() {
 fn a_status_tells_the_branch_and_what_is_not_committed() {
     let shop = repository();
     let status = shop.ok("git.status", json!({ "repo": "." }));
-    assert_eq!(
-        (&status["branch"], &status["clean"]),
-        (&json!("main"), &json!(true))
-    );
+    assert_eq!((&status["branch"], &status["clean"]), (&json!("main"), &json!(true)));
     assert_eq!(status["head"].as_str().unwrap().len(), 40);
     shop.write("a.txt", "other");
     shop.write("new file", "x");
@@ -253,16 +209,10 @@ fn a_status_counts_what_the_upstream_lacks() {
     git(&copy, &["commit", "-q", "--allow-empty", "-m", "Ahead"]);
     let status = shop.ok("git.status", json!({ "repo": "copy" }));
     assert_eq!(status["upstream"], "origin/main");
-    assert_eq!(
-        (&status["ahead"], &status["behind"]),
-        (&json!(1), &json!(0))
-    );
+    assert_eq!((&status["ahead"], &status["behind"]), (&json!(1), &json!(0)));
     let detached = git_head(&copy);
     git(&copy, &["checkout", "-q", &detached]);
-    assert_eq!(
-        shop.ok("git.status", json!({ "repo": "copy" }))["branch"],
-        json!(null)
-    );
+    assert_eq!(shop.ok("git.status", json!({ "repo": "copy" }))["branch"], json!(null));
 }
 
 fn git_head(folder: &std::path::Path) -> String {
@@ -304,55 +254,23 @@ fn no_configuration_of_a_repository_runs_anything_or_leads_elsewhere() {
     ] {
         git(&root, &["--work-tree=.", "config", key, &value]);
     }
-    for hook in [
-        "post-index-change",
-        "fsmonitor-watchman",
-        "pre-commit",
-        "reference-transaction",
-    ] {
+    for hook in ["post-index-change", "fsmonitor-watchman", "pre-commit", "reference-transaction"] {
         use std::os::unix::fs::PermissionsExt as _;
         let path = root.join(".git/hooks").join(hook);
-        std::fs::write(
-            &path,
-            format!("#!/bin/sh\ntouch {}/ran-hook\n", root.display()),
-        )
-        .unwrap();
+        std::fs::write(&path, format!("#!/bin/sh\ntouch {}/ran-hook\n", root.display())).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
-    shop.write(
-        ".gitattributes",
-        "a.txt filter=evil diff=evil\nsub/* filter=e=v.l\n",
-    );
+    shop.write(".gitattributes", "a.txt filter=evil diff=evil\nsub/* filter=e=v.l\n");
     shop.write("a.txt", "changed\n");
     shop.write("sub/b.txt", "changed\n");
-    assert_eq!(
-        shop.ok("git.log", json!({ "repo": "." }))
-            .as_array()
-            .unwrap()
-            .len(),
-        3
-    );
+    assert_eq!(shop.ok("git.log", json!({ "repo": "." })).as_array().unwrap().len(), 3);
     let diff = shop.ok("git.diff", json!({ "repo": ".", "detail": "patch" }));
     assert_eq!(column(&diff["files"], "path"), ["a.txt", "sub/b.txt"]);
-    assert!(
-        diff["patch"]
-            .as_str()
-            .unwrap()
-            .starts_with("diff --git a/a.txt b/a.txt"),
-        "{diff}"
-    );
+    assert!(diff["patch"].as_str().unwrap().starts_with("diff --git a/a.txt b/a.txt"), "{diff}");
     let status = shop.ok("git.status", json!({ "repo": "." }));
-    assert_eq!(
-        column(&status["entries"], "path"),
-        ["a.txt", "sub/b.txt", ".gitattributes"]
-    );
-    let names = std::fs::read_dir(&root)
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.file_name());
-    let ran: Vec<_> = names
-        .filter(|name| name.to_string_lossy().starts_with("ran"))
-        .collect();
+    assert_eq!(column(&status["entries"], "path"), ["a.txt", "sub/b.txt", ".gitattributes"]);
+    let names = std::fs::read_dir(&root).unwrap().flatten().map(|entry| entry.file_name());
+    let ran: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("ran")).collect();
     assert!(ran.is_empty(), "{ran:?}");
 }
 
@@ -361,17 +279,10 @@ fn a_repository_is_not_changed_by_being_read() {
     let shop = repository();
     let before = std::fs::read(shop.root().join(".git/index")).unwrap();
     // The same content at another time makes git want to refresh its index.
-    let file = std::fs::File::options()
-        .append(true)
-        .open(shop.root().join("a.txt"));
-    file.unwrap()
-        .set_modified(std::time::SystemTime::UNIX_EPOCH)
-        .unwrap();
+    let file = std::fs::File::options().append(true).open(shop.root().join("a.txt"));
+    file.unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     assert_eq!(shop.ok("git.status", json!({ "repo": "." }))["clean"], true);
     let diff = shop.ok("git.diff", json!({ "repo": ".", "detail": "patch" }));
     assert_eq!((&diff["files"], &diff["patch"]), (&json!([]), &json!("")));
-    assert_eq!(
-        std::fs::read(shop.root().join(".git/index")).unwrap(),
-        before
-    );
+    assert_eq!(std::fs::read(shop.root().join(".git/index")).unwrap(), before);
 }

@@ -31,16 +31,10 @@ fn a_write_replaces_the_whole_file_keeps_its_mode_and_leaves_nothing_beside_it()
 fn folders_are_made_only_when_asked_for() {
     let shop = Workshop::new();
     let mut input = json!({ "path": "x/y/z", "text": "t" });
-    assert_eq!(
-        shop.err("fs.write", input.clone()).kind,
-        FailureKind::NotFound
-    );
+    assert_eq!(shop.err("fs.write", input.clone()).kind, FailureKind::NotFound);
     input["create_dirs"] = json!(true);
     shop.ok("fs.write", input);
-    assert_eq!(
-        std::fs::read_to_string(shop.root().join("x/y/z")).unwrap(),
-        "t"
-    );
+    assert_eq!(std::fs::read_to_string(shop.root().join("x/y/z")).unwrap(), "t");
 }
 
 #[test]
@@ -49,10 +43,7 @@ fn creating_twice_is_the_same_call_and_another_content_is_refused() {
     let input = json!({ "path": "a", "text": "t", "mode": "create" });
     shop.ok("fs.write", input.clone());
     shop.ok("fs.write", input);
-    let failure = shop.err(
-        "fs.write",
-        json!({ "path": "a", "text": "u", "mode": "create" }),
-    );
+    let failure = shop.err("fs.write", json!({ "path": "a", "text": "u", "mode": "create" }));
     assert_eq!(failure.kind, FailureKind::Refused);
     assert_eq!(std::fs::read_to_string(shop.root().join("a")).unwrap(), "t");
 }
@@ -64,23 +55,10 @@ fn nothing_is_written_outside_the_root_or_through_a_link() {
     std::fs::write(&target, "untouched").unwrap();
     symlink(&target, shop.root().join("link")).unwrap();
     symlink("..", shop.root().join("up")).unwrap();
-    for path in [
-        "../target",
-        "up/target",
-        "link",
-        "up/new",
-        "/tmp/x",
-        ".",
-        "up/x/y",
-        "",
-    ] {
+    for path in ["../target", "up/target", "link", "up/new", "/tmp/x", ".", "up/x/y", ""] {
         let input = json!({ "path": path, "text": "t", "create_dirs": true });
         let failure = shop.err("fs.write", input);
-        let kinds = [
-            FailureKind::Denied,
-            FailureKind::Refused,
-            FailureKind::InvalidInput,
-        ];
+        let kinds = [FailureKind::Denied, FailureKind::Refused, FailureKind::InvalidInput];
         assert!(kinds.contains(&failure.kind), "{path}: {failure:?}");
     }
     assert_eq!(std::fs::read_to_string(&target).unwrap(), "untouched");
@@ -92,20 +70,9 @@ fn repositories_and_stores_are_not_written_to() {
     let shop = Workshop::new();
     std::fs::create_dir_all(shop.root().join(".git/hooks")).unwrap();
     symlink(".git/hooks", shop.root().join("hooks")).unwrap();
-    for path in [
-        ".git/hooks/x",
-        "hooks/x",
-        ".GIT",
-        "sub/.git",
-        ".baton/x",
-        ".git/new/x",
-    ] {
+    for path in [".git/hooks/x", "hooks/x", ".GIT", "sub/.git", ".baton/x", ".git/new/x"] {
         let input = json!({ "path": path, "text": "t", "create_dirs": true });
-        assert_eq!(
-            shop.err("fs.write", input).kind,
-            FailureKind::Denied,
-            "{path}"
-        );
+        assert_eq!(shop.err("fs.write", input).kind, FailureKind::Denied, "{path}");
         let input = json!({ "path": path, "rows": [] });
         assert_ne!(shop.err("csv.write", input).message, "", "{path}");
     }
@@ -126,10 +93,7 @@ fn a_table_is_read_by_its_header() {
     shop.write("empty.csv", "");
     for header in [true, false] {
         let table = shop.ok("csv.read", json!({ "path": "empty.csv", "header": header }));
-        assert_eq!(
-            (&table["columns"], &table["rows"]),
-            (&json!([]), &json!([]))
-        );
+        assert_eq!((&table["columns"], &table["rows"]), (&json!([]), &json!([])));
     }
     let input = json!({ "path": "t.csv", "delimiter": ";", "header": false, "max_rows": 1 });
     let table = shop.ok("csv.read", input);
@@ -146,15 +110,8 @@ fn a_table_that_would_lose_something_is_refused() {
         assert_eq!(failure.kind, FailureKind::Refused, "{text}");
     }
     shop.write("t.csv", [b'a', b'\n', 0xff, b'\n']);
-    assert_eq!(
-        shop.err("csv.read", json!({ "path": "t.csv" })).kind,
-        FailureKind::Refused
-    );
-    for rows in [
-        json!([{ "a": 1 }, { "b": 1 }]),
-        json!([1]),
-        json!([{ "a": 1 }, [1, 2]]),
-    ] {
+    assert_eq!(shop.err("csv.read", json!({ "path": "t.csv" })).kind, FailureKind::Refused);
+    for rows in [json!([{ "a": 1 }, { "b": 1 }]), json!([1]), json!([{ "a": 1 }, [1, 2]])] {
         let failure = shop.err("csv.write", json!({ "path": "o.csv", "rows": rows }));
         assert_eq!(failure.kind, FailureKind::InvalidInput, "{rows}");
     }
@@ -170,15 +127,9 @@ fn what_is_written_is_read_back() {
     let expected = json!([
         { "b": "x, \"y\"\nz", "a": "1" }, { "b": "", "a": "" }, { "b": "", "a": "{\"c\":[true]}" },
     ]);
-    assert_eq!(
-        (&table["columns"], &table["rows"]),
-        (&json!(["b", "a"]), &expected)
-    );
+    assert_eq!((&table["columns"], &table["rows"]), (&json!(["b", "a"]), &expected));
     let lists =
         json!({ "path": "p.csv", "rows": [[1, 2]], "columns": ["x", "y"], "header": false });
     shop.ok("csv.write", lists);
-    assert_eq!(
-        std::fs::read_to_string(shop.root().join("p.csv")).unwrap(),
-        "1,2\n"
-    );
+    assert_eq!(std::fs::read_to_string(shop.root().join("p.csv")).unwrap(), "1,2\n");
 }

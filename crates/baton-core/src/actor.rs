@@ -21,18 +21,12 @@ pub struct Actor {
 impl Actor {
     /// A person; the name is cut at [`NAME_CHARS_MAX`].
     pub fn user(name: &str) -> Self {
-        Self {
-            kind: ActorKind::User,
-            name: name.chars().take(NAME_CHARS_MAX).collect(),
-        }
+        Self { kind: ActorKind::User, name: name.chars().take(NAME_CHARS_MAX).collect() }
     }
 
     /// Baton itself.
     pub fn system() -> Self {
-        Self {
-            kind: ActorKind::System,
-            name: "baton".to_owned(),
-        }
+        Self { kind: ActorKind::System, name: "baton".to_owned() }
     }
 }
 

@@ -167,10 +167,7 @@ impl Blob {
     /// Hashes and compresses a text.
     pub fn pack(text: &str) -> Self {
         let packed = lz4_flex::compress_prepend_size(text.as_bytes()).into();
-        Self {
-            hash: BlobHash::of(text.as_bytes()),
-            packed,
-        }
+        Self { hash: BlobHash::of(text.as_bytes()), packed }
     }
 
     /// The text again, if the bytes are what the hash says.
@@ -200,11 +197,7 @@ pub struct BlobDamaged {
 
 impl fmt::Display for BlobDamaged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the blob {} does not have the content it was stored with",
-            self.hash
-        )
+        write!(f, "the blob {} does not have the content it was stored with", self.hash)
     }
 }
 
@@ -223,13 +216,7 @@ impl Body {
             return (Self::Inline(text), None);
         }
         let blob = Blob::pack(text.as_str());
-        (
-            Self::Blob {
-                hash: blob.hash,
-                size: size as u64,
-            },
-            Some(blob),
-        )
+        (Self::Blob { hash: blob.hash, size: size as u64 }, Some(blob))
     }
 
     /// The hash of a body that is not inline.

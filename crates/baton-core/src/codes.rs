@@ -20,17 +20,11 @@ pub trait Code: Copy + Eq + fmt::Debug + Sized + 'static {
     fn is_terminal(self) -> bool;
     /// The member a stored code stands for; `None` means the value cannot be read.
     fn from_code(code: u8) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|member| member.code() == code)
+        Self::ALL.iter().copied().find(|member| member.code() == code)
     }
     /// The member a public word stands for.
     fn from_word(word: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|member| member.word() == word)
+        Self::ALL.iter().copied().find(|member| member.word() == word)
     }
 }
 
@@ -47,16 +41,8 @@ pub struct UnknownWord {
 
 impl fmt::Display for UnknownWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            vocabulary,
-            found,
-            known,
-        } = self;
-        write!(
-            f,
-            "`{found}` is not a {vocabulary}; known are {}",
-            known.join(", ")
-        )
+        let Self { vocabulary, found, known } = self;
+        write!(f, "`{found}` is not a {vocabulary}; known are {}", known.join(", "))
     }
 }
 

@@ -39,18 +39,12 @@ impl CallFailure {
 
     /// A passing failure that is certain not to have had an effect.
     pub fn passing(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self {
-            retryable: true,
-            ..Self::refused(kind, message)
-        }
+        Self { retryable: true, ..Self::refused(kind, message) }
     }
 
     /// A failure after which nobody knows whether the call had its effect.
     pub fn in_doubt(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self {
-            happened: Happened::Unknown,
-            ..Self::passing(kind, message)
-        }
+        Self { happened: Happened::Unknown, ..Self::passing(kind, message) }
     }
 
     /// The pause the other side asked for.

@@ -59,9 +59,7 @@ impl WorkflowId {
 
     /// The id of its task at `ordinal`.
     pub fn task(self, ordinal: Ordinal) -> TaskId {
-        TaskId(Uuid::from_u128(
-            self.0.as_u128() | (u128::from(ordinal.0) + 1),
-        ))
+        TaskId(Uuid::from_u128(self.0.as_u128() | (u128::from(ordinal.0) + 1)))
     }
 }
 
@@ -70,10 +68,7 @@ impl TaskId {
     pub fn split(self) -> Option<(WorkflowId, Ordinal)> {
         let bits = self.0.as_u128();
         let ordinal = u32::try_from(bits & ORDINAL_MASK).ok()?.checked_sub(1)?;
-        Some((
-            WorkflowId(Uuid::from_u128(bits & !ORDINAL_MASK)),
-            Ordinal(ordinal),
-        ))
+        Some((WorkflowId(Uuid::from_u128(bits & !ORDINAL_MASK)), Ordinal(ordinal)))
     }
 }
 

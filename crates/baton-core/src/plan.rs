@@ -284,10 +284,6 @@ impl Plan {
     /// Ordinals by key.
     pub fn keys(&self) -> BTreeMap<&str, Ordinal> {
         let numbered = (0_u32..).map(Ordinal);
-        self.tasks
-            .iter()
-            .map(|task| task.key.as_str())
-            .zip(numbered)
-            .collect()
+        self.tasks.iter().map(|task| task.key.as_str()).zip(numbered).collect()
     }
 }

@@ -92,9 +92,7 @@ impl Program {
     /// Whether neither the input nor `when` nor `each` of the task holds a template, so that
     /// [`Self::prepare`] needs no scope.
     pub fn is_constant(&self, ordinal: Ordinal) -> bool {
-        self.tasks
-            .get(&ordinal.0)
-            .is_none_or(|forms| forms.is_constant())
+        self.tasks.get(&ordinal.0).is_none_or(|forms| forms.is_constant())
     }
 
     /// A scope in which nothing is known: enough to prepare a constant task.
@@ -122,23 +120,14 @@ impl Program {
             Arc::clone(&self.nothing)
         };
         let is_item = scope.item.is_some();
-        if let Some(when) = self
-            .tasks
-            .get(&ordinal.0)
-            .and_then(|forms| forms.when.as_ref())
+        if let Some(when) = self.tasks.get(&ordinal.0).and_then(|forms| forms.when.as_ref())
             && when.names_item == is_item
-            && !when
-                .expression
-                .is_true(&view)
-                .map_err(|message| failure("when", &message))?
+            && !when.expression.is_true(&view).map_err(|message| failure("when", &message))?
         {
             return Ok(Prepared::Skip);
         }
         if let (Some(each), false) = (&task.each, is_item) {
-            let form = self
-                .tasks
-                .get(&ordinal.0)
-                .and_then(|forms| forms.each.as_ref());
+            let form = self.tasks.get(&ordinal.0).and_then(|forms| forms.each.as_ref());
             let list = self.render("each", form, &each.list, &view)?;
             return expand(list).map(Prepared::Expand);
         }
@@ -218,10 +207,7 @@ impl Program {
     }
 
     fn view(&self, scope: &Scope) -> Arc<View> {
-        Arc::new(View {
-            scope: scope.clone(),
-            keys: Arc::clone(&self.keys),
-        })
+        Arc::new(View { scope: scope.clone(), keys: Arc::clone(&self.keys) })
     }
 
     /// A field's value: rendered where it holds templates, else as it is.
@@ -262,9 +248,9 @@ impl Program {
     ) -> Result<bool, CallFailure> {
         match expression {
             None => Ok(true),
-            Some(expression) => expression
-                .is_true(&self.view(scope))
-                .map_err(|message| failure(field, &message)),
+            Some(expression) => {
+                expression.is_true(&self.view(scope)).map_err(|message| failure(field, &message))
+            }
         }
     }
 
@@ -276,11 +262,7 @@ impl Program {
         view: &Arc<View>,
     ) -> Result<Call, CallFailure> {
         let input = self.render(field, form, &call.with, view)?;
-        Ok(Call {
-            tool: call.tool.clone(),
-            effect: call.effect,
-            input: Json::of(&input),
-        })
+        Ok(Call { tool: call.tool.clone(), effect: call.effect, input: Json::of(&input) })
     }
 
     fn work(
@@ -289,10 +271,7 @@ impl Program {
         task: &TaskPlan,
         view: &Arc<View>,
     ) -> Result<Rendered, CallFailure> {
-        let form = self
-            .tasks
-            .get(&ordinal.0)
-            .and_then(|forms| forms.work.as_ref());
+        let form = self.tasks.get(&ordinal.0).and_then(|forms| forms.work.as_ref());
         match &task.work {
             Work::Tool(call) => Ok(Rendered::Tool(Call {
                 tool: call.tool.clone(),
@@ -301,11 +280,7 @@ impl Program {
             })),
             Work::Human(human) => Ok(Rendered::Human {
                 kind: human.kind,
-                ask: human
-                    .ask
-                    .as_ref()
-                    .map(|ask| self.text("ask", form, ask, view))
-                    .transpose()?,
+                ask: human.ask.as_ref().map(|ask| self.text("ask", form, ask, view)).transpose()?,
                 form: human.form.clone(),
                 options: human.options.clone(),
             }),
@@ -331,8 +306,7 @@ impl Program {
         if let (None, Some(slot)) = (form, self.constants.get(ordinal.index())) {
             return Ok(slot.get_or_init(|| Json::of(value)).clone());
         }
-        self.render(field, form, value, view)
-            .map(|value| Json::of(&value))
+        self.render(field, form, value, view).map(|value| Json::of(&value))
     }
 
     fn wait(
@@ -376,8 +350,5 @@ fn expand(list: Value) -> Result<Vec<Json>, CallFailure> {
         Value::String(_) => "a string",
         Value::Object(_) => "an object",
     };
-    Err(failure(
-        "each",
-        &format!("this must be a list, and is {kind}"),
-    ))
+    Err(failure("each", &format!("this must be a list, and is {kind}")))
 }

@@ -33,26 +33,16 @@ pub fn progress(state: &WorkflowState) -> Progress {
     let rounded = (part * 200 + whole).checked_div(whole * 2).unwrap_or(0);
     let most = if tally.open > 0 { 99 } else { 100 };
     let percentage = u8::try_from(rounded.min(most)).unwrap_or(100);
-    Progress {
-        completed: tally.completed,
-        total: tally.total,
-        percentage,
-        method,
-    }
+    Progress { completed: tally.completed, total: tally.total, percentage, method }
 }
 
 /// The weighted mean over stages that have tasks, as a fraction in billionths.
 fn weighted(state: &WorkflowState) -> (u128, u128) {
     const ONE: u128 = 1_000_000_000;
     let counted = state.plan.stages.iter().zip(state.stage_counts());
-    counted
-        .filter(|(_, count)| count.total > 0)
-        .fold((0, 0), |(part, whole), (stage, count)| {
-            let StageCount { total, completed } = *count;
-            let weight = u128::from(stage.weight);
-            (
-                part + weight * u128::from(completed) * ONE / u128::from(total),
-                whole + weight * ONE,
-            )
-        })
+    counted.filter(|(_, count)| count.total > 0).fold((0, 0), |(part, whole), (stage, count)| {
+        let StageCount { total, completed } = *count;
+        let weight = u128::from(stage.weight);
+        (part + weight * u128::from(completed) * ONE / u128::from(total), whole + weight * ONE)
+    })
 }

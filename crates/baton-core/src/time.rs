@@ -23,10 +23,7 @@ impl Timestamp {
     }
     /// This moment and `span` more, saturating.
     pub fn plus(self, span: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     }
     /// How long from `earlier` to this; zero if that is later.
     pub fn since(self, earlier: Self) -> Duration {
@@ -46,8 +43,7 @@ impl fmt::Display for Timestamp {
 impl FromStr for Timestamp {
     type Err = jiff::Error;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse::<jiff::Timestamp>()
-            .map(|at| Self(at.as_millisecond()))
+        text.parse::<jiff::Timestamp>().map(|at| Self(at.as_millisecond()))
     }
 }
 
@@ -80,17 +76,12 @@ impl Moment {
 
     /// The same moment, not before `earliest`.
     pub fn not_before(self, earliest: Timestamp) -> Self {
-        Self {
-            now: self.now.max(earliest),
-            ..self
-        }
+        Self { now: self.now.max(earliest), ..self }
     }
 
     /// 128 bits drawn from the moment's entropy; the same `salt` draws the same bits.
     pub fn draw(&self, salt: u64) -> u128 {
-        let seed = self
-            .entropy
-            .wrapping_add(salt.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let seed = self.entropy.wrapping_add(salt.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         (u128::from(mix(seed)) << 64) | u128::from(mix(seed ^ 0xd1b5_4a32_d192_ed03))
     }
 }
@@ -119,13 +110,8 @@ impl fmt::Display for NotASpan {
 
 impl std::error::Error for NotASpan {}
 
-const UNITS: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl FromStr for Span {
     type Err = NotASpan;
@@ -140,16 +126,10 @@ impl FromStr for Span {
             let (number, tail) = rest.split_at(digits);
             let letters = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
             let (unit, tail) = tail.split_at(letters);
-            let scale = UNITS
-                .iter()
-                .find(|(name, _)| *name == unit)
-                .ok_or(NotASpan)?
-                .1;
+            let scale = UNITS.iter().find(|(name, _)| *name == unit).ok_or(NotASpan)?.1;
             let number: u64 = number.parse().map_err(|_| NotASpan)?;
-            millis = number
-                .checked_mul(scale)
-                .and_then(|ms| millis.checked_add(ms))
-                .ok_or(NotASpan)?;
+            millis =
+                number.checked_mul(scale).and_then(|ms| millis.checked_add(ms)).ok_or(NotASpan)?;
             rest = tail;
         }
         Ok(Self(Duration::from_millis(millis)))
@@ -192,10 +172,7 @@ mod tests {
     #[test]
     fn spans_read_as_they_are_written() {
         for text in ["250ms", "10s", "5m", "1h30m", "2d", "1d2h3m4s5ms"] {
-            assert_eq!(
-                text.parse::<Span>().map(|span| span.to_string()),
-                Ok(text.to_owned())
-            );
+            assert_eq!(text.parse::<Span>().map(|span| span.to_string()), Ok(text.to_owned()));
         }
         for text in ["", "5", "m", "5 m", "-5m", "5y", "99999999999999999999d"] {
             assert_eq!(text.parse::<Span>(), Err(NotASpan), "{text}");

@@ -140,10 +140,7 @@ impl Difference {
     }
 
     pub(crate) fn mended_by(self, mend: Mend) -> Self {
-        Self {
-            mend: Some(mend),
-            ..self
-        }
+        Self { mend: Some(mend), ..self }
     }
 
     /// The fields in which two values differ; `None` where they do not.

@@ -35,10 +35,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            limits: Limits::default(),
-            cancel_deadline: Duration::from_secs(10),
-        }
+        Self { limits: Limits::default(), cancel_deadline: Duration::from_secs(10) }
     }
 }
 
@@ -93,10 +90,7 @@ impl Engine {
         let head = store.take_over()?;
         let mut engine = Self {
             settings,
-            now: Now {
-                moment: now.moment.not_before(head.at),
-                ..now
-            },
+            now: Now { moment: now.moment.not_before(head.at), ..now },
             lives: HashMap::new(),
             ids: HashMap::new(),
             queue: Queue::new(settings.limits),
@@ -109,11 +103,7 @@ impl Engine {
             arrivals: VecDeque::new(),
             turn: Turn::default(),
             programs: HashMap::new(),
-            actors: store
-                .actors()?
-                .into_iter()
-                .map(|(number, actor)| (actor, number))
-                .collect(),
+            actors: store.actors()?.into_iter().map(|(number, actor)| (actor, number)).collect(),
             salt: 0,
         };
         if take_up == TakeUp::All {
@@ -147,10 +137,7 @@ impl Engine {
         inputs: impl IntoIterator<Item = Input>,
     ) -> Turn {
         let moment = now.moment.not_before(self.staging.head().at);
-        self.now = Now {
-            moment,
-            uptime: now.uptime.max(self.now.uptime),
-        };
+        self.now = Now { moment, uptime: now.uptime.max(self.now.uptime) };
         for input in inputs {
             self.take(input, store);
             self.settle(store);
@@ -194,34 +181,24 @@ impl Engine {
         changed.dedup();
         let mut commit = self.staging.finish();
         // The newest position of each task is the last of its run of equal keys.
-        let newest = rows
-            .chunk_by(|a, b| (a.0, a.1) == (b.0, b.1))
-            .filter_map(|same| same.last());
+        let newest = rows.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).filter_map(|same| same.last());
         let task = |(number, ordinal, position): &(u64, Ordinal, u64)| {
             task_row(&self.lives.get(number)?.state, *number, *ordinal, *position)
         };
         commit.tasks = newest.filter_map(task).collect();
         let workflow = |number: &u64| {
-            self.lives
-                .get(number)
-                .map(|live| workflow_row(&live.state, *number, live.head))
+            self.lives.get(number).map(|live| workflow_row(&live.state, *number, live.head))
         };
         commit.workflows.extend(changed.iter().filter_map(workflow));
         for number in changed {
             self.retire(number);
         }
-        Turn {
-            commit,
-            ..std::mem::take(&mut self.turn)
-        }
+        Turn { commit, ..std::mem::take(&mut self.turn) }
     }
 
     /// Forgets a workflow whose run has ended and nobody waits for.
     fn retire(&mut self, number: u64) {
-        let over = self
-            .lives
-            .get(&number)
-            .is_some_and(|live| live.state.ended().is_some());
+        let over = self.lives.get(&number).is_some_and(|live| live.state.ended().is_some());
         if over {
             self.forget(number);
         }
@@ -286,20 +263,12 @@ impl Engine {
             return;
         };
         live.state.evolve(event, self.now.moment.now);
-        let place = Place {
-            stream: number,
-            version: live.state.revision,
-            previous: live.head,
-        };
-        let position = self
-            .staging
-            .append(place, event, cause, actor, self.now.moment.now);
+        let place = Place { stream: number, version: live.state.revision, previous: live.head };
+        let position = self.staging.append(place, event, cause, actor, self.now.moment.now);
         live.head = position;
         self.staging.workflows.push(number);
         let changed = live.state.take_changed();
-        self.staging
-            .tasks
-            .extend(changed.into_iter().map(|task| (number, task, position)));
+        self.staging.tasks.extend(changed.into_iter().map(|task| (number, task, position)));
         let ready = live.state.take_ready();
         self.enqueue(number, &ready);
         self.react(number, event);
@@ -312,12 +281,7 @@ impl Engine {
         };
         for task in tasks {
             let own = live.state.task_plan(*task).and_then(|plan| plan.priority);
-            self.queue.push(
-                number,
-                *task,
-                own.unwrap_or(live.state.priority),
-                self.now.uptime,
-            );
+            self.queue.push(number, *task, own.unwrap_or(live.state.priority), self.now.uptime);
         }
     }
 
@@ -350,10 +314,7 @@ impl Engine {
                 return;
             };
             let cause = live.head;
-            let events = live
-                .state
-                .decide(&Command::Advance, &self.now.moment)
-                .unwrap_or_default();
+            let events = live.state.decide(&Command::Advance, &self.now.moment).unwrap_or_default();
             if events.is_empty() {
                 break;
             }
@@ -361,11 +322,7 @@ impl Engine {
                 self.record(number, &event, system, cause);
             }
         }
-        if self
-            .lives
-            .get(&number)
-            .is_some_and(|live| live.state.is_settled() && !live.concluding)
-        {
+        if self.lives.get(&number).is_some_and(|live| live.state.is_settled() && !live.concluding) {
             self.conclude(number, store);
         }
     }
@@ -376,31 +333,19 @@ impl Engine {
         let Admission { mut event, cause } = admission;
         event.plan = loaded.blob.hash;
         self.staging.offer(Some(loaded.blob.clone()));
-        self.programs
-            .insert(loaded.blob.hash, Arc::downgrade(&loaded));
+        self.programs.insert(loaded.blob.hash, Arc::downgrade(&loaded));
         let (plan, graph) = (Arc::clone(&loaded.plan), Arc::clone(&loaded.graph));
         let mut state = WorkflowState::admitted(&event, plan, graph, self.now.moment.now);
         let id = state.id;
         let ready = state.take_ready();
         let changed: Vec<Ordinal> = event.kept.iter().map(|kept| kept.task).collect();
         let event = Event::Admitted(event);
-        let place = Place {
-            stream: number,
-            version: 1,
-            previous: 0,
-        };
-        let position = self
-            .staging
-            .append(place, &event, cause, actor, self.now.moment.now);
-        self.staging
-            .cards
-            .push(workflow_card(&state, number, loaded.blob.hash));
+        let place = Place { stream: number, version: 1, previous: 0 };
+        let position = self.staging.append(place, &event, cause, actor, self.now.moment.now);
+        self.staging.cards.push(workflow_card(&state, number, loaded.blob.hash));
         self.staging.workflows.push(number);
-        self.staging
-            .tasks
-            .extend(changed.into_iter().map(|task| (number, task, position)));
-        self.lives
-            .insert(number, Live::new(number, state, loaded, position));
+        self.staging.tasks.extend(changed.into_iter().map(|task| (number, task, position)));
+        self.lives.insert(number, Live::new(number, state, loaded, position));
         self.ids.insert(id, number);
         self.enqueue(number, &ready);
         self.unsettled.push_back(number);
@@ -426,16 +371,13 @@ impl Engine {
         }
         let records = store.stream(number)?;
         let programs = &mut self.programs;
-        let folded = fold(&records, u64::MAX, &mut |hash| {
-            load_plan(programs, hash, store)
-        })?;
+        let folded = fold(&records, u64::MAX, &mut |hash| load_plan(programs, hash, store))?;
         let Some((mut state, loaded, head)) = folded else {
             return Ok(false);
         };
         state.take_changed();
         self.ids.insert(state.id, number);
-        self.lives
-            .insert(number, Live::new(number, state, loaded, head));
+        self.lives.insert(number, Live::new(number, state, loaded, head));
         Ok(true)
     }
 
@@ -454,18 +396,11 @@ impl Engine {
             return Ok(*number);
         }
         let unread = |e: StoreError| Declined::Store(e.to_string());
-        let number = store
-            .number_of(id)
-            .map_err(unread)?
-            .ok_or(Declined::NoSuchWorkflow(id))?;
+        let number = store.number_of(id).map_err(unread)?.ok_or(Declined::NoSuchWorkflow(id))?;
         if self.load(number, store).map_err(unread)? {
             // It may have ended: then it is forgotten at the end of the turn.
             self.staging.workflows.push(number);
-            if self
-                .lives
-                .get(&number)
-                .is_some_and(|live| live.state.ended().is_none())
-            {
+            if self.lives.get(&number).is_some_and(|live| live.state.ended().is_none()) {
                 self.revive(number, store).map_err(unread)?;
                 self.settle(store);
             }

@@ -262,10 +262,9 @@ impl fmt::Display for Declined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refusal) => write!(f, "refused: {refusal}"),
-            Self::NoSuchWorkflow(id) => write!(
-                f,
-                "there is no workflow {id}; `baton list` shows those there are"
-            ),
+            Self::NoSuchWorkflow(id) => {
+                write!(f, "there is no workflow {id}; `baton list` shows those there are")
+            }
             Self::Purged(id) => write!(
                 f,
                 "the workflow {id} was purged: its line in `baton list` is all that is left of it"

@@ -70,10 +70,7 @@ impl Live {
                 values
             }
         };
-        let value = values
-            .get(index as usize)
-            .cloned()
-            .unwrap_or_else(Json::null);
+        let value = values.get(index as usize).cloned().unwrap_or_else(Json::null);
         Ok(Some((index, value)))
     }
 }
@@ -83,25 +80,17 @@ fn read_list(list: &Body, store: &mut dyn Store) -> Result<Arc<[Json]>, CallFail
         Body::Inline(json) => json.clone(),
         Body::Blob { hash, .. } => read_blob(*hash, store)?,
     };
-    serde_json::from_str::<Vec<Json>>(text.as_str())
-        .map(Arc::from)
-        .map_err(|e| {
-            CallFailure::refused(
-                FailureKind::Template,
-                format!("the stored list is no list: {e}"),
-            )
-        })
+    serde_json::from_str::<Vec<Json>>(text.as_str()).map(Arc::from).map_err(|e| {
+        CallFailure::refused(FailureKind::Template, format!("the stored list is no list: {e}"))
+    })
 }
 
 /// The text of a blob, as a call failure where it cannot be had.
 pub fn read_blob(hash: BlobHash, store: &mut dyn Store) -> Result<Json, CallFailure> {
     let lost = |detail: String| CallFailure::passing(FailureKind::Unavailable, detail);
     let blob = store.blob(hash).map_err(|e| lost(e.to_string()))?;
-    let blob = blob.ok_or_else(|| {
-        lost(format!(
-            "the blob {hash} is not in the store; run `baton doctor`"
-        ))
-    })?;
+    let blob = blob
+        .ok_or_else(|| lost(format!("the blob {hash} is not in the store; run `baton doctor`")))?;
     blob.unpack().map_err(|e| lost(e.to_string()))
 }
 
@@ -109,11 +98,7 @@ pub fn read_blob(hash: BlobHash, store: &mut dyn Store) -> Result<Json, CallFail
 pub fn read_event(record: &Record) -> Result<Event, StoreError> {
     let place = || format!("the event at position {}", record.position);
     let kind = EventKind::from_code(record.kind).ok_or_else(|| {
-        StoreError::Corrupt(format!(
-            "{} is of the unknown kind {}",
-            place(),
-            record.kind
-        ))
+        StoreError::Corrupt(format!("{} is of the unknown kind {}", place(), record.kind))
     })?;
     Event::read(kind, &record.body).map_err(|e| StoreError::Corrupt(format!("{}: {e}", place())))
 }
@@ -139,11 +124,7 @@ pub fn fold(
     let (plan, graph) = (Arc::clone(&loaded.plan), Arc::clone(&loaded.graph));
     let mut state = WorkflowState::admitted(&admitted, plan, graph, first.at);
     let mut head = first.position;
-    for record in records
-        .iter()
-        .skip(1)
-        .take_while(|record| record.position <= until)
-    {
+    for record in records.iter().skip(1).take_while(|record| record.position <= until) {
         state.evolve(&read_event(record)?, record.at);
         head = record.position;
     }

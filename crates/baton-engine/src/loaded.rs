@@ -27,11 +27,7 @@ pub struct Loaded {
 
 impl fmt::Debug for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Loaded({} v{}, {})",
-            self.plan.name, self.plan.version, self.blob.hash
-        )
+        write!(f, "Loaded({} v{}, {})", self.plan.name, self.plan.version, self.blob.hash)
     }
 }
 
@@ -66,10 +62,8 @@ impl Loaded {
         for task in &plan.tasks {
             match &task.work {
                 Work::Workflow(child) => {
-                    children.insert(
-                        task.key.clone(),
-                        Arc::new(Self::new(Plan::clone(&child.plan))?),
-                    );
+                    children
+                        .insert(task.key.clone(), Arc::new(Self::new(Plan::clone(&child.plan))?));
                 }
                 Work::Tool(_) | Work::Human(_) | Work::Wait(_) | Work::Emit(_) => {}
             }
@@ -77,12 +71,6 @@ impl Loaded {
         let plan = Arc::new(plan);
         let program = Program::compile(&plan).map_err(|failure| Unloadable(failure.message))?;
         let graph = Arc::new(Graph::of(&plan));
-        Ok(Self {
-            plan,
-            graph,
-            program: Arc::new(program),
-            blob,
-            children,
-        })
+        Ok(Self { plan, graph, program: Arc::new(program), blob, children })
     }
 }

@@ -46,10 +46,7 @@ pub struct Control {
 impl Control {
     /// For a call that may run this long.
     pub fn new(timeout: Duration) -> Self {
-        Self {
-            cancelled: Arc::new(AtomicBool::new(false)),
-            timeout,
-        }
+        Self { cancelled: Arc::new(AtomicBool::new(false)), timeout }
     }
 
     /// Tells the call to end.

@@ -43,9 +43,7 @@ impl Engine {
             self.bury(*number, actor);
         }
         self.staging.released.extend(released);
-        Ok(Reply::Purged(
-            u32::try_from(numbers.len()).unwrap_or(u32::MAX),
-        ))
+        Ok(Reply::Purged(u32::try_from(numbers.len()).unwrap_or(u32::MAX)))
     }
 
     /// Refuses what has not ended on disk, and what a parent has yet to hear of.
@@ -78,9 +76,8 @@ impl Engine {
             None => return Ok(()),
         };
         let mut load = |hash| self.load_plan(hash, store);
-        let waits = fold(&records, u64::MAX, &mut load)
-            .map_err(unread)?
-            .is_some_and(|(state, _, _)| {
+        let waits =
+            fold(&records, u64::MAX, &mut load).map_err(unread)?.is_some_and(|(state, _, _)| {
                 let child =
                     |on: &Waiting| matches!(on, Waiting::Child { child } if *child == workflow);
                 state.waiting().any(|(_, on)| child(on))
@@ -101,13 +98,9 @@ impl Engine {
             card: workflow_card(&live.state, number, plan),
             row: workflow_row(&live.state, number, live.head),
         };
-        let row = WorkflowRow {
-            head: 0,
-            ..tombstone.row.clone()
-        };
+        let row = WorkflowRow { head: 0, ..tombstone.row.clone() };
         let event = Event::from(Purged { tombstone });
-        self.staging
-            .append_system(&event, actor, self.now.moment.now);
+        self.staging.append_system(&event, actor, self.now.moment.now);
         self.staging.purge(row);
         // Whatever this turn still asks of it must find it gone.
         self.forget(number);

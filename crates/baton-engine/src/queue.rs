@@ -23,10 +23,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            executing_max: 256,
-            executing_per_workflow_max: 256,
-        }
+        Self { executing_max: 256, executing_per_workflow_max: 256 }
     }
 }
 
@@ -54,19 +51,12 @@ pub struct Queue {
 impl Queue {
     /// An empty queue under these limits.
     pub fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            ..Self::default()
-        }
+        Self { limits, ..Self::default() }
     }
 
     /// A task may start; `uptime` is when it asked.
     pub fn push(&mut self, number: u64, task: Ordinal, priority: u8, uptime: Duration) {
-        self.lines
-            .entry(number)
-            .or_default()
-            .tasks
-            .push((priority, Reverse(task)));
+        self.lines.entry(number).or_default().tasks.push((priority, Reverse(task)));
         self.ask(number, uptime);
     }
 
@@ -156,18 +146,12 @@ impl Queue {
 
     /// Sets an item aside until another item of its `each` ends.
     pub fn park_item(&mut self, number: u64, parent: Ordinal, item: Ordinal, priority: u8) {
-        self.parked_items
-            .entry((number, parent))
-            .or_default()
-            .push_back((item, priority));
+        self.parked_items.entry((number, parent)).or_default().push_back((item, priority));
     }
 
     /// Lets the next parked item of an `each` ask again.
     pub fn unpark_item(&mut self, number: u64, parent: Ordinal, uptime: Duration) {
-        let next = self
-            .parked_items
-            .get_mut(&(number, parent))
-            .and_then(VecDeque::pop_front);
+        let next = self.parked_items.get_mut(&(number, parent)).and_then(VecDeque::pop_front);
         if let Some((item, priority)) = next {
             self.push(number, item, priority, uptime);
         }

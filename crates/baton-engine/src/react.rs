@@ -69,39 +69,31 @@ impl Engine {
     fn release(&mut self, number: u64, task: Ordinal) {
         self.queue.end(number, task, self.now.uptime);
         if !self.listeners.is_empty() {
-            self.listeners
-                .retain(|(n, t, _)| (*n, *t) != (number, task));
+            self.listeners.retain(|(n, t, _)| (*n, *t) != (number, task));
         }
         let Some(live) = self.lives.get(&number) else {
             return;
         };
         if let Some((items, _)) = live.state.item(task) {
-            self.queue
-                .unpark_item(number, items.parent, self.now.uptime);
+            self.queue.unpark_item(number, items.parent, self.now.uptime);
         }
     }
 
     fn await_outside(&mut self, number: u64, task: Ordinal, on: &Waiting) {
         let attempt = self.attempt_of(number, task);
         match on {
-            Waiting::Timer {
-                span: Some(span),
-                until,
-                ..
-            } => {
+            Waiting::Timer { span: Some(span), until, .. } => {
                 let left = until.since(self.now.moment.now).min(*span);
-                self.timers
-                    .after(self.now.uptime + left, Due::Task(number, task, attempt));
+                self.timers.after(self.now.uptime + left, Due::Task(number, task, attempt));
             }
-            Waiting::Timer {
-                span: None, until, ..
-            } => self.timers.at(*until, Due::Task(number, task, attempt)),
+            Waiting::Timer { span: None, until, .. } => {
+                self.timers.at(*until, Due::Task(number, task, attempt))
+            }
             Waiting::Event { pattern, until } => {
                 self.listeners.push((number, task, pattern.clone()));
                 if let Some(until) = until {
                     let left = until.since(self.now.moment.now);
-                    self.timers
-                        .after(self.now.uptime + left, Due::Task(number, task, attempt));
+                    self.timers.after(self.now.uptime + left, Due::Task(number, task, attempt));
                 }
             }
             Waiting::Person { .. } | Waiting::InDoubt { .. } | Waiting::Child { .. } => {}
@@ -120,13 +112,8 @@ impl Engine {
             return;
         };
         if let Some(most) = live.state.plan.time_max {
-            let left = most
-                .0
-                .saturating_sub(live.state.time_used(self.now.moment.now));
-            self.timers.after(
-                self.now.uptime + left.max(BUDGET_CHECK_MIN),
-                Due::Budget(number),
-            );
+            let left = most.0.saturating_sub(live.state.time_used(self.now.moment.now));
+            self.timers.after(self.now.uptime + left.max(BUDGET_CHECK_MIN), Due::Budget(number));
         }
     }
 
@@ -138,11 +125,7 @@ impl Engine {
         };
         let job = |task: Ordinal| {
             let attempt = live.state.task(task).map_or(0, |task| task.attempts);
-            Effect::Cancel(JobKey {
-                number,
-                task,
-                attempt,
-            })
+            Effect::Cancel(JobKey { number, task, attempt })
         };
         self.turn.effects.extend(live.state.executing().map(job));
         for (_, on) in live.state.waiting() {
@@ -150,8 +133,7 @@ impl Engine {
                 && let Some(child) = self.ids.get(child)
             {
                 let reason = Some("its parent was cancelled".to_owned());
-                self.follow_ups
-                    .push_back((*child, Command::Cancel { reason }));
+                self.follow_ups.push_back((*child, Command::Cancel { reason }));
             }
         }
         self.timers.after(
@@ -169,26 +151,14 @@ impl Engine {
         };
         let (id, revision, outcome) = (live.state.id, live.state.revision, ended.outcome.clone());
         for token in std::mem::take(&mut live.waiters) {
-            self.turn.answers.push((
-                token,
-                Ok(Reply::Ended {
-                    id,
-                    outcome: outcome.clone(),
-                    revision,
-                }),
-            ));
+            self.turn
+                .answers
+                .push((token, Ok(Reply::Ended { id, outcome: outcome.clone(), revision })));
         }
         if let Some((parent, task)) = live.state.parent.and_then(|task| task.split())
             && let Some(parent) = self.ids.get(&parent)
         {
-            self.follow_ups.push_back((
-                *parent,
-                Command::ChildEnded {
-                    task,
-                    child: id,
-                    outcome,
-                },
-            ));
+            self.follow_ups.push_back((*parent, Command::ChildEnded { task, child: id, outcome }));
         }
     }
 
@@ -311,19 +281,13 @@ impl Engine {
             .executing()
             .filter_map(|task| Some((task, live.state.task(task)?.attempts)))
             .collect();
-        let waiting: Vec<(Ordinal, Waiting)> = live
-            .state
-            .waiting()
-            .map(|(task, on)| (task, on.clone()))
-            .collect();
+        let waiting: Vec<(Ordinal, Waiting)> =
+            live.state.waiting().map(|(task, on)| (task, on.clone())).collect();
         let cancelling = matches!(live.state.phase, Phase::Cancelling { .. });
         self.requeue(number);
         for (task, on) in waiting {
             match &on {
-                Waiting::Timer {
-                    then: Resume::Retry,
-                    ..
-                } => {}
+                Waiting::Timer { then: Resume::Retry, .. } => {}
                 Waiting::InDoubt { .. } => self.probe(number, task),
                 Waiting::Child { child } => self.reunite(number, task, *child, store)?,
                 Waiting::Timer { .. } | Waiting::Event { .. } | Waiting::Person { .. } => {
@@ -354,25 +318,13 @@ impl Engine {
             return Ok(());
         }
         let Some(child_number) = store.number_of(child)? else {
-            return Err(StoreError::Corrupt(format!(
-                "the child workflow {child} is missing"
-            )));
+            return Err(StoreError::Corrupt(format!("the child workflow {child} is missing")));
         };
         self.load(child_number, store)?;
-        let ended = self
-            .lives
-            .get(&child_number)
-            .and_then(|live| live.state.ended())
-            .cloned();
+        let ended = self.lives.get(&child_number).and_then(|live| live.state.ended()).cloned();
         if let Some(ended) = ended {
-            self.follow_ups.push_back((
-                number,
-                Command::ChildEnded {
-                    task,
-                    child,
-                    outcome: ended.outcome,
-                },
-            ));
+            self.follow_ups
+                .push_back((number, Command::ChildEnded { task, child, outcome: ended.outcome }));
         }
         self.staging.workflows.push(child_number);
         Ok(())
@@ -394,22 +346,11 @@ impl Engine {
         let Some(live) = self.lives.get(&number) else {
             return;
         };
-        let Some(facts) = live
-            .state
-            .task(task)
-            .filter(|facts| facts.attempts == attempt)
-        else {
+        let Some(facts) = live.state.task(task).filter(|facts| facts.attempts == attempt) else {
             return;
         };
         match &facts.phase {
-            TaskPhase::Waiting {
-                on:
-                    Waiting::Timer {
-                        then: Resume::Retry,
-                        ..
-                    },
-                ..
-            } => {
+            TaskPhase::Waiting { on: Waiting::Timer { then: Resume::Retry, .. }, .. } => {
                 self.enqueue(number, &[task]);
             }
             TaskPhase::Waiting { .. } => {
@@ -436,12 +377,9 @@ impl Engine {
             return;
         }
         let state = &live.state;
-        let overdue = state
-            .executing()
-            .filter_map(|task| Some((task, state.task(task)?.attempts)));
-        let commands: Vec<_> = overdue
-            .map(|(task, attempt)| (number, overrun(task, attempt)))
-            .collect();
+        let overdue = state.executing().filter_map(|task| Some((task, state.task(task)?.attempts)));
+        let commands: Vec<_> =
+            overdue.map(|(task, attempt)| (number, overrun(task, attempt))).collect();
         self.follow_ups.extend(commands);
     }
 
@@ -455,12 +393,7 @@ impl Engine {
         let used = live.state.time_used(self.now.moment.now);
         if used >= most.0 {
             // Refused where the workflow is paused or ending already.
-            let _ = self.apply_own(
-                number,
-                &Command::Pause {
-                    cause: PauseCause::TimeBudget,
-                },
-            );
+            let _ = self.apply_own(number, &Command::Pause { cause: PauseCause::TimeBudget });
         } else {
             self.watch_budget(number);
         }
@@ -491,10 +424,9 @@ impl Engine {
         };
         let data = match &arrival.data {
             Body::Inline(json) => json.clone(),
-            Body::Blob { hash, .. } => self
-                .staging
-                .offered(*hash)
-                .map_or_else(|| read_blob(*hash, store), Ok)?,
+            Body::Blob { hash, .. } => {
+                self.staging.offered(*hash).map_or_else(|| read_blob(*hash, store), Ok)?
+            }
         };
         let event = Json::of(&serde_json::json!({
             "id": arrival.position.to_string(),
@@ -507,11 +439,7 @@ impl Engine {
         let scope = ingredients
             .with_event(Body::Inline(event.clone()))
             .resolve(&mut |hash| read_blob(hash, store))?;
-        Ok(live
-            .loaded
-            .program
-            .event_matches(of, &scope)?
-            .then(|| Body::split(event)))
+        Ok(live.loaded.program.event_matches(of, &scope)?.then(|| Body::split(event)))
     }
 }
 
@@ -550,12 +478,7 @@ fn matches_type(pattern: &str, event_type: &str) -> bool {
 fn lost(task: Ordinal, attempt: u32) -> Command {
     let message = "the process that ran it ended before its end was recorded";
     let failure = CallFailure::in_doubt(FailureKind::Lost, message);
-    Command::Fail {
-        task,
-        attempt,
-        status: AttemptStatus::Lost,
-        failure,
-    }
+    Command::Fail { task, attempt, status: AttemptStatus::Lost, failure }
 }
 
 fn overrun(task: Ordinal, attempt: u32) -> Command {
@@ -563,12 +486,7 @@ fn overrun(task: Ordinal, attempt: u32) -> Command {
         FailureKind::Cancelled,
         "told to stop, it did not end by the deadline",
     );
-    Command::Fail {
-        task,
-        attempt,
-        status: AttemptStatus::Cancelled,
-        failure,
-    }
+    Command::Fail { task, attempt, status: AttemptStatus::Cancelled, failure }
 }
 
 #[cfg(test)]
@@ -587,11 +505,7 @@ mod tests {
             ("exact", "exactly", false),
             ("*", "", true),
         ] {
-            assert_eq!(
-                matches_type(pattern, event_type),
-                fits,
-                "{pattern} {event_type}"
-            );
+            assert_eq!(matches_type(pattern, event_type), fits, "{pattern} {event_type}");
         }
     }
 }

@@ -22,23 +22,12 @@ impl Engine {
     /// Takes one thing in that has arrived.
     pub(crate) fn take(&mut self, input: Input, store: &mut dyn Store) {
         match input {
-            Input::Request {
-                token,
-                actor,
-                request,
-            } => self.request(token, &actor, request, store),
+            Input::Request { token, actor, request } => self.request(token, &actor, request, store),
             Input::Called { job, result } => self.called(job, result),
-            Input::Prepared {
-                number,
-                task,
-                run,
-                result,
-            } => self.prepared(number, (task, run), result),
-            Input::Probed {
-                number,
-                task,
-                verdict,
-            } => self.probed(number, task, verdict),
+            Input::Prepared { number, task, run, result } => {
+                self.prepared(number, (task, run), result)
+            }
+            Input::Probed { number, task, verdict } => self.probed(number, task, verdict),
             Input::Concluded { number, result } => self.finish(number, result),
             Input::Drain => self.draining = true,
         }
@@ -48,11 +37,7 @@ impl Engine {
         let actor_number = self.actor(actor);
         let answer = match request {
             Request::Submit(submit) => self.submit(*submit, actor_number, store),
-            Request::Command {
-                workflow,
-                command,
-                blob,
-            } => {
+            Request::Command { workflow, command, blob } => {
                 self.staging.offer(blob);
                 self.command(workflow, &command, actor_number, store)
             }
@@ -65,14 +50,12 @@ impl Engine {
                 self.fork(workflow, position, actor_number, store)
             }
             Request::TakeUpAll => {
-                let taken = self
-                    .take_up_all(store)
-                    .map_err(|e| Declined::Store(e.to_string()));
+                let taken = self.take_up_all(store).map_err(|e| Declined::Store(e.to_string()));
                 taken.map(Reply::TakenUp)
             }
-            Request::TakeUp { workflow } => self
-                .find(workflow, store)
-                .and_then(|number| self.reply(number)),
+            Request::TakeUp { workflow } => {
+                self.find(workflow, store).and_then(|number| self.reply(number))
+            }
             Request::Define(loaded) => self.define(&loaded, actor_number, store),
             Request::Purge { workflows } => self.purge(&workflows, actor_number, store),
         };
@@ -81,19 +64,10 @@ impl Engine {
 
     /// The workflow as it is after what was just staged.
     fn reply(&self, number: u64) -> Answer {
-        let live = self
-            .lives
-            .get(&number)
-            .ok_or(Declined::Refused(Refusal::AlreadyEnded))?;
+        let live = self.lives.get(&number).ok_or(Declined::Refused(Refusal::AlreadyEnded))?;
         let state = &live.state;
         let (id, status, revision) = (state.id, state.status(), state.revision);
-        Ok(Reply::Workflow {
-            id,
-            number,
-            status,
-            revision,
-            position: self.staging.head().position,
-        })
+        Ok(Reply::Workflow { id, number, status, revision, position: self.staging.head().position })
     }
 
     fn submit(&mut self, submit: Submit, actor: u32, store: &mut dyn Store) -> Answer {
@@ -137,8 +111,7 @@ impl Engine {
         store: &mut dyn Store,
     ) -> Answer {
         let number = self.find(id, store)?;
-        self.apply(number, command, actor)
-            .map_err(Declined::Refused)?;
+        self.apply(number, command, actor).map_err(Declined::Refused)?;
         self.settle(store);
         self.reply(number)
     }
@@ -157,11 +130,7 @@ impl Engine {
             live.waiters.push(token);
             return Ok(None);
         };
-        Ok(Some(Reply::Ended {
-            id,
-            outcome: ended.outcome.clone(),
-            revision: live.state.revision,
-        }))
+        Ok(Some(Reply::Ended { id, outcome: ended.outcome.clone(), revision: live.state.revision }))
     }
 
     fn fork(
@@ -217,9 +186,10 @@ impl Engine {
                 Some(Output::Value(body)) => Output::Value(body.clone()),
                 Some(Output::Items { first, count }) => {
                     let items = (first.0..first.0 + count).map(Ordinal);
-                    let list = items
-                        .map(|item| item_output(state, item, store))
-                        .collect::<Result<Vec<Json>, _>>()?;
+                    let list =
+                        items
+                            .map(|item| item_output(state, item, store))
+                            .collect::<Result<Vec<Json>, _>>()?;
                     let text =
                         Json::from_serialize(&list).map_err(|e| Declined::Store(e.to_string()))?;
                     let (body, blob) = Body::split(text);
@@ -233,11 +203,8 @@ impl Engine {
     }
 
     fn define(&mut self, loaded: &Arc<Loaded>, actor: u32, store: &mut dyn Store) -> Answer {
-        let (name, version, plan) = (
-            loaded.plan.name.clone(),
-            loaded.plan.version,
-            loaded.blob.hash,
-        );
+        let (name, version, plan) =
+            (loaded.plan.name.clone(), loaded.plan.version, loaded.blob.hash);
         let staged = self
             .staging
             .definitions
@@ -256,18 +223,9 @@ impl Engine {
             None => {
                 let at = self.now.moment.now;
                 self.staging.offer(Some(loaded.blob.clone()));
-                let event = Event::from(DefinitionRegistered {
-                    name: name.clone(),
-                    version,
-                    plan,
-                });
+                let event = Event::from(DefinitionRegistered { name: name.clone(), version, plan });
                 self.staging.append_system(&event, actor, at);
-                self.staging.definitions.push(DefinitionRow {
-                    name,
-                    version,
-                    plan,
-                    at,
-                });
+                self.staging.definitions.push(DefinitionRow { name, version, plan, at });
                 Ok(Reply::Defined)
             }
         }

@@ -42,11 +42,7 @@ impl Ingredients {
             tasks: tasks.collect(),
             item: None,
             event: None,
-            workflow: WorkflowFacts {
-                id: state.id,
-                name: state.plan.name.clone(),
-                run: state.run,
-            },
+            workflow: WorkflowFacts { id: state.id, name: state.plan.name.clone(), run: state.run },
         }
     }
 
@@ -57,10 +53,7 @@ impl Ingredients {
 
     /// The same with the event a `when` is asked about.
     pub fn with_event(self, event: Body) -> Self {
-        Self {
-            event: Some(event),
-            ..self
-        }
+        Self { event: Some(event), ..self }
     }
 
     /// Whether everything stands inline, so that no blob must be read.
@@ -86,34 +79,18 @@ impl Ingredients {
         for (task, status, material) in &self.tasks {
             let output = match material {
                 Material::Value(body) => value(body)?,
-                Material::List(bodies) => bodies
-                    .iter()
-                    .map(&mut value)
-                    .collect::<Result<Vec<Value>, _>>()?
-                    .into(),
+                Material::List(bodies) => {
+                    bodies.iter().map(&mut value).collect::<Result<Vec<Value>, _>>()?.into()
+                }
             };
-            tasks.insert(
-                *task,
-                TaskFacts {
-                    status: *status,
-                    output: Arc::new(output),
-                },
-            );
+            tasks.insert(*task, TaskFacts { status: *status, output: Arc::new(output) });
         }
         Ok(Scope {
             inputs: Arc::new(value(&self.inputs)?),
             tasks,
-            item: self
-                .item
-                .as_ref()
-                .map(|(index, item)| (*index, Arc::new(item.value()))),
+            item: self.item.as_ref().map(|(index, item)| (*index, Arc::new(item.value()))),
             workflow: self.workflow.clone(),
-            event: self
-                .event
-                .as_ref()
-                .map(&mut value)
-                .transpose()?
-                .map(Arc::new),
+            event: self.event.as_ref().map(&mut value).transpose()?.map(Arc::new),
             output: None,
         })
     }
@@ -128,22 +105,16 @@ fn material(state: &WorkflowState, task: Ordinal) -> Material {
     };
     let list = |first: Ordinal, count: u32| {
         Material::List(
-            (first.0..first.0.saturating_add(count))
-                .map(|item| output_of(Ordinal(item)))
-                .collect(),
+            (first.0..first.0.saturating_add(count)).map(|item| output_of(Ordinal(item))).collect(),
         )
     };
     let Some(facts) = state.task(task) else {
         return Material::Value(Body::null());
     };
     match (&facts.phase, state.items_of(task)) {
-        (
-            TaskPhase::Completed {
-                output: Output::Items { first, count },
-                ..
-            },
-            _,
-        ) => list(*first, *count),
+        (TaskPhase::Completed { output: Output::Items { first, count }, .. }, _) => {
+            list(*first, *count)
+        }
         (TaskPhase::Failed { .. }, Some(items)) => list(items.first, items.count),
         _ => Material::Value(output_of(task)),
     }
@@ -155,23 +126,18 @@ pub fn parts(prepared: Prepared) -> Parts {
         Prepared::Skip => Parts::Skip,
         Prepared::Expand(values) => {
             let list = Json::from_serialize(&values).unwrap_or_else(|_| Json::null());
-            Parts::Expand {
-                list: Body::split(list),
-                values: values.into(),
-            }
+            Parts::Expand { list: Body::split(list), values: values.into() }
         }
         Prepared::Work(Rendered::Tool(call)) => Parts::Tool(Body::split(call.input)),
         Prepared::Work(Rendered::Human { ask, .. }) => Parts::Ask(ask.unwrap_or_default()),
         Prepared::Work(Rendered::WaitUntil(at)) => Parts::WaitUntil(at),
         Prepared::Work(Rendered::WaitFor(span)) => Parts::WaitFor(span),
-        Prepared::Work(Rendered::WaitEvent { event, timeout }) => Parts::WaitEvent {
-            pattern: event,
-            timeout,
-        },
-        Prepared::Work(Rendered::Emit { event_type, data }) => Parts::Emit {
-            event_type,
-            data: Body::split(data),
-        },
+        Prepared::Work(Rendered::WaitEvent { event, timeout }) => {
+            Parts::WaitEvent { pattern: event, timeout }
+        }
+        Prepared::Work(Rendered::Emit { event_type, data }) => {
+            Parts::Emit { event_type, data: Body::split(data) }
+        }
         Prepared::Work(Rendered::Child { inputs }) => Parts::Child(inputs),
     }
 }
@@ -194,17 +160,11 @@ pub fn render(job: &Prepare, blob: BlobReader<'_>) -> Result<Ready, CallFailure>
     let program = &job.loaded.program;
     let key = program.concurrency_key(job.of, &scope)?;
     let Some(fallback) = job.rung.checked_sub(1) else {
-        return Ok(Ready {
-            parts: parts(program.prepare(job.of, &scope)?),
-            key,
-        });
+        return Ok(Ready { parts: parts(program.prepare(job.of, &scope)?), key });
     };
     let call = program.fallback(job.of, fallback as usize, &scope)?;
     let missing = || CallFailure::refused(FailureKind::Template, "the plan has no such fallback");
-    Ok(Ready {
-        parts: Parts::Tool(Body::split(call.ok_or_else(missing)?.input)),
-        key,
-    })
+    Ok(Ready { parts: Parts::Tool(Body::split(call.ok_or_else(missing)?.input)), key })
 }
 
 /// Renders a workflow's output.

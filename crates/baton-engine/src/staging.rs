@@ -44,11 +44,7 @@ pub struct Staging {
 impl Staging {
     /// Nothing staged, after this head.
     pub fn new(head: Head) -> Self {
-        Self {
-            after: head,
-            head,
-            ..Self::default()
-        }
+        Self { after: head, head, ..Self::default() }
     }
 
     /// Where the journal will end.
@@ -73,11 +69,7 @@ impl Staging {
     ) -> u64 {
         self.head.position += 1;
         self.head.at = at;
-        let Place {
-            stream,
-            version,
-            previous,
-        } = place;
+        let Place { stream, version, previous } = place;
         // A body is made of plain structs with string keys: writing it cannot fail.
         let body: Arc<str> = event.body().unwrap_or_default().into();
         let (position, kind) = (self.head.position, event.kind().code());
@@ -102,17 +94,7 @@ impl Staging {
     /// Appends an event to the system stream.
     pub fn append_system(&mut self, event: &Event, actor: u32, at: Timestamp) -> u64 {
         let (version, previous) = (self.head.system_version + 1, self.head.system_head);
-        let position = self.append(
-            Place {
-                stream: 0,
-                version,
-                previous,
-            },
-            event,
-            0,
-            actor,
-            at,
-        );
+        let position = self.append(Place { stream: 0, version, previous }, event, 0, actor, at);
         self.head.system_version = version;
         self.head.system_head = position;
         position
@@ -157,11 +139,8 @@ impl Staging {
         self.head = staged.head;
         // A turn without events is not written: whom it named must be named by the next one.
         let nothing = staged.records.is_empty() && staged.purged.is_empty();
-        let (kept, actors) = if nothing {
-            (staged.actors, Vec::new())
-        } else {
-            (Vec::new(), staged.actors)
-        };
+        let (kept, actors) =
+            if nothing { (staged.actors, Vec::new()) } else { (Vec::new(), staged.actors) };
         self.actors = kept;
         let mut offered = staged.offered;
         let blobs = staged.uses.into_iter();
@@ -174,11 +153,7 @@ impl Staging {
             workflows: staged.purged,
             tasks: Vec::new(),
             blobs: blobs
-                .map(|(hash, more)| BlobUse {
-                    hash,
-                    more,
-                    blob: offered.remove(&hash),
-                })
+                .map(|(hash, more)| BlobUse { hash, more, blob: offered.remove(&hash) })
                 .collect(),
             actors,
             definitions: staged.definitions,

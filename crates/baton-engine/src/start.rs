@@ -59,16 +59,8 @@ impl Engine {
         let ingredients =
             Ingredients::gather(&live.state, loaded.program.references(of)).with_item(item);
         let folder = live.state.folder.clone();
-        let job = Prepare {
-            number,
-            task,
-            run: live.state.run,
-            of,
-            rung,
-            loaded,
-            folder,
-            ingredients,
-        };
+        let job =
+            Prepare { number, task, run: live.state.run, of, rung, loaded, folder, ingredients };
         if job.ingredients.is_small() {
             match render(&job, &mut |hash| Err(not_inline(hash))) {
                 Ok(ready) => self.proceed(number, task, ready),
@@ -87,8 +79,7 @@ impl Engine {
             return;
         };
         if let Some((items, _)) = live.state.item(task) {
-            self.queue
-                .park_item(number, items.parent, task, live.state.priority);
+            self.queue.park_item(number, items.parent, task, live.state.priority);
         }
     }
 
@@ -112,11 +103,7 @@ impl Engine {
         } else if wanted {
             self.park(number, task);
         }
-        if !self
-            .lives
-            .get(&number)
-            .is_some_and(|live| executes(live, task))
-        {
+        if !self.lives.get(&number).is_some_and(|live| executes(live, task)) {
             self.queue.end(number, task, self.now.uptime);
         }
     }
@@ -130,10 +117,7 @@ impl Engine {
     fn proceed(&mut self, number: u64, task: Ordinal, ready: Ready) {
         let keyed = ready.key.is_some();
         if let Some(key) = ready.key {
-            let priority = self
-                .lives
-                .get(&number)
-                .map_or(0, |live| live.state.priority);
+            let priority = self.lives.get(&number).map_or(0, |live| live.state.priority);
             if self.queue.take_key(key, number, task, priority) == Taken::Parked {
                 return;
             }
@@ -147,11 +131,7 @@ impl Engine {
                 self.start_wait(
                     number,
                     task,
-                    Waiting::Timer {
-                        until,
-                        span: None,
-                        then: Resume::Complete,
-                    },
+                    Waiting::Timer { until, span: None, then: Resume::Complete },
                 );
             }
             Parts::WaitFor(span) => {
@@ -159,11 +139,7 @@ impl Engine {
                 self.start_wait(
                     number,
                     task,
-                    Waiting::Timer {
-                        until,
-                        span: Some(span),
-                        then: Resume::Complete,
-                    },
+                    Waiting::Timer { until, span: Some(span), then: Resume::Complete },
                 );
             }
             Parts::WaitEvent { pattern, timeout } => {
@@ -173,12 +149,7 @@ impl Engine {
             Parts::Emit { event_type, data } => self.emit(number, task, event_type, data),
             Parts::Child(inputs) => self.start_child(number, task, &inputs),
         }
-        if keyed
-            && !self
-                .lives
-                .get(&number)
-                .is_some_and(|live| executes(live, task))
-        {
+        if keyed && !self.lives.get(&number).is_some_and(|live| executes(live, task)) {
             self.queue.end(number, task, self.now.uptime);
         }
     }
@@ -192,23 +163,14 @@ impl Engine {
         }
         if let Err(refusal) = self.apply_own(number, &Command::ExpandTask { task, count, list }) {
             let message = format!("a list of {count} items cannot be expanded: {refusal}");
-            self.refuse(
-                number,
-                task,
-                CallFailure::refused(FailureKind::TooLarge, message),
-            );
+            self.refuse(number, task, CallFailure::refused(FailureKind::TooLarge, message));
         }
     }
 
     /// Records the start of an attempt and returns its number; `None` when it may not start.
     fn begin(&mut self, number: u64, task: Ordinal, input: Option<Body>) -> Option<u32> {
-        self.apply_own(number, &Command::StartTask { task, input })
-            .ok()?;
-        self.lives
-            .get(&number)?
-            .state
-            .task(task)
-            .map(|facts| facts.attempts)
+        self.apply_own(number, &Command::StartTask { task, input }).ok()?;
+        self.lives.get(&number)?.state.task(task).map(|facts| facts.attempts)
     }
 
     fn start_call(&mut self, number: u64, task: Ordinal, input: Option<Split>) {
@@ -227,22 +189,14 @@ impl Engine {
         let (of, rung) = (facts.of, facts.rung);
         let (id, run) = (live.state.id.task(task), live.state.run);
         let call = Call {
-            job: JobKey {
-                number,
-                task,
-                attempt,
-            },
+            job: JobKey { number, task, attempt },
             loaded: Arc::clone(&live.loaded),
             of,
             rung,
             input,
             folder: live.state.folder.clone(),
             idempotency_key: format!("{id}:{run}:{rung}"),
-            timeout: live
-                .state
-                .task_plan(task)
-                .and_then(|plan| plan.timeout)
-                .map(|span| span.0),
+            timeout: live.state.task_plan(task).and_then(|plan| plan.timeout).map(|span| span.0),
         };
         self.effect(Effect::Call(call));
     }
@@ -259,15 +213,7 @@ impl Engine {
         self.staging.offer(blob);
         if let Some(attempt) = self.begin(number, task, None) {
             // Just started, it cannot be refused.
-            let _ = self.apply_own(
-                number,
-                &Command::Emit {
-                    task,
-                    attempt,
-                    event_type,
-                    data,
-                },
-            );
+            let _ = self.apply_own(number, &Command::Emit { task, attempt, event_type, data });
         }
     }
 
@@ -318,36 +264,19 @@ impl Engine {
         // Just started, it cannot be refused.
         let _ = self.apply_own(
             number,
-            &Command::Suspend {
-                task,
-                attempt,
-                on: Waiting::Child { child: id },
-            },
+            &Command::Suspend { task, attempt, on: Waiting::Child { child: id } },
         );
     }
 
     /// Takes in how a call ended. A late or double answer is refused and changes nothing.
     pub(crate) fn called(&mut self, job: JobKey, result: CallResult) {
-        let JobKey {
-            number,
-            task,
-            attempt,
-        } = job;
+        let JobKey { number, task, attempt } = job;
         let command = match result {
             Ok((output, blob)) => {
                 self.staging.offer(blob);
-                Command::Complete {
-                    task,
-                    attempt,
-                    output,
-                }
+                Command::Complete { task, attempt, output }
             }
-            Err((status, failure)) => Command::Fail {
-                task,
-                attempt,
-                status,
-                failure,
-            },
+            Err((status, failure)) => Command::Fail { task, attempt, status, failure },
         };
         let _ = self.apply_own(number, &command);
     }
@@ -357,12 +286,8 @@ impl Engine {
         let Some(live) = self.lives.get_mut(&number) else {
             return;
         };
-        let fails = live.state.decide(
-            &Command::Finish {
-                output: Ok(Body::null()),
-            },
-            &self.now.moment,
-        );
+        let fails =
+            live.state.decide(&Command::Finish { output: Ok(Body::null()) }, &self.now.moment);
         let needs_output =
             live.state.plan.output.is_some() && fails.is_ok_and(|events| ends_well(&events));
         if !needs_output {
@@ -371,9 +296,8 @@ impl Engine {
         let loaded = Arc::clone(&live.loaded);
         let ingredients = Ingredients::gather(&live.state, loaded.program.output_references());
         if ingredients.is_small() {
-            let output = render_output(&loaded.program, &ingredients, &mut |hash| {
-                read_blob(hash, store)
-            });
+            let output =
+                render_output(&loaded.program, &ingredients, &mut |hash| read_blob(hash, store));
             return self.finish(number, output);
         }
         live.concluding = true;
@@ -407,9 +331,7 @@ impl Engine {
 
 fn executes(live: &Live, task: Ordinal) -> bool {
     let executing = |phase: &TaskPhase| matches!(phase, TaskPhase::Executing { .. });
-    live.state
-        .task(task)
-        .is_some_and(|facts| executing(&facts.phase))
+    live.state.task(task).is_some_and(|facts| executing(&facts.phase))
 }
 
 fn ends_well(events: &[Event]) -> bool {
@@ -433,10 +355,7 @@ fn is_plain_call(plan: &Plan, of: Ordinal) -> bool {
 }
 
 fn not_inline(hash: BlobHash) -> CallFailure {
-    CallFailure::refused(
-        FailureKind::Unavailable,
-        format!("the blob {hash} was not expected here"),
-    )
+    CallFailure::refused(FailureKind::Unavailable, format!("the blob {hash} was not expected here"))
 }
 
 /// The status an attempt ends with when its call failed like this.

@@ -45,11 +45,7 @@ impl Timers {
 
     /// Takes the next thing that is due by now.
     pub fn pop(&mut self, uptime: Duration, now: Timestamp) -> Option<Due> {
-        if self
-            .steady
-            .peek()
-            .is_some_and(|Reverse((at, _))| *at <= uptime)
-        {
+        if self.steady.peek().is_some_and(|Reverse((at, _))| *at <= uptime) {
             return self.steady.pop().map(|Reverse((_, due))| due);
         }
         if self.wall.peek().is_some_and(|Reverse((at, _))| *at <= now) {
@@ -60,14 +56,8 @@ impl Timers {
 
     /// How long from now nothing is due; `None` when nothing ever is.
     pub fn rest(&self, uptime: Duration, now: Timestamp) -> Option<Duration> {
-        let steady = self
-            .steady
-            .peek()
-            .map(|Reverse((at, _))| at.saturating_sub(uptime));
-        let wall = self
-            .wall
-            .peek()
-            .map(|Reverse((at, _))| at.since(now).min(WALL_CHECK));
+        let steady = self.steady.peek().map(|Reverse((at, _))| at.saturating_sub(uptime));
+        let wall = self.wall.peek().map(|Reverse((at, _))| at.since(now).min(WALL_CHECK));
         steady.into_iter().chain(wall).min()
     }
 }

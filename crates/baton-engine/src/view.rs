@@ -110,8 +110,7 @@ pub fn text_of(body: &Body, views: &mut dyn Views) -> Result<Json, StoreError> {
         Body::Blob { hash, .. } => {
             let missing = || StoreError::Corrupt(format!("the blob {hash} is missing"));
             let blob = views.blob(*hash)?.ok_or_else(missing)?;
-            blob.unpack()
-                .map_err(|e| StoreError::Corrupt(e.to_string()))
+            blob.unpack().map_err(|e| StoreError::Corrupt(e.to_string()))
         }
     }
 }
@@ -183,9 +182,7 @@ pub fn workflow_view(
     let outcome = outcome_of(row, views)?;
     let output = outcome.as_ref().and_then(Outcome::output).cloned();
     let output = output.map(|body| text_of(&body, views)).transpose()?;
-    let error = outcome
-        .as_ref()
-        .and_then(|outcome| error_line(outcome, plan));
+    let error = outcome.as_ref().and_then(|outcome| error_line(outcome, plan));
     Ok(WorkflowView {
         description: plan.description.clone(),
         output,
@@ -201,15 +198,12 @@ pub fn error_line(outcome: &Outcome, plan: &Plan) -> Option<String> {
         Outcome::CompletedWithErrors { failed: 1, .. } => Some("1 task failed".to_owned()),
         Outcome::CompletedWithErrors { failed, .. } => Some(format!("{failed} tasks failed")),
         Outcome::Failed { task, failure } => {
-            let key = task
-                .and_then(|task| plan.task(task))
-                .map(|task| format!("task `{}`: ", task.key));
+            let key =
+                task.and_then(|task| plan.task(task)).map(|task| format!("task `{}`: ", task.key));
             Some(format!("{}{}", key.unwrap_or_default(), failure.message))
         }
         Outcome::Cancelled { reason: None } => Some("cancelled".to_owned()),
-        Outcome::Cancelled {
-            reason: Some(reason),
-        } => Some(format!("cancelled: {reason}")),
+        Outcome::Cancelled { reason: Some(reason) } => Some(format!("cancelled: {reason}")),
     }
 }
 
@@ -224,9 +218,7 @@ pub fn task_views(
     rows: &[TaskRow],
 ) -> Vec<TaskView> {
     let row_of = |ordinal: Ordinal| {
-        rows.binary_search_by_key(&ordinal, |row| row.ordinal)
-            .ok()
-            .and_then(|at| rows.get(at))
+        rows.binary_search_by_key(&ordinal, |row| row.ordinal).ok().and_then(|at| rows.get(at))
     };
     let status_of =
         |ordinal: Ordinal| row_of(ordinal).map_or(TaskStatus::Pending, |row| row.status);
@@ -273,9 +265,8 @@ pub fn task_views(
         .map(Ordinal)
         .zip(&plan.tasks)
         .filter_map(|(ordinal, task)| view(ordinal, ordinal, task.key.clone()));
-    let expanded = rows
-        .iter()
-        .filter_map(|row| row.items.map(|(first, count)| (row.of, first, count)));
+    let expanded =
+        rows.iter().filter_map(|row| row.items.map(|(first, count)| (row.of, first, count)));
     let items = expanded
         .flat_map(|(of, first, count)| (0..count).map(move |n| (of, Ordinal(first.0 + n), n)));
     let items = items

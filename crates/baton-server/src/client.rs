@@ -24,12 +24,7 @@ impl LocalClient {
     pub fn connect(path: &Path, actor: Actor) -> io::Result<Self> {
         let stream = UnixStream::connect(path)?;
         let writer = stream.try_clone()?;
-        let mut client = Self {
-            reader: BufReader::new(stream),
-            writer,
-            actor,
-            newest: 0,
-        };
+        let mut client = Self { reader: BufReader::new(stream), writer, actor, newest: 0 };
         match client.call(Ask::Hello)? {
             Answer::Hello { protocol, .. } if protocol == PROTOCOL => Ok(client),
             Answer::Hello { protocol, process } => Err(io::Error::other(format!(
@@ -39,9 +34,9 @@ impl LocalClient {
             | Answer::Ended { .. }
             | Answer::Count(_)
             | Answer::Done
-            | Answer::Declined { .. }) => Err(io::Error::other(format!(
-                "the owner answered a greeting with {other:?}"
-            ))),
+            | Answer::Declined { .. }) => {
+                Err(io::Error::other(format!("the owner answered a greeting with {other:?}")))
+            }
         }
     }
 
@@ -59,11 +54,7 @@ impl LocalClient {
     /// Asks; the answer comes from [`Self::read`].
     pub fn send(&mut self, ask: Ask) -> io::Result<u64> {
         self.newest += 1;
-        let asked = Asked {
-            id: self.newest,
-            actor: self.actor.clone(),
-            ask,
-        };
+        let asked = Asked { id: self.newest, actor: self.actor.clone(), ask };
         let line = serde_json::to_string(&asked).map_err(io::Error::other)? + "\n";
         self.writer.write_all(line.as_bytes())?;
         Ok(self.newest)
@@ -73,10 +64,7 @@ impl LocalClient {
     pub fn read(&mut self) -> io::Result<Said> {
         let line = read_line(&mut self.reader)?;
         let line = line.ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the owner of the store has ended",
-            )
+            io::Error::new(io::ErrorKind::UnexpectedEof, "the owner of the store has ended")
         })?;
         serde_json::from_str(&line).map_err(io::Error::other)
     }

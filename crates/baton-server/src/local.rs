@@ -38,10 +38,7 @@ impl LocalServer {
         let listener = UnixListener::bind(path)?;
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
         let over = Arc::new(AtomicBool::new(false));
-        let server = Self {
-            path: path.to_owned(),
-            over: Arc::clone(&over),
-        };
+        let server = Self { path: path.to_owned(), over: Arc::clone(&over) };
         thread("local socket", move || accept(&listener, &door, &over))?;
         Ok(server)
     }
@@ -57,9 +54,7 @@ impl Drop for LocalServer {
 }
 
 fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let builder = std::thread::Builder::new()
-        .name(name.to_owned())
-        .stack_size(STACK_BYTES);
+    let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
     builder.spawn(work).map(drop)
 }
 
@@ -95,14 +90,7 @@ fn serve(stream: &UnixStream, door: &Arc<dyn Door>) -> io::Result<()> {
             Ok(asked) => handle(asked, door, &lines),
             Err(fault) => {
                 let message = format!("the line is not a request of {PROTOCOL}: {fault}");
-                say(
-                    &lines,
-                    0,
-                    Answer::Declined {
-                        code: "bad_request".to_owned(),
-                        message,
-                    },
-                );
+                say(&lines, 0, Answer::Declined { code: "bad_request".to_owned(), message });
                 return Ok(());
             }
         }
@@ -119,9 +107,7 @@ pub(crate) fn read_line(reader: &mut impl BufRead) -> io::Result<Option<String>>
         return Ok(None);
     }
     if line.len() as u64 >= most {
-        return Err(io::Error::other(format!(
-            "a line is longer than {LINE_BYTES_MAX} bytes"
-        )));
+        return Err(io::Error::other(format!("a line is longer than {LINE_BYTES_MAX} bytes")));
     }
     String::from_utf8(line).map(Some).map_err(io::Error::other)
 }
@@ -134,10 +120,8 @@ fn handle(asked: Asked, door: &Arc<dyn Door>, lines: &SyncSender<Said>) {
     let Asked { id, actor, ask } = asked;
     match ask {
         Ask::Hello => {
-            let answer = Answer::Hello {
-                protocol: PROTOCOL.to_owned(),
-                process: std::process::id(),
-            };
+            let answer =
+                Answer::Hello { protocol: PROTOCOL.to_owned(), process: std::process::id() };
             say(lines, id, answer);
         }
         Ask::Follow { stream } => {
@@ -170,10 +154,7 @@ fn handle(asked: Asked, door: &Arc<dyn Door>, lines: &SyncSender<Said>) {
 
 /// The engine's request behind what a client asks; `Err` is the answer where there is none.
 pub fn request_of(ask: Ask, actor: &Actor) -> Result<Request, Answer> {
-    let invalid = |message: String| Answer::Declined {
-        code: "invalid_plan".to_owned(),
-        message,
-    };
+    let invalid = |message: String| Answer::Declined { code: "invalid_plan".to_owned(), message };
     Ok(match ask {
         Ask::Submit(submission) => submit(*submission).map_err(invalid)?,
         Ask::Command { workflow, verb } => command(workflow, verb, actor.to_string()),
@@ -196,15 +177,7 @@ pub fn request_of(ask: Ask, actor: &Actor) -> Result<Request, Answer> {
 }
 
 fn submit(submission: Submission) -> Result<Request, String> {
-    let Submission {
-        plan,
-        inputs,
-        origin,
-        priority,
-        review,
-        conversation,
-        folder,
-    } = submission;
+    let Submission { plan, inputs, origin, priority, review, conversation, folder } = submission;
     let loaded = Loaded::new(plan).map_err(|e| e.to_string())?;
     let inputs = Body::split(inputs);
     let submit = Submit {
@@ -224,75 +197,32 @@ fn command(workflow: baton_core::ids::WorkflowId, verb: Verb, by: String) -> Req
     let (command, blob) = match verb {
         Verb::Approve { revision } => (Command::Approve { revision }, None),
         Verb::SendBack { comments } => (Command::SendBack { comments }, None),
-        Verb::Pause => (
-            Command::Pause {
-                cause: PauseCause::Actor,
-            },
-            None,
-        ),
+        Verb::Pause => (Command::Pause { cause: PauseCause::Actor }, None),
         Verb::Resume => (Command::Resume, None),
         Verb::Cancel { reason } => (Command::Cancel { reason }, None),
         Verb::Retry { tasks } => (Command::Retry { tasks }, None),
         Verb::Respond { task, value } => (Command::Respond { task, value, by }, None),
-        Verb::Settle { task, result: None } => (
-            Command::Settle {
-                task,
-                verdict: Verdict::DidNotHappen,
-            },
-            None,
-        ),
-        Verb::Settle {
-            task,
-            result: Some(result),
-        } => {
+        Verb::Settle { task, result: None } => {
+            (Command::Settle { task, verdict: Verdict::DidNotHappen }, None)
+        }
+        Verb::Settle { task, result: Some(result) } => {
             let (body, blob) = Body::split(result);
-            (
-                Command::Settle {
-                    task,
-                    verdict: Verdict::Happened(body),
-                },
-                blob,
-            )
+            (Command::Settle { task, verdict: Verdict::Happened(body) }, blob)
         }
     };
-    Request::Command {
-        workflow,
-        command: Box::new(command),
-        blob,
-    }
+    Request::Command { workflow, command: Box::new(command), blob }
 }
 
 /// The wire form of a reply.
 pub fn answer(reply: Result<Reply, Gone>) -> Answer {
     match reply {
-        Ok(Reply::Workflow {
-            id,
-            number,
-            status,
-            revision,
-            position,
-        }) => Answer::Workflow {
-            id,
-            number,
-            status,
-            revision,
-            position,
-        },
-        Ok(Reply::Ended {
-            id,
-            outcome,
-            revision,
-        }) => Answer::Ended {
-            id,
-            outcome,
-            revision,
-        },
+        Ok(Reply::Workflow { id, number, status, revision, position }) => {
+            Answer::Workflow { id, number, status, revision, position }
+        }
+        Ok(Reply::Ended { id, outcome, revision }) => Answer::Ended { id, outcome, revision },
         Ok(Reply::TakenUp(count) | Reply::Purged(count)) => Answer::Count(count),
         Ok(Reply::Defined) => Answer::Done,
-        Err(gone) => Answer::Declined {
-            code: code(&gone).to_owned(),
-            message: gone.to_string(),
-        },
+        Err(gone) => Answer::Declined { code: code(&gone).to_owned(), message: gone.to_string() },
     }
 }
 

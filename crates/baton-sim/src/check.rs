@@ -26,9 +26,7 @@ pub fn commit_is_dense(commit: &Commit, before: Head) -> Result<(), Violation> {
     for record in &commit.records {
         position += 1;
         if record.position != position || record.at < at {
-            return violation(format!(
-                "{record:?} does not follow position {position} at {at}"
-            ));
+            return violation(format!("{record:?} does not follow position {position} at {at}"));
         }
         at = record.at;
     }
@@ -51,9 +49,7 @@ pub fn folded(store: &mut MemoryStore, number: u64) -> Result<(WorkflowState, u6
     let mut previous = 0;
     for (record, version) in records.iter().zip(1..) {
         if record.version != version || record.previous != previous {
-            return violation(format!(
-                "{record:?} is not version {version} after {previous}"
-            ));
+            return violation(format!("{record:?} is not version {version} after {previous}"));
         }
         previous = record.position;
         if !actors.iter().any(|(number, _)| *number == record.actor) {
@@ -132,16 +128,8 @@ fn task_row_is_derived(state: &WorkflowState, row: &TaskRow) -> Result<(), Viola
 fn progress_is_a_recount(state: &WorkflowState) -> Result<(), Violation> {
     let mut counts = (0, 0);
     for (task, ordinal) in state.tasks().iter().zip((0..).map(Ordinal)) {
-        let gone = state
-            .item(ordinal)
-            .is_some_and(|(items, _)| items.superseded);
-        let left_out = matches!(
-            task.phase,
-            TaskPhase::Skipped {
-                cause: SkipCause::When,
-                ..
-            }
-        );
+        let gone = state.item(ordinal).is_some_and(|(items, _)| items.superseded);
+        let left_out = matches!(task.phase, TaskPhase::Skipped { cause: SkipCause::When, .. });
         if !gone && !left_out && state.items_of(ordinal).is_none() {
             counts.0 += u32::from(task.phase.status() == TaskStatus::Completed);
             counts.1 += 1;
@@ -152,9 +140,7 @@ fn progress_is_a_recount(state: &WorkflowState) -> Result<(), Violation> {
     if (shown.completed, shown.total) == counts && whole {
         Ok(())
     } else {
-        violation(format!(
-            "wf1: progress is {shown:?}, a recount finds {counts:?}"
-        ))
+        violation(format!("wf1: progress is {shown:?}, a recount finds {counts:?}"))
     }
 }
 

@@ -28,10 +28,8 @@ fn endings(world: &mut World) -> Result<Vec<Ending>, Violation> {
         let Some(ended) = state.ended() else {
             return violation(format!("workflow {number} has not ended"));
         };
-        let tasks = state
-            .tasks()
-            .iter()
-            .map(|task| format!("{} {:?}", task.phase.status(), task.output()));
+        let tasks =
+            state.tasks().iter().map(|task| format!("{} {:?}", task.phase.status(), task.output()));
         endings.push(Ending {
             name: state.plan.name.clone(),
             outcome: format!("{:?}", ended.outcome),

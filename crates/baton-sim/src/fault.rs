@@ -34,12 +34,7 @@ fn fault(said: &str) -> StoreError {
 impl FaultyStore {
     /// Around this store, with chances of its own.
     pub fn new(inner: MemoryStore, rng: Rng, permille: u64) -> Self {
-        Self {
-            inner: MemoryStoreCell(inner),
-            rng,
-            permille,
-            full_for: 0,
-        }
+        Self { inner: MemoryStoreCell(inner), rng, permille, full_for: 0 }
     }
 
     fn store(&mut self) -> &mut MemoryStore {

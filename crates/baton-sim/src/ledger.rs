@@ -40,10 +40,7 @@ impl Ledger {
         if known != key {
             return violation(format!("{job:?} was called as {known}, now as {key}"));
         }
-        let shared = self
-            .keys
-            .iter()
-            .find(|(other, k)| *k == key && **other != place);
+        let shared = self.keys.iter().find(|(other, k)| *k == key && **other != place);
         match shared {
             Some((other, _)) => violation(format!("{place:?} and {other:?} share the key {key}")),
             None => Ok(()),

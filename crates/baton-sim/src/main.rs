@@ -21,31 +21,21 @@ struct Asked {
 }
 
 fn asked(mut arguments: impl Iterator<Item = String>) -> Result<Asked, String> {
-    let mut asked = Asked {
-        first: 0,
-        seeds: 1000,
-        time: None,
-    };
+    let mut asked = Asked { first: 0, seeds: 1000, time: None };
     while let Some(name) = arguments.next() {
-        let number = arguments
-            .next()
-            .and_then(|number| number.parse::<u64>().ok());
+        let number = arguments.next().and_then(|number| number.parse::<u64>().ok());
         let number = number.ok_or_else(|| format!("{name} takes a number"))?;
         match name.as_str() {
             "--seed" => (asked.first, asked.seeds) = (number, 1),
             "--seeds" => asked.seeds = number,
             "--minutes" => {
-                let since = SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .unwrap_or_default();
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 asked.first = since.as_secs() * 1_000_000;
                 asked.seeds = u64::MAX;
                 asked.time = Some(Duration::from_secs(number * 60));
             }
             other => {
-                return Err(format!(
-                    "{other} is not known; there are --seed, --seeds, --minutes"
-                ));
+                return Err(format!("{other} is not known; there are --seed, --seeds, --minutes"));
             }
         }
     }

@@ -32,14 +32,10 @@ type Act = (Command, Option<Blob>);
 
 /// What a person could do next for a workflow that waits for one.
 fn help(world: &World, state: &WorkflowState) -> Vec<Act> {
-    let mut all: Vec<Act> = state
-        .waiting()
-        .filter_map(|(task, on)| answer(world, state, task, on))
-        .collect();
+    let mut all: Vec<Act> =
+        state.waiting().filter_map(|(task, on)| answer(world, state, task, on)).collect();
     let plain = match &state.phase {
-        Phase::PendingReview => Some(Command::Approve {
-            revision: state.revision,
-        }),
+        Phase::PendingReview => Some(Command::Approve { revision: state.revision }),
         Phase::Paused { .. } => Some(Command::Resume),
         Phase::Draft { .. } => Some(Command::Cancel { reason: None }),
         Phase::Queued | Phase::Running { .. } | Phase::Cancelling { .. } | Phase::Ended(_) => None,
@@ -84,20 +80,12 @@ fn whim(world: &mut World, state: Option<&WorkflowState>) -> Command {
     let count = state.map_or(1, |state| state.tasks().len() as u64);
     let task = Ordinal(u32::try_from(world.rng.below(count.max(1))).unwrap_or(0));
     match world.rng.below(12) {
-        0 => Command::Cancel {
-            reason: Some("a whim".to_owned()),
-        },
-        1 | 2 => Command::Pause {
-            cause: baton_core::workflow::PauseCause::Actor,
-        },
+        0 => Command::Cancel { reason: Some("a whim".to_owned()) },
+        1 | 2 => Command::Pause { cause: baton_core::workflow::PauseCause::Actor },
         3 | 4 => Command::Resume,
         5 | 6 => Command::Retry { tasks: Vec::new() },
         7 | 8 => Command::Retry { tasks: vec![task] },
-        9 | 10 => Command::Respond {
-            task,
-            value: json!("nonsense"),
-            by: "bob".to_owned(),
-        },
+        9 | 10 => Command::Respond { task, value: json!("nonsense"), by: "bob".to_owned() },
         _ => Command::Approve { revision: 1 },
     }
 }
@@ -106,23 +94,12 @@ fn ask(world: &mut World, request: Request) {
     let name = format!("person-{}", world.rng.below(20));
     let token = world.rng.next();
     let actor = Actor::user(&name);
-    world.send(Input::Request {
-        token,
-        actor,
-        request,
-    });
+    world.send(Input::Request { token, actor, request });
 }
 
 fn command(world: &mut World, workflow: WorkflowId, (command, blob): Act) {
     let command = Box::new(command);
-    ask(
-        world,
-        Request::Command {
-            workflow,
-            command,
-            blob,
-        },
-    );
+    ask(world, Request::Command { workflow, command, blob });
 }
 
 fn loaded(plan: Plan) -> Result<Loaded, Violation> {
@@ -133,11 +110,7 @@ fn loaded(plan: Plan) -> Result<Loaded, Violation> {
 pub fn submit(world: &mut World, plan: Plan, review: bool) -> Result<(), Violation> {
     let loaded = loaded(plan)?;
     let large = world.rng.chance(200) && world.weather.tools;
-    let text = if large {
-        "y".repeat(2000)
-    } else {
-        "y".to_owned()
-    };
+    let text = if large { "y".repeat(2000) } else { "y".to_owned() };
     let submit = Submit {
         loaded: Arc::new(loaded),
         inputs: Body::split(Json::of(&json!({ "text": text }))),
@@ -156,10 +129,8 @@ pub fn submit(world: &mut World, plan: Plan, review: bool) -> Result<(), Violati
 pub fn act(world: &mut World, mood: Mood) -> Result<bool, Violation> {
     let states: Vec<WorkflowState> = match world.engine() {
         Some(engine) => {
-            let mut states: Vec<_> = engine
-                .states()
-                .map(|(number, state)| (number, state.clone()))
-                .collect();
+            let mut states: Vec<_> =
+                engine.states().map(|(number, state)| (number, state.clone())).collect();
             states.sort_by_key(|(number, _)| *number);
             states.into_iter().map(|(_, state)| state).collect()
         }

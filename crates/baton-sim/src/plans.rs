@@ -23,11 +23,7 @@ pub fn call(effect: Effect, with: Value) -> ToolCall {
         Effect::Idempotent => "sim.put",
         Effect::Once => "sim.pay",
     };
-    ToolCall {
-        tool: tool.to_owned(),
-        with,
-        effect,
-    }
+    ToolCall { tool: tool.to_owned(), with, effect }
 }
 
 /// A task with nothing but its work.
@@ -40,11 +36,7 @@ pub fn task(key: String, stage: u32, work: Work) -> TaskPlan {
         when: None,
         each: None,
         on_failure: OnFailure::Fail,
-        retry: Retry {
-            attempts_max: 2,
-            backoff: seconds(1),
-            max: seconds(4),
-        },
+        retry: Retry { attempts_max: 2, backoff: seconds(1), max: seconds(4) },
         timeout: Some(seconds(60)),
         concurrency_key: None,
         priority: None,
@@ -58,11 +50,7 @@ pub fn task(key: String, stage: u32, work: Work) -> TaskPlan {
 /// A plan of these tasks in as many stages as they name.
 pub fn plan(name: &str, tasks: Vec<TaskPlan>) -> Plan {
     let stages = tasks.iter().map(|task| task.stage).max().unwrap_or(0) + 1;
-    let stage = |n: u32| Stage {
-        name: format!("s{n}"),
-        weight: n + 1,
-        milestones: Vec::new(),
-    };
+    let stage = |n: u32| Stage { name: format!("s{n}"), weight: n + 1, milestones: Vec::new() };
     Plan {
         name: name.to_owned(),
         version: 1,
@@ -104,10 +92,7 @@ fn work(rng: &mut Rng, depth: u32) -> Work {
             when: None,
             timeout: Some(seconds(40)),
         }),
-        5 => Work::Emit(Emit {
-            event_type: "sim.go".to_owned(),
-            data: json!({ "n": 1 }),
-        }),
+        5 => Work::Emit(Emit { event_type: "sim.go".to_owned(), data: json!({ "n": 1 }) }),
         6 if depth > 0 => Work::Workflow(Child {
             name: "inner".to_owned(),
             version: 1,
@@ -152,24 +137,15 @@ fn random_task(rng: &mut Rng, n: u32, stage: u32, depth: u32) -> TaskPlan {
     if is_tool && rng.chance(250) {
         let count = rng.below(4);
         let list: Vec<u64> = (0..count).collect();
-        let concurrency = rng
-            .chance(500)
-            .then(|| 1 + u32::try_from(rng.below(2)).unwrap_or(0));
-        task.each = Some(Each {
-            list: json!(list),
-            concurrency,
-        });
+        let concurrency = rng.chance(500).then(|| 1 + u32::try_from(rng.below(2)).unwrap_or(0));
+        task.each = Some(Each { list: json!(list), concurrency });
     }
     if is_tool && rng.chance(200) {
-        task.fallback
-            .push(call(effect(rng), json!({ "fallback": true })));
+        task.fallback.push(call(effect(rng), json!({ "fallback": true })));
     }
     if is_tool && rng.chance(200) {
         let probe = call(Effect::Read, json!({ "probe": true }));
-        task.probe = Some(Probe {
-            call: probe,
-            happened: None,
-        });
+        task.probe = Some(Probe { call: probe, happened: None });
     }
     if rng.chance(100) {
         task.when = Some("1 > 2".to_owned());
@@ -205,11 +181,7 @@ pub fn random(rng: &mut Rng, depth: u32) -> Plan {
 /// The plans that are cut everywhere: a chain, a diamond with a fan-out, people and children.
 pub fn fixed() -> Vec<Plan> {
     let tool = |key: &str, stage: u32, effect: Effect| {
-        task(
-            key.to_owned(),
-            stage,
-            Work::Tool(call(effect, json!({ "key": key }))),
-        )
+        task(key.to_owned(), stage, Work::Tool(call(effect, json!({ "key": key }))))
     };
     let needing = |task: TaskPlan, needs: &[u32]| TaskPlan {
         needs: Some(needs.iter().copied().map(Ordinal).collect()),
@@ -222,10 +194,7 @@ pub fn fixed() -> Vec<Plan> {
         tool("t3", 1, Effect::Once),
     ];
     let mut fan = tool("t1", 0, Effect::Once);
-    fan.each = Some(Each {
-        list: json!([1, 2, 3]),
-        concurrency: Some(2),
-    });
+    fan.each = Some(Each { list: json!([1, 2, 3]), concurrency: Some(2) });
     let mut join = needing(tool("t2", 0, Effect::Once), &[0, 1]);
     reads(&mut join, &[1]);
     let mut diamond = plan("diamond", vec![tool("t0", 0, Effect::Once), fan, join]);
@@ -246,10 +215,7 @@ pub fn fixed() -> Vec<Plan> {
         task(
             "t3".to_owned(),
             1,
-            Work::Emit(Emit {
-                event_type: "sim.go".to_owned(),
-                data: json!({}),
-            }),
+            Work::Emit(Emit { event_type: "sim.go".to_owned(), data: json!({}) }),
         ),
         tool("t4", 2, Effect::Once),
     ];

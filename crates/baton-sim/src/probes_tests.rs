@@ -51,11 +51,7 @@ impl Bench {
     fn ask(&mut self, request: Request) -> Turn {
         let actor = Actor::user("ada");
         let token = 1;
-        self.turn(Some(Input::Request {
-            token,
-            actor,
-            request,
-        }))
+        self.turn(Some(Input::Request { token, actor, request }))
     }
 
     fn status(&self) -> Option<TaskStatus> {
@@ -69,15 +65,8 @@ impl Bench {
 }
 
 fn submission() -> Request {
-    let mut pay = task(
-        "pay".to_owned(),
-        0,
-        Work::Tool(call(Class::Once, json!({}))),
-    );
-    pay.probe = Some(Probe {
-        call: call(Class::Read, json!({})),
-        happened: None,
-    });
+    let mut pay = task("pay".to_owned(), 0, Work::Tool(call(Class::Once, json!({}))));
+    pay.probe = Some(Probe { call: call(Class::Read, json!({})), happened: None });
     let loaded = Loaded::new(plan("paid", vec![pay])).expect("the plan is valid");
     Request::Submit(Box::new(Submit {
         loaded: Arc::new(loaded),
@@ -93,11 +82,7 @@ fn submission() -> Request {
 fn probed(verdict: Verdict) -> Option<Input> {
     let (number, task) = (1, Ordinal(0));
     let verdict = Some((verdict, None));
-    Some(Input::Probed {
-        number,
-        task,
-        verdict,
-    })
+    Some(Input::Probed { number, task, verdict })
 }
 
 fn probes(turn: &Turn) -> usize {
@@ -111,37 +96,23 @@ fn a_late_probe_does_not_settle_a_later_attempt() {
     first.ask(submission());
     let mut bench = Bench::open(first.store.clone());
     let turn = bench.turn(None);
-    assert_eq!(
-        (bench.status(), probes(&turn)),
-        (Some(TaskStatus::Waiting), 1)
-    );
+    assert_eq!((bench.status(), probes(&turn)), (Some(TaskStatus::Waiting), 1));
 
     // A person is faster than the probe, and the second attempt is in doubt as well.
     let (workflow, verdict) = (bench.id(), Verdict::DidNotHappen);
     let task = Ordinal(0);
     let command = Box::new(Command::Settle { task, verdict });
-    bench.ask(Request::Command {
-        workflow,
-        command,
-        blob: None,
-    });
+    bench.ask(Request::Command { workflow, command, blob: None });
     assert_eq!(bench.status(), Some(TaskStatus::Executing));
     let failure = CallFailure::in_doubt(FailureKind::TimedOut, "too slow");
-    let job = JobKey {
-        number: 1,
-        task,
-        attempt: 2,
-    };
+    let job = JobKey { number: 1, task, attempt: 2 };
     let result = Err((attempt_status(&failure), failure));
     bench.turn(Some(Input::Called { job, result }));
     assert_eq!(bench.status(), Some(TaskStatus::Waiting));
 
     // What the first probe saw is not true of the second attempt: another one is asked.
     let turn = bench.turn(probed(Verdict::DidNotHappen));
-    assert_eq!(
-        (bench.status(), probes(&turn)),
-        (Some(TaskStatus::Waiting), 1)
-    );
+    assert_eq!((bench.status(), probes(&turn)), (Some(TaskStatus::Waiting), 1));
     let turn = bench.turn(probed(Verdict::Happened(Body::null())));
     assert!(!turn.commit.is_empty());
     assert_eq!(bench.status(), None, "the run has ended");

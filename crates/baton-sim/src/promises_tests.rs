@@ -17,11 +17,7 @@ use crate::world::{Cut, Weather, World};
 fn tool(key: &str, needs: &[u32]) -> TaskPlan {
     TaskPlan {
         needs: Some(needs.iter().copied().map(Ordinal).collect()),
-        ..task(
-            key.to_owned(),
-            0,
-            Work::Tool(call(Effect::Read, json!({ "key": key }))),
-        )
+        ..task(key.to_owned(), 0, Work::Tool(call(Effect::Read, json!({ "key": key }))))
     }
 }
 
@@ -48,27 +44,15 @@ fn ch5_every_task_whose_needs_are_met_starts_in_the_same_turn() {
     let wide = (0..40).map(|n| tool(&format!("t{n}"), &[])).collect();
     let world = submitted(plan("wide", wide));
     assert_eq!(executing(&world).len(), 40);
-    assert_eq!(
-        world.commits, 1,
-        "admission and all forty starts are one commit"
-    );
+    assert_eq!(world.commits, 1, "admission and all forty starts are one commit");
 
-    let tasks = vec![
-        tool("a", &[]),
-        tool("b", &[0]),
-        tool("c", &[0]),
-        tool("d", &[1, 2]),
-    ];
+    let tasks = vec![tool("a", &[]), tool("b", &[0]), tool("c", &[0]), tool("d", &[1, 2])];
     let mut world = submitted(plan("diamond", tasks));
     assert_eq!(executing(&world), [0]);
     while executing(&world) == [0] {
         world.step().expect("it goes on");
     }
-    assert_eq!(
-        executing(&world),
-        [1, 2],
-        "both in the commit that ended `a`"
-    );
+    assert_eq!(executing(&world), [1, 2], "both in the commit that ended `a`");
     assert_eq!(world.commits, 2);
 }
 
@@ -76,20 +60,12 @@ fn ch5_every_task_whose_needs_are_met_starts_in_the_same_turn() {
 fn ch5_the_order_of_events_is_total_and_the_same_for_every_reader() {
     let mut world = submitted(fixed().remove(1));
     settle(&mut world).expect("it ends");
-    let all = world
-        .store
-        .views()
-        .events(0, None, u32::MAX)
-        .expect("readable");
+    let all = world.store.views().events(0, None, u32::MAX).expect("readable");
     let positions: Vec<u64> = all.iter().map(|record| record.position).collect();
     let dense: Vec<u64> = (1..=positions.len() as u64).collect();
     assert_eq!(positions, dense);
     for half in [1, positions.len() as u64 / 2] {
-        let rest = world
-            .store
-            .views()
-            .events(half, None, u32::MAX)
-            .expect("readable");
+        let rest = world.store.views().events(half, None, u32::MAX).expect("readable");
         assert_eq!(rest, all[half as usize..], "a late reader sees the same");
     }
 }
@@ -118,10 +94,7 @@ fn ch4_every_end_has_its_time_in_the_row() {
         for (card, row) in reading::rows(&world.store) {
             assert!(row.ended_at.is_some(), "{row:?}");
             let tasks = reading::tasks(&world.store, card.number);
-            assert!(
-                tasks.iter().all(|task| task.ended_at.is_some()),
-                "{tasks:?}"
-            );
+            assert!(tasks.iter().all(|task| task.ended_at.is_some()), "{tasks:?}");
         }
     }
 }
@@ -131,25 +104,12 @@ fn mp2_every_event_has_the_actor_behind_it() {
     let mut world = submitted(fixed().remove(2));
     settle(&mut world).expect("it ends");
     let actors = world.store.actors().expect("readable");
-    let name = |number| {
-        actors
-            .iter()
-            .find(|(n, _)| *n == number)
-            .map(|(_, actor)| actor.to_string())
-    };
-    let all = world
-        .store
-        .views()
-        .events(0, None, u32::MAX)
-        .expect("readable");
-    let names: Vec<String> = all
-        .iter()
-        .map(|record| name(record.actor).expect("nobody acts without a name"))
-        .collect();
-    assert!(
-        names.iter().any(|name| name.starts_with("user:person-")),
-        "{names:?}"
-    );
+    let name =
+        |number| actors.iter().find(|(n, _)| *n == number).map(|(_, actor)| actor.to_string());
+    let all = world.store.views().events(0, None, u32::MAX).expect("readable");
+    let names: Vec<String> =
+        all.iter().map(|record| name(record.actor).expect("nobody acts without a name")).collect();
+    assert!(names.iter().any(|name| name.starts_with("user:person-")), "{names:?}");
     assert!(names.iter().any(|name| name == "system:baton"), "{names:?}");
 }
 
@@ -164,9 +124,7 @@ fn mp9_a_commit_is_all_or_nothing() {
             let alone = |world: &World| world.engine().is_none();
             while !alone(&world) && world.step().expect("the laws hold") {}
             // Neither a row without its event nor an event without its row is left behind.
-            world
-                .judge_all()
-                .expect("rows are what the journal makes of them");
+            world.judge_all().expect("rows are what the journal makes of them");
             assert_eq!(reading::rows(&world.store).is_empty(), at == 0);
         }
     }

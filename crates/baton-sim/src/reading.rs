@@ -8,10 +8,7 @@ use baton_store::memory::MemoryStore;
 
 /// Every workflow, oldest first.
 pub fn rows(store: &MemoryStore) -> Vec<(WorkflowCard, WorkflowRow)> {
-    let filter = Filter {
-        limit: u32::MAX,
-        ..Filter::default()
-    };
+    let filter = Filter { limit: u32::MAX, ..Filter::default() };
     let mut rows = store.views().list(&filter).unwrap_or_default();
     rows.sort_by_key(|(card, _)| card.number);
     rows

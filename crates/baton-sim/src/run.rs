@@ -42,10 +42,7 @@ fn weather(rng: &mut Rng) -> Weather {
 
 fn limits(rng: &mut Rng) -> Limits {
     let mut most = || 1 + u32::try_from(rng.below(6)).unwrap_or(0);
-    Limits {
-        executing_max: most(),
-        executing_per_workflow_max: most(),
-    }
+    Limits { executing_max: most(), executing_per_workflow_max: most() }
 }
 
 /// Lives through the storm of a seed and the calm after it.
@@ -100,20 +97,12 @@ pub fn settle(world: &mut World) -> Result<(), Violation> {
         }
     }
     let live = world.store.live().unwrap_or_default();
-    if live.is_empty() {
-        Ok(())
-    } else {
-        stuck(world, &live)
-    }
+    if live.is_empty() { Ok(()) } else { stuck(world, &live) }
 }
 
 fn stuck(world: &World, live: &[u64]) -> Result<(), Violation> {
     let mut said = format!("{} workflows never end\n", live.len());
-    for (number, state) in world
-        .engine()
-        .into_iter()
-        .flat_map(|engine| engine.states())
-    {
+    for (number, state) in world.engine().into_iter().flat_map(|engine| engine.states()) {
         said += &format!("{number}: {:?}, {:?}\n", state.phase, state.tally());
         for (task, n) in state.tasks().iter().zip(0_u32..) {
             said += &format!("  {n} of {}: {:?}\n", task.of.0, task.phase);

@@ -26,16 +26,12 @@ fn ch6_wf1_mp1_what_is_promised_survives_every_storm() {
         match live(seed) {
             Err(violation) => panic!("{violation}\nreplay it: cargo xtask sim --seed {seed}"),
             Ok(world) => seen.extend(
-                journal(&world.store)
-                    .iter()
-                    .filter_map(|record| EventKind::from_code(record.kind)),
+                journal(&world.store).iter().filter_map(|record| EventKind::from_code(record.kind)),
             ),
         }
     }
-    let missing: Vec<&EventKind> = EventKind::ALL
-        .iter()
-        .filter(|kind| !seen.contains(kind))
-        .collect();
+    let missing: Vec<&EventKind> =
+        EventKind::ALL.iter().filter(|kind| !seen.contains(kind)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?}");
 }
 

@@ -50,10 +50,7 @@ fn ended(failure: CallFailure) -> CallResult {
 pub fn calm(call: &Call) -> Course {
     let key = task_key(call);
     let latency = 100 + u64::from(key.bytes().map(u32::from).sum::<u32>() % 7) * 50;
-    Course {
-        effect: Some(latency / 2),
-        answers: vec![(latency, Ok(output(&key, call.rung)))],
-    }
+    Course { effect: Some(latency / 2), answers: vec![(latency, Ok(output(&key, call.rung)))] }
 }
 
 /// The key of the task a call is made for.
@@ -71,34 +68,20 @@ pub fn wild(call: &Call, rng: &mut Rng) -> Course {
     let unavailable = || ended(CallFailure::passing(FailureKind::Unavailable, "busy"));
     let refused = || CallFailure::refused(FailureKind::Refused, "no");
     let timed_out = || ended(CallFailure::in_doubt(FailureKind::TimedOut, "too slow"));
-    let panicked = || {
-        ended(CallFailure::in_doubt(
-            FailureKind::Panicked,
-            "the tool panicked",
-        ))
-    };
+    let panicked = || ended(CallFailure::in_doubt(FailureKind::Panicked, "the tool panicked"));
     let (effect, answers) = match rng.below(100) {
         0..60 => (effect, vec![(latency, good())]),
-        60..66 => (
-            effect,
-            vec![(latency, good()), (latency + rng.below(9000), good())],
-        ),
+        60..66 => (effect, vec![(latency, good()), (latency + rng.below(9000), good())]),
         66..74 => (None, vec![(latency, unavailable())]),
         74..79 => (None, vec![(latency, ended(refused()))]),
         79..83 => {
             let happened = Happened::Yes;
-            let failure = CallFailure {
-                happened,
-                ..refused()
-            };
+            let failure = CallFailure { happened, ..refused() };
             (effect, vec![(latency, ended(failure))])
         }
         83..88 => (maybe, vec![(latency, panicked())]),
         88..94 => (maybe, vec![(TIMEOUT, timed_out())]),
-        _ => (
-            effect,
-            vec![(TIMEOUT, timed_out()), (TIMEOUT + 5000, good())],
-        ),
+        _ => (effect, vec![(TIMEOUT, timed_out()), (TIMEOUT + 5000, good())]),
     };
     Course { effect, answers }
 }

@@ -59,12 +59,7 @@ pub enum Cut {
 }
 
 /// Every place of a cut.
-pub const CUTS: [Cut; 4] = [
-    Cut::Unwritten,
-    Cut::Unreleased,
-    Cut::Undone,
-    Cut::Unanswered,
-];
+pub const CUTS: [Cut; 4] = [Cut::Unwritten, Cut::Unreleased, Cut::Undone, Cut::Unanswered];
 
 /// How often a commit is tried before the owner gives up.
 const COMMIT_TRIES_MAX: u32 = 6;
@@ -119,10 +114,7 @@ pub struct World {
 impl World {
     /// An empty store and nobody who owns it.
     pub fn new(seed: u64, weather: Weather, limits: Limits) -> Self {
-        let settings = Settings {
-            limits,
-            ..Settings::default()
-        };
+        let settings = Settings { limits, ..Settings::default() };
         Self {
             rng: Rng::new(seed),
             weather,
@@ -180,8 +172,7 @@ impl World {
 
     fn plan_ahead(&mut self, millis: u64, happening: Happening) {
         self.sequence += 1;
-        self.agenda
-            .insert((self.uptime + millis, self.sequence), happening);
+        self.agenda.insert((self.uptime + millis, self.sequence), happening);
     }
 
     /// One step: a turn if there is anything to take in, else time passes to the next thing due.
@@ -213,19 +204,13 @@ impl World {
         let now = self.now();
         let rest = self.engine().and_then(|engine| engine.rest(now));
         let rest = rest.map(|rest| u64::try_from(rest.as_millis()).unwrap_or(u64::MAX) + 1);
-        let due = self
-            .agenda
-            .keys()
-            .next()
-            .map(|(at, _)| at.saturating_sub(self.uptime));
+        let due = self.agenda.keys().next().map(|(at, _)| at.saturating_sub(self.uptime));
         let Some(next) = rest.into_iter().chain(due).min() else {
             return Ok(false);
         };
         self.pass(next);
-        while let Some(entry) = self
-            .agenda
-            .first_entry()
-            .filter(|entry| entry.key().0 <= self.uptime)
+        while let Some(entry) =
+            self.agenda.first_entry().filter(|entry| entry.key().0 <= self.uptime)
         {
             let happening = entry.remove();
             self.happens(happening)?;
@@ -323,11 +308,7 @@ impl World {
         let Some(owner) = &mut self.owner else {
             return Ok(());
         };
-        let Turn {
-            commit,
-            answers,
-            effects,
-        } = owner.engine.turn(&mut owner.store, now, inputs);
+        let Turn { commit, answers, effects } = owner.engine.turn(&mut owner.store, now, inputs);
         let cut = self.cut_now(&commit);
         if cut == Some(Cut::Unwritten) {
             return self.die(Cut::Unwritten);
@@ -410,13 +391,7 @@ impl World {
 
     /// MP1: what is answered stands in the journal.
     fn is_durable(&self, answer: &Result<Reply, Declined>) -> Result<(), Violation> {
-        let Ok(Reply::Workflow {
-            number,
-            revision,
-            position,
-            ..
-        }) = answer
-        else {
+        let Ok(Reply::Workflow { number, revision, position, .. }) = answer else {
             return Ok(());
         };
         let row = reading::row(&self.store, *number);
@@ -435,12 +410,7 @@ impl World {
                 let mut store = self.store.clone();
                 let result = render(&job, &mut |hash| read_blob(hash, &mut store));
                 let (number, task, run) = (job.number, job.task, job.run);
-                self.later(Input::Prepared {
-                    number,
-                    task,
-                    run,
-                    result,
-                });
+                self.later(Input::Prepared { number, task, run, result });
                 Ok(())
             }
             Effect::Conclude(job) => {
@@ -468,11 +438,7 @@ impl World {
 
     /// CH6: the start of an attempt is durable before its call is made.
     fn call(&mut self, call: &Call) -> Result<(), Violation> {
-        let JobKey {
-            number,
-            task,
-            attempt,
-        } = call.job;
+        let JobKey { number, task, attempt } = call.job;
         let stream = self.store.stream(number).map_err(check::unread)?;
         let started = stream.iter().rev().any(|record| {
             let event = read_event(record);
@@ -480,10 +446,7 @@ impl World {
                 if t == task && a == attempt)
         });
         if !started {
-            return violation(format!(
-                "ch6: {:?} was called, its start is not durable",
-                call.job
-            ));
+            return violation(format!("ch6: {:?} was called, its start is not durable", call.job));
         }
         let run = reading::row(&self.store, number).map_or(0, |(_, row)| row.run);
         let key = call.idempotency_key.clone();
@@ -494,14 +457,7 @@ impl World {
         };
         let class = tools::effect_of(call);
         let pending = course.effect.is_some();
-        self.running.insert(
-            call.job,
-            Running {
-                key,
-                class,
-                pending,
-            },
-        );
+        self.running.insert(call.job, Running { key, class, pending });
         if let Some(at) = course.effect {
             self.plan_ahead(at, Happening::Effect(call.job));
         }
@@ -539,11 +495,7 @@ impl World {
             let key = idempotency_key(id, task, run, job.rung);
             self.truth(&key, job)
         });
-        self.later(Input::Probed {
-            number,
-            task,
-            verdict,
-        });
+        self.later(Input::Probed { number, task, verdict });
     }
 
     fn truth(&self, key: &str, job: &Prepare) -> (Verdict, Option<baton_core::body::Blob>) {

@@ -58,9 +58,7 @@ impl MemoryStore {
 
     /// A reader of the same store.
     pub fn views(&self) -> MemoryViews {
-        MemoryViews {
-            kept: Arc::clone(&self.kept),
-        }
+        MemoryViews { kept: Arc::clone(&self.kept) }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -98,10 +96,7 @@ impl Store for MemoryStore {
 
     fn live(&mut self) -> Result<Vec<u64>, StoreError> {
         let kept = self.kept();
-        let live = kept
-            .workflows
-            .iter()
-            .filter(|(_, (_, row))| !row.status.is_terminal());
+        let live = kept.workflows.iter().filter(|(_, (_, row))| !row.status.is_terminal());
         Ok(live.map(|(number, _)| *number).collect())
     }
 
@@ -127,11 +122,7 @@ impl Store for MemoryStore {
 
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {
         let kept = self.kept();
-        Ok(kept
-            .actors
-            .iter()
-            .map(|(number, actor)| (*number, actor.clone()))
-            .collect())
+        Ok(kept.actors.iter().map(|(number, actor)| (*number, actor.clone())).collect())
     }
 
     fn idle(&mut self) -> Result<(), StoreError> {
@@ -150,15 +141,8 @@ impl Kept {
 
     /// What a database refuses by its keys and its vocabularies.
     fn check_new(&self, commit: &Commit) -> Result<(), StoreError> {
-        if let Some(odd) = commit
-            .records
-            .iter()
-            .find(|r| EventKind::from_code(r.kind).is_none())
-        {
-            return Err(sound::refused(format!(
-                "{} is not a kind of event",
-                odd.kind
-            )));
+        if let Some(odd) = commit.records.iter().find(|r| EventKind::from_code(r.kind).is_none()) {
+            return Err(sound::refused(format!("{} is not a kind of event", odd.kind)));
         }
         let mut new = BTreeSet::new();
         for card in &commit.cards {
@@ -185,14 +169,8 @@ impl Kept {
             }
         }
         for row in &commit.definitions {
-            if self
-                .definitions
-                .contains_key(&(row.name.clone(), row.version))
-            {
-                return Err(sound::refused(format!(
-                    "definition {} is not new",
-                    row.name
-                )));
+            if self.definitions.contains_key(&(row.name.clone(), row.version)) {
+                return Err(sound::refused(format!("definition {} is not new", row.name)));
             }
         }
         Ok(())
@@ -205,9 +183,7 @@ impl Kept {
             let known = changed.get(&used.hash).cloned().flatten();
             let known = known.or_else(|| self.blobs.get(&used.hash).cloned());
             let new = || used.blob.clone().map(|blob| Counted { uses: 0, blob });
-            let mut counted = known
-                .or_else(new)
-                .ok_or_else(|| sound::missing_blob(used.hash))?;
+            let mut counted = known.or_else(new).ok_or_else(|| sound::missing_blob(used.hash))?;
             counted.uses += u64::from(used.more);
             changed.insert(used.hash, Some(counted));
         }
@@ -216,14 +192,9 @@ impl Kept {
                 Some(known) => known.clone(),
                 None => self.blobs.get(hash).cloned(),
             };
-            let left = known
-                .as_ref()
-                .and_then(|it| it.uses.checked_sub(u64::from(*fewer)));
+            let left = known.as_ref().and_then(|it| it.uses.checked_sub(u64::from(*fewer)));
             let left = left.ok_or_else(|| sound::overreleased(*hash, *fewer))?;
-            let kept = known.filter(|_| left > 0).map(|known| Counted {
-                uses: left,
-                ..known
-            });
+            let kept = known.filter(|_| left > 0).map(|known| Counted { uses: left, ..known });
             changed.insert(*hash, kept);
         }
         Ok(changed)
@@ -236,11 +207,7 @@ impl Kept {
             if !self.workflows.contains_key(number) {
                 return Err(sound::unknown_workflow(*number));
             }
-            positions.extend(
-                self.stream(*number, 0)?
-                    .iter()
-                    .map(|record| record.position),
-            );
+            positions.extend(self.stream(*number, 0)?.iter().map(|record| record.position));
         }
         Ok(positions)
     }
@@ -254,8 +221,7 @@ impl Kept {
         self.head = commit.head;
         self.actors.extend(commit.actors.iter().cloned());
         for row in &commit.definitions {
-            self.definitions
-                .insert((row.name.clone(), row.version), row.clone());
+            self.definitions.insert((row.name.clone(), row.version), row.clone());
         }
         for (hash, counted) in blobs {
             match counted {
@@ -273,29 +239,23 @@ impl Kept {
                 row.head = 0;
             }
         }
-        self.journal
-            .extend(commit.records.iter().map(|it| (it.position, it.clone())));
+        self.journal.extend(commit.records.iter().map(|it| (it.position, it.clone())));
         self.apply_rows(commit);
     }
 
     fn apply_rows(&mut self, commit: &Commit) {
-        let mut cards: BTreeMap<u64, &WorkflowCard> = commit
-            .cards
-            .iter()
-            .map(|card| (card.number, card))
-            .collect();
+        let mut cards: BTreeMap<u64, &WorkflowCard> =
+            commit.cards.iter().map(|card| (card.number, card)).collect();
         for row in &commit.workflows {
             if let Some(card) = cards.remove(&row.number) {
                 self.numbers.insert(card.id, card.number);
-                self.workflows
-                    .insert(row.number, (card.clone(), row.clone()));
+                self.workflows.insert(row.number, (card.clone(), row.clone()));
             } else if let Some((_, kept)) = self.workflows.get_mut(&row.number) {
                 *kept = row.clone();
             }
         }
         for row in &commit.tasks {
-            self.tasks
-                .insert(sound::task_key(row.number, row.ordinal.0), row.clone());
+            self.tasks.insert(sound::task_key(row.number, row.ordinal.0), row.clone());
         }
     }
 
@@ -305,9 +265,7 @@ impl Kept {
         } else {
             self.workflows.get(&number).map_or(0, |(_, row)| row.head)
         };
-        chain::walk(number, newest, after, |position| {
-            Ok(self.journal.get(&position).cloned())
-        })
+        chain::walk(number, newest, after, |position| Ok(self.journal.get(&position).cloned()))
     }
 
     fn blob(&self, hash: BlobHash) -> Option<Blob> {
@@ -320,10 +278,7 @@ impl Kept {
             None => 0..=u32::MAX,
         };
         let range = (name.to_owned(), *versions.start())..=(name.to_owned(), *versions.end());
-        self.definitions
-            .range(range)
-            .next_back()
-            .map(|(_, row)| row.clone())
+        self.definitions.range(range).next_back().map(|(_, row)| row.clone())
     }
 }
 
@@ -333,16 +288,11 @@ impl Views for MemoryViews {
         let before = filter.before.unwrap_or(u64::MAX);
         let wanted = |(card, row): &&(WorkflowCard, WorkflowRow)| {
             (filter.statuses.is_empty() || filter.statuses.contains(&row.status))
-                && filter
-                    .name
-                    .as_ref()
-                    .is_none_or(|name| card.name.contains(name))
+                && filter.name.as_ref().is_none_or(|name| card.name.contains(name))
                 && (!filter.needs_people || row.waiting_people > 0)
         };
         let newest_first = kept.workflows.range(..before).rev().map(|(_, both)| both);
-        let page = newest_first
-            .filter(wanted)
-            .take(usize::try_from(filter.limit).unwrap_or(0));
+        let page = newest_first.filter(wanted).take(usize::try_from(filter.limit).unwrap_or(0));
         Ok(page.cloned().collect())
     }
 
@@ -352,19 +302,12 @@ impl Views for MemoryViews {
     ) -> Result<Option<(WorkflowCard, WorkflowRow)>, StoreError> {
         let kept = self.kept();
         let number = kept.numbers.get(&id);
-        Ok(number
-            .and_then(|number| kept.workflows.get(number))
-            .cloned())
+        Ok(number.and_then(|number| kept.workflows.get(number)).cloned())
     }
 
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {
         let [first, last] = sound::task_keys(number);
-        Ok(self
-            .kept()
-            .tasks
-            .range(first..=last)
-            .map(|(_, row)| row.clone())
-            .collect())
+        Ok(self.kept().tasks.range(first..=last).map(|(_, row)| row.clone()).collect())
     }
 
     fn waiting_for_people(
@@ -398,10 +341,7 @@ impl Views for MemoryViews {
             return Ok(records);
         }
         let later = kept.journal.range(after.saturating_add(1)..);
-        Ok(later
-            .take(limit)
-            .map(|(_, record)| record.clone())
-            .collect())
+        Ok(later.take(limit).map(|(_, record)| record.clone()).collect())
     }
 
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
@@ -422,9 +362,7 @@ impl Views for MemoryViews {
 
     fn workflow_of(&mut self, task: TaskId) -> Result<Option<u64>, StoreError> {
         let kept = self.kept();
-        Ok(task
-            .split()
-            .and_then(|(workflow, _)| kept.numbers.get(&workflow).copied()))
+        Ok(task.split().and_then(|(workflow, _)| kept.numbers.get(&workflow).copied()))
     }
 
     fn definition(

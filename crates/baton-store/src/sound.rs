@@ -30,17 +30,11 @@ pub(crate) fn check(commit: &Commit) -> Result<(), StoreError> {
             )));
         }
         if record.previous >= position || record.cause >= position {
-            return Err(refused(format!(
-                "position {position} points ahead of itself"
-            )));
+            return Err(refused(format!("position {position} points ahead of itself")));
         }
         last = position;
     }
-    if let Some(row) = commit
-        .tasks
-        .iter()
-        .find(|row| row.ordinal.0 >> ORDINAL_BITS != 0)
-    {
+    if let Some(row) = commit.tasks.iter().find(|row| row.ordinal.0 >> ORDINAL_BITS != 0) {
         return Err(refused(format!("it has a task at {:?}", row.ordinal)));
     }
     if head.streams > NUMBER_MAX {
@@ -71,9 +65,7 @@ pub(crate) fn missing_blob(hash: BlobHash) -> StoreError {
 
 /// A commit that ends more uses of a blob than there are.
 pub(crate) fn overreleased(hash: BlobHash, fewer: u32) -> StoreError {
-    refused(format!(
-        "it ends {fewer} uses of the blob {hash}, which has fewer"
-    ))
+    refused(format!("it ends {fewer} uses of the blob {hash}, which has fewer"))
 }
 
 /// A commit that changes a workflow that is not there.
@@ -106,8 +98,5 @@ pub(crate) fn task_keys(number: u64) -> [i64; 2] {
 /// The workflow's number and the ordinal that a task's key is made of.
 pub(crate) fn split_key(key: u64) -> (u64, u32) {
     let ordinal = key & ((1 << ORDINAL_BITS) - 1);
-    (
-        key >> ORDINAL_BITS,
-        u32::try_from(ordinal).unwrap_or(u32::MAX),
-    )
+    (key >> ORDINAL_BITS, u32::try_from(ordinal).unwrap_or(u32::MAX))
 }

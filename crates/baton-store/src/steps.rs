@@ -49,8 +49,5 @@ pub(crate) fn lacking<'a>(
         }
     }
     let gone_through = |number: i64| stored.iter().any(|(stored, _)| *stored == number);
-    Ok(numbered
-        .into_iter()
-        .filter(|(number, _)| !gone_through(*number))
-        .collect())
+    Ok(numbered.into_iter().filter(|(number, _)| !gone_through(*number)).collect())
 }

@@ -47,9 +47,7 @@ impl FromStr for StoreUrl {
         match scheme {
             "postgres" | "postgresql" => Ok(Self::Postgres(text.to_owned())),
             "sqlite" => Ok(Self::Sqlite(rest.strip_prefix("//").unwrap_or(rest).into())),
-            _ if rest.starts_with("//") => Err(NotAStoreUrl {
-                scheme: scheme.to_owned(),
-            }),
+            _ if rest.starts_with("//") => Err(NotAStoreUrl { scheme: scheme.to_owned() }),
             _ => Ok(Self::Sqlite(text.into())),
         }
     }
@@ -98,13 +96,9 @@ mod tests {
         assert_eq!("sqlite:///var/store.db".parse(), sqlite("/var/store.db"));
         assert_eq!("a/b.db".parse(), sqlite("a/b.db"));
         assert_eq!("a:b.db".parse(), sqlite("a:b.db"));
-        let server = "postgres://ada:secret@localhost/x"
-            .parse::<StoreUrl>()
-            .expect("a server");
+        let server = "postgres://ada:secret@localhost/x".parse::<StoreUrl>().expect("a server");
         assert!(!format!("{server:?}").contains("secret"));
-        let stranger = "mysql://localhost/x"
-            .parse::<StoreUrl>()
-            .expect_err("not a store");
+        let stranger = "mysql://localhost/x".parse::<StoreUrl>().expect_err("not a store");
         assert!(stranger.to_string().contains("`mysql`"));
     }
 }

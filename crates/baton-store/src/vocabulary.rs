@@ -46,10 +46,7 @@ fn of<C: Code>() -> Vocabulary {
         word: code.word().to_owned(),
         terminal: code.is_terminal(),
     };
-    Vocabulary {
-        name: C::VOCABULARY,
-        members: C::ALL.iter().map(member).collect(),
-    }
+    Vocabulary { name: C::VOCABULARY, members: C::ALL.iter().map(member).collect() }
 }
 
 /// What a stored vocabulary lacks, or why it cannot be brought up to the program's.
@@ -62,17 +59,9 @@ pub(crate) fn missing(known: &Vocabulary, stored: &[Member]) -> Result<Vec<Membe
              a newer Baton wrote it: use that one"
         ));
     }
-    Ok(known
-        .members
-        .iter()
-        .filter(|member| !stored.contains(member))
-        .cloned()
-        .collect())
+    Ok(known.members.iter().filter(|member| !stored.contains(member)).cloned().collect())
 }
 
 /// The reasons of waiting that only a person can end.
-pub(crate) const FOR_PEOPLE: [WaitReason; 3] = [
-    WaitReason::Person,
-    WaitReason::Approval,
-    WaitReason::InDoubt,
-];
+pub(crate) const FOR_PEOPLE: [WaitReason; 3] =
+    [WaitReason::Person, WaitReason::Approval, WaitReason::InDoubt];

@@ -67,11 +67,7 @@ impl LocalCatalog {
 
     /// The definition of this name in one of the folders, with the file it stands in.
     pub fn in_folders(&self, name: &str) -> Option<(PathBuf, String)> {
-        let files = self
-            .folders
-            .iter()
-            .flat_map(|folder| definition_files(folder))
-            .take(FILES_MAX);
+        let files = self.folders.iter().flat_map(|folder| definition_files(folder)).take(FILES_MAX);
         files.into_iter().find_map(|path| {
             let source = std::fs::read_to_string(&path).ok()?;
             declares(&source, name).then_some((path, source))
@@ -85,11 +81,7 @@ impl Catalog for LocalCatalog {
     }
 
     fn tool_names(&self) -> Vec<&str> {
-        self.tools
-            .specs()
-            .iter()
-            .map(|spec| spec.name.as_str())
-            .collect()
+        self.tools.specs().iter().map(|spec| spec.name.as_str()).collect()
     }
 
     fn definition(&self, name: &str) -> Option<Result<Plan, String>> {
@@ -100,9 +92,8 @@ impl Catalog for LocalCatalog {
             return Some(Err("it leads back to itself".to_owned()));
         }
         let read = definition::read(&source, self).map_err(|faults| {
-            let first = faults
-                .first()
-                .map(|fault| format!("line {}: {}", fault.line, fault.message));
+            let first =
+                faults.first().map(|fault| format!("line {}: {}", fault.line, fault.message));
             format!(
                 "{} has {} faults, the first in {}",
                 path.display(),
@@ -125,10 +116,7 @@ fn definition_files(folder: &Path) -> Vec<PathBuf> {
         path.extension()
             .is_some_and(|ending| ["yaml", "yml", "json"].iter().any(|known| ending == *known))
     };
-    let mut files: Vec<PathBuf> = entries
-        .map(|entry| entry.path())
-        .filter(is_definition)
-        .collect();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_definition).collect();
     files.sort();
     files
 }
@@ -137,15 +125,8 @@ fn definition_files(folder: &Path) -> Vec<PathBuf> {
 fn declares(source: &str, name: &str) -> bool {
     let named = |line: &str| {
         let line = line.trim_start_matches('{').trim_start();
-        let rest = line
-            .strip_prefix("name:")
-            .or_else(|| line.strip_prefix("\"name\":"))?;
-        let value = rest
-            .split(" #")
-            .next()
-            .unwrap_or(rest)
-            .trim()
-            .trim_end_matches(',');
+        let rest = line.strip_prefix("name:").or_else(|| line.strip_prefix("\"name\":"))?;
+        let value = rest.split(" #").next().unwrap_or(rest).trim().trim_end_matches(',');
         Some(value.trim_matches(['"', '\'']) == name)
     };
     source

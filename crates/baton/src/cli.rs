@@ -26,13 +26,7 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 pub struct Common {
     /// The folder of the embedded store.
-    #[arg(
-        long,
-        global = true,
-        env = "BATON_DATA",
-        default_value = ".baton",
-        value_name = "DIR"
-    )]
+    #[arg(long, global = true, env = "BATON_DATA", default_value = ".baton", value_name = "DIR")]
     pub data: PathBuf,
     /// The store, where it is not the embedded one: `postgres://user@127.0.0.1/database`.
     #[arg(long, global = true, env = "BATON_STORE", value_name = "URL")]

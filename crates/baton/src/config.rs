@@ -52,11 +52,8 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let (queue, bounds, settings) = (
-            queue::Limits::default(),
-            Bounds::default(),
-            Settings::default(),
-        );
+        let (queue, bounds, settings) =
+            (queue::Limits::default(), Bounds::default(), Settings::default());
         Self {
             executing: queue.executing_max,
             executing_per_workflow: queue.executing_per_workflow_max,
@@ -103,18 +100,10 @@ impl Config {
 
     /// Paths in the file are those of its folder.
     fn relative_to(mut self, folder: &Path) -> Self {
-        let places = self
-            .tools
-            .roots
-            .iter_mut()
-            .chain(&mut self.definitions.folders);
-        let archive = self
-            .retention
-            .iter_mut()
-            .filter_map(|retention| retention.archive_to.as_mut());
-        places
-            .chain(archive)
-            .for_each(|path| *path = folder.join(&path));
+        let places = self.tools.roots.iter_mut().chain(&mut self.definitions.folders);
+        let archive =
+            self.retention.iter_mut().filter_map(|retention| retention.archive_to.as_mut());
+        places.chain(archive).for_each(|path| *path = folder.join(&path));
         self
     }
 
@@ -124,10 +113,7 @@ impl Config {
             executing_max: self.limits.executing,
             executing_per_workflow_max: self.limits.executing_per_workflow,
         };
-        Settings {
-            limits,
-            cancel_deadline: self.limits.cancel_deadline.0,
-        }
+        Settings { limits, cancel_deadline: self.limits.cancel_deadline.0 }
     }
 
     /// What the executor is told of it.

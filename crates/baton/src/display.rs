@@ -40,11 +40,7 @@ impl Display {
         }
         let bar = ProgressBar::new(100);
         let style = ProgressStyle::with_template("  {spinner} [{bar:28}] {percent:>3}% {msg}");
-        bar.set_style(
-            style
-                .unwrap_or_else(|_| ProgressStyle::default_bar())
-                .progress_chars("━╸ "),
-        );
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ "));
         bar.enable_steady_tick(Duration::from_millis(120));
         Self::Terminal(bar)
     }
@@ -108,22 +104,12 @@ pub fn say_out(text: &str) {
 
 fn bar_message(state: &WorkflowState) -> String {
     let counts = progress(state);
-    let executing: Vec<String> = state
-        .executing()
-        .take(NAMED_MAX + 1)
-        .map(|task| state.key_of(task))
-        .collect();
-    let more = if executing.len() > NAMED_MAX {
-        ", …"
-    } else {
-        ""
-    };
+    let executing: Vec<String> =
+        state.executing().take(NAMED_MAX + 1).map(|task| state.key_of(task)).collect();
+    let more = if executing.len() > NAMED_MAX { ", …" } else { "" };
     let names: Vec<String> = executing.into_iter().take(NAMED_MAX).collect();
-    let running = if names.is_empty() {
-        String::new()
-    } else {
-        format!(" · {}{more}", names.join(", "))
-    };
+    let running =
+        if names.is_empty() { String::new() } else { format!(" · {}{more}", names.join(", ")) };
     format!("{} of {}{running}", counts.completed, counts.total)
 }
 
@@ -136,18 +122,12 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
             return None;
         }
         Event::TaskStarted(started) => named("▶", state, started.task, &tool(state, started.task)),
-        Event::TaskWaited(waited) => named(
-            "…",
-            state,
-            waited.task,
-            &format!("waits for {}", waiting(waited)),
-        ),
-        Event::TaskExpanded(expanded) => named(
-            "▶",
-            state,
-            expanded.task,
-            &format!("{} items", expanded.count),
-        ),
+        Event::TaskWaited(waited) => {
+            named("…", state, waited.task, &format!("waits for {}", waiting(waited)))
+        }
+        Event::TaskExpanded(expanded) => {
+            named("▶", state, expanded.task, &format!("{} items", expanded.count))
+        }
         Event::TaskCompleted(done) if is_item(done.task) => return None,
         Event::TaskCompleted(done) => named("✓", state, done.task, &took(state, done.task, at)),
         Event::AttemptFailed(failed) => {
@@ -157,12 +137,7 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
                 Next::Fallback => "the fallback is next".to_owned(),
                 Next::InDoubt => "did it happen? nobody knows".to_owned(),
             };
-            named(
-                "↻",
-                state,
-                failed.task,
-                &format!("{}; {next}", clean(&failed.failure.message)),
-            )
+            named("↻", state, failed.task, &format!("{}; {next}", clean(&failed.failure.message)))
         }
         Event::TaskFailed(failed) => {
             named("✗", state, failed.task, &clean(&failed.failure.message))
@@ -176,20 +151,15 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
         }
         Event::TaskCancelled(cancelled) => named("·", state, cancelled.task, "cancelled"),
         Event::CallUndone(undone) => named("↻", state, undone.task, "it did not happen; again"),
-        Event::TaskEmitted(emitted) => named(
-            "»",
-            state,
-            emitted.task,
-            &format!("emitted {}", clean(&emitted.event_type)),
-        ),
+        Event::TaskEmitted(emitted) => {
+            named("»", state, emitted.task, &format!("emitted {}", clean(&emitted.event_type)))
+        }
         Event::Paused(_) => "  ‖ paused".to_owned(),
         Event::Resumed(_) => "  ▶ resumed".to_owned(),
         Event::CancelRequested(_) => "  ■ cancelling: what runs was told to stop".to_owned(),
-        Event::Retried(retried) => format!(
-            "  ↻ run {}: {} tasks again",
-            retried.run,
-            retried.tasks.len()
-        ),
+        Event::Retried(retried) => {
+            format!("  ↻ run {}: {} tasks again", retried.run, retried.tasks.len())
+        }
         Event::Admitted(_)
         | Event::Approved(_)
         | Event::SentBack(_)
@@ -206,15 +176,11 @@ fn named(sign: &str, state: &WorkflowState, task: Ordinal, what: &str) -> String
 }
 
 fn is_call(state: &WorkflowState, task: Ordinal) -> bool {
-    state
-        .task_plan(task)
-        .is_some_and(|plan| matches!(plan.work, Work::Tool(_) | Work::Workflow(_)))
+    state.task_plan(task).is_some_and(|plan| matches!(plan.work, Work::Tool(_) | Work::Workflow(_)))
 }
 
 fn tool(state: &WorkflowState, task: Ordinal) -> String {
-    state
-        .call(task)
-        .map_or_else(String::new, |call| clean(&call.tool))
+    state.call(task).map_or_else(String::new, |call| clean(&call.tool))
 }
 
 fn waiting(waited: &baton_core::workflow::TaskWaited) -> String {
@@ -222,9 +188,7 @@ fn waiting(waited: &baton_core::workflow::TaskWaited) -> String {
     match &waited.on {
         Waiting::Person { ask } if ask.is_empty() => "an answer".to_owned(),
         Waiting::Person { ask } => format!("an answer: {}", headline(ask)),
-        Waiting::Timer {
-            span: Some(span), ..
-        } => crate::text::span(*span),
+        Waiting::Timer { span: Some(span), .. } => crate::text::span(*span),
         Waiting::Timer { until, .. } => format!("{until}"),
         Waiting::Event { pattern, .. } => format!("an event `{}`", clean(pattern)),
         Waiting::InDoubt { .. } => "word of whether its call happened".to_owned(),

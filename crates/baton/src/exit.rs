@@ -41,11 +41,7 @@ enum Owner {
 impl Failed {
     /// The command asks for what cannot be.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self {
-            exit: Exit::Usage,
-            message: message.into(),
-            owner: Owner::Unknown,
-        }
+        Self { exit: Exit::Usage, message: message.into(), owner: Owner::Unknown }
     }
 
     /// The store or its owner cannot be reached.
@@ -59,30 +55,16 @@ impl Failed {
 
     /// The owner refused.
     pub fn declined(code: &str, message: String) -> Self {
-        let exit = if code == "owner_ended" || code == "store" {
-            Exit::Unreachable
-        } else {
-            Exit::Usage
-        };
+        let exit =
+            if code == "owner_ended" || code == "store" { Exit::Unreachable } else { Exit::Usage };
         let leaving = ["owner_ended", "draining"].contains(&code);
-        let owner = if leaving {
-            Owner::Leaving
-        } else {
-            Owner::Unknown
-        };
-        Self {
-            exit,
-            message,
-            owner,
-        }
+        let owner = if leaving { Owner::Leaving } else { Owner::Unknown };
+        Self { exit, message, owner }
     }
 
     /// The owner cannot be heard any more.
     pub fn owner_left(cause: impl Into<anyhow::Error>) -> Self {
-        Self {
-            owner: Owner::Leaving,
-            ..Self::unreachable(cause)
-        }
+        Self { owner: Owner::Leaving, ..Self::unreachable(cause) }
     }
 
     /// Whether another owner may take what this one did not, or did not say it had.

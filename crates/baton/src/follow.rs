@@ -44,21 +44,11 @@ impl Follower {
         let folded = fold(&records, u64::MAX, &mut |hash| load(hash, views.as_mut()))?;
         let (state, _, cursor) =
             folded.ok_or_else(|| anyhow!("the events of this workflow were purged"))?;
-        let events = records
-            .into_iter()
-            .map(|record| Ok((read_event(&record)?, record)));
+        let events = records.into_iter().map(|record| Ok((read_event(&record)?, record)));
         let events =
             events.map(|read: Result<_, StoreError>| read.map(|(event, record)| (record, event)));
         let events = events.collect::<Result<Vec<_>, _>>()?;
-        Ok((
-            Self {
-                state,
-                views,
-                number,
-                cursor,
-            },
-            events,
-        ))
+        Ok((Self { state, views, number, cursor }, events))
     }
 
     /// Applies what was committed since, and hands each event on with the state after it.
@@ -154,7 +144,5 @@ fn load(hash: BlobHash, views: &mut dyn Views) -> Result<Arc<Loaded>, StoreError
     let blob = views
         .blob(hash)?
         .ok_or_else(|| StoreError::Corrupt(format!("the plan {hash} is missing")))?;
-    Loaded::from_blob(blob)
-        .map(Arc::new)
-        .map_err(|e| StoreError::Corrupt(e.to_string()))
+    Loaded::from_blob(blob).map(Arc::new).map_err(|e| StoreError::Corrupt(e.to_string()))
 }

@@ -42,10 +42,7 @@ pub fn set(level: Level, format: Format) {
 }
 
 fn settings() -> (Level, Format) {
-    SETTINGS
-        .get()
-        .copied()
-        .unwrap_or((Level::Warn, Format::Text))
+    SETTINGS.get().copied().unwrap_or((Level::Warn, Format::Text))
 }
 
 /// Whether anything of this level is logged: asked before costly fields are gathered.
@@ -67,10 +64,8 @@ pub fn log(level: Level, message: &str, facts: &[(&str, Value)]) {
     };
     match settings().1 {
         Format::Text => {
-            let facts: Vec<String> = facts
-                .iter()
-                .map(|(name, value)| format!(" {name}={value}"))
-                .collect();
+            let facts: Vec<String> =
+                facts.iter().map(|(name, value)| format!(" {name}={value}")).collect();
             say(&format!("{at} {word:<5} {message}{}", facts.concat()));
         }
         Format::Json => {
@@ -78,11 +73,7 @@ pub fn log(level: Level, message: &str, facts: &[(&str, Value)]) {
             line.insert("at".to_owned(), Value::String(at.to_string()));
             line.insert("level".to_owned(), Value::String(word.to_owned()));
             line.insert("message".to_owned(), Value::String(message.to_owned()));
-            line.extend(
-                facts
-                    .iter()
-                    .map(|(name, value)| ((*name).to_owned(), value.clone())),
-            );
+            line.extend(facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
             say(&Value::Object(line).to_string());
         }
     }

@@ -12,17 +12,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments
-        .next()
-        .is_some_and(|word| word == baton_adapters::GUARD_WORD)
-    {
+    if arguments.next().is_some_and(|word| word == baton_adapters::GUARD_WORD) {
         baton_adapters::guard_main(arguments)
     }
     let exit = baton::commands::carry_out(Cli::parse()).unwrap_or_else(|fault| {
         say(&format!("{fault:#}"));
-        fault
-            .downcast_ref::<Failed>()
-            .map_or(Exit::Usage, |failed| failed.exit)
+        fault.downcast_ref::<Failed>().map_or(Exit::Usage, |failed| failed.exit)
     });
     ExitCode::from(exit as u8)
 }

@@ -61,9 +61,9 @@ impl Place {
         let folder =
             std::path::absolute(&common.data).context("the data folder has no absolute path")?;
         let store = match &common.store {
-            Some(url) => url
-                .parse()
-                .map_err(|fault: NotAStoreUrl| Failed::usage(fault.to_string()))?,
+            Some(url) => {
+                url.parse().map_err(|fault: NotAStoreUrl| Failed::usage(fault.to_string()))?
+            }
             None => StoreUrl::Sqlite(folder.join("baton.db")),
         };
         Ok(Self { folder, store })
@@ -131,12 +131,8 @@ impl Place {
 
     fn try_lock(&self) -> anyhow::Result<Option<Lock>> {
         let path = self.lock_path();
-        let opened = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
+        let opened =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = opened.with_context(|| format!("{} cannot be opened", path.display()))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -155,8 +151,7 @@ impl Place {
         file.set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))
             .context("the lock file cannot be written")?;
-        file.write_all(text.as_bytes())
-            .context("the lock file cannot be written")?;
+        file.write_all(text.as_bytes()).context("the lock file cannot be written")?;
         Ok(Some(Lock { file, socket }))
     }
 

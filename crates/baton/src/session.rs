@@ -55,14 +55,8 @@ struct Owning {
 
 /// The person at this terminal.
 pub fn local_actor() -> Actor {
-    let name = ["USER", "LOGNAME"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok());
-    Actor::user(
-        name.as_deref()
-            .filter(|name| !name.is_empty())
-            .unwrap_or("local"),
-    )
+    let name = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    Actor::user(name.as_deref().filter(|name| !name.is_empty()).unwrap_or("local"))
 }
 
 /// The built-in tools as configured.
@@ -99,11 +93,7 @@ impl Session {
                 Access::Owner(Box::new(own(&place, lock, settings)?))
             }
         };
-        Ok(Self {
-            actor,
-            place,
-            access,
-        })
+        Ok(Self { actor, place, access })
     }
 
     /// Whether this process owns the store.
@@ -149,31 +139,22 @@ impl Session {
                 owning.owner.handle().follow(Some(stream), Box::new(news));
             }
             Access::Client(_) => {
-                let mut follower = match self
-                    .place
-                    .own_or_reach(&self.actor)
-                    .map_err(Failed::unreachable)?
-                {
-                    Owned::Elsewhere(client) => client,
-                    // The owner has just ended, and with it its news.
-                    Owned::Here(_) => return Ok(receiver),
-                };
-                follower
-                    .send(Ask::Follow {
-                        stream: Some(stream),
-                    })
-                    .map_err(Failed::unreachable)?;
-                std::thread::Builder::new()
-                    .name("follow".to_owned())
-                    .spawn(move || {
-                        while let Ok(said) = follower.read() {
-                            match said {
-                                Said::News { position, .. } if signal(&sender, position) => {}
-                                Said::News { .. } => return,
-                                Said::Answer { .. } => {}
-                            }
+                let mut follower =
+                    match self.place.own_or_reach(&self.actor).map_err(Failed::unreachable)? {
+                        Owned::Elsewhere(client) => client,
+                        // The owner has just ended, and with it its news.
+                        Owned::Here(_) => return Ok(receiver),
+                    };
+                follower.send(Ask::Follow { stream: Some(stream) }).map_err(Failed::unreachable)?;
+                std::thread::Builder::new().name("follow".to_owned()).spawn(move || {
+                    while let Ok(said) = follower.read() {
+                        match said {
+                            Said::News { position, .. } if signal(&sender, position) => {}
+                            Said::News { .. } => return,
+                            Said::Answer { .. } => {}
                         }
-                    })?;
+                    }
+                })?;
             }
         }
         Ok(receiver)
@@ -189,11 +170,7 @@ impl Session {
         let Access::Owner(owning) = self.access else {
             return Ok(OwnerReport::default());
         };
-        let Owning {
-            owner,
-            server,
-            lock,
-        } = *owning;
+        let Owning { owner, server, lock } = *owning;
         owner.handle().drain();
         let report = owner.join().map_err(Failed::unreachable);
         drop(server);
@@ -215,10 +192,7 @@ impl Session {
 
 /// Whether the follower is still there. One signal that was not looked at yet stands for all.
 fn signal(sender: &SyncSender<u64>, position: u64) -> bool {
-    !matches!(
-        sender.try_send(position),
-        Err(std::sync::mpsc::TrySendError::Disconnected(_))
-    )
+    !matches!(sender.try_send(position), Err(std::sync::mpsc::TrySendError::Disconnected(_)))
 }
 
 fn own(
@@ -245,11 +219,7 @@ fn own(
     let listening = LocalServer::start(&lock.socket, door);
     let server =
         listening.with_context(|| format!("no socket can be made at {}", lock.socket.display()))?;
-    Ok(Owning {
-        owner,
-        server,
-        lock,
-    })
+    Ok(Owning { owner, server, lock })
 }
 
 fn views(place: &Place) -> anyhow::Result<Box<dyn Views>> {
@@ -277,12 +247,7 @@ pub fn find_workflow(
 ) -> anyhow::Result<(WorkflowCard, WorkflowRow)> {
     let (named, _) = named.split_once('/').unwrap_or((named, ""));
     if named == "last" {
-        let newest = views
-            .list(&Filter {
-                limit: 1,
-                ..Filter::default()
-            })?
-            .pop();
+        let newest = views.list(&Filter { limit: 1, ..Filter::default() })?.pop();
         return newest.ok_or_else(|| Failed::usage("there is no workflow yet").into());
     }
     let id = match (
@@ -299,10 +264,8 @@ pub fn find_workflow(
     };
     let found = views.workflow(id)?;
     found.ok_or_else(|| {
-        Failed::usage(format!(
-            "there is no workflow {id}; `baton list` shows those there are"
-        ))
-        .into()
+        Failed::usage(format!("there is no workflow {id}; `baton list` shows those there are"))
+            .into()
     })
 }
 

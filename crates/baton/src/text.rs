@@ -12,16 +12,17 @@ pub fn clean(text: &str) -> String {
         c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    text.chars()
-        .map(|c| if c == '\n' || c == '\t' { ' ' } else { c })
-        .fold(String::new(), |mut clean, c| {
+    text.chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c }).fold(
+        String::new(),
+        |mut clean, c| {
             if harmful(c) {
                 clean.extend(c.escape_unicode())
             } else {
                 clean.push(c)
             }
             clean
-        })
+        },
+    )
 }
 
 /// Foreign text of several lines: as [`clean`], but lines and tabs stay.
@@ -73,21 +74,13 @@ pub fn span(span: Duration) -> String {
 /// How long ago a moment was.
 pub fn ago(at: Timestamp, now: Timestamp) -> String {
     let age = now.since(at);
-    if age < Duration::from_secs(1) {
-        "now".to_owned()
-    } else {
-        format!("{} ago", span(age))
-    }
+    if age < Duration::from_secs(1) { "now".to_owned() } else { format!("{} ago", span(age)) }
 }
 
 /// A text cut to a number of characters.
 pub fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
-        Some(_) => text
-            .chars()
-            .take(most.saturating_sub(1))
-            .chain(['…'])
-            .collect(),
+        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
         None => text.to_owned(),
     }
 }
@@ -98,21 +91,14 @@ mod tests {
 
     #[test]
     fn hostile_text_does_not_reach_the_terminal() {
-        assert_eq!(
-            clean("a\u{1b}[2Jb\nc\u{202e}d\0"),
-            "a\\u{1b}[2Jb c\\u{202e}d\\u{0}"
-        );
+        assert_eq!(clean("a\u{1b}[2Jb\nc\u{202e}d\0"), "a\\u{1b}[2Jb c\\u{202e}d\\u{0}");
         assert_eq!(clean_lines("a\n\tb\r"), "a\n\tb\\u{d}");
     }
 
     #[test]
     fn spans_read_well() {
-        let spans = [
-            (3, "3 ms"),
-            (1_500, "1.5 s"),
-            (75_000, "1 min 15 s"),
-            (90_000_000, "1 d 1 h"),
-        ];
+        let spans =
+            [(3, "3 ms"), (1_500, "1.5 s"), (75_000, "1 min 15 s"), (90_000_000, "1 d 1 h")];
         for (millis, text) in spans {
             assert_eq!(span(Duration::from_millis(millis)), text);
         }

@@ -29,22 +29,10 @@ fn chaos_loses_nothing_and_doubles_nothing() {
     let refused = desk.expect(2, &["chaos", "mixed.yaml"]);
     assert!(refused.said.contains("--real-effects"), "{}", refused.said);
     assert!(!desk.path("log").exists());
-    let tried = desk.expect(
-        0,
-        &[
-            "chaos",
-            "mixed.yaml",
-            "--real-effects",
-            "--random",
-            "5",
-            "--json",
-        ],
-    );
+    let tried =
+        desk.expect(0, &["chaos", "mixed.yaml", "--real-effects", "--random", "5", "--json"]);
     let report = tried.json().pop().unwrap();
-    assert_eq!(
-        (&report["lost"], &report["doubled"]),
-        (&0.into(), &0.into())
-    );
+    assert_eq!((&report["lost"], &report["doubled"]), (&0.into(), &0.into()));
     let at_least = |name: &str, least: u64| {
         let count = report[name].as_u64().unwrap();
         assert!(count >= least, "{name} is {count}: {report}");

@@ -29,10 +29,8 @@ fn a_full_disk_is_said_and_loses_nothing() {
     let desk = Desk::new();
     let small = desk.path("small");
     std::fs::create_dir(&small).unwrap();
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=1m", "none"])
-        .arg(&small)
-        .output();
+    let mounted =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "none"]).arg(&small).output();
     if !mounted.is_ok_and(|output| output.status.success()) {
         println!("skipped: no tmpfs can be mounted here");
         return;
@@ -61,9 +59,7 @@ fn a_full_disk_is_said_and_loses_nothing() {
     std::fs::remove_file(&filler).unwrap();
     desk.call(&["resume", "--all", "--data", "small"]);
     desk.expect(0, &["run", "good.yaml", "--data", "small"]);
-    let listed = desk
-        .expect(0, &["list", "--data", "small", "--json"])
-        .json();
+    let listed = desk.expect(0, &["list", "--data", "small", "--json"]).json();
     let completed = |workflow: &serde_json::Value| workflow["status"] == "completed";
     assert!(listed.iter().all(completed));
     for id in told {

@@ -2,10 +2,7 @@
 //!
 //! What they print is looked at for content, not for layout.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests stand outside of test functions"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests stand outside of test functions")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -118,10 +115,7 @@ fn repository_health_reports_on_a_lively_repository() {
     assert_says(&report, &["2 commits by 1 author", "Say what is missing"]);
     assert_says(&report, &["| src/main.rs | 2 |", "Bus factor 1"]);
     assert_says(&report, &["src/main.rs:2", "TODO: greet", "- loose.txt"]);
-    assert!(
-        !report.contains("huge"),
-        "what git ignores is in:\n{report}"
-    );
+    assert!(!report.contains("huge"), "what git ignores is in:\n{report}");
 }
 
 #[test]
@@ -142,10 +136,7 @@ fn repository_health_reports_on_a_period_without_a_commit() {
     scratch.commit("Begin");
     let inputs = ["repo=.", "since=2099-01-01"];
     let report = scratch.run("repository-health.yaml", &inputs);
-    assert_says(
-        &report,
-        &["nothing was committed in the time since 2099-01-01"],
-    );
+    assert_says(&report, &["nothing was committed in the time since 2099-01-01"]);
     assert_says(&report, &["Last commit: less than 1 day ago"]);
 }
 
@@ -171,10 +162,7 @@ fn release_notes_put_what_breaks_first_and_write_only_when_asked() {
     scratch.git(&["tag", "v1"]);
     for (text, message) in [
         ("2", "fix(store): keep the last byte"),
-        (
-            "3",
-            "feat!: drop the old form\n\nBREAKING CHANGE: convert files first",
-        ),
+        ("3", "feat!: drop the old form\n\nBREAKING CHANGE: convert files first"),
         ("4", "bench: a chain"),
         ("5", "Say more"),
     ] {
@@ -209,10 +197,7 @@ fn csv_clean_up_writes_after_the_approval_and_not_before() {
     let clean = scratch.read("contacts-clean.csv").unwrap();
     assert_eq!(clean.lines().count(), 8, "{clean}");
     assert_says(&clean, &["Ada Lovelace,ada@example.org,GB,2024-03-01,pro"]);
-    assert_says(
-        &clean,
-        &["Konrad Zuse,konrad@example.org,DE,2024-06-22,free"],
-    );
+    assert_says(&clean, &["Konrad Zuse,konrad@example.org,DE,2024-06-22,free"]);
 }
 
 #[test]

@@ -20,10 +20,7 @@ const GATED: &str =
 fn commands_of_other_processes_go_to_the_owner() {
     let desk = Desk::new();
     let _gate = desk.gate("gate");
-    desk.define(
-        "shared.yaml",
-        &[GATED, "{ id: ask, human: approval, needs: [], ask: 'ok?' }"],
-    );
+    desk.define("shared.yaml", &[GATED, "{ id: ask, human: approval, needs: [], ask: 'ok?' }"]);
     let mut run = desk.start(&["run", "shared.yaml", "--json"]);
     run.until("task.started", Some("gated"));
     let listed = desk.expect(0, &["list", "--json"]).json();
@@ -37,10 +34,7 @@ fn commands_of_other_processes_go_to_the_owner() {
     watch.until("task.completed", Some("ask"));
     desk.expect(0, &["cancel", "last", "--reason", "enough"]);
     let ((run_code, run_end), (watch_code, watch_end)) = (run.end(), watch.end());
-    assert_eq!(
-        run_end["workflow"]["status"],
-        watch_end["workflow"]["status"]
-    );
+    assert_eq!(run_end["workflow"]["status"], watch_end["workflow"]["status"]);
     assert_eq!((run_code, watch_code), (run_code, run_code));
     assert_ne!(run_code, Some(0));
 }
@@ -49,9 +43,8 @@ fn commands_of_other_processes_go_to_the_owner() {
 fn two_runs_on_one_store_both_complete() {
     let desk = Desk::new();
     for name in ["one", "two"] {
-        let tasks: Vec<String> = (0..20)
-            .map(|n| format!("{{ id: t{n}, tool: core.noop }}"))
-            .collect();
+        let tasks: Vec<String> =
+            (0..20).map(|n| format!("{{ id: t{n}, tool: core.noop }}")).collect();
         let tasks: Vec<&str> = tasks.iter().map(String::as_str).collect();
         desk.define(&format!("{name}.yaml"), &tasks);
     }
@@ -65,9 +58,5 @@ fn two_runs_on_one_store_both_complete() {
     }
     let listed = desk.expect(0, &["list", "--json"]).json();
     assert_eq!(listed.len(), 2);
-    assert!(
-        listed
-            .iter()
-            .all(|workflow| workflow["status"] == "completed")
-    );
+    assert!(listed.iter().all(|workflow| workflow["status"] == "completed"));
 }

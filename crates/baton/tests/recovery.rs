@@ -49,34 +49,21 @@ fn a_call_that_did_not_happen_is_done_again() {
     gate.open();
     desk.expect(0, &["settle", "last/gated", "--did-not-happen"]);
     desk.expect(0, &["resume", "last"]);
-    assert_eq!(
-        (desk.read("first"), desk.read("log")),
-        ("x\n".into(), "x\n".into())
-    );
+    assert_eq!((desk.read("first"), desk.read("log")), ("x\n".into(), "x\n".into()));
 }
 
 #[test]
 fn paused_it_starts_nothing_and_resumed_it_ends() {
     let desk = Desk::new();
     let mut gate = desk.gate("gate");
-    desk.define(
-        "pause.yaml",
-        &[
-            FIRST,
-            GATED,
-            "{ id: last, tool: core.noop, needs: [gated] }",
-        ],
-    );
+    desk.define("pause.yaml", &[FIRST, GATED, "{ id: last, tool: core.noop, needs: [gated] }"]);
     let mut run = desk.start(&["run", "pause.yaml", "--json"]);
     run.until("task.started", Some("gated"));
     desk.expect(0, &["pause", "last"]);
     run.until("workflow.paused", None);
     gate.open();
     let (code, line) = run.end();
-    assert_eq!(
-        (code, &line["workflow"]["status"]),
-        (Some(3), &"paused".into())
-    );
+    assert_eq!((code, &line["workflow"]["status"]), (Some(3), &"paused".into()));
     assert_eq!(desk.task_status("gated"), "completed");
     assert_ne!(desk.task_status("last"), "completed");
     desk.expect(0, &["resume", "last"]);
@@ -88,10 +75,7 @@ fn retry_keeps_what_completed() {
     let desk = Desk::new();
     desk.define(
         "retry.yaml",
-        &[
-            FIRST,
-            "{ id: second, tool: fs.read, needs: [first], with: { path: missing } }",
-        ],
+        &[FIRST, "{ id: second, tool: fs.read, needs: [first], with: { path: missing } }"],
     );
     let failed = desk.expect(1, &["run", "retry.yaml"]);
     assert!(failed.said.contains("missing"), "{}", failed.said);
@@ -131,8 +115,5 @@ fn a_call_that_hangs_harms_its_own_task_only() {
     desk.expect(3, &["run", "hang.yaml"]);
     assert_eq!(desk.task_status("other"), "completed");
     let inbox = desk.expect(0, &["inbox", "--json"]).json();
-    assert_eq!(
-        (&inbox[0]["task"], &inbox[0]["needs"]),
-        (&"hangs".into(), &"in_doubt".into())
-    );
+    assert_eq!((&inbox[0]["task"], &inbox[0]["needs"]), (&"hangs".into(), &"in_doubt".into()));
 }

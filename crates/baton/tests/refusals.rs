@@ -36,10 +36,7 @@ fn ch7_every_fault_is_listed_with_its_place_and_nothing_is_stored() {
 #[test]
 fn ch9_a_read_only_task_cannot_write() {
     let desk = Desk::new();
-    desk.define(
-        "writes.yaml",
-        &["{ id: w, tool: fs.write, with: { path: out, text: x } }"],
-    );
+    desk.define("writes.yaml", &["{ id: w, tool: fs.write, with: { path: out, text: x } }"]);
     let refused = desk.expect(2, &["run", "writes.yaml"]);
     assert!(refused.said.contains("writes.yaml:6:"), "{}", refused.said);
     assert!(refused.said.contains("read_write"), "{}", refused.said);
@@ -50,10 +47,7 @@ fn ch9_a_read_only_task_cannot_write() {
 fn exit_codes_are_those_of_the_contract() {
     let desk = Desk::new();
     desk.define("good.yaml", &["{ id: a, tool: core.noop }"]);
-    desk.define(
-        "fails.yaml",
-        &["{ id: a, tool: fs.read, with: { path: nowhere } }"],
-    );
+    desk.define("fails.yaml", &["{ id: a, tool: fs.read, with: { path: nowhere } }"]);
     desk.define("asks.yaml", &["{ id: a, human: approval, ask: 'ok?' }"]);
     desk.expect(2, &["list"]);
     desk.expect(0, &["run", "good.yaml"]);
@@ -98,17 +92,12 @@ fn hostile_text_reaches_no_terminal_and_breaks_no_json() {
             assert!(!text.contains(harmful), "{text:?}");
         }
     }
-    for arguments in [
-        &["show", "last", "--events", "--json"][..],
-        &["list", "--json"],
-        &["inbox", "--json"],
-    ] {
+    for arguments in
+        [&["show", "last", "--events", "--json"][..], &["list", "--json"], &["inbox", "--json"]]
+    {
         desk.expect(0, arguments).json();
     }
     desk.write("long.txt", &long);
-    desk.define(
-        "long.yaml",
-        &["{ id: a, tool: fs.read, with: { path: long.txt } }"],
-    );
+    desk.define("long.yaml", &["{ id: a, tool: fs.read, with: { path: long.txt } }"]);
     desk.expect(0, &["run", "long.yaml", "--json"]).json();
 }

@@ -14,16 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("baton-store", &["baton-core", "baton-engine"]),
     ("baton-adapters", &["baton-core", "baton-engine"]),
     ("baton-server", &["baton-core", "baton-engine"]),
-    (
-        "baton",
-        &[
-            "baton-core",
-            "baton-engine",
-            "baton-store",
-            "baton-adapters",
-            "baton-server",
-        ],
-    ),
+    ("baton", &["baton-core", "baton-engine", "baton-store", "baton-adapters", "baton-server"]),
     ("baton-sim", &["baton-core", "baton-engine", "baton-store"]),
     ("xtask", &[]),
 ];
@@ -39,9 +30,7 @@ pub fn check(metadata: &Value) -> Result<Vec<Finding>> {
     let packages = metadata.get("packages").and_then(Value::as_array);
     let packages = packages.context("cargo metadata names no packages")?;
     let ours: Vec<&str> = packages.iter().map(name_of).collect();
-    let checked = packages
-        .iter()
-        .flat_map(|package| check_package(package, &ours));
+    let checked = packages.iter().flat_map(|package| check_package(package, &ours));
     Ok(checked.collect())
 }
 
@@ -69,10 +58,7 @@ fn check_package(package: &Value, ours: &[&str]) -> Vec<Finding> {
 
 /// A package's or a dependency's name; an empty one has no place in the layout.
 fn name_of(value: &Value) -> &str {
-    value
-        .get("name")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    value.get("name").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Tests may look against an arrow, though not from sibling to sibling and not at the binary.
@@ -86,12 +72,7 @@ fn finding(name: &str, what: String, mend: &'static str) -> Finding {
         "xtask" => "xtask/Cargo.toml".to_owned(),
         _ => format!("crates/{name}/Cargo.toml"),
     };
-    Finding {
-        path,
-        line: 1,
-        what,
-        mend,
-    }
+    Finding { path, line: 1, what, mend }
 }
 
 #[cfg(test)]

@@ -93,10 +93,7 @@ fn sleeps(source: &Source) -> Vec<Finding> {
         for at in source.named(name) {
             let line = source.line_at(at);
             let here_and_above = source.lines.iter().skip(line.saturating_sub(2)).take(2);
-            if !here_and_above
-                .into_iter()
-                .any(|line| gives_reason(&line.comment))
-            {
+            if !here_and_above.into_iter().any(|line| gives_reason(&line.comment)) {
                 let mend = "wait for a signal, or write `// sleep:` and the reason on that line";
                 found.push(source.finding(line, format!("`{name}`"), mend));
             }
@@ -106,9 +103,7 @@ fn sleeps(source: &Source) -> Vec<Finding> {
 }
 
 fn gives_reason(comment: &str) -> bool {
-    comment
-        .split_once("// sleep:")
-        .is_some_and(|(_, reason)| !reason.trim().is_empty())
+    comment.split_once("// sleep:").is_some_and(|(_, reason)| !reason.trim().is_empty())
 }
 
 /// Exceptions from lints: only such as end with their cause, and with the cause in writing.
@@ -151,9 +146,7 @@ mod tests {
 
     fn found_in(path: &str, text: &str) -> Vec<(usize, String)> {
         let findings = check(&Source::new(path, text)).into_iter();
-        findings
-            .map(|finding| (finding.line, finding.what))
-            .collect()
+        findings.map(|finding| (finding.line, finding.what)).collect()
     }
 
     fn one(line: usize, what: &str) -> Vec<(usize, String)> {
@@ -167,63 +160,33 @@ mod tests {
         assert_eq!(found("a(todo!())"), one(1, "`todo!`"));
         assert_eq!(found("fn todo() {}"), []);
         assert_eq!(found("#[ignore]\nfn a() {}"), one(1, "an ignored test"));
-        assert_eq!(
-            found("#[ignore = \"slow\"]\nfn a() {}"),
-            one(1, "an ignored test")
-        );
+        assert_eq!(found("#[ignore = \"slow\"]\nfn a() {}"), one(1, "an ignored test"));
         assert_eq!(found("use ignore::Walk;"), []);
     }
 
     #[test]
     fn a_sleep_needs_a_reason() {
         assert_eq!(found("std::thread::sleep(a);"), one(1, "`thread::sleep`"));
-        assert_eq!(
-            found("tokio::time::sleep(a).await;"),
-            one(1, "`time::sleep`")
-        );
+        assert_eq!(found("tokio::time::sleep(a).await;"), one(1, "`time::sleep`"));
         assert_eq!(found("use std::thread::sleep;"), one(1, "`thread::sleep`"));
-        assert_eq!(
-            found("thread::sleep(a); // sleep: the clock is what is tested"),
-            []
-        );
-        assert_eq!(
-            found("// sleep: the clock is tested\nthread::sleep(a);"),
-            []
-        );
-        assert_eq!(
-            found("thread::sleep(a); // sleep:"),
-            one(1, "`thread::sleep`")
-        );
+        assert_eq!(found("thread::sleep(a); // sleep: the clock is what is tested"), []);
+        assert_eq!(found("// sleep: the clock is tested\nthread::sleep(a);"), []);
+        assert_eq!(found("thread::sleep(a); // sleep:"), one(1, "`thread::sleep`"));
     }
 
     #[test]
     fn a_path_of_one_machine_is_found_in_any_text() {
-        assert_eq!(
-            found_in("a.md", "see /home/me/x"),
-            one(1, "a path of one machine: /home/…")
-        );
-        assert_eq!(
-            found("let a = \"/root/x\";"),
-            one(1, "a path of one machine: /root/…")
-        );
+        assert_eq!(found_in("a.md", "see /home/me/x"), one(1, "a path of one machine: /home/…"));
+        assert_eq!(found("let a = \"/root/x\";"), one(1, "a path of one machine: /root/…"));
         assert_eq!(found_in("a.md", "https://host/home/x and ../work/x"), []);
     }
 
     #[test]
     fn an_exception_from_a_lint_is_an_expectation_with_a_reason() {
         assert_eq!(found("#[allow(dead_code)]"), one(1, "`allow` of a lint"));
-        assert_eq!(
-            found("\n#![allow(\n  dead_code\n)]"),
-            one(2, "`allow` of a lint")
-        );
-        assert_eq!(
-            found("#[cfg_attr(test, allow(x))]"),
-            one(1, "`allow` of a lint")
-        );
-        assert_eq!(
-            found("#[expect(x)]"),
-            one(1, "`expect` of a lint without a reason")
-        );
+        assert_eq!(found("\n#![allow(\n  dead_code\n)]"), one(2, "`allow` of a lint"));
+        assert_eq!(found("#[cfg_attr(test, allow(x))]"), one(1, "`allow` of a lint"));
+        assert_eq!(found("#[expect(x)]"), one(1, "`expect` of a lint without a reason"));
         assert_eq!(found("#[expect(\n  x,\n  reason = \"y\"\n)]"), []);
         assert_eq!(found("fn allow(a: u8) { a.expect(b) }"), []);
         let shared = "#![allow(dead_code, reason = \"shared\")]";

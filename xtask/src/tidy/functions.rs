@@ -30,9 +30,8 @@ pub fn functions(source: &Source) -> Vec<Function> {
     let found = source.named("fn").filter_map(|at| {
         let after = source.code.get(at + "fn".len()..)?;
         let signature = after.trim_start();
-        let end = signature
-            .find(|c| !is_identifier(c) && c != '$' && c != '#')
-            .filter(|end| *end > 0)?;
+        let end =
+            signature.find(|c| !is_identifier(c) && c != '$' && c != '#').filter(|end| *end > 0)?;
         let (open, close) = body(&source.code, at)?;
         (open < close).then(|| Function {
             name: signature.get(..end).unwrap_or_default().to_owned(),
@@ -51,10 +50,7 @@ mod tests {
     fn lengths(text: &str) -> Vec<(String, usize)> {
         let source = Source::new("crates/x/src/lib.rs", text);
         let found = functions(&source);
-        found
-            .iter()
-            .map(|function| (function.name.clone(), function.length()))
-            .collect()
+        found.iter().map(|function| (function.name.clone(), function.length())).collect()
     }
 
     #[test]

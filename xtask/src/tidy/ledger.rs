@@ -14,12 +14,7 @@ pub fn check(list: &str, sources: &[Source]) -> Vec<Finding> {
     let mut found = Vec::new();
     for (index, line) in list.lines().enumerate() {
         let id = line.split('#').next().unwrap_or_default().trim();
-        let finding = |what, mend| Finding {
-            path: PATH.to_owned(),
-            line: index + 1,
-            what,
-            mend,
-        };
+        let finding = |what, mend| Finding { path: PATH.to_owned(), line: index + 1, what, mend };
         if id.is_empty() {
             continue;
         }
@@ -67,10 +62,7 @@ mod tests {
         let tested = "#[test]\nfn ch1_statuses_are_declared_once() {}";
         let path = "crates/baton/tests/ledger.rs";
         assert_eq!(said("ch1\n", path, tested), [""; 0]);
-        assert_eq!(
-            said("ch11\n", path, tested),
-            ["no test `fn ch11_…` in crates/"]
-        );
+        assert_eq!(said("ch11\n", path, tested), ["no test `fn ch11_…` in crates/"]);
         assert_eq!(
             said("ch1\n", "crates/baton/src/main.rs", tested),
             ["no test `fn ch1_…` in crates/"],

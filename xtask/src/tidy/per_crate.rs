@@ -34,13 +34,7 @@ const WORLDLY_MODULES: &[&str] = &["fs", "net", "env", "process", "thread"];
 /// What the store may not tell apart.
 const NOT_IN_STORE: &[&str] = &["Command::", "Event::", "WorkflowState", "TaskState"];
 
-const SQL: &[&str] = &[
-    "SELECT ",
-    "INSERT ",
-    "UPDATE ",
-    "DELETE FROM ",
-    "CREATE TABLE ",
-];
+const SQL: &[&str] = &["SELECT ", "INSERT ", "UPDATE ", "DELETE FROM ", "CREATE TABLE "];
 
 /// Statuses that were typed again where it hurt.
 const STATUSES: &[&str] = &["pending_review", "completed_with_errors"];
@@ -56,10 +50,7 @@ pub fn check(source: &Source) -> Vec<Finding> {
         found.extend(sql(source, "core knows no SQL: the store writes it"));
     }
     if source.path.starts_with(SERVER) {
-        found.extend(sql(
-            source,
-            "ask through the engine's ports: the store writes SQL",
-        ));
+        found.extend(sql(source, "ask through the engine's ports: the store writes SQL"));
     }
     if source.path.starts_with(STORE) {
         for name in NOT_IN_STORE {
@@ -80,19 +71,13 @@ fn shipped_names(source: &Source, word: &str, mend: &'static str) -> Vec<Finding
         let here = source.code.get(*at..).unwrap_or_default();
         here.starts_with(word) && !source.is_test(*at)
     });
-    places
-        .map(|at| source.finding(source.line_at(at), format!("names `{word}`"), mend))
-        .collect()
+    places.map(|at| source.finding(source.line_at(at), format!("names `{word}`"), mend)).collect()
 }
 
 fn worldly_modules(source: &Source) -> Vec<Finding> {
     let mut found = Vec::new();
     for at in source.named("std").filter(|at| !source.is_test(*at)) {
-        let Some(path) = source
-            .code
-            .get(at..)
-            .and_then(|here| here.strip_prefix("std::"))
-        else {
+        let Some(path) = source.code.get(at..).and_then(|here| here.strip_prefix("std::")) else {
             continue;
         };
         for module in imported(path) {
@@ -123,9 +108,7 @@ fn imported(path: &str) -> Vec<&str> {
     });
     members
         .filter_map(|member| {
-            let end = member
-                .trim_start()
-                .find(|c: char| !c.is_alphanumeric() && c != '_');
+            let end = member.trim_start().find(|c: char| !c.is_alphanumeric() && c != '_');
             let member = member.trim_start();
             member.get(..end.unwrap_or(member.len()))
         })
@@ -167,34 +150,19 @@ mod tests {
     #[test]
     fn core_is_pure() {
         assert_eq!(found(CORE_FILE, "use tokio::sync;"), ["names `tokio`"]);
-        assert_eq!(
-            found(CORE_FILE, "let a = Instant::now();"),
-            ["names `Instant::now`"]
-        );
+        assert_eq!(found(CORE_FILE, "let a = Instant::now();"), ["names `Instant::now`"]);
         assert_eq!(found(CORE_FILE, "use std::fs::File;"), ["names `std::fs`"]);
-        assert_eq!(
-            found(CORE_FILE, "let a = \"SELECT 1\";"),
-            ["SQL in a string: SELECT"]
-        );
+        assert_eq!(found(CORE_FILE, "let a = \"SELECT 1\";"), ["SQL in a string: SELECT"]);
         assert_eq!(found(CORE_FILE, "//! no tokio\nlet operand = a;"), [""; 0]);
-        assert_eq!(
-            found("crates/baton-engine/src/a.rs", "use std::fs;"),
-            [""; 0]
-        );
+        assert_eq!(found("crates/baton-engine/src/a.rs", "use std::fs;"), [""; 0]);
     }
 
     #[test]
     fn a_group_of_imports_hides_nothing() {
         let text = "use std::{fmt::{self, Write}, net::{IpAddr, TcpStream}, thread};";
-        assert_eq!(
-            found(CORE_FILE, text),
-            ["names `std::net`", "names `std::thread`"]
-        );
+        assert_eq!(found(CORE_FILE, text), ["names `std::net`", "names `std::thread`"]);
         assert_eq!(found(CORE_FILE, "use std::{fmt::{env, fs}, io};"), [""; 0]);
-        assert_eq!(
-            found(CORE_FILE, "a(std::env::var(b), c);"),
-            ["names `std::env`"]
-        );
+        assert_eq!(found(CORE_FILE, "a(std::env::var(b), c);"), ["names `std::env`"]);
     }
 
     #[test]
@@ -205,18 +173,9 @@ mod tests {
 
     #[test]
     fn the_store_tells_no_state_or_event_apart() {
-        assert_eq!(
-            found(STORE_FILE, "match a { Event::B => c }"),
-            ["names `Event::`"]
-        );
-        assert_eq!(
-            found(STORE_FILE, "fn a(b: &TaskState) {}"),
-            ["names `TaskState`"]
-        );
-        assert_eq!(
-            found(STORE_FILE, "fn a(b: StoredEvent) { SomeEvent::B }"),
-            [""; 0]
-        );
+        assert_eq!(found(STORE_FILE, "match a { Event::B => c }"), ["names `Event::`"]);
+        assert_eq!(found(STORE_FILE, "fn a(b: &TaskState) {}"), ["names `TaskState`"]);
+        assert_eq!(found(STORE_FILE, "fn a(b: StoredEvent) { SomeEvent::B }"), [""; 0]);
     }
 
     #[test]

@@ -16,11 +16,7 @@ pub struct Line {
 
 /// Splits a source into its lines. There is always one more than there are line ends.
 pub fn scan(text: &str) -> Vec<Line> {
-    let mut scanner = Scanner {
-        rest: text,
-        done: Vec::new(),
-        line: Line::default(),
-    };
+    let mut scanner = Scanner { rest: text, done: Vec::new(), line: Line::default() };
     while !scanner.rest.is_empty() {
         scanner.token();
     }
@@ -204,10 +200,7 @@ mod tests {
     #[test]
     fn a_raw_identifier_and_a_lifetime_are_code() {
         let line = only("fn r#type<'a>(x: &'a str) -> &'a str { 'b: loop {} }");
-        assert_eq!(
-            line.code,
-            "fn r#type<'a>(x: &'a str) -> &'a str { 'b: loop {} }"
-        );
+        assert_eq!(line.code, "fn r#type<'a>(x: &'a str) -> &'a str { 'b: loop {} }");
         assert!(line.literals.is_empty());
     }
 

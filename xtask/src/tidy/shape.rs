@@ -47,21 +47,14 @@ fn line_ends(source: &Source) -> Vec<Finding> {
 
 fn file_length(source: &Source, report: &mut Report) {
     let length = source.text.lines().count();
-    let header = source
-        .text
-        .lines()
-        .take_while(|line| line.starts_with("//!"));
-    let has_reason = header
-        .into_iter()
-        .any(|line| line.starts_with("//! Long because"));
+    let header = source.text.lines().take_while(|line| line.starts_with("//!"));
+    let has_reason = header.into_iter().any(|line| line.starts_with("//! Long because"));
     let what = format!("a file of {length} lines");
     if length > FILE_LINES_MAX && !has_reason {
         let mend = "split it, or write `//! Long because …` in its header";
         report.faults.push(source.finding(1, what, mend));
     } else if length > FILE_LINES_AIM {
-        report
-            .notes
-            .push(source.finding(1, what, "400 are aimed at"));
+        report.notes.push(source.finding(1, what, "400 are aimed at"));
     }
 }
 
@@ -74,9 +67,7 @@ fn function_lengths(source: &Source, report: &mut Report) {
             let mend = "split it, or write `// Long because …` above it";
             report.faults.push(source.finding(line, what, mend));
         } else if length > FUNCTION_LINES_AIM {
-            report
-                .notes
-                .push(source.finding(line, what, "30 are aimed at"));
+            report.notes.push(source.finding(line, what, "30 are aimed at"));
         }
     }
 }
@@ -122,10 +113,7 @@ mod tests {
     fn a_long_file_needs_a_reason_in_its_header() {
         let body = "// x\n".repeat(800);
         assert_eq!(faults(&format!("//! a\n{body}")), ["a file of 801 lines"]);
-        assert_eq!(
-            faults(&format!("//! a\n//! Long because so.\n{body}")),
-            [""; 0]
-        );
+        assert_eq!(faults(&format!("//! a\n//! Long because so.\n{body}")), [""; 0]);
         let middling = report(&format!("//! a\n{}", "// x\n".repeat(400)));
         assert!(middling.faults.is_empty());
         assert_eq!(middling.notes.len(), 1);

@@ -21,11 +21,7 @@ pub struct Source {
 impl Source {
     /// Takes a text apart.
     pub fn new(path: &str, text: &str) -> Self {
-        let lines = if path.ends_with(".rs") {
-            scan(text)
-        } else {
-            Vec::new()
-        };
+        let lines = if path.ends_with(".rs") { scan(text) } else { Vec::new() };
         let codes: Vec<&str> = lines.iter().map(|line| line.code.as_str()).collect();
         let code = codes.join("\n");
         let tests = if is_test_file(path) {
@@ -33,13 +29,7 @@ impl Source {
         } else {
             test_items(&code)
         };
-        Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            lines,
-            code,
-            tests,
-        }
+        Self { path: path.to_owned(), text: text.to_owned(), lines, code, tests }
     }
 
     /// Whether it is Rust.
@@ -81,26 +71,17 @@ impl Source {
 
     /// A finding in this file.
     pub fn finding(&self, line: usize, what: impl Into<String>, mend: &'static str) -> Finding {
-        Finding {
-            path: self.path.clone(),
-            line,
-            what: what.into(),
-            mend,
-        }
+        Finding { path: self.path.clone(), line, what: what.into(), mend }
     }
 }
 
 /// Where a text has this word with no letter, digit or `_` on either side.
 pub fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
-    text.match_indices(word)
-        .map(|(at, _)| at)
-        .filter(move |at| {
-            let before = text.get(..*at).and_then(|head| head.chars().next_back());
-            let after = text
-                .get(at + word.len()..)
-                .and_then(|tail| tail.chars().next());
-            !before.is_some_and(is_identifier) && !after.is_some_and(is_identifier)
-        })
+    text.match_indices(word).map(|(at, _)| at).filter(move |at| {
+        let before = text.get(..*at).and_then(|head| head.chars().next_back());
+        let after = text.get(at + word.len()..).and_then(|tail| tail.chars().next());
+        !before.is_some_and(is_identifier) && !after.is_some_and(is_identifier)
+    })
 }
 
 /// Where the bracket that opens at `open` closes; nothing when it does not.

@@ -84,14 +84,8 @@ impl Tool for Diff {
                 optional("from", text("A commit; the index.")),
                 optional("to", text("A commit, with `from`; the working tree.")),
                 optional("path", text("Only beneath it; from the repository's top.")),
-                optional(
-                    "detail",
-                    word(&["stat", "patch"], "`patch` gives the patch; `stat`."),
-                ),
-                optional(
-                    "max_bytes",
-                    integer(1, max, "A longer patch is cut; 256 KiB."),
-                ),
+                optional("detail", word(&["stat", "patch"], "`patch` gives the patch; `stat`.")),
+                optional("max_bytes", integer(1, max, "A longer patch is cut; 256 KiB.")),
             ]),
         )
     }
@@ -102,10 +96,7 @@ impl Tool for Diff {
         let repository = Repository::find(scope, &input.repo)?;
         let settings = self.git.without_filters(scope, &repository)?;
         let ask = |form: &[&str]| {
-            let arguments = arguments(&input, form)?
-                .into_iter()
-                .map(Into::into)
-                .collect();
+            let arguments = arguments(&input, form)?.into_iter().map(Into::into).collect();
             let asked = self.git.ask(scope, &repository, arguments, &settings)?;
             asked.map_err(|failed| failed.into_failure(scope, &repository))
         };

@@ -66,16 +66,10 @@ impl Tool for Log {
              files_changed, insertions, deletions}`; merges count no changes.",
             object([
                 required("repo", text("A folder in the repository.")),
-                optional(
-                    "since",
-                    text("Only later ones: `90 days ago`, `2026-01-31`."),
-                ),
+                optional("since", text("Only later ones: `90 days ago`, `2026-01-31`.")),
                 optional("until", text("Only earlier ones.")),
                 optional("revisions", text("`v1.0..HEAD`, a branch, a tag; HEAD.")),
-                optional(
-                    "path",
-                    text("Only those that touch it; from the repository's top."),
-                ),
+                optional("path", text("Only those that touch it; from the repository's top.")),
                 optional("max_count", integer(1, max, "How many at most; 1000.")),
             ]),
         )
@@ -85,10 +79,7 @@ impl Tool for Log {
         let limit = scope.limits().log_entries_max;
         let max = bounded("max_count", input.max_count, COMMITS, limit)?;
         let repository = Repository::find(scope, &input.repo)?;
-        let arguments = arguments(&input, max)?
-            .into_iter()
-            .map(Into::into)
-            .collect();
+        let arguments = arguments(&input, max)?.into_iter().map(Into::into).collect();
         match self.git.ask(scope, &repository, arguments, &[])? {
             Ok(output) => commits(&whole(scope, output)?.text()).ok_or_else(|| {
                 let message = "git.log: git printed something else than commits";

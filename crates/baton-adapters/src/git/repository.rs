@@ -35,9 +35,7 @@ impl Repository {
         let real = std::fs::read_link(format!("/proc/self/fd/{}", asked.as_raw_fd()))
             .map_err(|cause| denied(format!("{} cannot be named: {cause}", place.shown())))?;
         let shown = place.shown();
-        let within = real
-            .ancestors()
-            .take_while(|folder| scope.roots.contain(folder));
+        let within = real.ancestors().take_while(|folder| scope.roots.contain(folder));
         let mut tops = within.filter(|folder| folder.join(".git").symlink_metadata().is_ok());
         let Some(top) = tops.next() else {
             let message = format!(
@@ -48,12 +46,7 @@ impl Repository {
         };
         let folder = rustix::fs::openat(CWD, top, FOLDER | OFlags::NOFOLLOW, Mode::empty())
             .map_err(|errno| place.failed(errno))?;
-        Ok(Self {
-            git: git_folder(scope, top)?,
-            folder,
-            shown,
-            top: top.to_owned(),
-        })
+        Ok(Self { git: git_folder(scope, top)?, folder, shown, top: top.to_owned() })
     }
 
     /// What keeps git at this repository.
@@ -71,9 +64,7 @@ impl Repository {
         let user = rustix::process::geteuid().as_raw();
         let parts = [self.top.clone(), self.top.join(".git"), self.git.clone()];
         let owner = |path: &PathBuf| path.symlink_metadata().map(|found| found.uid());
-        parts
-            .iter()
-            .all(|path| owner(path).is_ok_and(|owner| owner == user))
+        parts.iter().all(|path| owner(path).is_ok_and(|owner| owner == user))
     }
 }
 
@@ -112,10 +103,7 @@ fn stays(scope: &Scope<'_>, git: &Path) -> Result<(), CallFailure> {
     if let Some(common) = pointer(&git.join("commondir")) {
         let common = git.join(common.trim()).canonicalize();
         if !common.is_ok_and(|common| scope.roots.contain(&common)) {
-            return Err(denied(format!(
-                "{}/commondir leads out of the roots",
-                git.display()
-            )));
+            return Err(denied(format!("{}/commondir leads out of the roots", git.display())));
         }
     }
     let entries = std::fs::read_dir(git).into_iter().flatten().flatten();
@@ -123,10 +111,7 @@ fn stays(scope: &Scope<'_>, git: &Path) -> Result<(), CallFailure> {
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
         let inside = |path: PathBuf| scope.roots.contain(&path);
         if is_link && !entry.path().canonicalize().is_ok_and(inside) {
-            return Err(denied(format!(
-                "{} leads out of the roots",
-                entry.path().display()
-            )));
+            return Err(denied(format!("{} leads out of the roots", entry.path().display())));
         }
     }
     Ok(())
@@ -137,9 +122,7 @@ fn pointer(path: &Path) -> Option<String> {
     let file = rustix::fs::openat(CWD, path, READING | OFlags::NOFOLLOW, Mode::empty()).ok()?;
     let (file, _) = regular(file).ok()?;
     let mut text = String::new();
-    file.take(POINTER_BYTES_MAX)
-        .read_to_string(&mut text)
-        .ok()?;
+    file.take(POINTER_BYTES_MAX).read_to_string(&mut text).ok()?;
     Some(text)
 }
 

@@ -54,31 +54,18 @@ impl Hosts {
 
     /// A URL whose host is declared.
     pub(super) fn url(&self, text: &str) -> Result<Uri, CallFailure> {
-        let url: Uri = text
-            .parse()
-            .map_err(|fault| invalid(format!("`{text}` is no URL: {fault}")))?;
+        let url: Uri =
+            text.parse().map_err(|fault| invalid(format!("`{text}` is no URL: {fault}")))?;
         let (Some("http" | "https"), Some(authority)) = (url.scheme_str(), url.authority()) else {
-            return Err(invalid(format!(
-                "`{text}` must start with http:// or https://"
-            )));
+            return Err(invalid(format!("`{text}` must start with http:// or https://")));
         };
         if authority.as_str().contains('@') {
-            return Err(invalid(
-                "a URL must not hold a user or a password; use a header",
-            ));
+            return Err(invalid("a URL must not hold a user or a password; use a header"));
         }
         let host = plain(authority.host());
-        let default = if url.scheme_str() == Some("https") {
-            443
-        } else {
-            80
-        };
+        let default = if url.scheme_str() == Some("https") { 443 } else { 80 };
         let port = authority.port_u16().unwrap_or(default);
-        if !self
-            .patterns
-            .iter()
-            .any(|pattern| pattern.takes(&host, port))
-        {
+        if !self.patterns.iter().any(|pattern| pattern.takes(&host, port)) {
             return Err(denied(format!(
                 "{host}:{port} is not among the declared hosts; add it to `[tools.http] hosts`"
             )));
@@ -168,10 +155,7 @@ impl Resolver for Checked {
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let all = DefaultResolver::default().resolve(uri, config, timeout)?;
         let mut allowed = self.empty();
-        for address in all
-            .iter()
-            .filter(|address| (self.may_connect)(address.ip()))
-        {
+        for address in all.iter().filter(|address| (self.may_connect)(address.ip())) {
             allowed.push(*address);
         }
         if allowed.is_empty() {
@@ -257,13 +241,9 @@ mod tests {
         ] {
             assert!(!is_public(text.parse().unwrap()), "{text}");
         }
-        for text in [
-            "1.1.1.1",
-            "93.184.215.14",
-            "2606:4700::1111",
-            "::ffff:1.1.1.1",
-            "64:ff9b::101:101",
-        ] {
+        for text in
+            ["1.1.1.1", "93.184.215.14", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"]
+        {
             assert!(is_public(text.parse().unwrap()), "{text}");
         }
     }
@@ -271,14 +251,9 @@ mod tests {
     #[test]
     fn hosts_are_named_exactly_or_by_what_they_lie_beneath() {
         let config = HttpConfig {
-            hosts: [
-                "api.example.org",
-                "*.example.net",
-                "localhost:8080",
-                "[2606:4700::1]:80",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
+            hosts: ["api.example.org", "*.example.net", "localhost:8080", "[2606:4700::1]:80"]
+                .map(str::to_owned)
+                .to_vec(),
             allow_private: Permit::Denied,
         };
         let hosts = Hosts::of(&config).unwrap();
@@ -304,10 +279,7 @@ mod tests {
             assert!(hosts.url(url).is_err(), "{url}");
         }
         for host in ["", "http://x", "a b", "*", "x:y", "*.*"] {
-            let config = HttpConfig {
-                hosts: vec![host.to_owned()],
-                ..HttpConfig::default()
-            };
+            let config = HttpConfig { hosts: vec![host.to_owned()], ..HttpConfig::default() };
             assert_eq!(Hosts::of(&config).is_ok(), host == "*", "{host}");
         }
     }

@@ -41,20 +41,14 @@ pub(super) fn judged(raw: Raw, url: &Uri, meaning: Meaning) -> Result<Answer, Ca
     if raw.status.is_success() || code == 303 || code == 304 {
         return Ok(answer(raw, url));
     }
-    let said: String = String::from_utf8_lossy(&raw.body)
-        .chars()
-        .take(300)
-        .collect();
+    let said: String = String::from_utf8_lossy(&raw.body).chars().take(300).collect();
     let message = format!("{url} answers {}: {}", raw.status, said.trim());
     let refused = |kind| CallFailure::refused(kind, message.clone());
     Err(match (code, meaning) {
         (404 | 410, _) => refused(FailureKind::NotFound),
         (300..400, _) => CallFailure::refused(
             FailureKind::Refused,
-            format!(
-                "{message}; it redirects, so ask {:?} instead",
-                raw.redirect().unwrap_or("")
-            ),
+            format!("{message}; it redirects, so ask {:?} instead", raw.redirect().unwrap_or("")),
         ),
         // These say that the request was not taken up.
         (408 | 425 | 429 | 503, _) | (500..600, Meaning::Read) => CallFailure {
@@ -78,12 +72,9 @@ fn answer(raw: Raw, url: &Uri) -> Answer {
             .and_modify(|all| *all = format!("{all}, {value}"))
             .or_insert_with(|| value.into_owned());
     }
-    let is_json = headers
-        .get("content-type")
-        .is_some_and(|kind| is_json(kind));
-    let json = (is_json && !raw.truncated)
-        .then(|| serde_json::from_slice(&raw.body).ok())
-        .flatten();
+    let is_json = headers.get("content-type").is_some_and(|kind| is_json(kind));
+    let json =
+        (is_json && !raw.truncated).then(|| serde_json::from_slice(&raw.body).ok()).flatten();
     let (body, encoding) = match (json, text(raw.body, raw.truncated)) {
         (Some(json), _) => (json, "json"),
         (None, Ok(text)) => (Value::String(text), "text"),

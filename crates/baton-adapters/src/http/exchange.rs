@@ -94,10 +94,7 @@ fn agent(scope: &Scope<'_>, hosts: &Hosts, connected: &Arc<AtomicBool>) -> Agent
         .timeout_global(Some(scope.left().min(Duration::from_hours(24))))
         .user_agent(concat!("baton/", env!("CARGO_PKG_VERSION")))
         .build();
-    let connector = Noting {
-        inner: DefaultConnector::default(),
-        connected: Arc::clone(connected),
-    };
+    let connector = Noting { inner: DefaultConnector::default(), connected: Arc::clone(connected) };
     let may_connect = hosts.may_connect;
     Agent::with_parts(config, connector, Checked { may_connect })
 }
@@ -139,12 +136,7 @@ fn run(agent: &Agent, ask: Ask) -> Result<Raw, Error> {
     reader.read_to_end(&mut bytes)?;
     let truncated = bytes.len() > ask.bytes_max;
     bytes.truncate(ask.bytes_max);
-    Ok(Raw {
-        status: parts.status,
-        headers: parts.headers,
-        body: bytes,
-        truncated,
-    })
+    Ok(Raw { status: parts.status, headers: parts.headers, body: bytes, truncated })
 }
 
 fn failed(scope: &Scope<'_>, ask: &Ask, connected: &AtomicBool, error: &Error) -> CallFailure {
@@ -155,11 +147,7 @@ fn failed(scope: &Scope<'_>, ask: &Ask, connected: &AtomicBool, error: &Error) -
         return private(url.host().unwrap_or_default());
     }
     if let Error::Timeout(Timeout::Global) = error {
-        return doubted(
-            connected,
-            FailureKind::TimedOut,
-            scope.stopped(FailureKind::TimedOut),
-        );
+        return doubted(connected, FailureKind::TimedOut, scope.stopped(FailureKind::TimedOut));
     }
     let message = format!("{method} {url}: {error}");
     if let Error::HostNotFound | Error::BadUri(_) = error {

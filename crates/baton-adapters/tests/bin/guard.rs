@@ -17,9 +17,7 @@ fn main() -> ExitCode {
     if first == GUARD_WORD {
         guard_main(arguments)
     }
-    let words: Vec<String> = arguments
-        .filter_map(|word| word.into_string().ok())
-        .collect();
+    let words: Vec<String> = arguments.filter_map(|word| word.into_string().ok()).collect();
     match words.as_slice() {
         [root, tool, input] if first == "call" => call(root, tool, input),
         _ => ExitCode::from(2),
@@ -27,20 +25,12 @@ fn main() -> ExitCode {
 }
 
 fn call(root: &str, tool: &str, input: &str) -> ExitCode {
-    let mut config = ToolsConfig {
-        roots: vec![PathBuf::from(root)],
-        ..ToolsConfig::default()
-    };
+    let mut config = ToolsConfig { roots: vec![PathBuf::from(root)], ..ToolsConfig::default() };
     config.shell.allow = Permit::Granted;
     let (Ok(tools), Ok(input)) = (BuiltinTools::new(config), Json::parse(input.to_owned())) else {
         return ExitCode::from(2);
     };
-    let call = Call {
-        folder: None,
-        tool: tool.to_owned(),
-        input,
-        idempotency_key: "k".to_owned(),
-    };
+    let call = Call { folder: None, tool: tool.to_owned(), input, idempotency_key: "k".to_owned() };
     match tools.call(&call, &Control::new(Duration::from_secs(60))) {
         Ok(_) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

@@ -31,10 +31,7 @@ impl Workshop {
         let outside = tempfile::tempdir().unwrap();
         let root = outside.path().join("root");
         std::fs::create_dir(&root).unwrap();
-        let mut config = ToolsConfig {
-            roots: vec![root],
-            ..ToolsConfig::default()
-        };
+        let mut config = ToolsConfig { roots: vec![root], ..ToolsConfig::default() };
         change(&mut config);
         let tools = BuiltinTools::guarded_by(config, GUARD.into()).unwrap();
         Self { outside, tools }
@@ -108,7 +105,5 @@ pub fn git(folder: &Path, arguments: &[&str]) {
 /// The strings under `key` of each object of a list.
 pub fn column(list: &Value, key: &str) -> Vec<String> {
     let items = list.as_array().unwrap().iter();
-    items
-        .map(|item| item[key].as_str().unwrap().to_owned())
-        .collect()
+    items.map(|item| item[key].as_str().unwrap().to_owned()).collect()
 }

@@ -21,12 +21,7 @@ use crate::words::{Effect, Permission};
 pub(crate) fn check(draft: &mut Draft<'_, '_>, catalog: &dyn Catalog, faults: &mut Faults) {
     let mut tasks = std::mem::take(&mut draft.plan.tasks);
     for (index, task) in tasks.iter_mut().enumerate() {
-        let mut task_check = TaskCheck {
-            draft,
-            index,
-            catalog,
-            faults,
-        };
+        let mut task_check = TaskCheck { draft, index, catalog, faults };
         task_check.permission(task);
         task_check.tools(task);
     }
@@ -158,9 +153,8 @@ fn fits(call: &CallSite<'_, '_>, schema: &Value, validator: &Validator, faults: 
     for error in validator.iter_errors(&with) {
         let pointer = error.instance_path().as_str();
         let steps = pointer.split('/').skip(1);
-        let steps: Vec<String> = steps
-            .map(|step| step.replace("~1", "/").replace("~0", "~"))
-            .collect();
+        let steps: Vec<String> =
+            steps.map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
         let misfit = Misfit {
             call,
             schema,
@@ -239,12 +233,7 @@ fn descend<'n, 's>(node: &'n Node<'s>, steps: &[String]) -> Option<&'n Node<'s>>
     let mut node = node;
     for step in steps {
         node = match &node.value {
-            Tree::Map(entries) => {
-                &entries
-                    .iter()
-                    .find(|entry| entry.key == step.as_str())?
-                    .node
-            }
+            Tree::Map(entries) => &entries.iter().find(|entry| entry.key == step.as_str())?.node,
             Tree::List(items) => items.get(step.parse::<usize>().ok()?)?,
             Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::Text(_) => return None,
         };
@@ -263,9 +252,7 @@ fn holds_template(node: &Node<'_>) -> bool {
 
 fn described(schema: &Value, name: &str) -> Option<String> {
     let property = schema.get("properties")?.get(name)?;
-    let text = property
-        .get("description")
-        .or_else(|| property.get("title"))?;
+    let text = property.get("description").or_else(|| property.get("title"))?;
     Some(format!("`{name}`: {}", text.as_str()?))
 }
 

@@ -23,21 +23,13 @@ pub(crate) fn resolve(
     let shown = shorten(name);
     if name == draft.plan.name {
         let message = format!("`{shown}` would run itself");
-        refuse(
-            message,
-            "a definition may not be among its own children",
-            walk,
-        );
+        refuse(message, "a definition may not be among its own children", walk);
         return None;
     }
     let plan = match walk.catalog.definition(name) {
         None => {
             let message = format!("there is no definition `{shown}`");
-            refuse(
-                message,
-                "store it first, or put its file beside this one",
-                walk,
-            );
+            refuse(message, "store it first, or put its file beside this one", walk);
             return None;
         }
         Some(Err(why)) => {
@@ -50,11 +42,7 @@ pub(crate) fn resolve(
     let measured = measure(&plan, &draft.plan.name);
     if measured.names {
         let message = format!("`{shown}` runs `{}` again", draft.plan.name);
-        refuse(
-            message,
-            "a definition may not be among its own children",
-            walk,
-        );
+        refuse(message, "a definition may not be among its own children", walk);
         return None;
     }
     if measured.depth > NESTING_MAX {
@@ -66,11 +54,7 @@ pub(crate) fn resolve(
     if draft.child_tasks > WORKFLOW_TASKS_MAX {
         let message =
             format!("the child workflows have more than {WORKFLOW_TASKS_MAX} tasks in all");
-        refuse(
-            message,
-            "run the child in an `each`, where it is kept once",
-            walk,
-        );
+        refuse(message, "run the child in an `each`, where it is kept once", walk);
         return None;
     }
     Some(plan)
@@ -86,11 +70,7 @@ struct Measured {
 }
 
 fn measure(plan: &Plan, name: &str) -> Measured {
-    let mut measured = Measured {
-        depth: 1,
-        tasks: plan.tasks.len(),
-        names: plan.name == name,
-    };
+    let mut measured = Measured { depth: 1, tasks: plan.tasks.len(), names: plan.name == name };
     for task in &plan.tasks {
         if let Work::Workflow(child) = &task.work {
             let inner = measure(&child.plan, name);

@@ -156,12 +156,7 @@ struct Sweep<'s> {
 
 impl<'s> Sweep<'s> {
     fn new(source: &'s str) -> Self {
-        Self {
-            source,
-            offset: 0,
-            line: 1,
-            column: 1,
-        }
+        Self { source, offset: 0, line: 1, column: 1 }
     }
 
     fn advance(&mut self, to: usize) -> (u32, u32) {
@@ -250,10 +245,7 @@ fn cut(line: &str, fault: &Fault) -> (String, String) {
     }
     let start = start.unwrap_or(width);
     let length = end.unwrap_or(start).saturating_sub(start).max(1);
-    (
-        shown,
-        format!("{}{}", " ".repeat(start), "^".repeat(length)),
-    )
+    (shown, format!("{}{}", " ".repeat(start), "^".repeat(length)))
 }
 
 fn escape(text: &str) -> String {

@@ -100,11 +100,8 @@ impl<'t, 's> At<'t, 's, '_> {
     }
 
     fn unknown_word(&self, text: &str, known: &[&str], faults: &mut Faults) {
-        let message = format!(
-            "`{}` is not understood here; known are {}",
-            shorten(text),
-            known.join(", ")
-        );
+        let message =
+            format!("`{}` is not understood here; known are {}", shorten(text), known.join(", "));
         let fault = faults.add(self.node.place, &self.path, message);
         if let Some(near) = suggest::nearest(text, known.iter().copied()) {
             fault.help(format!("did you mean `{near}`?"));
@@ -166,11 +163,7 @@ impl<'t, 's, 'p> Fields<'t, 's, 'p> {
                 fault.help(hint);
             }
         }
-        Some(Self {
-            place: first_line(node),
-            path,
-            entries,
-        })
+        Some(Self { place: first_line(node), path, entries })
     }
 
     /// The entry of a field.
@@ -180,10 +173,7 @@ impl<'t, 's, 'p> Fields<'t, 's, 'p> {
 
     /// A field.
     pub fn get(&self, name: &'p str) -> Option<At<'t, 's, 'p>> {
-        self.entry(name).map(|entry| At {
-            node: &entry.node,
-            path: self.path.field(name),
-        })
+        self.entry(name).map(|entry| At { node: &entry.node, path: self.path.field(name) })
     }
 
     /// A field that must be there.

@@ -50,10 +50,7 @@ fn needs(
     };
     let stage = draft.plan.tasks.get(task).map_or(0, |task| task.stage);
     for (index, node) in list.iter().enumerate() {
-        let at = At {
-            node,
-            path: at.path.index(index),
-        };
+        let at = At { node, path: at.path.index(index) };
         let Some(key) = at.text(faults) else { continue };
         let Some(ordinal) = draft.keys.get(key) else {
             unknown_task(&at, key, draft, faults);
@@ -167,9 +164,7 @@ fn report(trail: &[(usize, usize)], back: usize, draft: &Draft<'_, '_>, faults: 
     let place = source.needs.map_or(source.place, |node| node.place);
     let (stage, index) = source.at;
     let path = format!("stages[{stage}].tasks[{index}].needs");
-    faults
-        .add(place, &path, message)
-        .help("remove one of these needs");
+    faults.add(place, &path, message).help("remove one of these needs");
 }
 
 /// A question: has `named` surely ended when `task` starts?
@@ -270,10 +265,7 @@ impl Dependents {
     fn after(&self, tasks: &[TaskPlan], named: Ordinal, steps: &mut usize) -> Option<Vec<bool>> {
         let origin = tasks.get(named.index())?;
         *steps = steps.checked_sub(tasks.len())?;
-        let barrier = tasks
-            .iter()
-            .enumerate()
-            .map(|(task, _)| behind_barrier(tasks, task, origin));
+        let barrier = tasks.iter().enumerate().map(|(task, _)| behind_barrier(tasks, task, origin));
         let mut after: Vec<bool> = barrier.collect();
         let seeds = after.iter().enumerate().filter(|(_, after)| **after);
         let mut stack: Vec<usize> = seeds.map(|(task, _)| task).collect();

@@ -61,11 +61,7 @@ pub fn input_faults(plan: &Plan, inputs: &Value) -> Result<Value, Vec<InputFault
     })?;
     let errors = validator.iter_errors(&inputs).take(INPUT_FAULTS_MAX);
     let faults: Vec<InputFault> = errors.flat_map(|error| explain(&error, schema)).collect();
-    if faults.is_empty() {
-        Ok(inputs)
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(inputs) } else { Err(faults) }
 }
 
 fn undeclared(inputs: Map<String, Value>) -> Result<Value, Vec<InputFault>> {
@@ -81,11 +77,7 @@ fn undeclared(inputs: Map<String, Value>) -> Result<Value, Vec<InputFault>> {
 }
 
 fn fault(pointer: &str, message: &str, help: Option<String>) -> InputFault {
-    InputFault {
-        pointer: pointer.to_owned(),
-        message: message.to_owned(),
-        help,
-    }
+    InputFault { pointer: pointer.to_owned(), message: message.to_owned(), help }
 }
 
 fn pointer(parent: &str, name: &str) -> String {
@@ -123,11 +115,7 @@ fn explain(error: &jsonschema::ValidationError<'_>, schema: &Value) -> Vec<Input
         let about = properties(schema)
             .filter(|_| at.is_empty())
             .and_then(|known| known.get(name))
-            .and_then(|property| {
-                property
-                    .get("title")
-                    .or_else(|| property.get("description"))
-            })
+            .and_then(|property| property.get("title").or_else(|| property.get("description")))
             .and_then(Value::as_str);
         let help = about.map(|about| format!("`{name}`: {about}"));
         return vec![fault(&pointer(at, name), &message, help)];
@@ -211,19 +199,12 @@ pub(crate) fn closed(schema: &Value) -> Value {
 pub(crate) fn as_given(schema: &Value) -> Value {
     let mut schema = closed(schema);
     let has_default = |name: &Value| {
-        let property = name
-            .as_str()
-            .and_then(|name| properties(&schema)?.get(name));
+        let property = name.as_str().and_then(|name| properties(&schema)?.get(name));
         property.is_some_and(|property| property.get("default").is_some())
     };
     let required = schema.get("required").and_then(Value::as_array);
-    let required: Option<Vec<Value>> = required.map(|names| {
-        names
-            .iter()
-            .filter(|name| !has_default(name))
-            .cloned()
-            .collect()
-    });
+    let required: Option<Vec<Value>> =
+        required.map(|names| names.iter().filter(|name| !has_default(name)).cloned().collect());
     if let (Some(required), Some(object)) = (required, schema.as_object_mut()) {
         object.insert("required".to_owned(), Value::Array(required));
     }

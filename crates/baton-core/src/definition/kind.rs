@@ -24,21 +24,13 @@ pub(crate) const EMIT_FIELDS: [&str; 2] = ["type", "data"];
 
 /// The fields that only some kinds have, and those kinds.
 const OWNED: [(&str, &[&str], &str); 8] = [
-    (
-        "with",
-        &["tool", "workflow", "worker"],
-        "tasks of the kinds `tool` and `workflow`",
-    ),
+    ("with", &["tool", "workflow", "worker"], "tasks of the kinds `tool` and `workflow`"),
     ("ask", &["human"], "tasks of the kind `human`"),
     ("form", &["human"], "tasks of the kind `human`"),
     ("options", &["human"], "tasks of the kind `human`"),
     ("fallback", &["tool", "agent"], "tasks of the kind `tool`"),
     ("probe", &["tool"], "tasks of the kind `tool`"),
-    (
-        "permission",
-        &["tool", "agent", "worker"],
-        "tasks of the kind `tool`",
-    ),
+    ("permission", &["tool", "agent", "worker"], "tasks of the kind `tool`"),
     ("prompt", &["agent"], "tasks of the kind `agent`"),
 ];
 
@@ -70,9 +62,7 @@ pub(crate) fn read<'t, 's>(
 
 /// The one field that names the kind.
 fn the_kind<'p>(fields: &Fields<'_, '_, 'p>, faults: &mut Faults) -> Option<&'static str> {
-    let mut named = KIND_FIELDS
-        .into_iter()
-        .filter(|kind| fields.entry(kind).is_some());
+    let mut named = KIND_FIELDS.into_iter().filter(|kind| fields.entry(kind).is_some());
     let Some(kind) = named.next() else {
         let message = "the task does not say what it does";
         let fault = faults.add(fields.place, fields.path, message);
@@ -132,12 +122,7 @@ pub(crate) fn note_call<'t, 's>(
     of: CallOf<'t>,
     draft: &mut Draft<'t, 's>,
 ) {
-    draft.calls.push(CallSite {
-        with,
-        place: fields.place,
-        path: fields.path.to_string(),
-        of,
-    });
+    draft.calls.push(CallSite { with, place: fields.place, path: fields.path.to_string(), of });
 }
 
 fn human<'t, 's>(
@@ -164,26 +149,13 @@ fn human<'t, 's>(
         }
     };
     let options = match kind {
-        HumanKind::Choice => fields
-            .required("options", faults)
-            .map(|at| options(&at, faults)),
+        HumanKind::Choice => fields.required("options", faults).map(|at| options(&at, faults)),
         HumanKind::Approval | HumanKind::Form => {
-            misplaced(
-                fields,
-                "options",
-                "the answer `choice`",
-                kind_word(kind),
-                faults,
-            );
+            misplaced(fields, "options", "the answer `choice`", kind_word(kind), faults);
             None
         }
     };
-    Some(Human {
-        kind,
-        ask,
-        form,
-        options: options.unwrap_or_default(),
-    })
+    Some(Human { kind, ask, form, options: options.unwrap_or_default() })
 }
 
 fn kind_word(kind: HumanKind) -> &'static str {
@@ -215,10 +187,8 @@ fn wait<'t, 's>(
 ) -> Option<Wait> {
     let at = fields.get("wait")?;
     let inner = Fields::of(at.node, &at.path, &WAIT_FIELDS, faults)?;
-    let named: Vec<&str> = ["for", "until", "event"]
-        .into_iter()
-        .filter(|name| inner.entry(name).is_some())
-        .collect();
+    let named: Vec<&str> =
+        ["for", "until", "event"].into_iter().filter(|name| inner.entry(name).is_some()).collect();
     let [name] = named.as_slice() else {
         let message = "a wait has exactly one of `for`, `until` and `event`";
         faults.add(inner.place, &at.path, message);
@@ -249,11 +219,7 @@ fn wait<'t, 's>(
             });
             let timeout = inner.get("timeout").and_then(|at| positive(&at, faults));
             let event = inner.get("event")?;
-            Some(Wait::Event {
-                event: event_type(&event, faults)?.to_owned(),
-                when,
-                timeout,
-            })
+            Some(Wait::Event { event: event_type(&event, faults)?.to_owned(), when, timeout })
         }
     }
 }
@@ -275,9 +241,7 @@ fn event_type<'t>(at: &At<'t, '_, '_>, faults: &mut Faults) -> Option<&'t str> {
     if text.is_empty() || text.chars().count() > EVENT_CHARS_MAX || text.contains(bad) {
         let message = format!("`{}` is not the type of an event", shorten(text));
         let fault = faults.add(at.node.place, &at.path, message);
-        fault.help(format!(
-            "write it like `design.ready`; at most {EVENT_CHARS_MAX} characters"
-        ));
+        fault.help(format!("write it like `design.ready`; at most {EVENT_CHARS_MAX} characters"));
         return None;
     }
     Some(text)
@@ -301,10 +265,7 @@ fn emit<'t, 's>(
         let message = "`*` is for those who wait; an event is emitted under one type";
         faults.add(kind.node.place, &kind.path, message);
     }
-    Some(Emit {
-        event_type: event_type.to_owned(),
-        data,
-    })
+    Some(Emit { event_type: event_type.to_owned(), data })
 }
 
 fn child<'t, 's>(
@@ -319,10 +280,5 @@ fn child<'t, 's>(
     let name = at.text(walk.faults)?;
     let plan = children::resolve(&at, name, draft, walk)?;
     note_call(own.map(|at| at.node), fields, CallOf::Child(task), draft);
-    Some(Child {
-        name: name.to_owned(),
-        version: plan.version,
-        with,
-        plan: Box::new(plan),
-    })
+    Some(Child { name: name.to_owned(), version: plan.version, with, plan: Box::new(plan) })
 }

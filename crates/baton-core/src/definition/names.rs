@@ -29,11 +29,7 @@ pub(crate) fn check(source: &str, draft: &Draft<'_, '_>, faults: &mut Faults) {
         };
         match checked {
             Err(bad) => {
-                let what = if site.is_expression {
-                    "expression"
-                } else {
-                    "template"
-                };
+                let what = if site.is_expression { "expression" } else { "template" };
                 let message = format!("this {what} cannot be read: {}", bad.message);
                 add(source, site, bad.range.as_ref(), message, faults);
             }
@@ -43,13 +39,7 @@ pub(crate) fn check(source: &str, draft: &Draft<'_, '_>, faults: &mut Faults) {
                     if reference.range.start < explained {
                         continue;
                     }
-                    let mut check = Check {
-                        source,
-                        draft,
-                        site,
-                        faults,
-                        is_subtraction: false,
-                    };
+                    let mut check = Check { source, draft, site, faults, is_subtraction: false };
                     if let Some(question) = check.reference(&reference) {
                         asked.push((question, site, reference.range.clone()));
                     }
@@ -117,10 +107,7 @@ impl Check<'_, '_, '_> {
             "output" if self.site.kind == SiteKind::Probe => {}
             "event" => self.only(reference, "`event` is known in `wait.when` only"),
             "output" => {
-                self.only(
-                    reference,
-                    "`output` alone is known in `probe.happened` only",
-                );
+                self.only(reference, "`output` alone is known in `probe.happened` only");
             }
             name if FUNCTIONS.contains(&name) => {}
             _ => self.unknown(reference),
@@ -173,10 +160,7 @@ impl Check<'_, '_, '_> {
         } else {
             suggest::hint(&name, known)
         };
-        let fault = self.add(
-            &reference.range,
-            format!("the name `{name}` is not known here"),
-        );
+        let fault = self.add(&reference.range, format!("the name `{name}` is not known here"));
         if let Some(hint) = hint {
             fault.help(hint);
         }
@@ -272,19 +256,13 @@ impl Check<'_, '_, '_> {
             self.add(&reference.range, message);
             return None;
         }
-        Some(Question {
-            task: reader,
-            named: *named,
-        })
+        Some(Question { task: reader, named: *named })
     }
 }
 
 fn properties<'d>(draft: &'d Draft<'_, '_>) -> Option<&'d serde_json::Map<String, Value>> {
     let inputs = draft.plan.inputs.as_ref()?;
-    if inputs
-        .get("additionalProperties")
-        .is_some_and(|more| *more != Value::Bool(false))
-    {
+    if inputs.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false)) {
         return None;
     }
     inputs.get("properties")?.as_object()
@@ -322,10 +300,7 @@ fn locate(source: &str, place: Place, text: &str, range: &Range<usize>) -> Optio
         return None;
     }
     let from = place.start as usize + at + (range.start - start);
-    let to = from
-        + range
-            .len()
-            .min(line.len().saturating_sub(range.start - start));
+    let to = from + range.len().min(line.len().saturating_sub(range.start - start));
     source.get(from..to)?;
     Some(Place::new(from, to))
 }

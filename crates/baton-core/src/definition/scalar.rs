@@ -79,11 +79,8 @@ mod tests {
 
     fn read(text: &str) -> Result<Value, &'static str> {
         plain(text.into()).map(|value| {
-            super::super::tree::Node {
-                place: super::super::tree::Place::new(0, 0),
-                value,
-            }
-            .to_json()
+            super::super::tree::Node { place: super::super::tree::Place::new(0, 0), value }
+                .to_json()
         })
     }
 
@@ -101,10 +98,7 @@ mod tests {
             ("-7", json!(-7)),
             ("0x1F", json!(31)),
             ("0o17", json!(15)),
-            (
-                "18446744073709551615",
-                json!(18_446_744_073_709_551_615_u64),
-            ),
+            ("18446744073709551615", json!(18_446_744_073_709_551_615_u64)),
             ("-9223372036854775808", json!(i64::MIN)),
             ("1.5", json!(1.5)),
             (".5", json!(0.5)),
@@ -119,14 +113,9 @@ mod tests {
         ] {
             assert_eq!(read(text), Ok(value), "{text}");
         }
-        for text in [
-            ".inf",
-            "-.INF",
-            ".nan",
-            "18446744073709551616",
-            "1e999",
-            "0xffffffffffffffffff",
-        ] {
+        for text in
+            [".inf", "-.INF", ".nan", "18446744073709551616", "1e999", "0xffffffffffffffffff"]
+        {
             assert!(read(text).is_err(), "{text}");
         }
     }

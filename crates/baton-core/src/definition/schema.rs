@@ -143,30 +143,19 @@ fn task() -> Value {
 }
 
 /// What tasks without input, question and tools do not have.
-const NOT_OF_PLAIN: [&str; 7] = [
-    "with",
-    "ask",
-    "form",
-    "options",
-    "fallback",
-    "probe",
-    "permission",
-];
+const NOT_OF_PLAIN: [&str; 7] =
+    ["with", "ask", "form", "options", "fallback", "probe", "permission"];
 
 fn of_kind(kind: &str, without: &[&str], and: &Value) -> Value {
-    let none: serde_json::Map<String, Value> = without
-        .iter()
-        .map(|name| ((*name).to_owned(), Value::Bool(false)))
-        .collect();
+    let none: serde_json::Map<String, Value> =
+        without.iter().map(|name| ((*name).to_owned(), Value::Bool(false))).collect();
     json!({ "required": [kind], "properties": none, "allOf": [and] })
 }
 
 fn human() -> Value {
     let only = |kind: &str, own: Option<&str>, other: &[&str]| {
-        let mut properties: serde_json::Map<String, Value> = other
-            .iter()
-            .map(|name| ((*name).to_owned(), Value::Bool(false)))
-            .collect();
+        let mut properties: serde_json::Map<String, Value> =
+            other.iter().map(|name| ((*name).to_owned(), Value::Bool(false))).collect();
         properties.insert("human".to_owned(), json!({ "const": kind }));
         let required: Vec<&str> = own.into_iter().collect();
         json!({ "properties": properties, "required": required })

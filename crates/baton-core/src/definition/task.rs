@@ -21,9 +21,8 @@ pub const FALLBACKS_MAX: usize = 16;
 pub const PRIORITY_MAX: u32 = 9;
 
 /// The fields that name a task's kind.
-pub(crate) const KIND_FIELDS: [&str; 7] = [
-    "tool", "human", "wait", "emit", "workflow", "agent", "worker",
-];
+pub(crate) const KIND_FIELDS: [&str; 7] =
+    ["tool", "human", "wait", "emit", "workflow", "agent", "worker"];
 pub(crate) const TASK_FIELDS: [&str; 29] = [
     "id",
     "title",
@@ -166,10 +165,7 @@ fn read_each<'t, 's>(
 ) -> Option<Each> {
     let at = fields.get("each")?;
     let is_list = at.node.list().is_some();
-    let is_template = at
-        .node
-        .text()
-        .is_some_and(crate::program::scan::is_template);
+    let is_template = at.node.text().is_some_and(crate::program::scan::is_template);
     if !is_list && !is_template {
         let found = at.node.kind();
         let message = format!("expected a list or a template that yields one, found {found}");
@@ -206,10 +202,7 @@ fn read_retry(fields: &Fields<'_, '_, '_>, faults: &mut Faults) -> Retry {
     {
         retry.max = max;
         if max < retry.backoff {
-            let message = format!(
-                "`max` is shorter than `backoff`, which is {}",
-                retry.backoff
-            );
+            let message = format!("`max` is shorter than `backoff`, which is {}", retry.backoff);
             faults.add(at.node.place, &at.path, message);
         }
     }
@@ -228,11 +221,7 @@ pub(crate) fn positive(at: &At<'_, '_, '_>, faults: &mut Faults) -> Option<Span>
 
 /// A call whose effect the check of tools fills in.
 pub(crate) fn call(tool: &str, with: serde_json::Value) -> ToolCall {
-    ToolCall {
-        tool: tool.to_owned(),
-        with,
-        effect: Effect::Once,
-    }
+    ToolCall { tool: tool.to_owned(), with, effect: Effect::Once }
 }
 
 fn read_fallback<'t, 's>(
@@ -261,20 +250,11 @@ fn read_fallback<'t, 's>(
             unsupported(entry, &path, "an agent as an alternative is", faults);
             continue;
         }
-        let Some(tool) = inner
-            .required("tool", faults)
-            .and_then(|at| at.text(faults))
-        else {
+        let Some(tool) = inner.required("tool", faults).and_then(|at| at.text(faults)) else {
             continue;
         };
         let own = inner.get("with");
-        let with = kind::with(
-            own.as_ref(),
-            fields.get("with").as_ref(),
-            task,
-            draft,
-            faults,
-        );
+        let with = kind::with(own.as_ref(), fields.get("with").as_ref(), task, draft, faults);
         let shared = fields.get("with").map(|at| at.node);
         let node = own.map(|at| at.node).or(shared);
         kind::note_call(node, &inner, super::draft::CallOf::Tool(tool), draft);
@@ -294,21 +274,13 @@ fn read_probe<'t, 's>(
     let tool = inner.required("tool", faults)?.text(faults)?;
     let own = inner.get("with");
     let with = kind::with(own.as_ref(), None, task, draft, faults);
-    kind::note_call(
-        own.map(|at| at.node),
-        &inner,
-        super::draft::CallOf::Tool(tool),
-        draft,
-    );
+    kind::note_call(own.map(|at| at.node), &inner, super::draft::CallOf::Tool(tool), draft);
     let happened = inner.get("happened").and_then(|at| {
         let text = at.text(faults)?;
         draft.expression(&at, Some(task), SiteKind::Probe);
         Some(text.to_owned())
     });
-    Some(Probe {
-        call: call(tool, with),
-        happened,
-    })
+    Some(Probe { call: call(tool, with), happened })
 }
 
 /// A field that only tasks of another kind have.
@@ -322,8 +294,6 @@ pub(crate) fn misplaced(
     if let Some(entry) = fields.entry(name) {
         let message = format!("`{name}` belongs to {owner}, and this task is of the kind `{kind}`");
         let path = fields.path.field(name);
-        faults
-            .add(entry.place, &path, message)
-            .help(format!("remove `{}`", shorten(name)));
+        faults.add(entry.place, &path, message).help(format!("remove `{}`", shorten(name)));
     }
 }

@@ -48,18 +48,10 @@ impl Known {
             tool("fs.read", Effect::Read, Permission::ReadOnly, path.clone()),
             tool("fs.list", Effect::Read, Permission::ReadOnly, path),
             tool("fs.write", Effect::Idempotent, Permission::ReadWrite, write),
-            tool(
-                "core.noop",
-                Effect::Read,
-                Permission::ReadOnly,
-                json!({ "type": "object" }),
-            ),
+            tool("core.noop", Effect::Read, Permission::ReadOnly, json!({ "type": "object" })),
         ];
         Self {
-            tools: tools
-                .into_iter()
-                .map(|tool| (tool.name.clone(), tool))
-                .collect(),
+            tools: tools.into_iter().map(|tool| (tool.name.clone(), tool)).collect(),
             definitions: BTreeMap::new(),
             permission_max: Permission::ReadWrite,
         }
@@ -84,10 +76,8 @@ impl Catalog for Known {
 /// Reads with the usual catalogue; faults are shown when a test did not expect them.
 pub(crate) fn plan(source: &str) -> Plan {
     read(source, &Known::new()).unwrap_or_else(|faults| {
-        let shown: Vec<String> = faults
-            .iter()
-            .map(|fault| super::render(fault, "test.yaml", source))
-            .collect();
+        let shown: Vec<String> =
+            faults.iter().map(|fault| super::render(fault, "test.yaml", source)).collect();
         panic!("{}", shown.join("\n"))
     })
 }
@@ -99,8 +89,5 @@ fn faults(source: &str) -> Vec<Fault> {
 /// A definition of one stage with these tasks, as YAML flow maps.
 pub(crate) fn with_tasks(tasks: &[&str]) -> String {
     let lines: Vec<String> = tasks.iter().map(|task| format!("      - {task}")).collect();
-    format!(
-        "name: test\nstages:\n  - name: one\n    tasks:\n{}\n",
-        lines.join("\n")
-    )
+    format!("name: test\nstages:\n  - name: one\n    tasks:\n{}\n", lines.join("\n"))
 }

@@ -31,10 +31,7 @@ impl Place {
     /// `length` bytes from `start`, saturating.
     pub fn new(start: usize, end: usize) -> Self {
         let clamp = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
-        Self {
-            start: clamp(start),
-            end: clamp(end),
-        }
+        Self { start: clamp(start), end: clamp(end) }
     }
 
     fn of(span: &granit_parser::Span) -> Self {
@@ -125,10 +122,9 @@ impl<'s> Node<'s> {
             Tree::Number(number) => Value::Number(number.clone()),
             Tree::Text(text) => Value::String(text.to_string()),
             Tree::List(items) => items.iter().map(Node::to_json).collect(),
-            Tree::Map(entries) => entries
-                .iter()
-                .map(|entry| (entry.key.to_string(), entry.node.to_json()))
-                .collect(),
+            Tree::Map(entries) => {
+                entries.iter().map(|entry| (entry.key.to_string(), entry.node.to_json())).collect()
+            }
         }
     }
 }
@@ -162,20 +158,14 @@ pub(crate) fn read<'s>(source: &'s str, faults: &mut Faults) -> Option<Node<'s>>
         block_nesting_limit: DEPTH_MAX,
         emit_comments: false,
     };
-    let mut builder = Builder {
-        stack: Vec::new(),
-        root: None,
-        faults,
-    };
+    let mut builder = Builder { stack: Vec::new(), root: None, faults };
     for next in Parser::new_from_str_with_options(source, options) {
         match next {
             Ok((event, span)) => builder.event(event, Place::of(&span)).ok()?,
             Err(error) => {
                 let at = error.marker().byte_offset().unwrap_or(source.len());
                 let message = format!("this is not valid YAML: {}", error.info());
-                builder
-                    .faults
-                    .add(Place::new(at, at + 1), &Path::Root, message);
+                builder.faults.add(Place::new(at, at + 1), &Path::Root, message);
                 return None;
             }
         }
@@ -198,30 +188,16 @@ impl<'s> Builder<'s, '_> {
                 }
                 self.scalar(text, style, place)
             }
-            Event::SequenceStart(..) => self.open(
-                place,
-                Frame::List {
-                    place,
-                    items: Vec::new(),
-                },
-            ),
+            Event::SequenceStart(..) => self.open(place, Frame::List { place, items: Vec::new() }),
             Event::MappingStart(..) => self.open(
                 place,
-                Frame::Map {
-                    place,
-                    entries: Vec::new(),
-                    seen: HashSet::new(),
-                    key: None,
-                },
+                Frame::Map { place, entries: Vec::new(), seen: HashSet::new(), key: None },
             ),
             Event::SequenceEnd | Event::MappingEnd => self.close(place),
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 let help = "write the value out";
                 self.fault(place, "aliases are not supported", help);
-                self.value(Node {
-                    place,
-                    value: Tree::Null,
-                })
+                self.value(Node { place, value: Tree::Null })
             }
             Event::DocumentStart(..) if self.root.is_some() => {
                 let help = "put each definition into a file of its own";
@@ -244,11 +220,7 @@ impl<'s> Builder<'s, '_> {
 
     fn open(&mut self, place: Place, frame: Frame<'s>) -> Result<(), Stop> {
         if let Some(Frame::Map { key: None, .. }) = self.stack.last() {
-            self.fault(
-                place,
-                "a key must be a string",
-                "write it like `key: value`",
-            );
+            self.fault(place, "a key must be a string", "write it like `key: value`");
             return Err(Stop);
         }
         if self.stack.len() >= DEPTH_MAX {
@@ -266,21 +238,12 @@ impl<'s> Builder<'s, '_> {
             Some(Frame::Map { place, entries, .. }) => (place, Tree::Map(entries)),
             None => return Ok(()),
         };
-        let place = Place {
-            start: place.start,
-            end: end.end.max(place.start),
-        };
+        let place = Place { start: place.start, end: end.end.max(place.start) };
         self.value(Node { place, value })
     }
 
     fn scalar(&mut self, text: Cow<'s, str>, style: ScalarStyle, place: Place) -> Result<(), Stop> {
-        if let Some(Frame::Map {
-            key: key @ None,
-            entries,
-            seen,
-            ..
-        }) = self.stack.last_mut()
-        {
+        if let Some(Frame::Map { key: key @ None, entries, seen, .. }) = self.stack.last_mut() {
             let merge = style == ScalarStyle::Plain && text == "<<";
             let double = !is_new(&text, entries, seen);
             *key = Some((place, text.clone()));

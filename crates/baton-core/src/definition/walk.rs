@@ -127,9 +127,7 @@ pub(crate) fn unsupported(
 ) {
     let message = format!("{what} not supported by this version of Baton");
     let path = parent.field(&entry.key);
-    faults
-        .add(entry.place, &path, message)
-        .help(format!("remove `{}`", entry.key));
+    faults.add(entry.place, &path, message).help(format!("remove `{}`", entry.key));
 }
 
 /// A name: letters, digits, `_`, `-` and `.`.
@@ -285,10 +283,7 @@ fn read_milestone<'t>(
         faults.add(tasks.node.place, &tasks.path, message);
     }
     for (index, node) in list.iter().enumerate() {
-        let at = At {
-            node,
-            path: tasks.path.index(index),
-        };
+        let at = At { node, path: tasks.path.index(index) };
         let Some(key) = at.text(faults) else { continue };
         match draft.keys.get(key) {
             Some(ordinal) => ordinals.push(*ordinal),
@@ -297,11 +292,7 @@ fn read_milestone<'t>(
     }
     ordinals.sort_unstable();
     ordinals.dedup();
-    Some(Milestone {
-        id: id?.to_owned(),
-        title: title.unwrap_or(id?).to_owned(),
-        tasks: ordinals,
-    })
+    Some(Milestone { id: id?.to_owned(), title: title.unwrap_or(id?).to_owned(), tasks: ordinals })
 }
 
 /// The fault of a key that no task has.

@@ -39,9 +39,7 @@ impl BadTemplate {
 /// The names a template reads, once it is known to compile and to stay within its bounds.
 pub(crate) fn check(source: &str, words: &mut Words) -> Result<Vec<Reference>, BadTemplate> {
     bound(source)?;
-    EXPRESSIONS
-        .template_from_str(source)
-        .map_err(|error| BadTemplate::of(&error))?;
+    EXPRESSIONS.template_from_str(source).map_err(|error| BadTemplate::of(&error))?;
     let blocks = scan::blocks(source);
     let mut set = BTreeSet::new();
     for block in &blocks {
@@ -78,16 +76,10 @@ fn bound(source: &str) -> Result<(), BadTemplate> {
 fn check_block(block: &Block<'_>, words: &mut Words) -> Result<(), BadTemplate> {
     if let (false, Some((Piece::Name(statement), range))) = (
         block.is_expression,
-        block
-            .tokens
-            .iter()
-            .find(|(piece, _)| matches!(piece, Piece::Name(_))),
+        block.tokens.iter().find(|(piece, _)| matches!(piece, Piece::Name(_))),
     ) {
         let captures = *statement == "set"
-            && !block
-                .tokens
-                .iter()
-                .any(|(piece, _)| *piece == Piece::Sign("="));
+            && !block.tokens.iter().any(|(piece, _)| *piece == Piece::Sign("="));
         if captures || !STATEMENTS.contains(statement) {
             let message = format!("the statement `{statement}` is not supported in this form");
             return Err(BadTemplate::new(message, Some(range.clone())));
@@ -104,9 +96,7 @@ fn check_growth<'s>(block: &Block<'s>, set: &mut BTreeSet<&'s str>) -> Result<()
     if block.is_expression {
         return Ok(());
     }
-    let used = rest
-        .iter()
-        .skip_while(|(piece, _)| *piece != Piece::Sign("="));
+    let used = rest.iter().skip_while(|(piece, _)| *piece != Piece::Sign("="));
     let mut used =
         used.filter(|(piece, _)| matches!(piece, Piece::Name(name) if set.contains(name)));
     if let (Some(_), Some((Piece::Name(name), range))) = (used.next(), used.next()) {
@@ -148,11 +138,9 @@ fn check_words(tokens: &[Token<'_>], words: &mut Words) -> Result<(), BadTemplat
     for pair in tokens.windows(3) {
         let (kind, word, range) = match pair {
             [(Piece::Sign("|"), _), (Piece::Name(word), range), _] => ("filter", word, range),
-            [
-                (Piece::Name("is"), _),
-                (Piece::Name("not"), _),
-                (Piece::Name(word), range),
-            ] => ("test", word, range),
+            [(Piece::Name("is"), _), (Piece::Name("not"), _), (Piece::Name(word), range)] => {
+                ("test", word, range)
+            }
             [(Piece::Name("is"), _), (Piece::Name(word), range), _] if *word != "not" => {
                 ("test", word, range)
             }

@@ -174,9 +174,7 @@ impl Compiling<'_> {
                 None => None,
             },
             Work::Wait(Wait::Until(moment)) => self.text("wait.until", moment)?,
-            Work::Wait(Wait::Event {
-                when: Some(when), ..
-            }) => {
+            Work::Wait(Wait::Event { when: Some(when), .. }) => {
                 forms.event_when = Some(self.expression("wait.when", when)?);
                 None
             }

@@ -24,10 +24,7 @@ pub(crate) fn install(environment: &mut Environment<'static>) {
 fn within(bytes: Option<usize>) -> Result<(), Error> {
     match bytes {
         Some(bytes) if bytes <= RENDER_BYTES_MAX => Ok(()),
-        Some(_) | None => Err(Error::new(
-            ErrorKind::InvalidOperation,
-            too_large().to_string(),
-        )),
+        Some(_) | None => Err(Error::new(ErrorKind::InvalidOperation, too_large().to_string())),
     }
 }
 
@@ -55,12 +52,10 @@ fn join(list: &Value, joiner: Option<&str>) -> Result<String, Error> {
 }
 
 fn json_text(value: &Value) -> Result<String, Error> {
-    json::of(value)
-        .map(|value| value.to_string())
-        .map_err(|error| match error {
-            json::NoJson::Undefined => Error::from(ErrorKind::UndefinedError),
-            json::NoJson::Other(message) => Error::new(ErrorKind::InvalidOperation, message),
-        })
+    json::of(value).map(|value| value.to_string()).map_err(|error| match error {
+        json::NoJson::Undefined => Error::from(ErrorKind::UndefinedError),
+        json::NoJson::Other(message) => Error::new(ErrorKind::InvalidOperation, message),
+    })
 }
 
 /// `text | indent(4)`: every line but the first and the empty ones.

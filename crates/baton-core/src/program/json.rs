@@ -38,9 +38,7 @@ pub(crate) fn of(value: &Value) -> Result<serde_json::Value, NoJson> {
 }
 
 fn spend(room: &mut usize, bytes: usize) -> Result<(), NoJson> {
-    *room = room
-        .checked_sub(bytes)
-        .ok_or_else(|| NoJson::Other(too_large().to_string()))?;
+    *room = room.checked_sub(bytes).ok_or_else(|| NoJson::Other(too_large().to_string()))?;
     Ok(())
 }
 
@@ -59,9 +57,9 @@ fn convert(value: &Value, depth: usize, room: &mut usize) -> Result<serde_json::
             spend(room, text.len())?;
             Ok(text.into())
         }
-        ValueKind::Seq | ValueKind::Iterable => iterate(value)?
-            .map(|item| convert(&item, depth, room))
-            .collect(),
+        ValueKind::Seq | ValueKind::Iterable => {
+            iterate(value)?.map(|item| convert(&item, depth, room)).collect()
+        }
         ValueKind::Map => {
             let mut object = serde_json::Map::new();
             for key in iterate(value)? {
@@ -72,9 +70,9 @@ fn convert(value: &Value, depth: usize, room: &mut usize) -> Result<serde_json::
             }
             Ok(object.into())
         }
-        kind @ (ValueKind::Bytes | ValueKind::Plain | ValueKind::Invalid | _) => Err(
-            NoJson::Other(format!("a value of the kind {kind} has no JSON form")),
-        ),
+        kind @ (ValueKind::Bytes | ValueKind::Plain | ValueKind::Invalid | _) => {
+            Err(NoJson::Other(format!("a value of the kind {kind} has no JSON form")))
+        }
     }
 }
 

@@ -56,11 +56,7 @@ pub(crate) fn blocks(source: &str) -> Vec<Block<'_>> {
             from = end_of_raw(source, end);
             continue;
         }
-        found.push(Block {
-            is_expression: kind == b'{',
-            range: open..end,
-            tokens,
-        });
+        found.push(Block { is_expression: kind == b'{', range: open..end, tokens });
     }
     found
 }
@@ -102,11 +98,7 @@ fn tokens<'s>(source: &'s str, from: usize, close: Option<&str>) -> (Vec<Token<'
     let mut found: Vec<Token<'s>> = Vec::new();
     let (mut at, mut depth) = (from, 0_usize);
     // Directly after the delimiter these control white space.
-    if close.is_some()
-        && source
-            .get(from..)
-            .is_some_and(|rest| rest.starts_with(['-', '+']))
-    {
+    if close.is_some() && source.get(from..).is_some_and(|rest| rest.starts_with(['-', '+'])) {
         at += 1;
     }
     while let Some(rest) = source.get(at..).filter(|rest| !rest.is_empty()) {
@@ -145,10 +137,8 @@ fn lex(rest: &str, after_dot: bool) -> (Option<Piece<'_>>, usize) {
         return (Some(Piece::Text(inner)), length);
     }
     if first == '_' || first.is_ascii_alphabetic() {
-        let length = rest
-            .bytes()
-            .take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-            .count();
+        let length =
+            rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
         return (rest.get(..length).map(Piece::Name), length);
     }
     if first.is_ascii_digit() {
@@ -178,9 +168,7 @@ fn string_length(rest: &str, quote: char) -> usize {
 
 fn number_length(rest: &str, after_dot: bool) -> usize {
     let digits = |text: &str| {
-        text.bytes()
-            .take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-            .count()
+        text.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count()
     };
     let whole = digits(rest);
     let fraction = rest.get(whole..).and_then(|tail| tail.strip_prefix('.'));

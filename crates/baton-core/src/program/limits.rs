@@ -21,9 +21,8 @@ pub const TEMPLATE_BYTES_MAX: usize = 256 * 1024;
 
 /// The statements a template may use. Macros, captures and imports are left out on purpose: they
 /// let a few lines build texts in memory that no bound on the output sees.
-pub(crate) const STATEMENTS: [&str; 10] = [
-    "for", "endfor", "if", "elif", "else", "endif", "set", "with", "endwith", "raw",
-];
+pub(crate) const STATEMENTS: [&str; 10] =
+    ["for", "endfor", "if", "elif", "else", "endif", "set", "with", "endwith", "raw"];
 
 /// How often a literal text may be repeated (`'-' * 40`).
 pub const REPEAT_MAX: u32 = 1_000;

@@ -43,11 +43,7 @@ pub(crate) fn references(blocks: &[Block<'_>]) -> Vec<Reference> {
     let mut found = Vec::new();
     for block in blocks {
         let skip = usize::from(!block.is_expression);
-        collect(
-            block.tokens.get(skip..).unwrap_or_default(),
-            &bound,
-            &mut found,
-        );
+        collect(block.tokens.get(skip..).unwrap_or_default(), &bound, &mut found);
     }
     found
 }
@@ -69,15 +65,11 @@ pub(crate) fn bind<'s>(tokens: &[Token<'s>], bound: &mut BTreeSet<&'s str>) {
         "for" => {
             bound.insert("loop");
             bound.insert("recursive");
-            let targets = rest
-                .iter()
-                .take_while(|(piece, _)| *piece != Piece::Name("in"));
+            let targets = rest.iter().take_while(|(piece, _)| *piece != Piece::Name("in"));
             bound.extend(targets.filter_map(|(piece, _)| name(piece)));
         }
         "set" => {
-            let targets = rest
-                .iter()
-                .take_while(|(piece, _)| *piece != Piece::Sign("="));
+            let targets = rest.iter().take_while(|(piece, _)| *piece != Piece::Sign("="));
             bound.extend(targets.filter_map(|(piece, _)| name(piece)));
         }
         "with" => {
@@ -123,11 +115,7 @@ fn collect(tokens: &[Token<'_>], bound: &BTreeSet<&str>, found: &mut Vec<Referen
         if is_test || is_key || is_target || KEYWORDS.contains(&root) || bound.contains(root) {
             continue;
         }
-        found.push(path(
-            root,
-            range.clone(),
-            tokens.get(at + 1..).unwrap_or_default(),
-        ));
+        found.push(path(root, range.clone(), tokens.get(at + 1..).unwrap_or_default()));
     }
 }
 
@@ -142,26 +130,14 @@ fn path(root: &str, range: Range<usize>, mut rest: &[Token<'_>]) -> Reference {
     loop {
         let (step, end, tail) = match rest {
             // A call of a method: the name is no key.
-            [
-                (Piece::Sign("."), _),
-                (Piece::Name(_), _),
-                (Piece::Sign("("), _),
-                ..,
-            ] => break,
+            [(Piece::Sign("."), _), (Piece::Name(_), _), (Piece::Sign("("), _), ..] => break,
             [(Piece::Sign("."), _), (Piece::Name(key), at), tail @ ..] => {
                 (Some(Step::Key((*key).into())), at.end, tail)
             }
-            [
-                (Piece::Sign("."), _),
-                (Piece::Number(number), at),
-                tail @ ..,
-            ] => (number.parse().ok().map(Step::Index), at.end, tail),
-            [
-                (Piece::Sign("["), _),
-                (Piece::Text(key), _),
-                (Piece::Sign("]"), at),
-                tail @ ..,
-            ] => {
+            [(Piece::Sign("."), _), (Piece::Number(number), at), tail @ ..] => {
+                (number.parse().ok().map(Step::Index), at.end, tail)
+            }
+            [(Piece::Sign("["), _), (Piece::Text(key), _), (Piece::Sign("]"), at), tail @ ..] => {
                 let plain = !key.contains('\\');
                 (plain.then(|| Step::Key((*key).into())), at.end, tail)
             }
@@ -247,9 +223,7 @@ impl std::fmt::Display for Step {
 
 fn is_word(key: &str) -> bool {
     !key.starts_with(|first: char| first.is_ascii_digit())
-        && key
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 #[cfg(test)]
@@ -265,33 +239,21 @@ mod tests {
     fn names_are_found_wherever_they_are_read() {
         for (source, expected) in [
             ("{{ tasks.log.output[:3] }}", vec!["tasks.log.output"]),
-            (
-                "{{ tasks[\"my-task\"].output }}",
-                vec!["tasks[\"my-task\"].output"],
-            ),
+            ("{{ tasks[\"my-task\"].output }}", vec!["tasks[\"my-task\"].output"]),
             ("{{ a.b | join(sep=inputs.x) }}", vec!["a.b", "inputs.x"]),
             (
                 "{% for item in inputs.list %}{{ item.x }}{{ loop.index }}{% endfor %}",
                 vec!["inputs.list"],
             ),
-            (
-                "{% set x = tasks.a.output %}{{ x.y }}",
-                vec!["tasks.a.output"],
-            ),
-            (
-                "{# tasks.a #}{% raw %}{{ tasks.b }}{% endraw %}{{ tasks.c }}",
-                vec!["tasks.c"],
-            ),
+            ("{% set x = tasks.a.output %}{{ x.y }}", vec!["tasks.a.output"]),
+            ("{# tasks.a #}{% raw %}{{ tasks.b }}{% endraw %}{{ tasks.c }}", vec!["tasks.c"]),
             ("{{ {'a': {'b': inputs.x}} }}", vec!["inputs.x"]),
             ("{{ '}} tasks.x' ~ y }}", vec!["y"]),
             ("{{ x is defined and y is not none }}", vec!["x", "y"]),
             ("{{ tasks.a.output.items() }}", vec!["tasks.a.output"]),
             ("{{ a.1.0 + 1.5 }}", vec!["a[1][0]"]),
             ("{{- a -}} {%- if b -%}{% endif %}", vec!["a", "b"]),
-            (
-                "{%- for x in a recursive -%}{{ x }}{%- endfor -%}{{ set }}",
-                vec!["a", "set"],
-            ),
+            ("{%- for x in a recursive -%}{{ x }}{%- endfor -%}{{ set }}", vec!["a", "set"]),
         ] {
             assert_eq!(names(source), expected, "{source}");
         }
@@ -301,11 +263,7 @@ mod tests {
     fn dynamic_and_dashed_names_are_marked() {
         let tokens = expression("tasks[x].output + tasks.my-task.output");
         let found = expression_references(&tokens);
-        assert!(
-            found
-                .iter()
-                .any(|found| found.root == "tasks" && found.dynamic)
-        );
+        assert!(found.iter().any(|found| found.root == "tasks" && found.dynamic));
         assert!(found.iter().any(|found| found.tail == "-task"));
     }
 

@@ -102,9 +102,7 @@ impl View {
         let Some(Step::Key(key)) = reference.steps.first() else {
             return Err("`tasks` alone is not a value; name a task".to_owned());
         };
-        let facts = self
-            .facts(key)
-            .ok_or_else(|| format!("the task `{key}` is not known here"))?;
+        let facts = self.facts(key).ok_or_else(|| format!("the task `{key}` is not known here"))?;
         match reference.steps.get(1) {
             Some(Step::Key(field)) if &**field == "output" => descend(&facts.output, reference, 2),
             Some(Step::Key(field)) if &**field == "status" => {
@@ -113,9 +111,7 @@ impl View {
             None => {
                 Ok(serde_json::json!({ "status": facts.status, "output": facts.output.as_ref() }))
             }
-            Some(other) => Err(format!(
-                "a task has no `{other}`; it has `output` and `status`"
-            )),
+            Some(other) => Err(format!("a task has no `{other}`; it has `output` and `status`")),
         }
     }
 }
@@ -128,10 +124,7 @@ fn descend(from: &Value, reference: &Reference, skip: usize) -> Result<Value, St
                 steps: reference.steps.iter().take(at).cloned().collect(),
                 ..reference.clone()
             };
-            format!(
-                "`{parent}{step}` is undefined: {}",
-                describe(&parent, value, step)
-            )
+            format!("`{parent}{step}` is undefined: {}", describe(&parent, value, step))
         })?;
     }
     Ok(value.clone())
@@ -144,9 +137,7 @@ fn get<'v>(value: &'v Value, step: &Step) -> Option<&'v Value> {
             let list = value.as_array()?;
             let index = match usize::try_from(*index) {
                 Ok(index) => index,
-                Err(_) => list
-                    .len()
-                    .checked_add_signed(isize::try_from(*index).ok()?)?,
+                Err(_) => list.len().checked_add_signed(isize::try_from(*index).ok()?)?,
             };
             list.get(index)
         }

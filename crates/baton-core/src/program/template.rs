@@ -19,9 +19,7 @@ use super::scope::{Context, View};
 pub(crate) fn compile_expression(
     source: &str,
 ) -> Result<Expression<'static, 'static>, BadTemplate> {
-    EXPRESSIONS
-        .compile_expression_owned(source.to_owned())
-        .map_err(|error| BadTemplate::of(&error))
+    EXPRESSIONS.compile_expression_owned(source.to_owned()).map_err(|error| BadTemplate::of(&error))
 }
 
 /// A compiled expression.
@@ -30,10 +28,7 @@ pub(crate) enum Expr {
     /// A path alone, followed in the data as it is, without copying more than its end.
     Path(Reference),
     /// Anything else.
-    Compiled {
-        expression: Expression<'static, 'static>,
-        source: Box<str>,
-    },
+    Compiled { expression: Expression<'static, 'static>, source: Box<str> },
 }
 
 impl Expr {
@@ -42,10 +37,7 @@ impl Expr {
         let expression = compile_expression(source)?;
         Ok(match scan::sole_reference(&scan::expression(source)) {
             Some(reference) => Self::Path(reference),
-            None => Self::Compiled {
-                expression,
-                source: source.into(),
-            },
+            None => Self::Compiled { expression, source: source.into() },
         })
     }
 
@@ -104,9 +96,7 @@ fn undefined(view: &View, read: Vec<Reference>) -> String {
 
 fn explain(error: &minijinja::Error, view: &View, read: Vec<Reference>) -> String {
     // Operators report an undefined operand as one of the wrong type.
-    let operand = error
-        .detail()
-        .is_some_and(|detail| detail.contains("undefined"));
+    let operand = error.detail().is_some_and(|detail| detail.contains("undefined"));
     if operand || error.kind() == ErrorKind::UndefinedError {
         return undefined(view, read);
     }
@@ -191,11 +181,7 @@ impl Failed {
 impl Compiler {
     /// Nothing compiled yet.
     pub fn new() -> Self {
-        Self {
-            environment: limits::environment(),
-            texts: HashMap::new(),
-            values: HashMap::new(),
-        }
+        Self { environment: limits::environment(), texts: HashMap::new(), values: HashMap::new() }
     }
 
     /// The environment that holds the compiled texts.
@@ -209,8 +195,7 @@ impl Compiler {
             Value::String(text) => self.text(text),
             Value::Array(list) => {
                 let forms = list.iter().enumerate().map(|(index, item)| {
-                    self.form(item)
-                        .map_err(|failed| failed.within(format!("[{index}]")))
+                    self.form(item).map_err(|failed| failed.within(format!("[{index}]")))
                 });
                 let forms: Vec<Form> = forms.collect::<Result<_, _>>()?;
                 Ok(if forms.iter().all(Form::is_constant) {
@@ -301,12 +286,10 @@ pub(crate) fn render(
     match form {
         Form::Constant(value) => Ok(value.clone()),
         Form::Value(expression) => expression.value(view).map_err(Failed::new),
-        Form::Parts(parts) => render_parts(parts, view)
-            .map(Value::String)
-            .map_err(Failed::new),
-        Form::Text(name) => render_text(name, environment, view)
-            .map(Value::String)
-            .map_err(Failed::new),
+        Form::Parts(parts) => render_parts(parts, view).map(Value::String).map_err(Failed::new),
+        Form::Text(name) => {
+            render_text(name, environment, view).map(Value::String).map_err(Failed::new)
+        }
         Form::List(forms) => {
             let items = forms.iter().enumerate().map(|(index, form)| {
                 render(form, environment, view)
@@ -320,9 +303,7 @@ pub(crate) fn render(
                 let value = value.map_err(|failed| failed.within(format!(".{key}")))?;
                 Ok((key.to_string(), value))
             });
-            items
-                .collect::<Result<serde_json::Map<_, _>, _>>()
-                .map(Value::Object)
+            items.collect::<Result<serde_json::Map<_, _>, _>>().map(Value::Object)
         }
     }
 }
@@ -354,15 +335,11 @@ fn render_text(
     view: &Arc<View>,
 ) -> Result<String, String> {
     let mut out = Bounded::default();
-    let template = environment
-        .get_template(name)
-        .map_err(|error| error.to_string())?;
+    let template = environment.get_template(name).map_err(|error| error.to_string())?;
     let context = Rendered::from_object(Context(Arc::clone(view)));
-    template
-        .render_captured_to(context, &mut out)
-        .map_err(|error| {
-            let read = scan::references(&scan::blocks(template.source()));
-            explain(&error, view, read)
-        })?;
+    template.render_captured_to(context, &mut out).map_err(|error| {
+        let read = scan::references(&scan::blocks(template.source()));
+        explain(&error, view, read)
+    })?;
     String::from_utf8(out.0).map_err(|error| error.to_string())
 }

@@ -83,14 +83,8 @@ fn one_expression_yields_its_value_and_anything_else_text() {
         ("{{ inputs.missing | default('x') }}", json!("x")),
         ("{{ 1 if inputs.s else 2 }}", json!(1)),
         ("{{ inputs.s }}!", json!("text!")),
-        (
-            "{{ inputs.list }} {{ inputs.none }} {{ true }}",
-            json!("[1,{\"a\":true}] null true"),
-        ),
-        (
-            "{% for x in inputs.list %}{{ loop.index }},{% endfor %}",
-            json!("1,2,"),
-        ),
+        ("{{ inputs.list }} {{ inputs.none }} {{ true }}", json!("[1,{\"a\":true}] null true")),
+        ("{% for x in inputs.list %}{{ loop.index }},{% endfor %}", json!("1,2,")),
         ("{{ range(3) }}", json!([0, 1, 2])),
         ("{{ workflow.run }}", json!(1)),
         ("{{ '<a>' }}&", json!("<a>&")),
@@ -102,37 +96,19 @@ fn one_expression_yields_its_value_and_anything_else_text() {
 
 #[test]
 fn what_is_undefined_is_named() {
-    let scope = scope(
-        json!({ "repo": ".", "list": [1] }),
-        &[(0, json!({ "a": null }))],
-    );
+    let scope = scope(json!({ "repo": ".", "list": [1] }), &[(0, json!({ "a": null }))]);
     for (template, words) in [
         (
             "{{ tasks.log.output.score }}",
             "with.v: `tasks.log.output.score` is undefined: `tasks.log.output` has a",
         ),
         ("{{ tasks.log.output.a.b }}", "`tasks.log.output.a` is null"),
-        (
-            "{{ tasks.log.output.score + 1 }}",
-            "`tasks.log.output.score` is undefined",
-        ),
-        (
-            "score {{ tasks.log.output.score }}!",
-            "`tasks.log.output.score` is undefined",
-        ),
-        (
-            "{% if tasks.log.output.score %}x{% endif %}",
-            "`tasks.log.output.score` is undefined",
-        ),
-        (
-            "{{ [inputs.nope] }}",
-            "`inputs.nope` is undefined: `inputs` has repo, list",
-        ),
+        ("{{ tasks.log.output.score + 1 }}", "`tasks.log.output.score` is undefined"),
+        ("score {{ tasks.log.output.score }}!", "`tasks.log.output.score` is undefined"),
+        ("{% if tasks.log.output.score %}x{% endif %}", "`tasks.log.output.score` is undefined"),
+        ("{{ [inputs.nope] }}", "`inputs.nope` is undefined: `inputs` has repo, list"),
         ("{{ inputs.list[5] }}", "`inputs.list` is a list of 1"),
-        (
-            "{{ inputs.repo.x }}",
-            "`inputs.repo` is no object that could have `.x`",
-        ),
+        ("{{ inputs.repo.x }}", "`inputs.repo` is no object that could have `.x`"),
         ("{{ 9223372036854775807 * 4 }}", "does not fit into 64 bits"),
         ("{{ 1 / 0 }}", "with.v"),
         ("{{ 'a' + 1 }}", "with.v: invalid operation"),
@@ -149,26 +125,11 @@ fn evaluation_is_bounded() {
     for (template, words) in [
         ("{{ inputs.long * inputs.n }}", "too large"),
         ("{{ [inputs.long] * 100 }}", "larger than 8388608 bytes"),
-        (
-            "{% for i in range(100) %}{{ inputs.long }}{% endfor %}",
-            "larger than 8388608 bytes",
-        ),
-        (
-            "{{ inputs.long }}{{ inputs.long * 8 }}",
-            "larger than 8388608 bytes",
-        ),
-        (
-            "{{ inputs.long | replace('x', inputs.long) }}",
-            "larger than 8388608 bytes",
-        ),
-        (
-            "{{ ([inputs.long] * 100) | join }}",
-            "larger than 8388608 bytes",
-        ),
-        (
-            "{{ inputs.long | indent(inputs.n) }}",
-            "larger than 8388608 bytes",
-        ),
+        ("{% for i in range(100) %}{{ inputs.long }}{% endfor %}", "larger than 8388608 bytes"),
+        ("{{ inputs.long }}{{ inputs.long * 8 }}", "larger than 8388608 bytes"),
+        ("{{ inputs.long | replace('x', inputs.long) }}", "larger than 8388608 bytes"),
+        ("{{ ([inputs.long] * 100) | join }}", "larger than 8388608 bytes"),
+        ("{{ inputs.long | indent(inputs.n) }}", "larger than 8388608 bytes"),
         ("{{ [1] * inputs.n }}", "larger than 8388608 bytes"),
         (
             "{% for i in range(10000) %}{% for j in range(10000) %}{% endfor %}{% endfor %}",
@@ -229,15 +190,10 @@ const FAN: [&str; 8] = [
 #[test]
 fn references_and_constants_are_known_without_running() {
     let program = program(&FAN);
-    let read: Vec<usize> = (0..8)
-        .map(|at| program.references(Ordinal(at)).len())
-        .collect();
+    let read: Vec<usize> = (0..8).map(|at| program.references(Ordinal(at)).len()).collect();
     assert_eq!(read, [0, 1, 1, 0, 0, 1, 1, 1]);
     let constant: Vec<bool> = (0..8).map(|at| program.is_constant(Ordinal(at))).collect();
-    assert_eq!(
-        constant,
-        [true, false, false, false, true, false, true, false]
-    );
+    assert_eq!(constant, [true, false, false, false, true, false, true, false]);
     let input = program.constant_input(Ordinal(0)).map(Json::as_str);
     assert_eq!(input, Some(r#"{"a":[1,{"b":2}]}"#));
     assert_eq!(program.constant_input(Ordinal(1)), None);
@@ -261,10 +217,7 @@ fn when_comes_before_each_and_each_before_the_work() {
     assert_eq!(program.prepare(Ordinal(1), &stay), Ok(Prepared::Skip));
     assert_eq!(program.prepare(Ordinal(2), &stay), Ok(Prepared::Skip));
     let items = vec![Json::of(&json!("a")), Json::null()];
-    assert_eq!(
-        program.prepare(Ordinal(2), &go),
-        Ok(Prepared::Expand(items))
-    );
+    assert_eq!(program.prepare(Ordinal(2), &go), Ok(Prepared::Expand(items)));
     // An item is prepared without asking `when` again.
     let Ok(Prepared::Work(Rendered::Tool(call))) =
         program.prepare(Ordinal(2), &item(1, Value::Null, &stay))
@@ -276,22 +229,13 @@ fn when_comes_before_each_and_each_before_the_work() {
     assert!(
         matches!(program.prepare(Ordinal(3), &go), Ok(Prepared::Expand(items)) if items.len() == 2)
     );
-    assert!(matches!(
-        program.prepare(Ordinal(3), &item(0, json!(1), &go)),
-        Ok(Prepared::Work(_))
-    ));
-    assert_eq!(
-        program.prepare(Ordinal(3), &item(1, json!(2), &go)),
-        Ok(Prepared::Skip)
-    );
+    assert!(matches!(program.prepare(Ordinal(3), &item(0, json!(1), &go)), Ok(Prepared::Work(_))));
+    assert_eq!(program.prepare(Ordinal(3), &item(1, json!(2), &go)), Ok(Prepared::Skip));
     let bad = scope(json!({}), &[(0, json!({ "go": 1, "items": "text" }))]);
     let error = program.prepare(Ordinal(2), &bad).unwrap_err();
     assert_eq!(
         (error.kind, error.message.as_str()),
-        (
-            FailureKind::Template,
-            "each: this must be a list, and is a string"
-        )
+        (FailureKind::Template, "each: this must be a list, and is a string")
     );
 }
 
@@ -299,10 +243,7 @@ fn when_comes_before_each_and_each_before_the_work() {
 fn other_kinds_are_rendered() {
     let program = program(&FAN);
     let at = "2027-01-15T08:00:00Z";
-    let mut scope = scope(
-        json!({ "repo": "r" }),
-        &[(0, json!({ "n": 3, "job": 7, "at": at }))],
-    );
+    let mut scope = scope(json!({ "repo": "r" }), &[(0, json!({ "n": 3, "job": 7, "at": at }))]);
     assert!(matches!(
         program.prepare(Ordinal(5), &scope),
         Ok(Prepared::Work(Rendered::Human { ask: Some(ask), .. })) if ask == "Take 3?"
@@ -311,10 +252,7 @@ fn other_kinds_are_rendered() {
         program.prepare(Ordinal(7), &scope),
         Ok(Prepared::Work(Rendered::WaitUntil(at.parse().unwrap())))
     );
-    assert_eq!(
-        program.concurrency_key(Ordinal(7), &scope),
-        Ok(Some("k-r".to_owned()))
-    );
+    assert_eq!(program.concurrency_key(Ordinal(7), &scope), Ok(Some("k-r".to_owned())));
     assert_eq!(program.concurrency_key(Ordinal(0), &scope), Ok(None));
     for (job, matches) in [(7, true), (8, false)] {
         scope.event = Some(Arc::new(json!({ "data": { "job": job } })));
@@ -332,18 +270,11 @@ fn fallback_probe_and_output_are_rendered() {
     let program = Program::compile(&Arc::new(plan(&source))).unwrap();
     let mut scope = scope(json!({ "x": "X" }), &[(0, json!([1]))]);
     let input = |call: Result<Option<Call>, CallFailure>| {
-        call.unwrap()
-            .map(|call| (call.tool, call.input.as_str().to_owned()))
+        call.unwrap().map(|call| (call.tool, call.input.as_str().to_owned()))
     };
     let alternative = |index| input(program.fallback(Ordinal(0), index, &scope));
-    assert_eq!(
-        alternative(0),
-        Some(("fs.list".to_owned(), r#"{"path":"p"}"#.to_owned()))
-    );
-    assert_eq!(
-        alternative(1),
-        Some(("core.noop".to_owned(), r#"{"v":"X"}"#.to_owned()))
-    );
+    assert_eq!(alternative(0), Some(("fs.list".to_owned(), r#"{"path":"p"}"#.to_owned())));
+    assert_eq!(alternative(1), Some(("core.noop".to_owned(), r#"{"v":"X"}"#.to_owned())));
     assert_eq!(alternative(2), None);
     assert_eq!(
         input(program.probe(Ordinal(0), &scope)),
@@ -355,10 +286,7 @@ fn fallback_probe_and_output_are_rendered() {
         assert_eq!(program.probe_happened(Ordinal(0), &scope), Ok(happened));
     }
     assert_eq!(program.output_references(), [Ordinal(0)]);
-    assert_eq!(
-        program.output(&scope).unwrap().as_str(),
-        r#"{"a":[1],"n":1}"#
-    );
+    assert_eq!(program.output(&scope).unwrap().as_str(), r#"{"a":[1],"n":1}"#);
     assert!(matches!(
         program.prepare(Ordinal(1), &scope),
         Ok(Prepared::Work(Rendered::Emit { data, .. })) if data.as_str() == r#"["X"]"#
@@ -367,10 +295,8 @@ fn fallback_probe_and_output_are_rendered() {
 
 #[test]
 fn a_path_alone_and_the_same_in_brackets_agree() {
-    let scope = scope(
-        json!({ "a": { "b": [0, "", "x", {}, [], null, false, 1.5], "items": 3 } }),
-        &[],
-    );
+    let scope =
+        scope(json!({ "a": { "b": [0, "", "x", {}, [], null, false, 1.5], "items": 3 } }), &[]);
     for path in [
         "inputs.a",
         "inputs.a.b",
@@ -387,9 +313,7 @@ fn a_path_alone_and_the_same_in_brackets_agree() {
         let path = format!("inputs.a.b[{index}]");
         let truth = |when: &str| {
             let task = format!("{{ id: t, tool: core.noop, when: {} }}", json!(when));
-            program(&[&task])
-                .prepare(Ordinal(0), &scope)
-                .map(|prepared| prepared == Prepared::Skip)
+            program(&[&task]).prepare(Ordinal(0), &scope).map(|prepared| prepared == Prepared::Skip)
         };
         assert_eq!(truth(&path), truth(&format!("({path})")), "{path}");
     }

@@ -51,69 +51,38 @@ impl WorkflowState {
             Command::StartTask { task, input } => self.start(*task, input.as_ref()),
             Command::Suspend { task, attempt, on } => {
                 self.executing_attempt(*task, *attempt)?;
-                Ok(one(TaskWaited {
-                    task: *task,
-                    on: on.clone(),
-                }))
+                Ok(one(TaskWaited { task: *task, on: on.clone() }))
             }
             Command::SkipTask { task } => {
                 self.startable(*task)?;
-                Ok(one(TaskSkipped {
-                    task: *task,
-                    cause: SkipCause::When,
-                }))
+                Ok(one(TaskSkipped { task: *task, cause: SkipCause::When }))
             }
             Command::ExpandTask { task, count, list } => self.expand_task(*task, *count, list),
             Command::RefuseTask { task, failure } => {
                 self.startable(*task)?;
-                Ok(one(TaskFailed {
-                    task: *task,
-                    status: None,
-                    failure: failure.clone(),
-                }))
+                Ok(one(TaskFailed { task: *task, status: None, failure: failure.clone() }))
             }
-            Command::Complete {
-                task,
-                attempt,
-                output,
-            } => {
+            Command::Complete { task, attempt, output } => {
                 self.executing_attempt(*task, *attempt)?;
                 Ok(one(completed(*task, output.clone())))
             }
-            Command::Emit {
-                task,
-                attempt,
-                event_type,
-                data,
-            } => {
+            Command::Emit { task, attempt, event_type, data } => {
                 self.executing_attempt(*task, *attempt)?;
-                let emitted = TaskEmitted {
-                    task: *task,
-                    event_type: event_type.clone(),
-                    data: data.clone(),
-                };
+                let emitted =
+                    TaskEmitted { task: *task, event_type: event_type.clone(), data: data.clone() };
                 Ok(vec![emitted.into(), completed(*task, Body::null()).into()])
             }
-            Command::Fail {
-                task,
-                attempt,
-                status,
-                failure,
-            } => {
+            Command::Fail { task, attempt, status, failure } => {
                 self.executing_attempt(*task, *attempt)?;
-                Ok(vec![
-                    self.after_failure(*task, *attempt, *status, failure, moment),
-                ])
+                Ok(vec![self.after_failure(*task, *attempt, *status, failure, moment)])
             }
             Command::Respond { task, value, by } => self.respond(*task, value, by),
             Command::Settle { task, verdict } => self.settle(*task, verdict),
             Command::Elapse { task } => self.elapse(*task),
             Command::Deliver { task, event } => self.deliver(*task, event),
-            Command::ChildEnded {
-                task,
-                child,
-                outcome,
-            } => self.child_ended(*task, *child, outcome, moment),
+            Command::ChildEnded { task, child, outcome } => {
+                self.child_ended(*task, *child, outcome, moment)
+            }
             Command::Advance => Ok(self.advance()),
             Command::Finish { output } => self.finish(output),
         }
@@ -134,9 +103,7 @@ impl WorkflowState {
 
     fn send_back(&self, comments: &str) -> Decision {
         match self.phase {
-            Phase::PendingReview => Ok(one(SentBack {
-                comments: comments.to_owned(),
-            })),
+            Phase::PendingReview => Ok(one(SentBack { comments: comments.to_owned() })),
             Phase::Draft { .. }
             | Phase::Queued
             | Phase::Running { .. }
@@ -172,14 +139,12 @@ impl WorkflowState {
 
     fn cancel(&self, reason: Option<&String>) -> Decision {
         match self.phase {
-            Phase::Draft { .. } | Phase::PendingReview | Phase::Queued => Ok(one(Finished {
-                outcome: Outcome::Cancelled {
-                    reason: reason.cloned(),
-                },
-            })),
-            Phase::Running { .. } | Phase::Paused { .. } => Ok(one(CancelRequested {
-                reason: reason.cloned(),
-            })),
+            Phase::Draft { .. } | Phase::PendingReview | Phase::Queued => {
+                Ok(one(Finished { outcome: Outcome::Cancelled { reason: reason.cloned() } }))
+            }
+            Phase::Running { .. } | Phase::Paused { .. } => {
+                Ok(one(CancelRequested { reason: reason.cloned() }))
+            }
             Phase::Cancelling { .. } => Err(Refusal::AlreadyCancelling),
             Phase::Ended(_) => Err(Refusal::AlreadyEnded),
         }
@@ -201,10 +166,7 @@ impl WorkflowState {
         if again.is_empty() {
             return Err(Refusal::NothingToRetry);
         }
-        Ok(one(Retried {
-            run: self.run + 1,
-            tasks: again.into_iter().collect(),
-        }))
+        Ok(one(Retried { run: self.run + 1, tasks: again.into_iter().collect() }))
     }
 
     /// Every task that did not complete; of an expanded task, its items that did not.
@@ -222,20 +184,12 @@ impl WorkflowState {
     /// These tasks, and everything that needs them.
     fn with_dependents(&self, tasks: &[Ordinal]) -> BTreeSet<Ordinal> {
         let mut again: BTreeSet<Ordinal> = tasks.iter().copied().collect();
-        let mut open: Vec<Ordinal> = tasks
-            .iter()
-            .map(|task| self.task(*task).map_or(*task, |t| t.of))
-            .collect();
-        let first_stage = open
-            .iter()
-            .filter_map(|task| Some(self.plan.task(*task)?.stage))
-            .min();
+        let mut open: Vec<Ordinal> =
+            tasks.iter().map(|task| self.task(*task).map_or(*task, |t| t.of)).collect();
+        let first_stage = open.iter().filter_map(|task| Some(self.plan.task(*task)?.stage)).min();
         while let Some(task) = open.pop() {
             open.extend(
-                self.graph
-                    .dependents(task)
-                    .iter()
-                    .filter(|dependent| again.insert(**dependent)),
+                self.graph.dependents(task).iter().filter(|dependent| again.insert(**dependent)),
             );
         }
         for stage in
@@ -253,10 +207,7 @@ impl WorkflowState {
         let anew: Vec<Ordinal> = again
             .iter()
             .copied()
-            .filter(|task| {
-                self.item(*task)
-                    .is_some_and(|(items, _)| again.contains(&items.parent))
-            })
+            .filter(|task| self.item(*task).is_some_and(|(items, _)| again.contains(&items.parent)))
             .collect();
         for item in anew {
             again.remove(&item);
@@ -266,8 +217,7 @@ impl WorkflowState {
 
     /// Whether this is an item that a later run made anew.
     fn is_superseded(&self, ordinal: Ordinal) -> bool {
-        self.item(ordinal)
-            .is_some_and(|(items, _)| items.superseded)
+        self.item(ordinal).is_some_and(|(items, _)| items.superseded)
     }
 
     fn stage_count(&self) -> u32 {
@@ -286,14 +236,7 @@ impl WorkflowState {
         }
         match &task.phase {
             TaskPhase::Ready => Ok(()),
-            TaskPhase::Waiting {
-                on:
-                    Waiting::Timer {
-                        then: Resume::Retry,
-                        ..
-                    },
-                ..
-            } => Ok(()),
+            TaskPhase::Waiting { on: Waiting::Timer { then: Resume::Retry, .. }, .. } => Ok(()),
             TaskPhase::Pending
             | TaskPhase::Executing { .. }
             | TaskPhase::Expanded { .. }
@@ -308,11 +251,7 @@ impl WorkflowState {
     fn start(&self, ordinal: Ordinal, input: Option<&Body>) -> Decision {
         self.startable(ordinal)?;
         let attempt = self.task(ordinal).map_or(0, |task| task.attempts) + 1;
-        Ok(one(TaskStarted {
-            task: ordinal,
-            attempt,
-            input: input.cloned(),
-        }))
+        Ok(one(TaskStarted { task: ordinal, attempt, input: input.cloned() }))
     }
 
     fn expand_task(&self, task: Ordinal, count: u32, list: &Body) -> Decision {
@@ -321,22 +260,13 @@ impl WorkflowState {
             return Err(Refusal::TooManyTasks);
         }
         let first = Ordinal(u32::try_from(self.tasks.len()).unwrap_or(u32::MAX));
-        Ok(one(TaskExpanded {
-            task,
-            first,
-            count,
-            list: list.clone(),
-        }))
+        Ok(one(TaskExpanded { task, first, count, list: list.clone() }))
     }
 
     fn executing_attempt(&self, ordinal: Ordinal, attempt: u32) -> Result<(), Refusal> {
         let task = self.task(ordinal).ok_or(Refusal::NoSuchTask)?;
         let current = task.attempts == attempt && matches!(task.phase, TaskPhase::Executing { .. });
-        if current {
-            Ok(())
-        } else {
-            Err(Refusal::StaleAttempt)
-        }
+        if current { Ok(()) } else { Err(Refusal::StaleAttempt) }
     }
 
     /// What a failed attempt leads to: the rules of effect classes, retry and fallback.
@@ -348,9 +278,7 @@ impl WorkflowState {
         failure: &CallFailure,
         moment: &Moment,
     ) -> Event {
-        let effect = self
-            .call(ordinal)
-            .map_or(Effect::Idempotent, |call| call.effect);
+        let effect = self.call(ordinal).map_or(Effect::Idempotent, |call| call.effect);
         let next = match (effect, failure.happened) {
             (Effect::Once, Happened::Unknown) => Some(Next::InDoubt),
             (Effect::Once, Happened::Yes) => None,
@@ -359,21 +287,14 @@ impl WorkflowState {
             }
         };
         match (next, &self.phase) {
-            (Some(next), _) => AttemptFailed {
-                task: ordinal,
-                attempt,
-                status,
-                failure: failure.clone(),
-                next,
+            (Some(next), _) => {
+                AttemptFailed { task: ordinal, attempt, status, failure: failure.clone(), next }
+                    .into()
             }
-            .into(),
             (None, Phase::Cancelling { .. }) => TaskCancelled { task: ordinal }.into(),
-            (None, _) => TaskFailed {
-                task: ordinal,
-                status: Some(status),
-                failure: failure.clone(),
+            (None, _) => {
+                TaskFailed { task: ordinal, status: Some(status), failure: failure.clone() }.into()
             }
-            .into(),
         }
     }
 
@@ -404,16 +325,9 @@ impl WorkflowState {
         }
         if failure.retryable && task.tries < plan.retry.attempts_max {
             let salt = (u64::from(ordinal.0) << 32) | u64::from(task.attempts);
-            let span = pause_before(&plan.retry, task.tries, moment.draw(salt)).max(
-                failure
-                    .retry_after()
-                    .unwrap_or_default()
-                    .min(RETRY_AFTER_MAX),
-            );
-            return Some(Next::Retry {
-                until: moment.now.plus(span),
-                span,
-            });
+            let span = pause_before(&plan.retry, task.tries, moment.draw(salt))
+                .max(failure.retry_after().unwrap_or_default().min(RETRY_AFTER_MAX));
+            return Some(Next::Retry { until: moment.now.plus(span), span });
         }
         ((task.rung as usize) < plan.fallback.len()).then_some(Next::Fallback)
     }
@@ -446,11 +360,7 @@ impl WorkflowState {
         }
         match answer(human, value, by)? {
             Answer::Output(output) => Ok(one(completed(ordinal, Body::Inline(Json::of(&output))))),
-            Answer::No(failure) => Ok(one(TaskFailed {
-                task: ordinal,
-                status: None,
-                failure,
-            })),
+            Answer::No(failure) => Ok(one(TaskFailed { task: ordinal, status: None, failure })),
         }
     }
 
@@ -470,26 +380,15 @@ impl WorkflowState {
 
     fn elapse(&self, ordinal: Ordinal) -> Decision {
         match self.waiting_on(ordinal)? {
-            Waiting::Timer {
-                then: Resume::Complete,
-                ..
-            } => Ok(one(completed(ordinal, Body::null()))),
-            Waiting::Event {
-                pattern,
-                until: Some(_),
-            } => {
+            Waiting::Timer { then: Resume::Complete, .. } => {
+                Ok(one(completed(ordinal, Body::null())))
+            }
+            Waiting::Event { pattern, until: Some(_) } => {
                 let message = format!("no event of the type `{pattern}` came in time");
                 let failure = CallFailure::refused(FailureKind::NoEvent, message);
-                Ok(one(TaskFailed {
-                    task: ordinal,
-                    status: None,
-                    failure,
-                }))
+                Ok(one(TaskFailed { task: ordinal, status: None, failure }))
             }
-            Waiting::Timer {
-                then: Resume::Retry,
-                ..
-            }
+            Waiting::Timer { then: Resume::Retry, .. }
             | Waiting::Event { until: None, .. }
             | Waiting::Person { .. }
             | Waiting::InDoubt { .. }
@@ -533,13 +432,7 @@ impl WorkflowState {
         };
         let failure = CallFailure::passing(FailureKind::Child, message);
         let attempt = self.task(ordinal).map_or(0, |task| task.attempts);
-        Ok(vec![self.after_failure(
-            ordinal,
-            attempt,
-            AttemptStatus::Failed,
-            &failure,
-            moment,
-        )])
+        Ok(vec![self.after_failure(ordinal, attempt, AttemptStatus::Failed, &failure, moment)])
     }
 
     fn advance(&self) -> Vec<Event> {
@@ -547,17 +440,15 @@ impl WorkflowState {
             Phase::Queued => one(Started {}),
             Phase::Running { failing: None } | Phase::Paused { failing: None, .. } => {
                 let mut events = self.gather();
-                let doomed = self.doomed.iter().map(|task| TaskSkipped {
-                    task: *task,
-                    cause: SkipCause::Dependency,
-                });
+                let doomed = self
+                    .doomed
+                    .iter()
+                    .map(|task| TaskSkipped { task: *task, cause: SkipCause::Dependency });
                 events.extend(doomed.map(Event::from));
                 events
             }
             Phase::Running { failing: Some(_) }
-            | Phase::Paused {
-                failing: Some(_), ..
-            }
+            | Phase::Paused { failing: Some(_), .. }
             | Phase::Cancelling { .. } => {
                 let mut events = self.gather();
                 let idle = self.waiting().filter(|(_, on)| self.ends_with_run(on));
@@ -589,28 +480,12 @@ impl WorkflowState {
                 return Some(TaskCancelled { task: *parent }.into());
             }
             if items.failed == 0 && !ended_so(is_skipped_as_dependent) {
-                let output = Output::Items {
-                    first: items.first,
-                    count: items.count,
-                };
-                return Some(
-                    TaskCompleted {
-                        task: *parent,
-                        output,
-                    }
-                    .into(),
-                );
+                let output = Output::Items { first: items.first, count: items.count };
+                return Some(TaskCompleted { task: *parent, output }.into());
             }
             let message = format!("{} of {} items failed", items.failed, items.count);
             let failure = CallFailure::refused(FailureKind::Items, message);
-            Some(
-                TaskFailed {
-                    task: *parent,
-                    status: None,
-                    failure,
-                }
-                .into(),
-            )
+            Some(TaskFailed { task: *parent, status: None, failure }.into())
         };
         self.gathered.iter().filter_map(close).collect()
     }
@@ -620,33 +495,16 @@ impl WorkflowState {
             return Err(Refusal::NotSettled);
         }
         let outcome = match (&self.phase, output) {
-            (Phase::Cancelling { reason }, _) => Outcome::Cancelled {
-                reason: reason.clone(),
-            },
+            (Phase::Cancelling { reason }, _) => Outcome::Cancelled { reason: reason.clone() },
             (
-                Phase::Running {
-                    failing: Some(task),
-                }
-                | Phase::Paused {
-                    failing: Some(task),
-                    ..
-                },
+                Phase::Running { failing: Some(task) } | Phase::Paused { failing: Some(task), .. },
                 _,
-            ) => Outcome::Failed {
-                task: Some(*task),
-                failure: self.failure_of(*task),
-            },
-            (_, Err(failure)) => Outcome::Failed {
-                task: None,
-                failure: failure.clone(),
-            },
-            (_, Ok(output)) if self.tally.failed > 0 => Outcome::CompletedWithErrors {
-                output: output.clone(),
-                failed: self.tally.failed,
-            },
-            (_, Ok(output)) => Outcome::Completed {
-                output: output.clone(),
-            },
+            ) => Outcome::Failed { task: Some(*task), failure: self.failure_of(*task) },
+            (_, Err(failure)) => Outcome::Failed { task: None, failure: failure.clone() },
+            (_, Ok(output)) if self.tally.failed > 0 => {
+                Outcome::CompletedWithErrors { output: output.clone(), failed: self.tally.failed }
+            }
+            (_, Ok(output)) => Outcome::Completed { output: output.clone() },
         };
         Ok(one(Finished { outcome }))
     }
@@ -664,10 +522,9 @@ impl WorkflowState {
                 | TaskPhase::Skipped { .. }
                 | TaskPhase::Cancelled { .. },
             )
-            | None => CallFailure::refused(
-                FailureKind::Lost,
-                "the failed task has no failure on record",
-            ),
+            | None => {
+                CallFailure::refused(FailureKind::Lost, "the failed task has no failure on record")
+            }
         }
     }
 
@@ -685,8 +542,7 @@ impl WorkflowState {
 
     /// Whether a failure of this task lets nothing more start.
     pub fn is_fatal(&self, ordinal: Ordinal) -> bool {
-        self.task_plan(ordinal)
-            .is_none_or(|plan| plan.on_failure == OnFailure::Fail)
+        self.task_plan(ordinal).is_none_or(|plan| plan.on_failure == OnFailure::Fail)
     }
 
     /// How long a `wait: { for }` of this task is.
@@ -712,17 +568,12 @@ fn one(event: impl Into<Event>) -> Vec<Event> {
 }
 
 fn completed(task: Ordinal, output: Body) -> TaskCompleted {
-    TaskCompleted {
-        task,
-        output: Output::Value(output),
-    }
+    TaskCompleted { task, output: Output::Value(output) }
 }
 
 /// `backoff * 2^(tries-1)`, at most `max`, and of that a random share between a half and all.
 fn pause_before(retry: &Retry, tries: u32, random: u128) -> Duration {
-    let factor = 1_u32
-        .checked_shl(tries.saturating_sub(1))
-        .unwrap_or(u32::MAX);
+    let factor = 1_u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX);
     let full = retry.backoff.0.saturating_mul(factor).min(retry.max.0);
     let share = u32::try_from(random % 500).unwrap_or(0) + 500;
     full.saturating_mul(share) / 1000
@@ -748,11 +599,7 @@ fn answer(human: &Human, value: &Value, by: &str) -> Result<Answer, Refusal> {
             let schema = human.form.as_ref().ok_or(Refusal::InvalidAnswer)?;
             let valid =
                 jsonschema::validator_for(schema).is_ok_and(|validator| validator.is_valid(value));
-            if valid {
-                Ok(Answer::Output(value.clone()))
-            } else {
-                Err(Refusal::InvalidAnswer)
-            }
+            if valid { Ok(Answer::Output(value.clone())) } else { Err(Refusal::InvalidAnswer) }
         }
     }
 }
@@ -762,22 +609,12 @@ fn approval(value: &Value, by: &str) -> Result<Answer, Refusal> {
         .as_bool()
         .or_else(|| value.get("approved")?.as_bool())
         .ok_or(Refusal::InvalidAnswer)?;
-    let comment = value
-        .get("comment")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let comment = value.get("comment").and_then(Value::as_str).unwrap_or_default();
     if approved {
         return Ok(Answer::Output(
             serde_json::json!({ "approved": true, "by": by, "comment": comment }),
         ));
     }
-    let said = if comment.is_empty() {
-        String::new()
-    } else {
-        format!(": {comment}")
-    };
-    Ok(Answer::No(CallFailure::refused(
-        FailureKind::Rejected,
-        format!("rejected by {by}{said}"),
-    )))
+    let said = if comment.is_empty() { String::new() } else { format!(": {comment}") };
+    Ok(Answer::No(CallFailure::refused(FailureKind::Rejected, format!("rejected by {by}{said}"))))
 }

@@ -337,12 +337,7 @@ pub struct UnreadableEvent {
 
 impl fmt::Display for UnreadableEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "an event of kind {} cannot be read: {}",
-            self.kind.word(),
-            self.cause
-        )
+        write!(f, "an event of kind {} cannot be read: {}", self.kind.word(), self.cause)
     }
 }
 
@@ -382,11 +377,7 @@ impl Event {
         match self {
             Self::Admitted(admitted) => {
                 body(&admitted.inputs);
-                admitted
-                    .kept
-                    .iter()
-                    .filter_map(|kept| kept.output.body())
-                    .for_each(&mut body);
+                admitted.kept.iter().filter_map(|kept| kept.output.body()).for_each(&mut body);
                 each(admitted.plan);
             }
             Self::TaskStarted(started) => started.input.iter().for_each(body),

@@ -49,11 +49,7 @@ impl WorkflowState {
             inputs: event.inputs.clone(),
             run: 1,
             revision: 1,
-            phase: if event.review {
-                Phase::PendingReview
-            } else {
-                Phase::Queued
-            },
+            phase: if event.review { Phase::PendingReview } else { Phase::Queued },
             created_at: at,
             started_at: None,
             updated_at: at,
@@ -76,10 +72,7 @@ impl WorkflowState {
         };
         for kept in &event.kept {
             if let Some(task) = state.tasks.get_mut(kept.task.index()) {
-                task.phase = TaskPhase::Completed {
-                    at,
-                    output: kept.output.clone(),
-                };
+                task.phase = TaskPhase::Completed { at, output: kept.output.clone() };
             }
         }
         state.reindex();
@@ -97,33 +90,21 @@ impl WorkflowState {
         match event {
             Event::Admitted(_) | Event::DefinitionRegistered(_) | Event::Purged(_) => {}
             Event::Approved(_) => self.phase = Phase::Queued,
-            Event::SentBack(sent) => {
-                self.phase = Phase::Draft {
-                    comments: sent.comments.clone(),
-                }
-            }
+            Event::SentBack(sent) => self.phase = Phase::Draft { comments: sent.comments.clone() },
             Event::Started(_) => {
                 self.phase = Phase::Running { failing: None };
                 self.started_at.get_or_insert(at);
             }
             Event::Paused(paused) => {
-                self.phase = Phase::Paused {
-                    cause: paused.cause,
-                    failing: self.failing(),
-                }
+                self.phase = Phase::Paused { cause: paused.cause, failing: self.failing() }
             }
             Event::Resumed(_) => self.resume(),
             Event::CancelRequested(cancel) => {
-                self.phase = Phase::Cancelling {
-                    reason: cancel.reason.clone(),
-                }
+                self.phase = Phase::Cancelling { reason: cancel.reason.clone() }
             }
             Event::Finished(finished) => {
                 self.end_open_tasks(at);
-                self.phase = Phase::Ended(Ended {
-                    at,
-                    outcome: finished.outcome.clone(),
-                });
+                self.phase = Phase::Ended(Ended { at, outcome: finished.outcome.clone() });
             }
             Event::Retried(retried) => self.reopen(retried.run, &retried.tasks, at),
             Event::TaskStarted(started) => {
@@ -131,41 +112,22 @@ impl WorkflowState {
                 self.enter(started.task, TaskPhase::Executing { since: at });
             }
             Event::TaskWaited(waited) => {
-                self.enter(
-                    waited.task,
-                    TaskPhase::Waiting {
-                        since: at,
-                        on: waited.on.clone(),
-                    },
-                );
+                self.enter(waited.task, TaskPhase::Waiting { since: at, on: waited.on.clone() });
             }
             Event::TaskExpanded(expanded) => self.expand(expanded, at),
             Event::TaskCompleted(done) => {
-                self.enter(
-                    done.task,
-                    TaskPhase::Completed {
-                        at,
-                        output: done.output.clone(),
-                    },
-                );
+                self.enter(done.task, TaskPhase::Completed { at, output: done.output.clone() });
             }
             Event::AttemptFailed(failed) => self.fall_back(failed, at),
             Event::TaskFailed(failed) => {
                 self.enter(
                     failed.task,
-                    TaskPhase::Failed {
-                        at,
-                        failure: Arc::new(failed.failure.clone()),
-                    },
+                    TaskPhase::Failed { at, failure: Arc::new(failed.failure.clone()) },
                 );
             }
-            Event::TaskSkipped(skipped) => self.enter(
-                skipped.task,
-                TaskPhase::Skipped {
-                    at,
-                    cause: skipped.cause,
-                },
-            ),
+            Event::TaskSkipped(skipped) => {
+                self.enter(skipped.task, TaskPhase::Skipped { at, cause: skipped.cause })
+            }
             Event::TaskCancelled(cancelled) => {
                 self.enter(cancelled.task, TaskPhase::Cancelled { at })
             }
@@ -186,18 +148,10 @@ impl WorkflowState {
     }
 
     fn resume(&mut self) {
-        if matches!(
-            self.phase,
-            Phase::Paused {
-                cause: PauseCause::TimeBudget,
-                ..
-            }
-        ) {
+        if matches!(self.phase, Phase::Paused { cause: PauseCause::TimeBudget, .. }) {
             self.used = Duration::ZERO;
         }
-        self.phase = Phase::Running {
-            failing: self.failing(),
-        };
+        self.phase = Phase::Running { failing: self.failing() };
     }
 
     fn begin(&mut self, ordinal: Ordinal, attempt: u32, at: Timestamp) {
@@ -223,25 +177,16 @@ impl WorkflowState {
         let waiting = |on| TaskPhase::Waiting { since: at, on };
         let phase = match &failed.next {
             Next::Repeat | Next::Fallback => TaskPhase::Ready,
-            Next::Retry { until, span } => waiting(Waiting::Timer {
-                until: *until,
-                span: Some(*span),
-                then: Resume::Retry,
-            }),
-            Next::InDoubt => waiting(Waiting::InDoubt {
-                failure: failed.failure.clone(),
-            }),
+            Next::Retry { until, span } => {
+                waiting(Waiting::Timer { until: *until, span: Some(*span), then: Resume::Retry })
+            }
+            Next::InDoubt => waiting(Waiting::InDoubt { failure: failed.failure.clone() }),
         };
         self.enter(failed.task, phase);
     }
 
     fn expand(&mut self, expanded: &TaskExpanded, at: Timestamp) {
-        let TaskExpanded {
-            task: parent,
-            first,
-            count,
-            list,
-        } = expanded;
+        let TaskExpanded { task: parent, first, count, list } = expanded;
         self.enter(*parent, TaskPhase::Expanded { since: at });
         if let Some(task) = self.tasks.get_mut(parent.index()) {
             task.started_at.get_or_insert(at);
@@ -264,10 +209,7 @@ impl WorkflowState {
             superseded: false,
         });
         for item in first.0..first.0.saturating_add(count) {
-            let task = Task {
-                of: *parent,
-                ..Task::new(Ordinal(item))
-            };
+            let task = Task { of: *parent, ..Task::new(Ordinal(item)) };
             self.tasks.push(task);
             self.enter(Ordinal(item), TaskPhase::Ready);
         }
@@ -310,11 +252,7 @@ impl WorkflowState {
         for ordinal in tasks {
             self.supersede_items(*ordinal, at);
             if let Some(task) = self.tasks.get_mut(ordinal.index()) {
-                *task = Task {
-                    of: task.of,
-                    attempts: task.attempts,
-                    ..Task::new(*ordinal)
-                };
+                *task = Task { of: task.of, attempts: task.attempts, ..Task::new(*ordinal) };
             }
             let parent = self.item(*ordinal).map(|(items, _)| items.parent);
             self.changed.extend(parent);
@@ -327,15 +265,12 @@ impl WorkflowState {
 
     /// A task that is done again makes its items anew: the list may be another one.
     fn supersede_items(&mut self, parent: Ordinal, at: Timestamp) {
-        for items in self
-            .items
-            .iter_mut()
-            .filter(|items| items.parent == parent && !items.superseded)
+        for items in
+            self.items.iter_mut().filter(|items| items.parent == parent && !items.superseded)
         {
             items.superseded = true;
             let range = items.first.index()..items.first.index() + items.count as usize;
-            self.changed
-                .extend((items.first.0..items.first.0 + items.count).map(Ordinal));
+            self.changed.extend((items.first.0..items.first.0 + items.count).map(Ordinal));
             for task in self.tasks.get_mut(range).into_iter().flatten() {
                 task.phase = TaskPhase::Cancelled { at };
             }
@@ -421,13 +356,7 @@ impl WorkflowState {
         let (need, on_failure) = (self.need(task), self.on_failure(task));
         let completed = matches!(task.phase, TaskPhase::Completed { .. });
         let failed = matches!(task.phase, TaskPhase::Failed { .. });
-        let left_out = matches!(
-            task.phase,
-            TaskPhase::Skipped {
-                cause: SkipCause::When,
-                ..
-            }
-        );
+        let left_out = matches!(task.phase, TaskPhase::Skipped { cause: SkipCause::When, .. });
         let stage = self.stage_of(ordinal);
         self.doomed.remove(&ordinal);
         self.gathered.remove(&ordinal);
@@ -457,22 +386,15 @@ impl WorkflowState {
     }
 
     pub(super) fn on_failure(&self, task: &Task) -> OnFailure {
-        self.plan
-            .task(task.of)
-            .map_or(OnFailure::Fail, |plan| plan.on_failure)
+        self.plan.task(task.of).map_or(OnFailure::Fail, |plan| plan.on_failure)
     }
 
     pub(super) fn need(&self, task: &Task) -> Need {
         match &task.phase {
-            TaskPhase::Completed { .. }
-            | TaskPhase::Skipped {
-                cause: SkipCause::When,
-                ..
-            } => Need::Met,
-            TaskPhase::Skipped {
-                cause: SkipCause::Dependency,
-                ..
-            } => Need::Broken,
+            TaskPhase::Completed { .. } | TaskPhase::Skipped { cause: SkipCause::When, .. } => {
+                Need::Met
+            }
+            TaskPhase::Skipped { cause: SkipCause::Dependency, .. } => Need::Broken,
             TaskPhase::Failed { .. } => match self.on_failure(task) {
                 OnFailure::Continue => Need::Met,
                 OnFailure::SkipDependents => Need::Broken,
@@ -522,14 +444,10 @@ impl WorkflowState {
     }
 
     fn pending_items(&self, parent: Ordinal) -> Vec<Ordinal> {
-        let range = self
-            .items_of(parent)
-            .map_or(0..0, |items| items.first.0..items.first.0 + items.count);
+        let range =
+            self.items_of(parent).map_or(0..0, |items| items.first.0..items.first.0 + items.count);
         let is_pending = |task: &Task| task.phase == TaskPhase::Pending;
-        range
-            .map(Ordinal)
-            .filter(|item| self.task(*item).is_some_and(is_pending))
-            .collect()
+        range.map(Ordinal).filter(|item| self.task(*item).is_some_and(is_pending)).collect()
     }
 
     pub(super) fn doom(&mut self, ordinal: Ordinal) {
@@ -574,35 +492,23 @@ impl WorkflowState {
         let graph = Arc::clone(&self.graph);
         let broken = self.broken.is_some_and(|broken| broken < stage);
         for ordinal in graph.at_barrier(stage) {
-            if broken {
-                self.doom(*ordinal)
-            } else {
-                self.meet(*ordinal)
-            }
+            if broken { self.doom(*ordinal) } else { self.meet(*ordinal) }
         }
     }
 
     /// Keeps the block of an item in step, and closes it after its last item.
     fn note_item(&mut self, ordinal: Ordinal, old: &TaskPhase) {
         let runs = |phase: &TaskPhase| {
-            matches!(
-                phase,
-                TaskPhase::Executing { .. } | TaskPhase::Waiting { .. }
-            )
+            matches!(phase, TaskPhase::Executing { .. } | TaskPhase::Waiting { .. })
         };
         let Some(task) = self.tasks.get(ordinal.index()) else {
             return;
         };
-        let (ended, failed) = (
-            task.phase.status().is_terminal(),
-            matches!(task.phase, TaskPhase::Failed { .. }),
-        );
+        let (ended, failed) =
+            (task.phase.status().is_terminal(), matches!(task.phase, TaskPhase::Failed { .. }));
         let started = u32::from(runs(&task.phase));
         let is_fatal = self.on_failure(task) == OnFailure::Fail;
-        let Some(at) = self
-            .items
-            .partition_point(|items| items.first <= ordinal)
-            .checked_sub(1)
+        let Some(at) = self.items.partition_point(|items| items.first <= ordinal).checked_sub(1)
         else {
             return;
         };

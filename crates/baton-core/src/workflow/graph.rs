@@ -64,11 +64,7 @@ impl Graph {
     /// The tasks that name this one in their `needs`.
     pub fn dependents(&self, task: Ordinal) -> &[Ordinal] {
         let from = self.first_dependent.get(task.index()).copied().unwrap_or(0) as usize;
-        let to = self
-            .first_dependent
-            .get(task.index() + 1)
-            .copied()
-            .unwrap_or(0) as usize;
+        let to = self.first_dependent.get(task.index() + 1).copied().unwrap_or(0) as usize;
         self.dependents.get(from..to).unwrap_or_default()
     }
 
@@ -79,9 +75,6 @@ impl Graph {
 
     /// The tasks of a stage that start when the stages before it are done.
     pub fn at_barrier(&self, stage: u32) -> &[Ordinal] {
-        self.stages
-            .get(stage as usize)
-            .map(|stage| stage.at_barrier.as_slice())
-            .unwrap_or_default()
+        self.stages.get(stage as usize).map(|stage| stage.at_barrier.as_slice()).unwrap_or_default()
     }
 }

@@ -19,10 +19,7 @@ impl WorkflowState {
         for n in 0..u32::try_from(self.tasks.len()).unwrap_or(u32::MAX) {
             self.recount(Ordinal(n));
         }
-        let gathered = self
-            .items
-            .iter()
-            .filter(|items| items.open == 0 && !items.superseded);
+        let gathered = self.items.iter().filter(|items| items.open == 0 && !items.superseded);
         let gathered: BTreeSet<Ordinal> = gathered.map(|items| items.parent).collect();
         let is_expanded = |task: &Task| matches!(task.phase, TaskPhase::Expanded { .. });
         self.gathered = gathered
@@ -68,11 +65,7 @@ impl WorkflowState {
     fn reset_counts(&mut self) {
         let graph = Arc::clone(&self.graph);
         for (task, n) in self.tasks.iter_mut().zip(0..) {
-            task.unmet = if task.of == Ordinal(n) {
-                graph.needs(Ordinal(n))
-            } else {
-                0
-            };
+            task.unmet = if task.of == Ordinal(n) { graph.needs(Ordinal(n)) } else { 0 };
         }
         for items in &mut self.items {
             (items.open, items.failed, items.running) = (0, 0, 0);
@@ -107,15 +100,7 @@ impl WorkflowState {
             Some((items, _)) => !items.superseded,
             None => self.items_of(ordinal).is_none(),
         };
-        if counted
-            && !matches!(
-                phase,
-                TaskPhase::Skipped {
-                    cause: SkipCause::When,
-                    ..
-                }
-            )
-        {
+        if counted && !matches!(phase, TaskPhase::Skipped { cause: SkipCause::When, .. }) {
             let completed = u32::from(matches!(phase, TaskPhase::Completed { .. }));
             let failed = u32::from(matches!(phase, TaskPhase::Failed { .. }));
             self.count(stage, |tally, stage| {
@@ -133,17 +118,11 @@ impl WorkflowState {
     fn recount_place(&mut self, ordinal: Ordinal, phase: &TaskPhase, is_item: bool) {
         let ended = phase.status().is_terminal();
         if is_item {
-            let at = self
-                .items
-                .partition_point(|items| items.first <= ordinal)
-                .checked_sub(1);
+            let at = self.items.partition_point(|items| items.first <= ordinal).checked_sub(1);
             if let Some(items) = at.and_then(|at| self.items.get_mut(at)) {
                 items.open += u32::from(!ended);
                 items.failed += u32::from(matches!(phase, TaskPhase::Failed { .. }));
-                let runs = matches!(
-                    phase,
-                    TaskPhase::Executing { .. } | TaskPhase::Waiting { .. }
-                );
+                let runs = matches!(phase, TaskPhase::Executing { .. } | TaskPhase::Waiting { .. });
                 items.running += u32::from(runs);
             }
         }

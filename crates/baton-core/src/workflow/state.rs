@@ -309,11 +309,7 @@ pub enum Waiting {
         until: Timestamp,
         /// How long that was then, where a span was asked for and not a moment: a clock that
         /// jumps does not change it.
-        #[serde(
-            default,
-            with = "millis_or_none",
-            skip_serializing_if = "Option::is_none"
-        )]
+        #[serde(default, with = "millis_or_none", skip_serializing_if = "Option::is_none")]
         span: Option<Duration>,
         /// What the moment brings.
         then: Resume,
@@ -459,10 +455,7 @@ impl WorkflowState {
 
     /// The items block an ordinal belongs to, and its index there.
     pub fn item(&self, ordinal: Ordinal) -> Option<(&Items, u32)> {
-        let at = self
-            .items
-            .partition_point(|items| items.first <= ordinal)
-            .checked_sub(1)?;
+        let at = self.items.partition_point(|items| items.first <= ordinal).checked_sub(1)?;
         let items = self.items.get(at)?;
         let index = ordinal.0.checked_sub(items.first.0)?;
         (index < items.count).then_some((items, index))
@@ -470,10 +463,7 @@ impl WorkflowState {
 
     /// The items of an `each` task that was expanded.
     pub fn items_of(&self, parent: Ordinal) -> Option<&Items> {
-        self.items
-            .iter()
-            .rev()
-            .find(|items| items.parent == parent && !items.superseded)
+        self.items.iter().rev().find(|items| items.parent == parent && !items.superseded)
     }
 
     /// Counts over its tasks.
@@ -488,19 +478,17 @@ impl WorkflowState {
 
     /// What waits now.
     pub fn waiting(&self) -> impl Iterator<Item = (Ordinal, &Waiting)> + '_ {
-        self.waiting
-            .iter()
-            .filter_map(|ordinal| match &self.task(*ordinal)?.phase {
-                TaskPhase::Waiting { on, .. } => Some((*ordinal, on)),
-                TaskPhase::Pending
-                | TaskPhase::Ready
-                | TaskPhase::Executing { .. }
-                | TaskPhase::Expanded { .. }
-                | TaskPhase::Completed { .. }
-                | TaskPhase::Failed { .. }
-                | TaskPhase::Skipped { .. }
-                | TaskPhase::Cancelled { .. } => None,
-            })
+        self.waiting.iter().filter_map(|ordinal| match &self.task(*ordinal)?.phase {
+            TaskPhase::Waiting { on, .. } => Some((*ordinal, on)),
+            TaskPhase::Pending
+            | TaskPhase::Ready
+            | TaskPhase::Executing { .. }
+            | TaskPhase::Expanded { .. }
+            | TaskPhase::Completed { .. }
+            | TaskPhase::Failed { .. }
+            | TaskPhase::Skipped { .. }
+            | TaskPhase::Cancelled { .. } => None,
+        })
     }
 
     /// Takes the tasks that became ready since the last call.
@@ -560,11 +548,7 @@ impl WorkflowState {
 
     /// Time the present run has used up to `now`, without what it spent waiting for people.
     pub fn time_used(&self, now: Timestamp) -> Duration {
-        if self.is_busy() {
-            self.used + now.since(self.updated_at)
-        } else {
-            self.used
-        }
+        if self.is_busy() { self.used + now.since(self.updated_at) } else { self.used }
     }
 
     /// How many tasks may start and have not.
@@ -589,9 +573,7 @@ impl WorkflowState {
 
     /// A task's key; an item's has its index behind it: `scan[3]`.
     pub fn key_of(&self, ordinal: Ordinal) -> String {
-        let key = self
-            .task_plan(ordinal)
-            .map_or("?", |plan| plan.key.as_str());
+        let key = self.task_plan(ordinal).map_or("?", |plan| plan.key.as_str());
         match self.item(ordinal) {
             Some((_, index)) => format!("{key}[{index}]"),
             None => key.to_owned(),
@@ -623,8 +605,7 @@ mod millis_or_none {
         span: &Option<Duration>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        span.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
-            .serialize(serializer)
+        span.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX)).serialize(serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(

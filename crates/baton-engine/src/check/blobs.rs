@@ -51,11 +51,7 @@ fn compare_page(
     }
     for (hash, uses) in counted {
         let what = format!("the blob {}", BlobHash(hash));
-        found(Difference::fault(
-            what,
-            "nothing",
-            format!("a blob that events name {uses} times"),
-        ))?;
+        found(Difference::fault(what, "nothing", format!("a blob that events name {uses} times")))?;
     }
     Ok(())
 }

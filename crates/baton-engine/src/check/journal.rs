@@ -44,10 +44,7 @@ pub(super) struct Survey {
 pub(super) fn survey(audit: &mut dyn Audit, found: Found<'_>) -> Result<Survey, StoreError> {
     let stored = audit.head()?;
     let actors = audit.actors()?.into_iter().map(|(number, _)| number);
-    let mut survey = Survey {
-        actors: actors.collect(),
-        ..Survey::default()
-    };
+    let mut survey = Survey { actors: actors.collect(), ..Survey::default() };
     loop {
         let records = audit.events(survey.head.position, EVENTS_AT_A_TIME)?;
         if records.is_empty() {
@@ -77,10 +74,7 @@ impl Survey {
             let what = format!("{place}: its actor is not known");
             found(Difference::fault(what, record.actor, "a numbered actor"))?;
         }
-        self.holes += record
-            .position
-            .saturating_sub(self.head.position)
-            .saturating_sub(1);
+        self.holes += record.position.saturating_sub(self.head.position).saturating_sub(1);
         self.events += 1;
         self.head.position = record.position;
         self.head.at = record.at;
@@ -100,13 +94,7 @@ impl Survey {
         };
         if (record.previous, record.version) != (tail.head, tail.version + 1) && !tail.broken {
             tail.broken = true;
-            let Record {
-                position,
-                stream,
-                version,
-                previous,
-                ..
-            } = record;
+            let Record { position, stream, version, previous, .. } = record;
             found(Difference::fault(
                 format!("the event at position {position}: its place in stream {stream}"),
                 format!("version {version} after position {previous}"),
@@ -133,8 +121,7 @@ impl Survey {
                     plan: defined.plan,
                     at: record.at,
                 };
-                self.definitions
-                    .insert((row.name.clone(), row.version), row);
+                self.definitions.insert((row.name.clone(), row.version), row);
             }
             Ok(Event::Purged(purged)) => {
                 let row = &purged.tombstone.row;
@@ -185,9 +172,8 @@ pub(super) fn compare_definitions(
     found: Found<'_>,
 ) -> Result<(), StoreError> {
     let rows = audit.definitions()?.into_iter();
-    let mut stored: BTreeMap<(String, u32), DefinitionRow> = rows
-        .map(|row| ((row.name.clone(), row.version), row))
-        .collect();
+    let mut stored: BTreeMap<(String, u32), DefinitionRow> =
+        rows.map(|row| ((row.name.clone(), row.version), row)).collect();
     for (key, row) in &survey.definitions {
         let what = format!("the definition `{}` version {}", row.name, row.version);
         let mend = Mend::Definition(row.clone());

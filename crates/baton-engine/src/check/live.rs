@@ -32,11 +32,7 @@ impl SelfCheck {
     /// Looks at this many workflows at each step, and task by task only at those with at most this
     /// many tasks; of larger ones the counts and the row are compared.
     pub fn new(workflows_max: usize, tasks_max: usize) -> Self {
-        Self {
-            last: 0,
-            workflows_max,
-            tasks_max,
-        }
+        Self { last: 0, workflows_max, tasks_max }
     }
 
     /// Compares the next few workflows. Call it between a commit and the next turn, when memory
@@ -86,10 +82,7 @@ impl SelfCheck {
             differences.push(Difference::fault(name, "no row", "a row"));
             return Ok(());
         };
-        let row = WorkflowRow {
-            head: stored.head,
-            ..workflow_row(state, number, stored.head)
-        };
+        let row = WorkflowRow { head: stored.head, ..workflow_row(state, number, stored.head) };
         differences.extend(Difference::of_fields(&name, &stored, &row));
         if state.tasks().len() <= self.tasks_max {
             compare_tasks(&name, state, &views.tasks(number)?, differences);
@@ -112,20 +105,14 @@ fn compare_tasks(
             None => differences.push(Difference::fault(what, "a row", "no such task")),
         }
     }
-    let begun = (0..)
-        .map(baton_core::ids::Ordinal)
-        .zip(state.tasks())
-        .filter(|(_, task)| {
-            !matches!(
-                task.phase.status(),
-                TaskStatus::Pending | TaskStatus::Ready | TaskStatus::Cancelled
-            )
-        });
+    let begun = (0..).map(baton_core::ids::Ordinal).zip(state.tasks()).filter(|(_, task)| {
+        !matches!(
+            task.phase.status(),
+            TaskStatus::Pending | TaskStatus::Ready | TaskStatus::Cancelled
+        )
+    });
     for (ordinal, task) in begun {
-        if stored
-            .binary_search_by_key(&ordinal, |row| row.ordinal)
-            .is_err()
-        {
+        if stored.binary_search_by_key(&ordinal, |row| row.ordinal).is_err() {
             let what = format!("{name}: task {}", ordinal.0);
             let status = task.phase.status().word();
             differences.push(Difference::fault(what, "no row", status));

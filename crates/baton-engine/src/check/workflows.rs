@@ -68,13 +68,7 @@ impl Counts {
                     !state.task_plan(ordinal).is_some_and(each) || state.items_of(ordinal).is_none()
                 }
             };
-            let left_out = matches!(
-                task.phase,
-                TaskPhase::Skipped {
-                    cause: SkipCause::When,
-                    ..
-                }
-            );
+            let left_out = matches!(task.phase, TaskPhase::Skipped { cause: SkipCause::When, .. });
             if counted && !left_out {
                 counts.count(&task.phase);
             }
@@ -188,10 +182,7 @@ fn buried(position: u64, audit: &mut dyn Audit) -> Result<Option<Projection>, St
     let tombstone = purged.tombstone;
     Ok(Some(Projection {
         card: tombstone.card,
-        row: WorkflowRow {
-            head: 0,
-            ..tombstone.row
-        },
+        row: WorkflowRow { head: 0, ..tombstone.row },
         tasks: BTreeMap::new(),
         miscounted: None,
     }))
@@ -204,12 +195,7 @@ fn compare(
     audit: &mut dyn Audit,
     found: Found<'_>,
 ) -> Result<u64, StoreError> {
-    let Projection {
-        card,
-        row,
-        mut tasks,
-        miscounted,
-    } = projection;
+    let Projection { card, row, mut tasks, miscounted } = projection;
     let name = format!("workflow {number} (`{}`, {})", card.name, card.id);
     if let Some((kept, anew)) = miscounted {
         let what = format!("{name}: its counts");

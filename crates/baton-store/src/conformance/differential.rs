@@ -19,10 +19,7 @@ struct Dice {
 
 impl Dice {
     fn from(seed: u64) -> Self {
-        Self {
-            moment: Moment::new(Timestamp::from_millis(0), seed),
-            thrown: 0,
-        }
+        Self { moment: Moment::new(Timestamp::from_millis(0), seed), thrown: 0 }
     }
 
     fn below(&mut self, bound: u64) -> u64 {
@@ -37,10 +34,8 @@ impl Dice {
 
 fn step(script: &mut Script, dice: &mut Dice, name: u64) {
     let numbers = script.numbers();
-    let live: Vec<u64> = numbers
-        .into_iter()
-        .filter(|n| script.run(*n).row.ended_at.is_none())
-        .collect();
+    let live: Vec<u64> =
+        numbers.into_iter().filter(|n| script.run(*n).row.ended_at.is_none()).collect();
     if live.is_empty() || dice.below(12) == 0 {
         script.admit(&format!("name {}", dice.below(5)));
         return;
@@ -82,22 +77,12 @@ fn step(script: &mut Script, dice: &mut Dice, name: u64) {
 }
 
 fn equal(script: &Script, one: &mut dyn Views, two: &mut dyn Views) {
-    let all = Filter {
-        limit: u32::MAX,
-        ..Filter::default()
-    };
+    let all = Filter { limit: u32::MAX, ..Filter::default() };
     assert_eq!(one.list(&all), two.list(&all));
     assert_eq!(one.events(0, None, u32::MAX), two.events(0, None, u32::MAX));
-    assert_eq!(
-        one.waiting_for_people(u32::MAX),
-        two.waiting_for_people(u32::MAX)
-    );
+    assert_eq!(one.waiting_for_people(u32::MAX), two.waiting_for_people(u32::MAX));
     for status in WorkflowStatus::ALL {
-        let some = Filter {
-            statuses: vec![*status],
-            limit: 3,
-            ..Filter::default()
-        };
+        let some = Filter { statuses: vec![*status], limit: 3, ..Filter::default() };
         assert_eq!(one.list(&some), two.list(&some));
     }
     for number in script.numbers().into_iter().chain([SYSTEM_STREAM]) {
@@ -108,10 +93,7 @@ fn equal(script: &Script, one: &mut dyn Views, two: &mut dyn Views) {
         let run = script.run(number);
         let rows: Vec<_> = run.tasks.values().cloned().collect();
         assert_eq!(one.tasks(number), Ok(rows));
-        assert_eq!(
-            one.workflow(run.card.id),
-            Ok(Some((run.card.clone(), run.row.clone())))
-        );
+        assert_eq!(one.workflow(run.card.id), Ok(Some((run.card.clone(), run.row.clone()))));
         for hash in run.uses.keys() {
             assert_eq!(one.blob(*hash), two.blob(*hash));
         }
@@ -159,10 +141,6 @@ fn sqlite_and_postgres_keep_alike() {
         return;
     };
     for seed in 100..106 {
-        run(
-            seed,
-            &*super::sqlite::new(),
-            &*super::postgres::new(&server),
-        );
+        run(seed, &*super::sqlite::new(), &*super::postgres::new(&server));
     }
 }

@@ -123,10 +123,7 @@ mod postgres {
     pub(super) fn new(server: &str) -> Box<dyn Site> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let schema = Schema(format!(
-            "{server}?schema=test_{}_{next}",
-            std::process::id()
-        ));
+        let schema = Schema(format!("{server}?schema=test_{}_{next}", std::process::id()));
         drop(schema.owner());
         Box::new(schema)
     }

@@ -6,10 +6,8 @@ use baton_engine::store::SYSTEM_STREAM;
 
 use super::{Check, Script, Site};
 
-pub(super) const CHECKS: &[Check] = &[(
-    "a purge leaves the row and nothing else",
-    a_purge_leaves_the_row_and_nothing_else,
-)];
+pub(super) const CHECKS: &[Check] =
+    &[("a purge leaves the row and nothing else", a_purge_leaves_the_row_and_nothing_else)];
 
 fn a_purge_leaves_the_row_and_nothing_else(site: &dyn Site) {
     let (mut owner, mut reader) = (site.owner(), site.reader());
@@ -35,25 +33,13 @@ fn a_purge_leaves_the_row_and_nothing_else(site: &dyn Site) {
     assert_eq!(owner.blob(shared.hash), Ok(Some(shared)));
     assert_eq!(owner.blob(script.run(gone).card.plan), Ok(None));
     let run = script.run(gone);
-    assert_eq!(
-        reader.workflow(run.card.id),
-        Ok(Some((run.card.clone(), run.row.clone())))
-    );
+    assert_eq!(reader.workflow(run.card.id), Ok(Some((run.card.clone(), run.row.clone()))));
     assert_eq!(run.row.head, 0);
     let run = script.run(kept);
-    assert_eq!(
-        reader.tasks(kept),
-        Ok(run.tasks.values().cloned().collect())
-    );
-    let left = before
-        .into_iter()
-        .filter(|record| record.stream != gone)
-        .chain(purge.records);
+    assert_eq!(reader.tasks(kept), Ok(run.tasks.values().cloned().collect()));
+    let left = before.into_iter().filter(|record| record.stream != gone).chain(purge.records);
     assert_eq!(reader.events(0, None, 100), Ok(left.collect()));
-    assert_eq!(
-        owner.stream(SYSTEM_STREAM).map(|records| records.len()),
-        Ok(1)
-    );
+    assert_eq!(owner.stream(SYSTEM_STREAM).map(|records| records.len()), Ok(1));
     // Another purge of the same finds nothing to do.
     script.next().purged.push(gone);
     owner.commit(&script.take()).expect("a second purge");

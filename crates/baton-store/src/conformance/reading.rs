@@ -9,28 +9,13 @@ use baton_engine::store::{Filter, SYSTEM_STREAM, Store};
 use super::{Check, Script, Site};
 
 pub(super) const CHECKS: &[Check] = &[
-    (
-        "events become visible in order",
-        events_become_visible_in_order,
-    ),
+    ("events become visible in order", events_become_visible_in_order),
     ("streams are apart", streams_are_apart),
     ("lists filter and page", lists_filter_and_page),
-    (
-        "people find what waits for them",
-        people_find_what_waits_for_them,
-    ),
-    (
-        "definitions are found by version",
-        definitions_are_found_by_version,
-    ),
-    (
-        "ids and numbers lead to each other",
-        ids_and_numbers_lead_to_each_other,
-    ),
-    (
-        "what does not exist is not found",
-        what_does_not_exist_is_not_found,
-    ),
+    ("people find what waits for them", people_find_what_waits_for_them),
+    ("definitions are found by version", definitions_are_found_by_version),
+    ("ids and numbers lead to each other", ids_and_numbers_lead_to_each_other),
+    ("what does not exist is not found", what_does_not_exist_is_not_found),
 ];
 
 fn started(site: &dyn Site) -> (Box<dyn Store>, Script) {
@@ -56,20 +41,10 @@ fn events_become_visible_in_order(site: &dyn Site) {
     }
     assert_eq!(reader.events(3, None, 4), Ok(all[3..7].to_vec()));
     assert_eq!(reader.events(all.len() as u64, None, 4), Ok(vec![]));
-    let of_two: Vec<_> = all
-        .iter()
-        .filter(|record| record.stream == two)
-        .cloned()
-        .collect();
+    let of_two: Vec<_> = all.iter().filter(|record| record.stream == two).cloned().collect();
     let after = of_two[1].position;
-    assert_eq!(
-        reader.events(after, Some(two), 2),
-        Ok(of_two[2..4].to_vec())
-    );
-    assert_eq!(
-        reader.events(after - 1, Some(two), 1),
-        Ok(of_two[1..2].to_vec())
-    );
+    assert_eq!(reader.events(after, Some(two), 2), Ok(of_two[2..4].to_vec()));
+    assert_eq!(reader.events(after - 1, Some(two), 1), Ok(of_two[1..2].to_vec()));
 }
 
 fn streams_are_apart(site: &dyn Site) {
@@ -78,11 +53,7 @@ fn streams_are_apart(site: &dyn Site) {
     let mut all = Vec::new();
     for round in 0..6 {
         for number in &numbers {
-            script.event(
-                *number,
-                EventKind::TaskEmitted,
-                &format!("{{\"round\":{round}}}"),
-            );
+            script.event(*number, EventKind::TaskEmitted, &format!("{{\"round\":{round}}}"));
         }
         script.event(SYSTEM_STREAM, EventKind::TaskEmitted, "{}");
         let commit = script.take();
@@ -91,11 +62,7 @@ fn streams_are_apart(site: &dyn Site) {
     }
     let mut reader = site.reader();
     for stream in numbers.into_iter().chain([SYSTEM_STREAM]) {
-        let of_it: Vec<_> = all
-            .iter()
-            .filter(|record| record.stream == stream)
-            .cloned()
-            .collect();
+        let of_it: Vec<_> = all.iter().filter(|record| record.stream == stream).cloned().collect();
         assert_eq!(owner.stream(stream), Ok(of_it.clone()));
         assert_eq!(reader.stream(stream), Ok(of_it));
     }
@@ -104,11 +71,7 @@ fn streams_are_apart(site: &dyn Site) {
 // Long because it is one table of cases.
 fn lists_filter_and_page(site: &dyn Site) {
     let (mut owner, mut script) = started(site);
-    let statuses = [
-        WorkflowStatus::Running,
-        WorkflowStatus::Completed,
-        WorkflowStatus::Failed,
-    ];
+    let statuses = [WorkflowStatus::Running, WorkflowStatus::Completed, WorkflowStatus::Failed];
     for at in 0..30_usize {
         let number = script.admit(if at % 2 == 0 { "Even 50% off" } else { "odd" });
         script.status(number, statuses[at % 3]);
@@ -124,57 +87,24 @@ fn lists_filter_and_page(site: &dyn Site) {
         }
         rows.iter().map(|(card, _)| card.number).collect()
     };
-    let page = |limit| Filter {
-        limit,
-        ..Filter::default()
-    };
+    let page = |limit| Filter { limit, ..Filter::default() };
     assert_eq!(numbers(page(3)), [30, 29, 28]);
-    assert_eq!(
-        numbers(Filter {
-            before: Some(28),
-            ..page(3)
-        }),
-        [27, 26, 25]
-    );
-    assert_eq!(
-        numbers(Filter {
-            before: Some(1),
-            ..page(3)
-        }),
-        [0_u64; 0]
-    );
-    assert_eq!(
-        numbers(Filter {
-            before: Some(u64::MAX),
-            ..page(1)
-        }),
-        [30]
-    );
+    assert_eq!(numbers(Filter { before: Some(28), ..page(3) }), [27, 26, 25]);
+    assert_eq!(numbers(Filter { before: Some(1), ..page(3) }), [0_u64; 0]);
+    assert_eq!(numbers(Filter { before: Some(u64::MAX), ..page(1) }), [30]);
     assert_eq!(numbers(page(0)), [0_u64; 0]);
     assert_eq!(numbers(page(u32::MAX)).len(), 30);
-    let only = |statuses: &[WorkflowStatus]| Filter {
-        statuses: statuses.to_vec(),
-        ..page(4)
-    };
+    let only = |statuses: &[WorkflowStatus]| Filter { statuses: statuses.to_vec(), ..page(4) };
     assert_eq!(numbers(only(&statuses[..1])), [28, 25, 22, 19]);
     assert_eq!(numbers(only(&statuses[1..])), [30, 29, 27, 26]);
     assert_eq!(numbers(only(&[statuses[1], statuses[1]])), [29, 26, 23, 20]);
     assert_eq!(numbers(only(&[WorkflowStatus::Draft])), [0_u64; 0]);
-    let named = |name: &str| Filter {
-        name: Some(name.to_owned()),
-        ..page(2)
-    };
+    let named = |name: &str| Filter { name: Some(name.to_owned()), ..page(2) };
     assert_eq!(numbers(named("0%")), [29, 27]);
     assert_eq!(numbers(named("%")), [29, 27]);
     assert_eq!(numbers(named("EVEN")), [0_u64; 0]);
     assert_eq!(numbers(named("")), [30, 29]);
-    assert_eq!(
-        numbers(Filter {
-            needs_people: true,
-            ..page(3)
-        }),
-        [26, 21, 16]
-    );
+    assert_eq!(numbers(Filter { needs_people: true, ..page(3) }), [26, 21, 16]);
     let everything = Filter {
         statuses: statuses[1..].to_vec(),
         needs_people: true,
@@ -203,10 +133,7 @@ fn people_find_what_waits_for_them(site: &dyn Site) {
         let rows = reader.waiting_for_people(limit).expect("rows");
         for (card, row) in &rows {
             let run = script.run(number);
-            assert_eq!(
-                (card, Some(row)),
-                (&run.card, run.tasks.get(&row.ordinal.0))
-            );
+            assert_eq!((card, Some(row)), (&run.card, run.tasks.get(&row.ordinal.0)));
         }
         rows.iter().map(|(_, row)| row.ordinal.0).collect()
     };
@@ -215,21 +142,12 @@ fn people_find_what_waits_for_them(site: &dyn Site) {
     script.task(number, 2, TaskStatus::Completed, None);
     owner.commit(&script.take()).expect("a commit");
     let rows = reader.waiting_for_people(10).expect("rows");
-    assert_eq!(
-        rows.iter()
-            .map(|(_, row)| row.ordinal.0)
-            .collect::<Vec<_>>(),
-        [4, 0]
-    );
+    assert_eq!(rows.iter().map(|(_, row)| row.ordinal.0).collect::<Vec<_>>(), [4, 0]);
 }
 
 fn definitions_are_found_by_version(site: &dyn Site) {
     let (mut owner, mut script) = started(site);
-    let rows = [
-        script.define("d", 1),
-        script.define("d", 12),
-        script.define("d", 3),
-    ];
+    let rows = [script.define("d", 1), script.define("d", 12), script.define("d", 3)];
     let other = script.define("de", 7);
     owner.commit(&script.take()).expect("a commit");
     let mut reader = site.reader();

@@ -38,10 +38,7 @@ impl Script {
     pub fn from(head: Head) -> Self {
         let next = Commit {
             after: head,
-            head: Head {
-                at: head.at.max(Timestamp::from_millis(1_800_000_000_000)),
-                ..head
-            },
+            head: Head { at: head.at.max(Timestamp::from_millis(1_800_000_000_000)), ..head },
             actors: vec![(1, Actor::user("ada"))],
             ..Commit::default()
         };
@@ -116,12 +113,7 @@ impl Script {
             ended_at: None,
         };
         self.next.cards.push(card.clone());
-        let run = Run {
-            card,
-            row,
-            tasks: BTreeMap::new(),
-            uses: BTreeMap::new(),
-        };
+        let run = Run { card, row, tasks: BTreeMap::new(), uses: BTreeMap::new() };
         self.runs.insert(number, run);
         self.uses(number, &plan);
         self.event(number, EventKind::Admitted, "{}");
@@ -136,10 +128,7 @@ impl Script {
         let (previous, version) = if stream == SYSTEM_STREAM {
             let head = &mut self.next.head;
             head.system_version += 1;
-            (
-                std::mem::replace(&mut head.system_head, position),
-                head.system_version,
-            )
+            (std::mem::replace(&mut head.system_head, position), head.system_version)
         } else {
             let row = self.change(stream);
             row.revision += 1;
@@ -209,11 +198,7 @@ impl Script {
     pub fn uses(&mut self, number: u64, blob: &Blob) {
         let run = self.runs.get_mut(&number).expect("admitted before");
         *run.uses.entry(blob.hash).or_default() += 1;
-        self.next.blobs.push(BlobUse {
-            hash: blob.hash,
-            more: 1,
-            blob: Some(blob.clone()),
-        });
+        self.next.blobs.push(BlobUse { hash: blob.hash, more: 1, blob: Some(blob.clone()) });
     }
 
     /// A definition, with an event of the whole store.
@@ -245,18 +230,9 @@ impl Script {
         let rows = changed.iter().map(|number| self.runs[number].row.clone());
         self.next.workflows = rows.collect();
         let changed = std::mem::take(&mut self.changed_tasks);
-        let rows = changed
-            .iter()
-            .filter_map(|(of, task)| self.runs[of].tasks.get(task).cloned());
+        let rows = changed.iter().filter_map(|(of, task)| self.runs[of].tasks.get(task).cloned());
         self.next.tasks = rows.collect();
         let head = self.next.head;
-        std::mem::replace(
-            &mut self.next,
-            Commit {
-                after: head,
-                head,
-                ..Commit::default()
-            },
-        )
+        std::mem::replace(&mut self.next, Commit { after: head, head, ..Commit::default() })
     }
 }

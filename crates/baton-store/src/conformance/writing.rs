@@ -11,36 +11,18 @@ use super::{Check, Script, Site};
 
 pub(super) const CHECKS: &[Check] = &[
     ("a new store is empty", a_new_store_is_empty),
-    (
-        "a new owner fences the earlier",
-        a_new_owner_fences_the_earlier,
-    ),
+    ("a new owner fences the earlier", a_new_owner_fences_the_earlier),
     ("a commit extends the head", a_commit_extends_the_head),
-    (
-        "what was committed is there after a crash",
-        what_was_committed_is_there_after_a_crash,
-    ),
-    (
-        "a refused commit leaves nothing",
-        a_refused_commit_leaves_nothing,
-    ),
+    ("what was committed is there after a crash", what_was_committed_is_there_after_a_crash),
+    ("a refused commit leaves nothing", a_refused_commit_leaves_nothing),
     ("an unknown kind is refused", an_unknown_kind_is_refused),
     ("a commit must be in order", a_commit_must_be_in_order),
-    (
-        "what exists is not made again",
-        what_exists_is_not_made_again,
-    ),
-    (
-        "an empty commit is fenced too",
-        an_empty_commit_is_fenced_too,
-    ),
+    ("what exists is not made again", what_exists_is_not_made_again),
+    ("an empty commit is fenced too", an_empty_commit_is_fenced_too),
     ("rows are replaced", rows_are_replaced),
     ("blobs are stored once", blobs_are_stored_once),
     ("any text is kept", any_text_is_kept),
-    (
-        "ten thousand rows fit a commit",
-        ten_thousand_rows_fit_a_commit,
-    ),
+    ("ten thousand rows fit a commit", ten_thousand_rows_fit_a_commit),
 ];
 
 fn refused(outcome: Result<(), StoreError>, word: &str) {
@@ -76,9 +58,7 @@ fn a_new_owner_fences_the_earlier(site: &dyn Site) {
     let mut script = Script::from(head);
     script.next().actors.clear();
     script.admit("b");
-    second
-        .commit(&script.take())
-        .expect("a commit of the new owner");
+    second.commit(&script.take()).expect("a commit of the new owner");
     assert_eq!(first.head().expect("a head").position, 2);
 }
 
@@ -89,10 +69,7 @@ fn a_commit_extends_the_head(site: &dyn Site) {
     let commit = script.take();
     owner.commit(&commit).expect("a commit");
     // Its answer was lost: written again, it is refused and changes nothing.
-    assert!(matches!(
-        owner.commit(&commit),
-        Err(StoreError::Conflict(_))
-    ));
+    assert!(matches!(owner.commit(&commit), Err(StoreError::Conflict(_))));
     assert_eq!(owner.head(), Ok(commit.head));
     assert_eq!(owner.stream(1).map(|records| records.len()), Ok(1));
 }
@@ -109,10 +86,7 @@ fn what_was_committed_is_there_after_a_crash(site: &dyn Site) {
     assert_eq!(after.head(), Ok(commit.head));
     assert_eq!(after.stream(number), Ok(commit.records));
     assert_eq!(after.live(), Ok(vec![number]));
-    assert_eq!(
-        after.number_of(script.run(number).card.id),
-        Ok(Some(number))
-    );
+    assert_eq!(after.number_of(script.run(number).card.id), Ok(Some(number)));
     assert_eq!(after.actors(), Ok(vec![(1, Actor::user("ada"))]));
     drop(owner);
     assert_eq!(after.head(), Ok(commit.head));
@@ -144,25 +118,16 @@ fn spoiled(site: &dyn Site, word: &str, spoil: impl Fn(&mut Commit)) {
 fn a_refused_commit_leaves_nothing(site: &dyn Site) {
     let hash = BlobHash::of(b"nowhere");
     spoiled(site, "does not bring its bytes", |commit| {
-        commit.blobs.push(BlobUse {
-            hash,
-            more: 1,
-            blob: None,
-        });
+        commit.blobs.push(BlobUse { hash, more: 1, blob: None });
     });
     spoiled(site, "has fewer", |commit| commit.released.push((hash, 1)));
     spoiled(site, "has fewer", |commit| {
         let plan = commit.cards[0].plan;
         commit.released.push((plan, 2));
     });
+    spoiled(site, "workflow 9 is not in the store", |commit| commit.purged.push(9));
     spoiled(site, "workflow 9 is not in the store", |commit| {
-        commit.purged.push(9)
-    });
-    spoiled(site, "workflow 9 is not in the store", |commit| {
-        let unknown = WorkflowRow {
-            number: 9,
-            ..commit.workflows[0].clone()
-        };
+        let unknown = WorkflowRow { number: 9, ..commit.workflows[0].clone() };
         commit.workflows.push(unknown);
     });
     spoiled(site, "has no row", |commit| commit.workflows.clear());
@@ -178,13 +143,9 @@ fn an_unknown_kind_is_refused(site: &dyn Site) {
 }
 
 fn a_commit_must_be_in_order(site: &dyn Site) {
-    spoiled(site, "position 1 follows 1", |commit| {
-        commit.records[1].position = 1
-    });
+    spoiled(site, "position 1 follows 1", |commit| commit.records[1].position = 1);
     spoiled(site, "its head is 1", |commit| commit.head.position = 1);
-    spoiled(site, "ahead of itself", |commit| {
-        commit.records[0].previous = 1
-    });
+    spoiled(site, "ahead of itself", |commit| commit.records[0].previous = 1);
     spoiled(site, "goes back", |commit| commit.head.epoch += 1);
 }
 
@@ -196,11 +157,7 @@ fn what_exists_is_not_made_again(site: &dyn Site) {
     let commit = script.take();
     owner.commit(&commit).expect("a commit");
     let mut again = |change: &dyn Fn(&mut Commit)| {
-        let mut next = Commit {
-            after: commit.head,
-            head: commit.head,
-            ..Commit::default()
-        };
+        let mut next = Commit { after: commit.head, head: commit.head, ..Commit::default() };
         change(&mut next);
         refused(owner.commit(&next), "not written");
     };
@@ -211,14 +168,8 @@ fn what_exists_is_not_made_again(site: &dyn Site) {
     });
     again(&|next| {
         next.head.streams = 2;
-        next.cards.push(WorkflowCard {
-            number: 2,
-            ..twin.0.clone()
-        });
-        next.workflows.push(WorkflowRow {
-            number: 2,
-            ..twin.1.clone()
-        });
+        next.cards.push(WorkflowCard { number: 2, ..twin.0.clone() });
+        next.workflows.push(WorkflowRow { number: 2, ..twin.1.clone() });
     });
     again(&|next| next.actors.push((1, Actor::user("bob"))));
     again(&|next| next.actors.push((2, Actor::user("ada"))));
@@ -228,11 +179,7 @@ fn what_exists_is_not_made_again(site: &dyn Site) {
 fn an_empty_commit_is_fenced_too(site: &dyn Site) {
     let mut owner = site.owner();
     let head = owner.take_over().expect("an epoch");
-    let empty = Commit {
-        after: head,
-        head,
-        ..Commit::default()
-    };
+    let empty = Commit { after: head, head, ..Commit::default() };
     assert_eq!(owner.commit(&empty), Ok(()));
     site.owner().take_over().expect("another owner");
     assert!(matches!(owner.commit(&empty), Err(StoreError::Conflict(_))));
@@ -256,10 +203,7 @@ fn rows_are_replaced(site: &dyn Site) {
     let run = script.run(number);
     let tasks: Vec<_> = run.tasks.values().cloned().collect();
     assert_eq!(reader.tasks(number), Ok(tasks));
-    assert_eq!(
-        reader.workflow(run.card.id),
-        Ok(Some((run.card.clone(), run.row.clone())))
-    );
+    assert_eq!(reader.workflow(run.card.id), Ok(Some((run.card.clone(), run.row.clone()))));
     assert_eq!(owner.live(), Ok(vec![]));
 }
 
@@ -272,11 +216,7 @@ fn blobs_are_stored_once(site: &dyn Site) {
     script.uses(number, &blob);
     owner.commit(&script.take()).expect("a commit");
     // Known to be there: another use brings no bytes.
-    let use_again = BlobUse {
-        hash: blob.hash,
-        more: 3,
-        blob: None,
-    };
+    let use_again = BlobUse { hash: blob.hash, more: 3, blob: None };
     script.next().blobs.push(use_again);
     owner.commit(&script.take()).expect("a commit");
     assert_eq!(reader.blob(blob.hash), Ok(Some(blob.clone())));
@@ -287,11 +227,7 @@ fn blobs_are_stored_once(site: &dyn Site) {
     owner.commit(&script.take()).expect("a commit");
     assert_eq!(owner.blob(blob.hash), Ok(None));
     // Stored before any event names it, and named later.
-    script.next().blobs.push(BlobUse {
-        hash: blob.hash,
-        more: 0,
-        blob: Some(blob.clone()),
-    });
+    script.next().blobs.push(BlobUse { hash: blob.hash, more: 0, blob: Some(blob.clone()) });
     owner.commit(&script.take()).expect("a commit");
     assert_eq!(owner.blob(blob.hash), Ok(Some(blob)));
 }
@@ -300,27 +236,16 @@ fn any_text_is_kept(site: &dyn Site) {
     let (mut owner, mut reader) = (site.owner(), site.reader());
     let mut script = Script::from(owner.take_over().expect("an epoch"));
     let number = script.admit("Größe 漢字 🦀 'quoted' \"twice\" \\ {braces} $1 ?1 %");
-    script.event(
-        number,
-        EventKind::TaskEmitted,
-        r#"{"nul":"\u0000","tab":"\t","e":"é🦀"}"#,
-    );
+    script.event(number, EventKind::TaskEmitted, r#"{"nul":"\u0000","tab":"\t","e":"é🦀"}"#);
     script.event(number, EventKind::TaskEmitted, "");
-    script.event(
-        number,
-        EventKind::TaskEmitted,
-        &format!("\"{}\"", "x".repeat(3_000_000)),
-    );
+    script.event(number, EventKind::TaskEmitted, &format!("\"{}\"", "x".repeat(3_000_000)));
     let large = Blob::pack(&format!("\"{}\"", "0123456789".repeat(200_000)));
     script.uses(number, &large);
     let commit = script.take();
     owner.commit(&commit).expect("a commit");
     assert_eq!(reader.stream(number).expect("a stream"), commit.records);
     assert_eq!(reader.blob(large.hash), Ok(Some(large)));
-    let (card, _) = reader
-        .workflow(commit.cards[0].id)
-        .expect("a row")
-        .expect("a workflow");
+    let (card, _) = reader.workflow(commit.cards[0].id).expect("a row").expect("a workflow");
     assert_eq!(card, commit.cards[0]);
 }
 

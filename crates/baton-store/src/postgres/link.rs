@@ -54,10 +54,7 @@ impl Target {
         };
         let sound = !schema.is_empty()
             && schema.len() <= SCHEMA_BYTES_MAX
-            && schema
-                .bytes()
-                .enumerate()
-                .all(|(at, byte)| letter(at, byte));
+            && schema.bytes().enumerate().all(|(at, byte)| letter(at, byte));
         if !sound {
             return Err(StoreError::Unavailable(format!(
                 "`{schema}` cannot be the schema of a store: use lower-case letters, digits and `_`"
@@ -70,10 +67,7 @@ impl Target {
             ))
         })?;
         refuse_the_network(&config)?;
-        let place = format!(
-            "postgres {:?} schema {schema}",
-            config.get_dbname().unwrap_or("?")
-        );
+        let place = format!("postgres {:?} schema {schema}", config.get_dbname().unwrap_or("?"));
         let given = config.get_options().unwrap_or("").to_owned();
         config
             .options(format!("{given} {}", options(&schema, purpose)))
@@ -83,11 +77,7 @@ impl Target {
         if config.get_application_name().is_none() {
             config.application_name("baton");
         }
-        Ok(Self {
-            config,
-            schema,
-            place,
-        })
+        Ok(Self { config, schema, place })
     }
 }
 
@@ -109,18 +99,10 @@ fn split_schema(url: &str) -> (String, Option<&str>) {
     let Some((before, query)) = url.split_once('?') else {
         return (url.to_owned(), None);
     };
-    let schema = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("schema="));
-    let rest: Vec<&str> = query
-        .split('&')
-        .filter(|pair| !pair.starts_with("schema="))
-        .collect();
-    let plain = if rest.is_empty() {
-        before.to_owned()
-    } else {
-        format!("{before}?{}", rest.join("&"))
-    };
+    let schema = query.split('&').find_map(|pair| pair.strip_prefix("schema="));
+    let rest: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("schema=")).collect();
+    let plain =
+        if rest.is_empty() { before.to_owned() } else { format!("{before}?{}", rest.join("&")) };
     (plain, schema)
 }
 
@@ -141,14 +123,10 @@ fn refuse_the_network(config: &Config) -> Result<(), StoreError> {
         }
     };
     if let Some(Host::Tcp(name)) = config.get_hosts().iter().find(|host| !here(host)) {
-        return refuse(format!(
-            "the PostgreSQL server `{name}` is not this machine"
-        ));
+        return refuse(format!("the PostgreSQL server `{name}` is not this machine"));
     }
     if let Some(address) = config.get_hostaddrs().iter().find(|ip| !ip.is_loopback()) {
-        return refuse(format!(
-            "the PostgreSQL server {address} is not this machine"
-        ));
+        return refuse(format!("the PostgreSQL server {address} is not this machine"));
     }
     Ok(())
 }
@@ -168,17 +146,10 @@ pub(crate) struct Link {
 impl Link {
     /// Connects, so that a wrong URL is noticed at once.
     pub fn open(target: Target) -> Result<Self, Fault> {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                Fault::unavailable(format!("no connection could be set up: {error}"))
-            })?;
-        let mut link = Self {
-            runtime,
-            target,
-            session: None,
-        };
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
+            Fault::unavailable(format!("no connection could be set up: {error}"))
+        })?;
+        let mut link = Self { runtime, target, session: None };
         link.session = Some(link.connect()?);
         Ok(link)
     }
@@ -212,11 +183,7 @@ impl Link {
     }
 
     fn session(&mut self) -> Result<Session, Fault> {
-        match self
-            .session
-            .take()
-            .filter(|session| !session.client.is_closed())
-        {
+        match self.session.take().filter(|session| !session.client.is_closed()) {
             Some(session) => Ok(session),
             None => self.connect(),
         }
@@ -233,10 +200,7 @@ impl Link {
         // Moves only while a statement waits, which is when there is something to move. How it
         // ends is seen by the next statement.
         drop(self.runtime.spawn(connection));
-        Ok(Session {
-            client,
-            prepared: HashMap::new(),
-        })
+        Ok(Session { client, prepared: HashMap::new() })
     }
 }
 
@@ -271,11 +235,7 @@ mod tests {
         assert!(refusal("postgres://u@10.0.0.1/x").contains("encrypt"));
         assert!(refusal("postgres://u@127.0.0.1/x?sslmode=require").contains("encrypt"));
         assert!(refusal("postgres://u@localhost/x?hostaddr=10.0.0.1").contains("10.0.0.1"));
-        for url in [
-            "postgres://u@[::1]/x",
-            "postgres://u@localhost/x",
-            "postgres://u@%2Ftmp/x",
-        ] {
+        for url in ["postgres://u@[::1]/x", "postgres://u@localhost/x", "postgres://u@%2Ftmp/x"] {
             assert!(Target::parse(url, Purpose::Read).is_ok(), "{url}");
         }
     }

@@ -14,10 +14,7 @@ use crate::vocabulary::{Member, Vocabulary, missing, vocabularies};
 const LOCK: i64 = 0x4261_746f;
 
 /// The steps, in order; a released one never changes.
-static STEPS: [Step; 1] = [Step {
-    name: "first",
-    sql: include_str!("migrations/0001_first.sql"),
-}];
+static STEPS: [Step; 1] = [Step { name: "first", sql: include_str!("migrations/0001_first.sql") }];
 
 /// What a schema lacks.
 struct Lacks {
@@ -42,11 +39,7 @@ pub(crate) fn run(link: &mut Link) -> Result<(), Fault> {
     link.batch("BEGIN")?;
     let schema = link.target().schema.clone();
     let brought_up = bring_up(link, &schema);
-    let end = if brought_up.is_ok() {
-        "COMMIT"
-    } else {
-        "ROLLBACK"
-    };
+    let end = if brought_up.is_ok() { "COMMIT" } else { "ROLLBACK" };
     let ended = link.batch(&format!("{end}; SELECT pg_advisory_unlock({LOCK})"));
     brought_up.and(ended)?;
     // A transaction that had failed answers `COMMIT` with success.
@@ -78,26 +71,15 @@ fn bring_up(link: &mut Link, schema: &str) -> Result<(), Fault> {
             "CREATE TABLE IF NOT EXISTS {name} (code int2 PRIMARY KEY, word text NOT NULL UNIQUE, \
              terminal bool NOT NULL);"
         );
-        for Member {
-            code,
-            word,
-            terminal,
-        } in members
-        {
-            let _ = write!(
-                sql,
-                "INSERT INTO {name} VALUES ({code}, '{word}', {terminal});"
-            );
+        for Member { code, word, terminal } in members {
+            let _ = write!(sql, "INSERT INTO {name} VALUES ({code}, '{word}', {terminal});");
         }
     }
     for (number, step) in &lacks.steps {
         let Step { name, sql: body } = step;
         let checksum = step.checksum();
         let _ = write!(sql, "{body};");
-        let _ = write!(
-            sql,
-            "INSERT INTO migration VALUES ({number}, '{name}', '{checksum}');"
-        );
+        let _ = write!(sql, "INSERT INTO migration VALUES ({number}, '{name}', '{checksum}');");
     }
     link.batch(&sql)
 }
@@ -131,11 +113,7 @@ fn members(link: &mut Link, Vocabulary { name, .. }: &Vocabulary) -> Result<Vec<
     let rows = link.once(&format!("SELECT code, word, terminal FROM {name}"), &[])?;
     let member = |row| {
         let mut cells = Cells::of(row);
-        Ok(Member {
-            code: cells.small()?,
-            word: cells.take()?,
-            terminal: cells.take()?,
-        })
+        Ok(Member { code: cells.small()?, word: cells.take()?, terminal: cells.take()? })
     };
     rows.iter().map(member).collect()
 }

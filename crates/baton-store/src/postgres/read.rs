@@ -63,9 +63,7 @@ impl<'row> Cells<'row> {
     pub fn take<T: FromSql<'row>>(&mut self) -> Result<T, Fault> {
         let at = self.next;
         self.next += 1;
-        self.row
-            .try_get(at)
-            .map_err(|error| Fault::corrupt(format!("a column is odd: {error}")))
+        self.row.try_get(at).map_err(|error| Fault::corrupt(format!("a column is odd: {error}")))
     }
 
     /// A number that is never negative.
@@ -76,9 +74,7 @@ impl<'row> Cells<'row> {
 
     fn maybe_natural<T: TryFrom<i64>>(&mut self) -> Result<Option<T>, Fault> {
         let value: Option<i64> = self.take()?;
-        value
-            .map(|value| T::try_from(value).map_err(|_| out_of_range(value)))
-            .transpose()
+        value.map(|value| T::try_from(value).map_err(|_| out_of_range(value))).transpose()
     }
 
     /// A small number that is never negative.
@@ -89,9 +85,7 @@ impl<'row> Cells<'row> {
 
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         let bytes: &[u8] = self.take()?;
-        bytes
-            .try_into()
-            .map_err(|_| Fault::corrupt(format!("{} bytes for {N}", bytes.len())))
+        bytes.try_into().map_err(|_| Fault::corrupt(format!("{} bytes for {N}", bytes.len())))
     }
 
     fn time(&mut self) -> Result<Timestamp, Fault> {
@@ -112,17 +106,12 @@ impl<'row> Cells<'row> {
             return Ok(None);
         };
         let code = u8::try_from(code).map_err(|_| out_of_range(i64::from(code)))?;
-        C::from_code(code)
-            .map(Some)
-            .ok_or_else(|| unknown::<C>(code))
+        C::from_code(code).map(Some).ok_or_else(|| unknown::<C>(code))
     }
 }
 
 fn unknown<C: Code>(code: u8) -> Fault {
-    Fault::corrupt(format!(
-        "{code} is not a code of the vocabulary `{}`",
-        C::VOCABULARY
-    ))
+    Fault::corrupt(format!("{code} is not a code of the vocabulary `{}`", C::VOCABULARY))
 }
 
 fn out_of_range(value: i64) -> Fault {
@@ -134,9 +123,7 @@ fn first<T>(
     rows: &[Row],
     read: impl Fn(&mut Cells<'_>) -> Result<T, Fault>,
 ) -> Result<Option<T>, Fault> {
-    rows.first()
-        .map(|row| read(&mut Cells::of(row)))
-        .transpose()
+    rows.first().map(|row| read(&mut Cells::of(row))).transpose()
 }
 
 /// Every row.
@@ -180,17 +167,12 @@ pub(crate) fn live(link: &mut Link) -> Result<Vec<u64>, Fault> {
 /// The number of the workflow with this id.
 pub(crate) fn number_of(link: &mut Link, id: WorkflowId) -> Result<Option<u64>, Fault> {
     let sql = "SELECT number FROM workflow WHERE id = $1";
-    first(&link.read(sql, &[&id.as_bytes().as_slice()])?, |cells| {
-        cells.natural()
-    })
+    first(&link.read(sql, &[&id.as_bytes().as_slice()])?, |cells| cells.natural())
 }
 
 /// The id of the workflow of a number.
 pub(crate) fn id_of(link: &mut Link, number: u64) -> Result<Option<WorkflowId>, Fault> {
-    let rows = link.read(
-        "SELECT id FROM workflow WHERE number = $1",
-        &[&integer(number)],
-    )?;
+    let rows = link.read("SELECT id FROM workflow WHERE number = $1", &[&integer(number)])?;
     first(&rows, |cells| cells.bytes().map(WorkflowId::from_bytes))
 }
 
@@ -209,26 +191,13 @@ pub(crate) fn stream(link: &mut Link, number: u64, after: u64) -> Result<Vec<Rec
             found.insert(record.position, record);
         }
     }
-    chain::walk(
-        number,
-        newest,
-        after,
-        |position| Ok(found.remove(&position)),
-    )
+    chain::walk(number, newest, after, |position| Ok(found.remove(&position)))
 }
 
 /// A blob by its hash.
 pub(crate) fn blob(link: &mut Link, hash: BlobHash) -> Result<Option<Blob>, Fault> {
-    let rows = link.read(
-        "SELECT packed FROM blob WHERE hash = $1",
-        &[&hash.0.as_slice()],
-    )?;
-    first(&rows, |cells| {
-        Ok(Blob {
-            hash,
-            packed: cells.take::<Vec<u8>>()?.into(),
-        })
-    })
+    let rows = link.read("SELECT packed FROM blob WHERE hash = $1", &[&hash.0.as_slice()])?;
+    first(&rows, |cells| Ok(Blob { hash, packed: cells.take::<Vec<u8>>()?.into() }))
 }
 
 /// The definition of this name; the newest version where none is given.
@@ -240,41 +209,27 @@ pub(crate) fn definition(
     let sql = "SELECT name, version, plan, at FROM definition \
         WHERE workspace = 1 AND name = $1 AND version = coalesce($2::int8, version) \
         ORDER BY version DESC LIMIT 1";
-    first(
-        &link.read(sql, &[&name, &version.map(i64::from)])?,
-        |cells| {
-            Ok(DefinitionRow {
-                name: cells.take()?,
-                version: cells.natural()?,
-                plan: BlobHash(cells.bytes()?),
-                at: cells.time()?,
-            })
-        },
-    )
+    first(&link.read(sql, &[&name, &version.map(i64::from)])?, |cells| {
+        Ok(DefinitionRow {
+            name: cells.take()?,
+            version: cells.natural()?,
+            plan: BlobHash(cells.bytes()?),
+            at: cells.time()?,
+        })
+    })
 }
 
 /// Every actor that has a number, ascending.
 pub(crate) fn actors(link: &mut Link) -> Result<Vec<(u32, Actor)>, Fault> {
     let rows = link.read("SELECT number, kind, name FROM actor ORDER BY number", &[])?;
-    all(&rows, |cells| {
-        Ok((
-            cells.natural()?,
-            Actor {
-                kind: cells.code()?,
-                name: cells.take()?,
-            },
-        ))
-    })
+    all(&rows, |cells| Ok((cells.natural()?, Actor { kind: cells.code()?, name: cells.take()? })))
 }
 
 /// The actor of a number.
 pub(crate) fn actor(link: &mut Link, number: u32) -> Result<Option<Actor>, Fault> {
     let sql = "SELECT kind, name FROM actor WHERE number = $1";
     first(&link.read(sql, &[&i64::from(number)])?, |cells| {
-        Ok(Actor {
-            kind: cells.code()?,
-            name: cells.take()?,
-        })
+        Ok(Actor { kind: cells.code()?, name: cells.take()? })
     })
 }
 
@@ -312,9 +267,7 @@ pub(crate) fn workflow(cells: &mut Cells<'_>) -> Result<(WorkflowCard, WorkflowR
         parent: match cells.take::<Option<&[u8]>>()? {
             None => None,
             Some(bytes) => {
-                let bytes = bytes
-                    .try_into()
-                    .map_err(|_| Fault::corrupt("a parent is odd"))?;
+                let bytes = bytes.try_into().map_err(|_| Fault::corrupt("a parent is odd"))?;
                 Some(TaskId::from_bytes(bytes))
             }
         },

@@ -15,18 +15,14 @@ fn link(url: &str) -> Link {
 }
 
 fn batch(link: &mut Link, sql: &str) {
-    link.batch(sql)
-        .unwrap_or_else(|fault| panic!("{sql}: {fault:?}"));
+    link.batch(sql).unwrap_or_else(|fault| panic!("{sql}: {fault:?}"));
 }
 
 /// Removes the schema a test was given.
 pub(crate) fn drop_schema(url: &str) {
     let mut link = link(url);
     let schema = link.target().schema.clone();
-    batch(
-        &mut link,
-        &format!("DROP SCHEMA IF EXISTS {schema} CASCADE"),
-    );
+    batch(&mut link, &format!("DROP SCHEMA IF EXISTS {schema} CASCADE"));
 }
 
 /// Runs a test on a new schema, where there is a server.
@@ -53,15 +49,9 @@ fn unavailable<T>(outcome: Result<T, StoreError>) -> String {
 #[test]
 fn a_store_of_a_newer_version_is_refused_with_both_versions() {
     with_store("newer", |url, _store| {
-        batch(
-            &mut link(url),
-            "INSERT INTO migration VALUES (9, 'later', 'other')",
-        );
+        batch(&mut link(url), "INSERT INTO migration VALUES (9, 'later', 'other')");
         let detail = unavailable(PostgresStore::open(url));
-        assert!(
-            detail.contains("version 9") && detail.contains("up to 1"),
-            "{detail}"
-        );
+        assert!(detail.contains("version 9") && detail.contains("up to 1"), "{detail}");
         assert!(unavailable(PostgresViews::open(url)).contains("version 9"));
     });
 }
@@ -69,33 +59,20 @@ fn a_store_of_a_newer_version_is_refused_with_both_versions() {
 #[test]
 fn a_word_of_a_newer_version_is_refused() {
     with_store("word", |url, _store| {
-        batch(
-            &mut link(url),
-            "INSERT INTO task_status VALUES (99, 'dreaming', false)",
-        );
+        batch(&mut link(url), "INSERT INTO task_status VALUES (99, 'dreaming', false)");
         let detail = unavailable(PostgresStore::open(url));
-        assert!(
-            detail.contains("dreaming") && detail.contains("newer"),
-            "{detail}"
-        );
+        assert!(detail.contains("dreaming") && detail.contains("newer"), "{detail}");
     });
 }
 
 #[test]
 fn no_status_outside_the_vocabulary_can_be_stored() {
     with_store("status", |url, _store| {
-        let beyond = TaskStatus::ALL
-            .iter()
-            .map(|status| status.code())
-            .max()
-            .map_or(0, |m| m + 1);
+        let beyond = TaskStatus::ALL.iter().map(|status| status.code()).max().map_or(0, |m| m + 1);
         let sql = format!(
             "INSERT INTO task (key, of, status, attempts, position) VALUES (1, 0, {beyond}, 0, 0)"
         );
-        let refused = link(url)
-            .batch(&sql)
-            .expect_err("a foreign key")
-            .said("here");
+        let refused = link(url).batch(&sql).expect_err("a foreign key").said("here");
         assert!(refused.to_string().contains("foreign key"), "{refused}");
     });
 }
@@ -108,10 +85,7 @@ fn two_that_open_at_once_make_one_store() {
         let heads = std::thread::scope(|scope| {
             let open = || PostgresStore::open(url).and_then(|mut store| store.head());
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().expect("no panic"))
-                .collect::<Vec<_>>()
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
         });
         assert!(heads.iter().all(Result::is_ok), "{heads:?}");
     });
@@ -129,11 +103,7 @@ fn a_lost_connection_comes_back_and_nothing_is_written_twice() {
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
              WHERE application_name = 'doomed'",
         );
-        let commit = Commit {
-            after: head,
-            head,
-            ..Commit::default()
-        };
+        let commit = Commit { after: head, head, ..Commit::default() };
         // Its outcome is unknown; the head tells.
         let detail = unavailable(store.commit(&commit));
         assert!(detail.contains("test_lost"), "{detail}");

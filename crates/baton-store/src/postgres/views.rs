@@ -18,10 +18,7 @@ use crate::listing::{Dialect, Value, listing};
 use crate::sound::{integer, task_keys};
 use crate::vocabulary::FOR_PEOPLE;
 
-const DIALECT: Dialect = Dialect {
-    parameter: '$',
-    find: "strpos",
-};
+const DIALECT: Dialect = Dialect { parameter: '$', find: "strpos" };
 
 /// A reader's connection to a store on PostgreSQL.
 pub struct PostgresViews {
@@ -48,11 +45,7 @@ impl PostgresViews {
                        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                        WHERE n.nspname = current_schema() AND c.relkind = 'r'";
             let rows = link.read(sql, &[])?;
-            let bytes: i64 = rows
-                .first()
-                .map(|row| row.try_get(0))
-                .transpose()?
-                .unwrap_or(0);
+            let bytes: i64 = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0);
             Ok(u64::try_from(bytes).unwrap_or(0))
         })
     }
@@ -100,9 +93,7 @@ impl Views for PostgresViews {
             );
             let reasons = FOR_PEOPLE.map(|reason| i16::from(reason.code()));
             let rows = link.read(&sql, &[&reasons.as_slice(), &i64::from(limit)])?;
-            read::all(&rows, |cells| {
-                Ok((read::workflow(cells)?.0, read::task(cells)?))
-            })
+            read::all(&rows, |cells| Ok((read::workflow(cells)?.0, read::task(cells)?)))
         })
     }
 
@@ -121,10 +112,7 @@ impl Views for PostgresViews {
             let sql = format!(
                 "SELECT {RECORD} FROM journal WHERE position > $1 ORDER BY position LIMIT $2"
             );
-            read::all(
-                &link.read(&sql, &[&integer(after), &i64::from(limit)])?,
-                read::record,
-            )
+            read::all(&link.read(&sql, &[&integer(after), &i64::from(limit)])?, read::record)
         })
     }
 

@@ -24,11 +24,8 @@ pub(crate) struct Columns<'a>(Vec<Box<dyn ToSql + Sync + 'a>>);
 impl<'a> Columns<'a> {
     /// All parameters of a commit.
     pub fn of(commit: &'a Commit) -> Result<Self, StoreError> {
-        let new: BTreeMap<u64, &WorkflowCard> = commit
-            .cards
-            .iter()
-            .map(|card| (card.number, card))
-            .collect();
+        let new: BTreeMap<u64, &WorkflowCard> =
+            commit.cards.iter().map(|card| (card.number, card)).collect();
         let numbers: BTreeSet<u64> = commit.workflows.iter().map(|row| row.number).collect();
         if let Some(number) = new.keys().find(|number| !numbers.contains(number)) {
             return Err(rowless(*number));
@@ -68,8 +65,7 @@ impl<'a> Columns<'a> {
     where
         T: ToSql + Sync + 'a,
     {
-        self.0
-            .push(Box::new(rows.iter().map(cell).collect::<Vec<T>>()));
+        self.0.push(Box::new(rows.iter().map(cell).collect::<Vec<T>>()));
     }
 
     fn fence(&mut self, Commit { after, head, .. }: &Commit) {
@@ -103,9 +99,7 @@ impl<'a> Columns<'a> {
         for used in &commit.blobs {
             let change = changes.entry(&used.hash).or_default();
             change.more += i64::from(used.more);
-            change.packed = change
-                .packed
-                .or(used.blob.as_ref().map(|blob| &*blob.packed));
+            change.packed = change.packed.or(used.blob.as_ref().map(|blob| &*blob.packed));
         }
         for (hash, fewer) in &commit.released {
             let change = changes.entry(hash).or_default();
@@ -137,9 +131,7 @@ impl<'a> Columns<'a> {
         self.column(rows, |(card, _)| integer(card.number));
         self.column(rows, |(card, _)| card.id.as_bytes().as_slice());
         self.column(rows, |(card, _)| card.conversation.as_bytes().as_slice());
-        self.column(rows, |(card, _)| {
-            card.parent.as_ref().map(|task| task.as_bytes().as_slice())
-        });
+        self.column(rows, |(card, _)| card.parent.as_ref().map(|task| task.as_bytes().as_slice()));
         self.column(rows, |(card, _)| card.name.as_str());
         self.column(rows, |(card, _)| i64::from(card.version));
         self.column(rows, |(card, _)| card.plan.0.as_slice());

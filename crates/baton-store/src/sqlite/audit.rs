@@ -70,9 +70,7 @@ impl Audit for SqliteAudit {
             let sql = format!("SELECT {WORKFLOW} FROM workflow WHERE number = ?1");
             let mut select = connection.prepare_cached(&sql)?;
             let mut rows = select.query([integer(number)])?;
-            rows.next()?
-                .map(|row| read::workflow(&mut Cells::of(row)))
-                .transpose()
+            rows.next()?.map(|row| read::workflow(&mut Cells::of(row))).transpose()
         })
     }
 
@@ -80,9 +78,7 @@ impl Audit for SqliteAudit {
         self.read(|connection| {
             let sql = "SELECT number FROM workflow WHERE number > ?1 ORDER BY number LIMIT 1";
             let mut select = connection.prepare_cached(sql)?;
-            Ok(select
-                .query_row([integer(after)], |row| row.get(0))
-                .optional()?)
+            Ok(select.query_row([integer(after)], |row| row.get(0)).optional()?)
         })
     }
 

@@ -82,11 +82,8 @@ impl Checkpointer {
         let (orders, inbox) = channel();
         let log = Arc::new(AtomicU32::new(0));
         let shared = Arc::new(Shared::default());
-        let worker = Worker {
-            path: path.to_path_buf(),
-            log: Arc::clone(&log),
-            shared: Arc::clone(&shared),
-        };
+        let worker =
+            Worker { path: path.to_path_buf(), log: Arc::clone(&log), shared: Arc::clone(&shared) };
         let thread = std::thread::Builder::new()
             .name("checkpoint".to_owned())
             .spawn(move || worker.run(&inbox))
@@ -97,14 +94,7 @@ impl Checkpointer {
                 ))
             })?;
         let next = PAGES_BETWEEN;
-        Ok(Self {
-            log,
-            next,
-            longest: 0,
-            shared,
-            orders: Some(orders),
-            thread: Some(thread),
-        })
+        Ok(Self { log, next, longest: 0, shared, orders: Some(orders), thread: Some(thread) })
     }
 
     /// Where the owner's connection counts the log's pages.
@@ -116,11 +106,7 @@ impl Checkpointer {
     /// the log has become too long.
     pub fn take_copied(&self) -> bool {
         let too_long = self.log.load(Ordering::Acquire) >= PAGES_MAX;
-        let mut work = if too_long {
-            self.shared.wait()
-        } else {
-            self.shared.work()
-        };
+        let mut work = if too_long { self.shared.wait() } else { self.shared.work() };
         std::mem::take(&mut work.copied)
     }
 
@@ -161,10 +147,7 @@ impl Checkpointer {
         let mut work = self.shared.work();
         let free = !work.ordered;
         if free {
-            work.ordered = self
-                .orders
-                .as_ref()
-                .is_some_and(|to| to.send(order).is_ok());
+            work.ordered = self.orders.as_ref().is_some_and(|to| to.send(order).is_ok());
         }
         free && work.ordered
     }

@@ -12,10 +12,7 @@ use crate::vocabulary::{Member, Vocabulary, missing, vocabularies};
 const APPLICATION: i64 = 0x4261_746f;
 
 /// The steps, in order; a released one never changes.
-static STEPS: [Step; 1] = [Step {
-    name: "first",
-    sql: include_str!("migrations/0001_first.sql"),
-}];
+static STEPS: [Step; 1] = [Step { name: "first", sql: include_str!("migrations/0001_first.sql") }];
 
 /// Brings the file up to this version.
 pub(crate) fn run(connection: &mut Connection) -> Result<(), Fault> {
@@ -74,9 +71,7 @@ fn refuse_strangers(connection: &Connection) -> Result<(), Fault> {
     if tables == 0 {
         return Ok(());
     }
-    Err(Fault::unavailable(
-        "the file is a database of another program; name another path",
-    ))
+    Err(Fault::unavailable("the file is a database of another program; name another path"))
 }
 
 /// The steps that the file has not gone through.
@@ -115,9 +110,8 @@ fn fill(transaction: &Transaction<'_>, vocabulary: &Vocabulary) -> Result<(), Fa
          terminal INTEGER NOT NULL) STRICT;"
     ))?;
     let lacking = lacking(transaction, vocabulary)?;
-    let mut insert = transaction.prepare(&format!(
-        "INSERT INTO {name} (code, word, terminal) VALUES (?1, ?2, ?3)"
-    ))?;
+    let mut insert = transaction
+        .prepare(&format!("INSERT INTO {name} (code, word, terminal) VALUES (?1, ?2, ?3)"))?;
     for member in lacking {
         insert.execute((member.code, member.word, member.terminal))?;
     }
@@ -128,15 +122,9 @@ fn lacking(connection: &Connection, vocabulary: &Vocabulary) -> Result<Vec<Membe
     let name = vocabulary.name;
     let mut stored = connection.prepare(&format!("SELECT code, word, terminal FROM {name}"))?;
     let member = |row: &rusqlite::Row<'_>| {
-        Ok(Member {
-            code: row.get(0)?,
-            word: row.get(1)?,
-            terminal: row.get(2)?,
-        })
+        Ok(Member { code: row.get(0)?, word: row.get(1)?, terminal: row.get(2)? })
     };
-    let stored = stored
-        .query_map([], member)?
-        .collect::<Result<Vec<_>, _>>()?;
+    let stored = stored.query_map([], member)?.collect::<Result<Vec<_>, _>>()?;
     missing(vocabulary, &stored).map_err(Fault::unavailable)
 }
 

@@ -59,12 +59,7 @@ impl SqliteStore {
         let checkpointer = Checkpointer::start(&path)?;
         open::count_log_pages(&mut connection, checkpointer.log())
             .map_err(|fault| place.opening(fault))?;
-        Ok(Self {
-            path,
-            checkpointer,
-            connection: Some(connection),
-            freed: false,
-        })
+        Ok(Self { path, checkpointer, connection: Some(connection), freed: false })
     }
 
     /// Does `work` on the connection; after a fault that leaves the connection's state open, the

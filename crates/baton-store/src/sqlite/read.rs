@@ -64,16 +64,12 @@ impl<'row, 'statement> Cells<'row, 'statement> {
 
     fn maybe_code<C: Code>(&mut self) -> Result<Option<C>, Fault> {
         let code: Option<u8> = self.take()?;
-        code.map(|code| C::from_code(code).ok_or_else(|| unknown::<C>(code)))
-            .transpose()
+        code.map(|code| C::from_code(code).ok_or_else(|| unknown::<C>(code))).transpose()
     }
 }
 
 fn unknown<C: Code>(code: u8) -> Fault {
-    Fault::corrupt(format!(
-        "{code} is not a code of the vocabulary `{}`",
-        C::VOCABULARY
-    ))
+    Fault::corrupt(format!("{code} is not a code of the vocabulary `{}`", C::VOCABULARY))
 }
 
 /// The head row.
@@ -82,9 +78,7 @@ pub(crate) fn head(connection: &Connection) -> Result<Head, Fault> {
         "SELECT position, streams, system_version, system_head, epoch, at FROM head WHERE one = 1",
     )?;
     let mut rows = select.query([])?;
-    let row = rows
-        .next()?
-        .ok_or_else(|| Fault::corrupt("its head row is missing"))?;
+    let row = rows.next()?.ok_or_else(|| Fault::corrupt("its head row is missing"))?;
     let mut cells = Cells::of(row);
     Ok(Head {
         position: cells.take()?,
@@ -109,9 +103,7 @@ pub(crate) fn live(connection: &Connection) -> Result<Vec<u64>, Fault> {
 /// The number of the workflow with this id.
 pub(crate) fn number_of(connection: &Connection, id: WorkflowId) -> Result<Option<u64>, Fault> {
     let mut select = connection.prepare_cached("SELECT number FROM workflow WHERE id = ?1")?;
-    Ok(select
-        .query_row([id.as_bytes()], |row| row.get(0))
-        .optional()?)
+    Ok(select.query_row([id.as_bytes()], |row| row.get(0)).optional()?)
 }
 
 /// The events of a stream whose position is larger than `after`, oldest first.
@@ -145,9 +137,7 @@ fn newest_of(connection: &Connection, number: u64) -> Result<u64, Fault> {
         return Ok(head(connection)?.system_head);
     }
     let mut select = connection.prepare_cached("SELECT head FROM workflow WHERE number = ?1")?;
-    let newest = select
-        .query_row([integer(number)], |row| row.get(0))
-        .optional()?;
+    let newest = select.query_row([integer(number)], |row| row.get(0)).optional()?;
     Ok(newest.unwrap_or(0))
 }
 
@@ -157,10 +147,7 @@ pub(crate) fn blob(connection: &Connection, hash: BlobHash) -> Result<Option<Blo
         "SELECT packed FROM blob JOIN blob_bytes ON blob_bytes.blob = blob.number WHERE hash = ?1",
     )?;
     let packed: Option<Vec<u8>> = select.query_row([hash.0], |row| row.get(0)).optional()?;
-    Ok(packed.map(|packed| Blob {
-        hash,
-        packed: packed.into(),
-    }))
+    Ok(packed.map(|packed| Blob { hash, packed: packed.into() }))
 }
 
 /// The definition of this name; the newest version where none is given.
@@ -193,13 +180,7 @@ pub(crate) fn actors(connection: &Connection) -> Result<Vec<(u32, Actor)>, Fault
         connection.prepare_cached("SELECT number, kind, name FROM actor ORDER BY number")?;
     let rows = select.query_and_then([], |row| {
         let mut cells = Cells::of(row);
-        Ok((
-            cells.take()?,
-            Actor {
-                kind: cells.code()?,
-                name: cells.take()?,
-            },
-        ))
+        Ok((cells.take()?, Actor { kind: cells.code()?, name: cells.take()? }))
     })?;
     rows.collect()
 }
@@ -212,10 +193,7 @@ pub(crate) fn actor(connection: &Connection, number: u32) -> Result<Option<Actor
         return Ok(None);
     };
     let mut cells = Cells::of(row);
-    Ok(Some(Actor {
-        kind: cells.code()?,
-        name: cells.take()?,
-    }))
+    Ok(Some(Actor { kind: cells.code()?, name: cells.take()? }))
 }
 
 /// An event.

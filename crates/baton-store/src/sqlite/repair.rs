@@ -33,11 +33,7 @@ impl SqliteRepair {
             Ok(connection)
         };
         let connection = begun().map_err(|fault| Place::of(&path).opening(fault))?;
-        Ok(Self {
-            path,
-            connection,
-            mends: 0,
-        })
+        Ok(Self { path, connection, mends: 0 })
     }
 
     /// Carries one mend out.
@@ -53,11 +49,8 @@ impl SqliteRepair {
             if self.mends == 0 {
                 return Ok(self.connection.execute_batch("ROLLBACK")?);
             }
-            self.connection
-                .execute("UPDATE head SET epoch = epoch + 1", [])?;
-            self.connection
-                .execute_batch("COMMIT")
-                .map_err(Fault::Outcome)
+            self.connection.execute("UPDATE head SET epoch = epoch + 1", [])?;
+            self.connection.execute_batch("COMMIT").map_err(Fault::Outcome)
         };
         end().map_err(|fault| Place::of(&self.path).of_fault(fault))
     }
@@ -69,17 +62,13 @@ fn carry_out(connection: &Connection, mend: &Mend) -> Result<(), Fault> {
             let (card, row) = &**rows;
             put_workflow(connection, card, row)
         }
-        Mend::NoWorkflow(number) => remove(
-            connection,
-            "DELETE FROM workflow WHERE number = ?1",
-            integer(*number),
-        ),
+        Mend::NoWorkflow(number) => {
+            remove(connection, "DELETE FROM workflow WHERE number = ?1", integer(*number))
+        }
         Mend::Task(row) => put_task(connection, row),
-        Mend::NoTask(number, ordinal) => remove(
-            connection,
-            "DELETE FROM task WHERE key = ?1",
-            task_key(*number, ordinal.0),
-        ),
+        Mend::NoTask(number, ordinal) => {
+            remove(connection, "DELETE FROM task WHERE key = ?1", task_key(*number, ordinal.0))
+        }
         Mend::BlobUses(hash, 0) => {
             let sql = "DELETE FROM blob WHERE hash = ?1";
             connection.prepare_cached(sql)?.execute([hash.0])?;
@@ -87,9 +76,7 @@ fn carry_out(connection: &Connection, mend: &Mend) -> Result<(), Fault> {
         }
         Mend::BlobUses(hash, uses) => {
             let sql = "UPDATE blob SET uses = ?2 WHERE hash = ?1";
-            connection
-                .prepare_cached(sql)?
-                .execute(params![hash.0, integer(*uses)])?;
+            connection.prepare_cached(sql)?.execute(params![hash.0, integer(*uses)])?;
             Ok(())
         }
         Mend::Definition(row) => {
@@ -119,9 +106,7 @@ fn remove(connection: &Connection, sql: &str, key: i64) -> Result<(), Fault> {
 
 fn drop_definition(connection: &Connection, name: &str, version: u32) -> Result<(), Fault> {
     let sql = "DELETE FROM definition WHERE workspace = 1 AND name = ?1 AND version = ?2";
-    connection
-        .prepare_cached(sql)?
-        .execute(params![name, version])?;
+    connection.prepare_cached(sql)?.execute(params![name, version])?;
     Ok(())
 }
 
@@ -189,9 +174,7 @@ fn look(connection: &Connection) -> Result<Inspection, Fault> {
         let (table, rowid, parent): (String, Option<i64>, String) =
             (row.get(0)?, row.get(1)?, row.get(2)?);
         let rowid = rowid.map_or_else(|| "a row".to_owned(), |rowid| format!("row {rowid}"));
-        Ok(format!(
-            "{rowid} of `{table}` names what `{parent}` does not have"
-        ))
+        Ok(format!("{rowid} of `{table}` names what `{parent}` does not have"))
     })?;
     let dangling = said.take(100).collect::<Result<_, _>>()?;
     let page = u64::try_from(number("page_size")?).unwrap_or(0);

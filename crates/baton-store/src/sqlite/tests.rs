@@ -41,18 +41,8 @@ fn one_event(after: Head) -> Commit {
         actor: 1,
         at: after.at,
     };
-    let head = Head {
-        position,
-        system_head: position,
-        system_version: record.version,
-        ..after
-    };
-    Commit {
-        after,
-        head,
-        records: vec![record],
-        ..Commit::default()
-    }
+    let head = Head { position, system_head: position, system_version: record.version, ..after };
+    Commit { after, head, records: vec![record], ..Commit::default() }
 }
 
 #[test]
@@ -61,9 +51,7 @@ fn every_commit_is_synced_and_the_file_can_shrink() {
     let store = SqliteStore::open(&path).expect("a new store");
     let connection = store.connection.as_ref().expect("a connection");
     let pragma = |name| {
-        connection
-            .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
-            .expect("a number")
+        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).expect("a number")
     };
     assert_eq!(pragma("synchronous"), 2);
     assert_eq!(pragma("auto_vacuum"), 2);
@@ -76,15 +64,10 @@ fn a_store_of_a_newer_version_is_refused_with_both_versions() {
     let (_folder, path) = place();
     drop(SqliteStore::open(&path).expect("a new store"));
     let other = Connection::open(&path).expect("the file");
-    other
-        .pragma_update(None, "user_version", 9)
-        .expect("a version");
+    other.pragma_update(None, "user_version", 9).expect("a version");
     drop(other);
     let detail = unavailable(SqliteStore::open(&path));
-    assert!(
-        detail.contains("version 9") && detail.contains("up to 1"),
-        "{detail}"
-    );
+    assert!(detail.contains("version 9") && detail.contains("up to 1"), "{detail}");
     let detail = unavailable(SqliteViews::open(&path));
     assert!(detail.contains("version 9"), "{detail}");
 }
@@ -94,15 +77,10 @@ fn a_word_of_a_newer_version_is_refused() {
     let (_folder, path) = place();
     drop(SqliteStore::open(&path).expect("a new store"));
     let other = Connection::open(&path).expect("the file");
-    other
-        .execute("INSERT INTO task_status VALUES (99, 'dreaming', 0)", [])
-        .expect("a word");
+    other.execute("INSERT INTO task_status VALUES (99, 'dreaming', 0)", []).expect("a word");
     drop(other);
     let detail = unavailable(SqliteStore::open(&path));
-    assert!(
-        detail.contains("dreaming") && detail.contains("newer"),
-        "{detail}"
-    );
+    assert!(detail.contains("dreaming") && detail.contains("newer"), "{detail}");
 }
 
 #[test]
@@ -110,9 +88,7 @@ fn a_step_that_was_changed_is_refused() {
     let (_folder, path) = place();
     drop(SqliteStore::open(&path).expect("a new store"));
     let other = Connection::open(&path).expect("the file");
-    other
-        .execute("UPDATE migration SET checksum = 'else'", [])
-        .expect("an edit");
+    other.execute("UPDATE migration SET checksum = 'else'", []).expect("an edit");
     drop(other);
     assert!(unavailable(SqliteStore::open(&path)).contains("step 1"));
 }
@@ -120,17 +96,12 @@ fn a_step_that_was_changed_is_refused() {
 #[test]
 fn what_is_not_a_store_is_left_alone() {
     let (folder, path) = place();
-    std::fs::write(
-        &path,
-        "a letter to a friend, long enough to have a header of its own\n",
-    )
-    .expect("a file");
+    std::fs::write(&path, "a letter to a friend, long enough to have a header of its own\n")
+        .expect("a file");
     assert!(unavailable(SqliteStore::open(&path)).contains("not a Baton store"));
     let strange = folder.path().join("strange.db");
     let other = Connection::open(&strange).expect("a database");
-    other
-        .execute_batch("CREATE TABLE recipe (name TEXT)")
-        .expect("a table");
+    other.execute_batch("CREATE TABLE recipe (name TEXT)").expect("a table");
     drop(other);
     assert!(unavailable(SqliteStore::open(&strange)).contains("another program"));
     assert!(unavailable(SqliteStore::open(folder.path())).contains("folder"));
@@ -143,22 +114,13 @@ fn what_is_not_a_store_is_left_alone() {
 fn ch1_no_status_outside_the_vocabulary_can_be_stored() {
     let (_folder, path) = place();
     let mut store = SqliteStore::open(&path).expect("a new store");
-    let beyond = TaskStatus::ALL
-        .iter()
-        .map(|status| status.code())
-        .max()
-        .map_or(0, |max| max + 1);
+    let beyond = TaskStatus::ALL.iter().map(|status| status.code()).max().map_or(0, |max| max + 1);
     let connection = store.connection.as_ref().expect("a connection");
     let refused = connection.execute(
         "INSERT INTO task (key, of, status, attempts, position) VALUES (1, 0, ?1, 0, 0)",
         [beyond],
     );
-    assert!(
-        refused
-            .expect_err("a foreign key")
-            .to_string()
-            .contains("FOREIGN KEY")
-    );
+    assert!(refused.expect_err("a foreign key").to_string().contains("FOREIGN KEY"));
     let head = store.take_over().expect("an owner");
     let mut commit = one_event(head);
     commit.records[0].kind = 255;
@@ -175,12 +137,7 @@ fn readers_see_what_is_still_in_the_log_and_cannot_write() {
     store.commit(&one_event(head)).expect("a commit");
     assert_eq!(views.events(0, None, 10).expect("events").len(), 1);
     let refused = views.connection.execute("DELETE FROM journal", []);
-    assert!(
-        refused
-            .expect_err("read only")
-            .to_string()
-            .contains("readonly")
-    );
+    assert!(refused.expect_err("read only").to_string().contains("readonly"));
 }
 
 #[test]
@@ -191,24 +148,13 @@ fn mp8_what_is_read_outlives_the_store_it_came_from() {
     let number = script.admit("plain values");
     store.commit(&script.take()).expect("written");
     let mut views = SqliteViews::open(&path).expect("a reader");
-    let listed = views
-        .list(&Filter {
-            limit: 10,
-            ..Filter::default()
-        })
-        .expect("read");
+    let listed = views.list(&Filter { limit: 10, ..Filter::default() }).expect("read");
     let records = views.stream(number).expect("read");
     drop((store, views, folder));
     assert!(!path.exists(), "the store is gone");
     let names: Vec<&str> = listed.iter().map(|(card, _)| card.name.as_str()).collect();
     assert_eq!(names, ["plain values"]);
-    assert_eq!(
-        records
-            .iter()
-            .map(|record| record.version)
-            .collect::<Vec<_>>(),
-        [1]
-    );
+    assert_eq!(records.iter().map(|record| record.version).collect::<Vec<_>>(), [1]);
 }
 
 #[test]
@@ -222,12 +168,8 @@ fn a_broken_chain_names_its_position() {
         head = commit.head;
     }
     let connection = store.connection.as_ref().expect("a connection");
-    connection
-        .execute("DELETE FROM journal WHERE position = 2", [])
-        .expect("damage");
-    let Err(StoreError::Corrupt(detail)) = store.stream(0) else {
-        panic!("not found")
-    };
+    connection.execute("DELETE FROM journal WHERE position = 2", []).expect("damage");
+    let Err(StoreError::Corrupt(detail)) = store.stream(0) else { panic!("not found") };
     assert!(detail.contains("position 2"), "{detail}");
 }
 
@@ -258,12 +200,9 @@ fn a_full_disk_is_said_and_passes() {
     let mut store = SqliteStore::open(&path).expect("a new store");
     let head = store.take_over().expect("an owner");
     let connection = store.connection.as_ref().expect("a connection");
-    let pages: i64 = connection
-        .pragma_query_value(None, "page_count", |row| row.get(0))
-        .expect("a number");
-    connection
-        .pragma_update(None, "max_page_count", pages)
-        .expect("a bound");
+    let pages: i64 =
+        connection.pragma_query_value(None, "page_count", |row| row.get(0)).expect("a number");
+    connection.pragma_update(None, "max_page_count", pages).expect("a bound");
     let mut commit = one_event(head);
     commit.records[0].body = "x".repeat(100_000).into();
     let detail = unavailable(store.commit(&commit));
@@ -281,9 +220,7 @@ fn another_process_that_writes_is_waited_for_and_then_named() {
     let mut store = SqliteStore::open(&path).expect("a new store");
     let head = store.take_over().expect("an owner");
     let connection = store.connection.as_ref().expect("a connection");
-    connection
-        .busy_timeout(std::time::Duration::ZERO)
-        .expect("no patience");
+    connection.busy_timeout(std::time::Duration::ZERO).expect("no patience");
     let other = Connection::open(&path).expect("the file");
     other.execute_batch("BEGIN IMMEDIATE").expect("a lock");
     let detail = unavailable(store.commit(&one_event(head)));
@@ -308,11 +245,7 @@ fn the_file_gets_shorter_after_a_purge() {
     script.purge(number);
     store.commit(&script.take()).expect("a purge");
     settle(&mut store);
-    assert!(
-        before > 4_000_000 && length() < 400_000,
-        "{before} then {}",
-        length()
-    );
+    assert!(before > 4_000_000 && length() < 400_000, "{before} then {}", length());
     assert!(!store.freed);
 }
 
@@ -326,11 +259,8 @@ fn a_killed_owner_leaves_what_it_committed_to_readers_and_owners() {
     // The file and its log as a kill leaves them, without the index of the log in memory.
     let left = folder.path().join("left.db");
     std::fs::copy(&path, &left).expect("the file");
-    std::fs::copy(
-        folder.path().join("store.db-wal"),
-        folder.path().join("left.db-wal"),
-    )
-    .expect("the log");
+    std::fs::copy(folder.path().join("store.db-wal"), folder.path().join("left.db-wal"))
+        .expect("the log");
     let mut views = SqliteViews::open(&left).expect("a reader before any owner");
     assert_eq!(views.stream(0), Ok(commit.records.clone()));
     let mut owner = SqliteStore::open(&left).expect("an owner");
@@ -344,15 +274,10 @@ fn those_that_open_at_once_make_one_store() {
         let heads = std::thread::scope(|scope| {
             let open = || SqliteStore::open(&path).and_then(|mut store| store.take_over());
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().expect("no panic"))
-                .collect::<Vec<_>>()
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
         });
-        let mut epochs: Vec<u64> = heads
-            .into_iter()
-            .map(|head| head.expect("an epoch").epoch)
-            .collect();
+        let mut epochs: Vec<u64> =
+            heads.into_iter().map(|head| head.expect("an epoch").epoch).collect();
         epochs.sort_unstable();
         assert_eq!(epochs, [1, 2, 3, 4]);
     }

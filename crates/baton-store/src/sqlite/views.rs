@@ -75,9 +75,7 @@ impl Views for SqliteViews {
             let sql = format!("SELECT {WORKFLOW} FROM workflow WHERE id = ?1");
             let mut select = connection.prepare_cached(&sql)?;
             let mut rows = select.query([id.as_bytes()])?;
-            rows.next()?
-                .map(|row| read::workflow(&mut Cells::of(row)))
-                .transpose()
+            rows.next()?.map(|row| read::workflow(&mut Cells::of(row))).transpose()
         })
     }
 
@@ -148,9 +146,7 @@ impl Views for SqliteViews {
         self.read(|connection| {
             let mut select =
                 connection.prepare_cached("SELECT id FROM workflow WHERE number = ?1")?;
-            let id = select
-                .query_row([integer(number)], |row| row.get(0))
-                .optional()?;
+            let id = select.query_row([integer(number)], |row| row.get(0)).optional()?;
             Ok(id.map(WorkflowId::from_bytes))
         })
     }
@@ -171,10 +167,7 @@ impl Views for SqliteViews {
     }
 }
 
-const DIALECT: Dialect = Dialect {
-    parameter: '?',
-    find: "instr",
-};
+const DIALECT: Dialect = Dialect { parameter: '?', find: "instr" };
 
 impl ToSql for Value {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

@@ -48,9 +48,8 @@ pub(crate) fn commit(connection: &mut Connection, commit: &Commit) -> Result<(),
 
 /// Gives some free pages back to the disk; whether there may be more.
 pub(crate) fn shrink(connection: &mut Connection) -> Result<bool, Fault> {
-    let mut vacuum = connection.prepare(&format!(
-        "PRAGMA incremental_vacuum({PAGES_GIVEN_BACK_MAX})"
-    ))?;
+    let mut vacuum =
+        connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES_GIVEN_BACK_MAX})"))?;
     let mut rows = vacuum.query([])?;
     while rows.next()?.is_some() {}
     let left: u32 = connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
@@ -130,11 +129,8 @@ pub(crate) fn tasks(transaction: &Connection, rows: &[TaskRow]) -> Result<(), Fa
 
 /// New workflows are inserted whole; others change where they changed.
 fn workflows(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), Fault> {
-    let mut cards: HashMap<u64, &WorkflowCard> = commit
-        .cards
-        .iter()
-        .map(|card| (card.number, card))
-        .collect();
+    let mut cards: HashMap<u64, &WorkflowCard> =
+        commit.cards.iter().map(|card| (card.number, card)).collect();
     for row in &commit.workflows {
         match cards.remove(&row.number) {
             Some(card) => insert_workflow(transaction, card, row)?,
@@ -239,12 +235,7 @@ fn actors(transaction: &Transaction<'_>, actors: &[(u32, Actor)]) -> Result<(), 
             .prepare_cached(
                 "INSERT INTO actor (number, workspace, kind, name) VALUES (?1, ?2, ?3, ?4)",
             )?
-            .execute(params![
-                number,
-                DEFAULT_WORKSPACE,
-                actor.kind.code(),
-                actor.name
-            ])?;
+            .execute(params![number, DEFAULT_WORKSPACE, actor.kind.code(), actor.name])?;
     }
     Ok(())
 }
@@ -311,10 +302,8 @@ fn release(transaction: &Transaction<'_>, released: &[(BlobHash, u32)]) -> Resul
 fn purge(transaction: &Transaction<'_>, numbers: &[u64]) -> Result<(), Fault> {
     for &number in numbers {
         let head = "SELECT head FROM workflow WHERE number = ?1";
-        let head: Option<u64> = transaction
-            .prepare_cached(head)?
-            .query_row([number], |row| row.get(0))
-            .optional()?;
+        let head: Option<u64> =
+            transaction.prepare_cached(head)?.query_row([number], |row| row.get(0)).optional()?;
         let mut at = head.ok_or_else(|| sound::unknown_workflow(number))?;
         while at != 0 {
             at = transaction

@@ -59,9 +59,7 @@ impl ArchiveReport {
         let Some(file) = &self.file else {
             return "nothing to archive: no finished workflow is selected\n".to_owned();
         };
-        let Counts {
-            workflows, events, ..
-        } = self.counts;
+        let Counts { workflows, events, .. } = self.counts;
         format!(
             "archived {} with {} in {} ({})\n{}",
             many(workflows, "workflow"),
@@ -180,20 +178,13 @@ fn write_file(
         counts: Counts::default(),
         blobs: HashSet::new(),
     };
-    writer.line(&Line::Format {
-        format: FORMAT,
-        version: FORMAT_VERSION,
-        written_at: now(),
-    })?;
+    writer.line(&Line::Format { format: FORMAT, version: FORMAT_VERSION, written_at: now() })?;
     for (card, row) in selected {
         writer.workflow(card, row, views)?;
     }
     let counts = writer.counts;
     writer.line(&Line::End { end: counts })?;
-    let file = writer
-        .out
-        .into_inner()
-        .map_err(|e| failed(e.into_error()))?;
+    let file = writer.out.into_inner().map_err(|e| failed(e.into_error()))?;
     file.sync_all().map_err(failed)?;
     Ok(counts)
 }
@@ -220,10 +211,7 @@ impl Writer<'_> {
         row: &WorkflowRow,
         views: &mut dyn Views,
     ) -> Result<(), AdminError> {
-        self.line(&Line::Workflow {
-            workflow: card,
-            row,
-        })?;
+        self.line(&Line::Workflow { workflow: card, row })?;
         self.counts.workflows += 1;
         for record in views.stream(card.number)? {
             self.bodies(&record, views)?;
@@ -241,10 +229,7 @@ impl Writer<'_> {
                 let blob = views.blob(hash)?.ok_or_else(missing)?;
                 let damaged = |e: baton_core::body::BlobDamaged| StoreError::Corrupt(e.to_string());
                 let content = blob.unpack().map_err(damaged)?;
-                self.line(&Line::Blob {
-                    blob: hash,
-                    content,
-                })?;
+                self.line(&Line::Blob { blob: hash, content })?;
                 self.counts.blobs += 1;
             }
         }

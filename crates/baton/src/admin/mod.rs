@@ -56,19 +56,15 @@ impl fmt::Display for AdminError {
         match self {
             Self::Store(fault) => fault.fmt(f),
             Self::File { path, detail } => write!(f, "{}: {detail}", path.display()),
-            Self::Owned {
-                process: Some(process),
-            } => write!(
-                f,
-                "the process {process} owns the store; end it first (`kill {process}`)"
-            ),
+            Self::Owned { process: Some(process) } => {
+                write!(f, "the process {process} owns the store; end it first (`kill {process}`)")
+            }
             Self::Owned { process: None } => {
                 f.write_str("another process owns the store; end it first")
             }
-            Self::NoSuchWorkflow(id) => write!(
-                f,
-                "there is no workflow {id}; `baton list` shows those there are"
-            ),
+            Self::NoSuchWorkflow(id) => {
+                write!(f, "there is no workflow {id}; `baton list` shows those there are")
+            }
             Self::Refused(why) => f.write_str(why),
         }
     }
@@ -84,10 +80,7 @@ impl From<StoreError> for AdminError {
 
 impl AdminError {
     fn file(path: &Path, detail: impl ToString) -> Self {
-        Self::File {
-            path: path.to_owned(),
-            detail: detail.to_string(),
-        }
+        Self::File { path: path.to_owned(), detail: detail.to_string() }
     }
 }
 
@@ -121,8 +114,7 @@ impl Purger for DoorPurger<'_> {
             // Whoever asked may have left.
             let _ = sender.send(answer);
         };
-        self.door
-            .ask(self.actor, Request::Purge { workflows }, Box::new(then));
+        self.door.ask(self.actor, Request::Purge { workflows }, Box::new(then));
         match receiver.recv().unwrap_or(Err(Gone::OwnerEnded)) {
             Ok(Reply::Purged(count)) => Ok(count),
             Ok(other) => Err(NotPurged::Failed(format!("the owner answered {other:?}"))),

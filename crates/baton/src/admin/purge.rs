@@ -93,8 +93,5 @@ fn one_by_one(
 }
 
 fn burial((card, row): &Selected) -> Burial {
-    Burial {
-        workflow: card.id,
-        revision: Some(row.revision),
-    }
+    Burial { workflow: card.id, revision: Some(row.revision) }
 }

@@ -59,12 +59,7 @@ impl RebuildReport {
 
 /// A difference on a line.
 pub(super) fn line(difference: &Difference) -> String {
-    let Difference {
-        what,
-        stored,
-        recomputed,
-        mend,
-    } = difference;
+    let Difference { what, stored, recomputed, mend } = difference;
     let verb = if mend.is_some() { "" } else { " (not mended)" };
     format!("  {what}: stored is {stored}; the journal says {recomputed}{verb}\n")
 }

@@ -33,10 +33,7 @@ pub(super) type Selected = (WorkflowCard, WorkflowRow);
 impl Selection {
     /// Everything that ended at least this long before now.
     pub fn older_than(span: Span) -> Self {
-        Self {
-            older_than: Some(span),
-            ..Self::default()
-        }
+        Self { older_than: Some(span), ..Self::default() }
     }
 
     /// The workflows this selects at `now`, oldest first.
@@ -47,11 +44,8 @@ impl Selection {
         views: &mut dyn Views,
         now: Timestamp,
     ) -> Result<Vec<Selected>, AdminError> {
-        let mut selected = if self.ids.is_empty() {
-            self.all(views, now)?
-        } else {
-            self.named(views, now)?
-        };
+        let mut selected =
+            if self.ids.is_empty() { self.all(views, now)? } else { self.named(views, now)? };
         selected.sort_by_key(|(card, _)| card.number);
         selected.dedup_by_key(|(card, _)| card.number);
         Ok(selected)
@@ -81,11 +75,7 @@ impl Selection {
             true => WorkflowStatus::ALL.iter().copied().filter(ended).collect(),
             false => self.statuses.iter().copied().filter(ended).collect(),
         };
-        let mut filter = Filter {
-            statuses,
-            limit: ROWS_AT_A_TIME,
-            ..Filter::default()
-        };
+        let mut filter = Filter { statuses, limit: ROWS_AT_A_TIME, ..Filter::default() };
         let mut selected = Vec::new();
         if filter.statuses.is_empty() {
             return Ok(selected);

@@ -23,9 +23,7 @@ impl Bare {
 
     /// Commits this many rows one by one; how long each took.
     pub fn commits(&mut self, count: usize) -> anyhow::Result<Vec<Duration>> {
-        let mut insert = self
-            .connection
-            .prepare_cached("INSERT INTO row (text) VALUES (?1)")?;
+        let mut insert = self.connection.prepare_cached("INSERT INTO row (text) VALUES (?1)")?;
         let text = "x".repeat(100);
         let one = |_| {
             let began = Instant::now();

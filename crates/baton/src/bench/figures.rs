@@ -93,10 +93,7 @@ fn rate(
     let (_, all) = rig.run_many(plan, workflows, at_once)?;
     let cpu = cpu_time().saturating_sub(before);
     let steps = steps as f64;
-    Ok(Rate {
-        per_second: steps / all.as_secs_f64(),
-        cpu_ms: cpu.as_secs_f64() * 1e3 / steps,
-    })
+    Ok(Rate { per_second: steps / all.as_secs_f64(), cpu_ms: cpu.as_secs_f64() * 1e3 / steps })
 }
 
 /// Processor time a step of one workflow of 100,000 tasks against that of workflows of 1,000.
@@ -152,10 +149,8 @@ fn rest(span: Duration) {
 fn counted(store: &StoreUrl, at_once: usize, workflows: usize) -> anyhow::Result<()> {
     let rig = Rig::open(store)?;
     let plan = chain(CHAIN)?;
-    let rounds: usize = std::env::var("BATON_BENCH_ROUNDS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(1);
+    let rounds: usize =
+        std::env::var("BATON_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     let (_, all) = rig.run_many(&plan, workflows * rounds, at_once)?;
     say_out(&(workflows as f64 * rounds as f64 * f64::from(CHAIN) / all.as_secs_f64()).to_string());
     rig.close()
@@ -193,10 +188,7 @@ fn serve(store: &StoreUrl, folder: &Path) -> anyhow::Result<()> {
 /// The middle one.
 pub fn median(times: &mut [Duration]) -> Duration {
     times.sort_unstable();
-    times
-        .get(times.len() / 2)
-        .copied()
-        .unwrap_or(Duration::ZERO)
+    times.get(times.len() / 2).copied().unwrap_or(Duration::ZERO)
 }
 
 fn cpu_time() -> Duration {
@@ -207,10 +199,7 @@ fn cpu_time() -> Duration {
 
 fn resident_mib() -> anyhow::Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .context("no VmRSS")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kib / 1024.0)
 }

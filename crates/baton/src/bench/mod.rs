@@ -33,33 +33,28 @@ struct Figure {
     on_postgres: bool,
 }
 
-const fn less(name: &'static str, unit: &'static str, must: f64, aim: f64) -> Figure {
-    Figure {
-        name,
-        unit,
-        must,
-        aim,
-        less: true,
-        on_postgres: false,
+impl Figure {
+    /// What it must and should reach on a store. PostgreSQL has a bound of its own for chains;
+    /// the other bounds are the embedded store's.
+    fn bounds(&self, store: &str) -> (f64, f64) {
+        match (store, self.name) {
+            ("sqlite", _) => (self.must, self.aim),
+            (_, "chain_c64") => (4_000.0, 10_000.0),
+            (_, _) => (if self.less { f64::INFINITY } else { f64::NEG_INFINITY }, f64::INFINITY),
+        }
     }
+}
+
+const fn less(name: &'static str, unit: &'static str, must: f64, aim: f64) -> Figure {
+    Figure { name, unit, must, aim, less: true, on_postgres: false }
 }
 
 const fn more(name: &'static str, unit: &'static str, must: f64, aim: f64) -> Figure {
-    Figure {
-        name,
-        unit,
-        must,
-        aim,
-        less: false,
-        on_postgres: false,
-    }
+    Figure { name, unit, must, aim, less: false, on_postgres: false }
 }
 
 const fn both(figure: Figure) -> Figure {
-    Figure {
-        on_postgres: true,
-        ..figure
-    }
+    Figure { on_postgres: true, ..figure }
 }
 
 /// Every figure, in the order of the table.
@@ -97,11 +92,7 @@ pub fn bench(common: &Common, bench: &Bench) -> anyhow::Result<Exit> {
     let wanted = bench.figure.as_deref().unwrap_or("");
     let exact = FIGURES.iter().any(|figure| figure.name == wanted);
     let is_wanted = |figure: &&Figure| {
-        if exact {
-            figure.name == wanted
-        } else {
-            figure.name.starts_with(wanted)
-        }
+        if exact { figure.name == wanted } else { figure.name.starts_with(wanted) }
     };
     let chosen: Vec<&Figure> = FIGURES.iter().filter(is_wanted).collect();
     if chosen.is_empty() {
@@ -124,17 +115,9 @@ pub fn bench(common: &Common, bench: &Bench) -> anyhow::Result<Exit> {
         ));
     }
     for store in stores(common.store.as_deref())? {
-        for figure in chosen
-            .iter()
-            .filter(|figure| store == "sqlite" || figure.on_postgres)
-        {
-            let samples = outside::samples(
-                figure.name,
-                store,
-                bench.runs.max(1),
-                &scratch.folder,
-                machine,
-            );
+        for figure in chosen.iter().filter(|figure| store == "sqlite" || figure.on_postgres) {
+            let samples =
+                outside::samples(figure.name, store, bench.runs.max(1), &scratch.folder, machine);
             match samples {
                 Ok(samples) => print(figure, store, samples, json),
                 Err(fault) => say(&format!("{:<10} {:<20} {fault:#}", store, figure.name)),
@@ -167,11 +150,7 @@ fn stores(asked: Option<&str>) -> anyhow::Result<Vec<&'static str>> {
 fn print(figure: &Figure, store: &str, mut samples: Vec<f64>, json: bool) {
     samples.sort_by(f64::total_cmp);
     let at = |index: usize| samples.get(index).copied().unwrap_or(f64::NAN);
-    let (median, min, max) = (
-        at(samples.len() / 2),
-        at(0),
-        at(samples.len().saturating_sub(1)),
-    );
+    let (median, min, max) = (at(samples.len() / 2), at(0), at(samples.len().saturating_sub(1)));
     if json {
         let line = json!({ "figure": figure.name, "store": store, "median": median, "min": min, "max": max, "unit": figure.unit });
         return say_out(&line.to_string());
@@ -181,25 +160,16 @@ fn print(figure: &Figure, store: &str, mut samples: Vec<f64>, json: bool) {
         10.0..1_000.0 => format!("{value:.1}"),
         _ => format!("{value:.0}"),
     };
-    let reached = |bound: f64| {
-        if figure.less {
-            median <= bound
-        } else {
-            median >= bound
-        }
-    };
-    let verdict = match (reached(figure.must), reached(figure.aim)) {
-        _ if figure.must.is_infinite() => "",
+    let (must, aim) = figure.bounds(store);
+    let reached = |bound: f64| if figure.less { median <= bound } else { median >= bound };
+    let verdict = match (reached(must), reached(aim)) {
+        _ if must.is_infinite() => "",
         (_, true) => "aim reached",
         (true, false) => "must reached",
         (false, false) => "SHORT OF MUST",
     };
     let bound = |bound: f64| {
-        if bound.is_infinite() {
-            "-".to_owned()
-        } else {
-            bound.to_string()
-        }
+        if bound.is_infinite() { "-".to_owned() } else { bound.to_string() }
     };
     say_out(&format!(
         "{:<10} {:<20} {:>12} {:>12} {:>12}  {:<14} {:>9} {:>9}  {verdict}",
@@ -209,8 +179,8 @@ fn print(figure: &Figure, store: &str, mut samples: Vec<f64>, json: bool) {
         short(min),
         short(max),
         figure.unit,
-        bound(figure.must),
-        bound(figure.aim),
+        bound(must),
+        bound(aim),
     ));
 }
 

@@ -89,34 +89,23 @@ fn spawn(
         .env("BATON_BENCH_STORE", store)
         .env("BATON_BENCH_FOLDER", folder);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    command
-        .spawn()
-        .context("the measuring process cannot be started")
+    command.spawn().context("the measuring process cannot be started")
 }
 
 fn finish(child: Child) -> anyhow::Result<String> {
     let output = child.wait_with_output()?;
-    ensure!(
-        output.status.success(),
-        "the measuring process ended with {}",
-        output.status
-    );
+    ensure!(output.status.success(), "the measuring process ended with {}", output.status);
     Ok(String::from_utf8(output.stdout)?)
 }
 
 fn number(text: &str) -> anyhow::Result<f64> {
     let line = text.lines().next_back().unwrap_or_default();
-    line.trim()
-        .parse()
-        .with_context(|| format!("the measuring process printed `{line}`"))
+    line.trim().parse().with_context(|| format!("the measuring process printed `{line}`"))
 }
 
 fn strace() -> anyhow::Result<Command> {
-    let found = Command::new("strace")
-        .arg("-V")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let found =
+        Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status();
     ensure!(
         found.is_ok_and(|status| status.success()),
         "skipped: `strace` is not installed, and it does the counting"
@@ -138,19 +127,9 @@ fn syncs(
         let log = folder.join("strace");
         let mut command = strace()?;
         command
-            .args([
-                "-f",
-                "-qq",
-                "-e",
-                "trace=fsync,fdatasync",
-                "-e",
-                "signal=none",
-                "-o",
-            ])
+            .args(["-f", "-qq", "-e", "trace=fsync,fdatasync", "-e", "signal=none", "-o"])
             .arg(&log);
-        command
-            .arg(std::env::current_exe()?)
-            .env("BATON_BENCH_ROUNDS", rounds);
+        command.arg(std::env::current_exe()?).env("BATON_BENCH_ROUNDS", rounds);
         let inner = folder.join(rounds);
         std::fs::create_dir_all(&inner)?;
         let url = match url {
@@ -160,10 +139,8 @@ fn syncs(
         finish(spawn(command, figure, &url, &inner)?)?;
         let lines = std::fs::read_to_string(&log)?;
         counts.push(
-            lines
-                .lines()
-                .filter(|line| line.contains("sync(") && !line.contains("resumed"))
-                .count() as f64,
+            lines.lines().filter(|line| line.contains("sync(") && !line.contains("resumed")).count()
+                as f64,
         );
     }
     let more = counts.last().unwrap_or(&0.0) - counts.first().unwrap_or(&0.0);
@@ -197,20 +174,11 @@ fn start(runs: u32, scratch: &Path) -> anyhow::Result<Vec<f64>> {
     let folder = scratch.join("start");
     std::fs::create_dir_all(&folder)?;
     let url = fresh_store("sqlite", &folder, 0)?;
-    finish(spawn(
-        Command::new(std::env::current_exe()?),
-        "many_finished",
-        &url,
-        &folder,
-    )?)?;
+    finish(spawn(Command::new(std::env::current_exe()?), "many_finished", &url, &folder)?)?;
     let once = |_| {
         let began = Instant::now();
-        let mut child = spawn(
-            Command::new(std::env::current_exe()?),
-            "first_answer",
-            &url,
-            &folder,
-        )?;
+        let mut child =
+            spawn(Command::new(std::env::current_exe()?), "first_answer", &url, &folder)?;
         read_line(&mut child)?;
         let took = began.elapsed();
         finish(child)?;
@@ -244,17 +212,9 @@ fn recovery(url: &StoreUrl, folder: &Path) -> anyhow::Result<f64> {
     read_line(&mut owner)?;
     let lost = wait_all(&socket, &workflows)?;
     let took = began.elapsed();
-    owner
-        .stdin
-        .take()
-        .map(|mut stdin| stdin.write_all(b"\n"))
-        .transpose()?;
+    owner.stdin.take().map(|mut stdin| stdin.write_all(b"\n")).transpose()?;
     finish(owner)?;
-    ensure!(
-        lost == 0,
-        "{lost} of {} workflows were lost",
-        workflows.len()
-    );
+    ensure!(lost == 0, "{lost} of {} workflows were lost", workflows.len());
     Ok(took.as_secs_f64())
 }
 
@@ -278,10 +238,7 @@ fn submit_all(socket: &Path) -> anyhow::Result<Vec<WorkflowId>> {
         client.send(Ask::Submit(Box::new(submission.clone())))?;
     }
     let one = |_| match client.read()? {
-        Said::Answer {
-            answer: Answer::Workflow { id, .. },
-            ..
-        } => Ok(id),
+        Said::Answer { answer: Answer::Workflow { id, .. }, .. } => Ok(id),
         said @ (Said::Answer { .. } | Said::News { .. }) => bail!("not admitted: {said:?}"),
     };
     (0..CLIENTS).map(one).collect()
@@ -292,11 +249,7 @@ fn kill_in_the_middle(owner: &mut Child, url: &StoreUrl) -> anyhow::Result<()> {
     owner.kill()?;
     owner.wait()?;
     let statuses = vec![WorkflowStatus::Queued, WorkflowStatus::Running];
-    let filter = Filter {
-        statuses,
-        limit: 1,
-        ..Filter::default()
-    };
+    let filter = Filter { statuses, limit: 1, ..Filter::default() };
     ensure!(
         !open_views(url)?.list(&filter)?.is_empty(),
         "the owner was killed too late: nothing was open"
@@ -315,9 +268,7 @@ fn wait_all(socket: &Path, workflows: &[WorkflowId]) -> anyhow::Result<usize> {
             // The measurement is over when nobody listens any more.
             let _ = sender.send(matches!(ended, Ok(Answer::Ended { .. })));
         };
-        std::thread::Builder::new()
-            .stack_size(128 * 1024)
-            .spawn(wait)?;
+        std::thread::Builder::new().stack_size(128 * 1024).spawn(wait)?;
     }
     drop(sender);
     let mut lost = 0;

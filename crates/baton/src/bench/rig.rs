@@ -42,10 +42,7 @@ impl Rig {
         let tools = baton_adapters::BuiltinTools::new(baton_adapters::ToolsConfig::default())?;
         let calls = Arc::new(AtomicU64::new(0));
         let parts = Parts {
-            store: Box::new(Counting {
-                store,
-                calls: Arc::clone(&calls),
-            }),
+            store: Box::new(Counting { store, calls: Arc::clone(&calls) }),
             views,
             check_views: open_views(url).context("the benchmark's second reader")?,
             tools: Arc::new(tools),
@@ -140,20 +137,14 @@ impl Rig {
             };
             handle.ask(&actor, Request::AwaitEnd { workflow: id }, Box::new(ended));
         };
-        self.handle.ask(
-            &self.actor,
-            Request::Submit(Box::new(submission(loaded))),
-            Box::new(then),
-        );
+        self.handle.ask(&self.actor, Request::Submit(Box::new(submission(loaded))), Box::new(then));
     }
 
     /// Admits a workflow and returns its id.
     pub fn submit(&self, loaded: &Arc<Loaded>) -> anyhow::Result<WorkflowId> {
         let request = Request::Submit(Box::new(submission(loaded)));
         let reply = self.handle.call(&self.actor, request)?;
-        let Reply::Workflow { id, .. } = reply else {
-            bail!("not admitted: {reply:?}")
-        };
+        let Reply::Workflow { id, .. } = reply else { bail!("not admitted: {reply:?}") };
         Ok(id)
     }
 }
@@ -221,13 +212,7 @@ fn next(receiver: &Receiver<anyhow::Result<Duration>>) -> anyhow::Result<Duratio
 
 fn verdict(answer: Result<Reply, Gone>) -> anyhow::Result<()> {
     let reply = answer?;
-    let completed = matches!(
-        reply,
-        Reply::Ended {
-            outcome: Outcome::Completed { .. },
-            ..
-        }
-    );
+    let completed = matches!(reply, Reply::Ended { outcome: Outcome::Completed { .. }, .. });
     ensure!(completed, "the workflow did not complete: {reply:?}");
     Ok(())
 }
@@ -246,12 +231,8 @@ fn submission(loaded: &Arc<Loaded>) -> Submit {
 
 /// One no-op task after the other.
 pub fn chain(length: u32) -> anyhow::Result<Arc<Loaded>> {
-    let tasks = (0..length).map(|n| {
-        noop(
-            format!("step-{n}"),
-            n.checked_sub(1).map(Ordinal).into_iter().collect(),
-        )
-    });
+    let tasks = (0..length)
+        .map(|n| noop(format!("step-{n}"), n.checked_sub(1).map(Ordinal).into_iter().collect()));
     load("chain", tasks.collect())
 }
 
@@ -266,12 +247,7 @@ pub fn fan(width: u32) -> anyhow::Result<Arc<Loaded>> {
 /// A chain whose first task waits for a person: it lives and does nothing.
 pub fn parked(length: u32) -> anyhow::Result<Arc<Loaded>> {
     let mut tasks: Vec<TaskPlan> = (0..length)
-        .map(|n| {
-            noop(
-                format!("step-{n}"),
-                n.checked_sub(1).map(Ordinal).into_iter().collect(),
-            )
-        })
+        .map(|n| noop(format!("step-{n}"), n.checked_sub(1).map(Ordinal).into_iter().collect()))
         .collect();
     if let Some(first) = tasks.first_mut() {
         first.work = Work::Human(Human {
@@ -317,11 +293,7 @@ fn load(name: &str, tasks: Vec<TaskPlan>) -> anyhow::Result<Arc<Loaded>> {
         inputs: None,
         time_max: None,
         progress: ProgressMethod::AgentBased,
-        stages: vec![Stage {
-            name: "all".to_owned(),
-            weight: 1,
-            milestones: Vec::new(),
-        }],
+        stages: vec![Stage { name: "all".to_owned(), weight: 1, milestones: Vec::new() }],
         tasks,
         output: None,
     };

@@ -33,11 +33,8 @@ pub struct Ended {
 /// Starts a child and stays with it to its end, which is `kill -9` after `kill_after`.
 pub fn run(command: &mut Command, kill_after: Option<Duration>) -> anyhow::Result<Ended> {
     let started = Instant::now();
-    let spawned = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
+    let spawned =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = spawned.context("a child of this binary cannot be started")?;
     let lines = read_lines(&mut child)?;
     let said = child.stderr.take().map(read_said);

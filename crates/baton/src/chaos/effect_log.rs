@@ -84,11 +84,7 @@ fn end_torn_line(file: &mut File) -> std::io::Result<()> {
     file.seek(SeekFrom::End(-1))?;
     let mut last = [0_u8];
     file.read_exact(&mut last)?;
-    if last == *b"\n" {
-        Ok(())
-    } else {
-        file.write_all(b"\n")
-    }
+    if last == *b"\n" { Ok(()) } else { file.write_all(b"\n") }
 }
 
 impl<T: Tools> Tools for LoggedTools<T> {
@@ -107,10 +103,7 @@ impl<T: Tools> Tools for LoggedTools<T> {
                 happened: Happened::Yes,
                 result: (output.as_str().len() <= RESULT_BYTES_MAX).then(|| output.value()),
             },
-            Err(failure) => End {
-                happened: failure.happened,
-                result: None,
-            },
+            Err(failure) => End { happened: failure.happened, result: None },
         };
         // Without its end line the call counts as one that may have happened, which is true.
         let _ = self.write(call, Mark::End(end));
@@ -157,15 +150,9 @@ impl EffectLog {
         let lines = text.lines();
         // A torn `begin` was not synced, so its call was not made; a torn `end` says nothing.
         for line in lines.filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
-            let Line {
-                key, effect, mark, ..
-            } = line;
+            let Line { key, effect, mark, .. } = line;
             match mark {
-                Mark::Begin => log.calls.push(Begun {
-                    key,
-                    effect,
-                    end: None,
-                }),
+                Mark::Begin => log.calls.push(Begun { key, effect, end: None }),
                 Mark::End(end) => {
                     let newest = log.calls.iter_mut().rev().find(|call| call.key == key);
                     if let Some(call) = newest {
@@ -185,10 +172,7 @@ impl EffectLog {
             if done.contains(&call.key) {
                 doubled += 1;
             }
-            let undone = call
-                .end
-                .as_ref()
-                .is_some_and(|end| end.happened == Happened::No);
+            let undone = call.end.as_ref().is_some_and(|end| end.happened == Happened::No);
             if !undone {
                 done.insert(&call.key);
             }

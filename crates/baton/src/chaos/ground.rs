@@ -28,11 +28,7 @@ impl Ground {
     /// Copies `folder` to `pristine`, from which every run gets its own.
     pub fn copied(folder: &Path, scratch: &Path) -> anyhow::Result<Self> {
         let pristine = scratch.join("pristine");
-        let mut copying = Copying {
-            files: 0,
-            bytes: 0,
-            from: folder,
-        };
+        let mut copying = Copying { files: 0, bytes: 0, from: folder };
         copying.tree(scratch, &pristine)?;
         Ok(Self::Copies(pristine))
     }
@@ -152,10 +148,7 @@ mod tests {
         std::fs::write(first.join("new"), "new").unwrap();
         std::fs::write(first.join("next"), "changed").unwrap();
         std::fs::rename(first.join("next"), first.join("sub/kept")).unwrap();
-        assert_eq!(
-            std::fs::read_to_string(second.join("sub/kept")).unwrap(),
-            "kept"
-        );
+        assert_eq!(std::fs::read_to_string(second.join("sub/kept")).unwrap(), "kept");
         assert!(!second.join("new").exists());
     }
 }

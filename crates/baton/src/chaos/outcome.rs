@@ -43,11 +43,7 @@ fn text(value: &Value, field: &str) -> String {
 }
 
 fn list<'v>(value: &'v Value, field: &str) -> impl Iterator<Item = &'v Value> {
-    value
-        .get(field)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
+    value.get(field).and_then(Value::as_array).into_iter().flatten()
 }
 
 /// The place and the type of an event line.
@@ -80,9 +76,7 @@ impl Seen {
             status: text(workflow, "status"),
             output: workflow.get("output").cloned().unwrap_or_default(),
             tasks,
-            events: list(shown, "events")
-                .filter_map(|event| told(event, "type"))
-                .collect(),
+            events: list(shown, "events").filter_map(|event| told(event, "type")).collect(),
         }
     }
 }

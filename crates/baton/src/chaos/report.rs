@@ -34,12 +34,8 @@ impl Report {
             Kill::Never | Kill::After(..) => None,
         };
         let whole = verdict.lost.is_empty() && verdict.doubled == 0;
-        let one = Row {
-            point,
-            killed: 1,
-            whole: u64::from(whole),
-            in_doubt: trialled.settled.total(),
-        };
+        let one =
+            Row { point, killed: 1, whole: u64::from(whole), in_doubt: trialled.settled.total() };
         match self.rows.iter_mut().find(|row| row.point == point) {
             Some(row) => {
                 row.killed += one.killed;
@@ -99,10 +95,8 @@ impl Report {
 
     /// The table for people.
     pub fn table(&self) -> String {
-        let mut text = format!(
-            "  {:<34} {:>6} {:>6} {:>9}\n",
-            "killed", "tried", "whole", "in doubt"
-        );
+        let mut text =
+            format!("  {:<34} {:>6} {:>6} {:>9}\n", "killed", "tried", "whole", "in doubt");
         for row in &self.rows {
             let name = row.point.map_or("at a random instant", point_name);
             text.push_str(&format!(
@@ -110,11 +104,7 @@ impl Report {
                 row.killed, row.whole, row.in_doubt
             ));
         }
-        let Settled {
-            happened,
-            begun,
-            undone,
-        } = self.settled;
+        let Settled { happened, begun, undone } = self.settled;
         let doubt = if self.settled.total() == 0 {
             String::new()
         } else {

@@ -119,10 +119,7 @@ impl<'s> Trial<'s> {
         trialled.took = ended.took;
         let is_fault = |code| code == Exit::Usage as i32 || code == Exit::Unreachable as i32;
         if ended.code.is_some_and(is_fault) {
-            bail!(Failed::usage(format!(
-                "the definition does not run: {}",
-                ended.said.trim()
-            )));
+            bail!(Failed::usage(format!("the definition does not run: {}", ended.said.trim())));
         }
         trialled.hear(&ended);
         self.recover(&mut trialled, recovery_after)?;
@@ -166,9 +163,7 @@ impl<'s> Trial<'s> {
             let waits = code == Exit::WaitingForPerson as i32 && settled == 0;
             stuck = if waits { stuck + 1 } else { 0 };
             if stuck == STUCK_MAX {
-                bail!(Failed::usage(
-                    "the workflow waits for something that chaos cannot answer"
-                ));
+                bail!(Failed::usage("the workflow waits for something that chaos cannot answer"));
             }
             if !self.workflows()?.iter().any(is_open) {
                 return self.see(trialled);
@@ -187,12 +182,7 @@ impl<'s> Trial<'s> {
         let questions = child::run(&mut self.command("inbox"), None)?.lines;
         let mut settled = 0;
         for question in &questions {
-            let field = |name: &str| {
-                question
-                    .get(name)
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-            };
+            let field = |name: &str| question.get(name).and_then(Value::as_str).unwrap_or_default();
             if field("needs") != "in_doubt" {
                 continue;
             }

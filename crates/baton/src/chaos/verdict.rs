@@ -62,18 +62,12 @@ impl Reference {
             // Killed before anything was stored or told: there was nothing to lose.
             None => {}
         }
-        Verdict {
-            lost,
-            doubled: trialled.log.doubled(),
-        }
+        Verdict { lost, doubled: trialled.log.doubled() }
     }
 
     fn compare(&self, seen: &Seen, trialled: &Trialled, lost: &mut Vec<String>) {
         if seen.status != self.workflow.status {
-            lost.push(format!(
-                "the workflow is {}, not {}",
-                seen.status, self.workflow.status
-            ));
+            lost.push(format!("the workflow is {}, not {}", seen.status, self.workflow.status));
         }
         if self.compares_output && seen.output != self.workflow.output {
             lost.push("the workflow's output is another".to_owned());
@@ -100,11 +94,8 @@ impl Reference {
 
 /// What a command told of and is not there.
 fn missing(trialled: &Trialled) -> Vec<String> {
-    let seen: BTreeMap<&str, &Seen> = trialled
-        .seen
-        .iter()
-        .map(|seen| (seen.id.as_str(), seen))
-        .collect();
+    let seen: BTreeMap<&str, &Seen> =
+        trialled.seen.iter().map(|seen| (seen.id.as_str(), seen)).collect();
     let mut lost = Vec::new();
     for id in &trialled.told_workflows {
         if !seen.contains_key(id.as_str()) {
@@ -115,9 +106,7 @@ fn missing(trialled: &Trialled) -> Vec<String> {
         let there = seen.get(id.as_str()).map(|seen| seen.events.contains(told));
         if there == Some(false) {
             let (position, kind) = told;
-            lost.push(format!(
-                "event {position} ({kind}) of {id} was told of and is not there"
-            ));
+            lost.push(format!("event {position} ({kind}) of {id} was told of and is not there"));
         }
     }
     lost
@@ -161,10 +150,7 @@ mod tests {
         let gone = (9, "task.completed".to_owned());
         forgets.told_events.push(("w".to_owned(), gone));
         assert_eq!(lost(&reference, &forgets), 1);
-        let empty = Trialled {
-            seen: Vec::new(),
-            ..usual()
-        };
+        let empty = Trialled { seen: Vec::new(), ..usual() };
         assert_eq!(lost(&reference, &empty), 1);
         let untold = Trialled::default();
         assert_eq!(lost(&reference, &untold), 0);

@@ -28,32 +28,19 @@ pub fn doctor_or_rebuild(common: &Common, mend: bool) -> anyhow::Result<Exit> {
     if mend {
         let report = rebuild(place.folder()).map_err(Failed::unreachable)?;
         print(common, &report, &report.render())?;
-        return Ok(if report.left() == 0 {
-            Exit::Done
-        } else {
-            Exit::WorkFailed
-        });
+        return Ok(if report.left() == 0 { Exit::Done } else { Exit::WorkFailed });
     }
     let config = Config::read(common.config.as_deref())?;
     let report = doctor(place.folder(), &config);
     print(common, &report, &report.render())?;
-    Ok(if report.worst() == Level::Problem {
-        Exit::WorkFailed
-    } else {
-        Exit::Done
-    })
+    Ok(if report.worst() == Level::Problem { Exit::WorkFailed } else { Exit::Done })
 }
 
 /// Copies finished workflows into a file and purges them.
 pub fn archive_finished(common: &Common, asked: &Archive) -> anyhow::Result<Exit> {
     let mut views = read(common)?;
     with_purger(common, |purger| {
-        let report = archive(
-            &selection(&asked.finished),
-            &asked.to,
-            views.as_mut(),
-            purger,
-        )?;
+        let report = archive(&selection(&asked.finished), &asked.to, views.as_mut(), purger)?;
         print(common, &report, &report.render())
     })
 }

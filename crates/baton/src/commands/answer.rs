@@ -22,18 +22,14 @@ use crate::text::{clean, hanging};
 pub fn approve(common: &Common, answer: &Answer) -> anyhow::Result<Exit> {
     let comment = answer.comment.clone().unwrap_or_default();
     let value = json!({ "approved": true, "comment": comment });
-    decide(common, &answer.id, value, &|revision| Verb::Approve {
-        revision,
-    })
+    decide(common, &answer.id, value, &|revision| Verb::Approve { revision })
 }
 
 /// Rejects a waiting task, or sends the plan of a workflow in review back.
 pub fn reject(common: &Common, answer: &Answer) -> anyhow::Result<Exit> {
     let comment = answer.comment.clone().unwrap_or_default();
     let value = json!({ "approved": false, "comment": comment });
-    decide(common, &answer.id, value, &|_| Verb::SendBack {
-        comments: comment.clone(),
-    })
+    decide(common, &answer.id, value, &|_| Verb::SendBack { comments: comment.clone() })
 }
 
 fn decide(
@@ -47,13 +43,7 @@ fn decide(
     let task = match task {
         Some(task) => task,
         None if row.status == WorkflowStatus::PendingReview => {
-            return tell(
-                common,
-                Ask::Command {
-                    workflow: card.id,
-                    verb: review(row.revision),
-                },
-            );
+            return tell(common, Ask::Command { workflow: card.id, verb: review(row.revision) });
         }
         None => {
             let waiting = views
@@ -78,26 +68,14 @@ fn decide(
             }
         }
     };
-    tell(
-        common,
-        Ask::Command {
-            workflow: card.id,
-            verb: Verb::Respond { task, value },
-        },
-    )
+    tell(common, Ask::Command { workflow: card.id, verb: Verb::Respond { task, value } })
 }
 
 /// Answers a task that asks for a form or a choice.
 pub fn respond(common: &Common, named: &str, value: &str) -> anyhow::Result<Exit> {
     let (workflow, task) = one_task(common, named)?;
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
-    tell(
-        common,
-        Ask::Command {
-            workflow,
-            verb: Verb::Respond { task, value },
-        },
-    )
+    tell(common, Ask::Command { workflow, verb: Verb::Respond { task, value } })
 }
 
 /// Says whether a call in doubt happened.
@@ -109,13 +87,7 @@ pub fn settle(common: &Common, settle: &Settle) -> anyhow::Result<Exit> {
     } else {
         None
     };
-    tell(
-        common,
-        Ask::Command {
-            workflow,
-            verb: Verb::Settle { task, result },
-        },
-    )
+    tell(common, Ask::Command { workflow, verb: Verb::Settle { task, result } })
 }
 
 fn one_task(common: &Common, named: &str) -> anyhow::Result<(WorkflowId, Ordinal)> {
@@ -147,15 +119,10 @@ pub fn ask_person(
             return Ok(false);
         };
         let verb = match answer.as_str() {
-            "a" | "approve" | "y" | "yes" => Verb::Approve {
-                revision: state.revision,
-            },
+            "a" | "approve" | "y" | "yes" => Verb::Approve { revision: state.revision },
             _ => Verb::SendBack { comments: answer },
         };
-        session.ask(Ask::Command {
-            workflow: state.id,
-            verb,
-        })?;
+        session.ask(Ask::Command { workflow: state.id, verb })?;
         return Ok(true);
     }
     let Some((task, on)) = follower.questions().into_iter().next() else {
@@ -164,10 +131,7 @@ pub fn ask_person(
     let Some(verb) = question(state, task, &on)? else {
         return Ok(false);
     };
-    if let Err(refusal) = session.ask(Ask::Command {
-        workflow: state.id,
-        verb,
-    }) {
+    if let Err(refusal) = session.ask(Ask::Command { workflow: state.id, verb }) {
         say(&format!("{refusal:#}"));
     }
     Ok(true)
@@ -177,17 +141,13 @@ pub fn ask_person(
 /// nothing of the kind. Whether a call in doubt happened is not for it to say.
 fn answer_for_people(session: &mut Session, state: &WorkflowState) -> anyhow::Result<bool> {
     let verb = match &state.phase {
-        Phase::PendingReview => Some(Verb::Approve {
-            revision: state.revision,
-        }),
+        Phase::PendingReview => Some(Verb::Approve { revision: state.revision }),
         Phase::Queued
         | Phase::Running { .. }
         | Phase::Draft { .. }
         | Phase::Paused { .. }
         | Phase::Cancelling { .. }
-        | Phase::Ended(_) => state
-            .waiting()
-            .find_map(|(task, on)| first_answer(state, task, on)),
+        | Phase::Ended(_) => state.waiting().find_map(|(task, on)| first_answer(state, task, on)),
     };
     let Some(verb) = verb else {
         return Ok(false);
@@ -222,10 +182,9 @@ fn question(state: &WorkflowState, task: Ordinal, on: &Waiting) -> anyhow::Resul
             let ask = hanging(ask, 4);
             let answer = match human.kind {
                 HumanKind::Approval => prompt(&format!("{key}: {ask} [a]pprove [r]eject: "))?,
-                HumanKind::Choice => prompt(&format!(
-                    "{key}: {ask} ({}): ",
-                    clean(&human.options.join(" | "))
-                ))?,
+                HumanKind::Choice => {
+                    prompt(&format!("{key}: {ask} ({}): ", clean(&human.options.join(" | "))))?
+                }
                 HumanKind::Form => prompt(&format!("{key}: {ask} (JSON): "))?,
             };
             let Some(answer) = answer else {

@@ -98,8 +98,7 @@ impl Campaign {
     }
 
     fn undisturbed(&mut self, name: &str) -> anyhow::Result<Trialled> {
-        self.progress
-            .set_message(format!("{name} run, undisturbed"));
+        self.progress.set_message(format!("{name} run, undisturbed"));
         let folder = self.scratch.join(name);
         let trialled = Trial::prepare(&self.subject, &folder)?.carry_out(Kill::Never)?;
         std::fs::remove_dir_all(&folder)?;

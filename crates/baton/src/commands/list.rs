@@ -26,10 +26,10 @@ pub fn now() -> Timestamp {
 
 /// Lists workflows, newest first.
 pub fn list(common: &Common, list: &List) -> anyhow::Result<Exit> {
-    let statuses = list.statuses.iter().map(|word| {
-        word.parse::<WorkflowStatus>()
-            .map_err(|e| Failed::usage(e.to_string()))
-    });
+    let statuses = list
+        .statuses
+        .iter()
+        .map(|word| word.parse::<WorkflowStatus>().map_err(|e| Failed::usage(e.to_string())));
     let filter = Filter {
         statuses: statuses.collect::<Result<_, _>>()?,
         name: list.name.clone(),
@@ -54,11 +54,7 @@ pub fn list(common: &Common, list: &List) -> anyhow::Result<Exit> {
         "ID", "NAME", "STATUS", "DONE", "TASKS", "UPDATED"
     ));
     for (card, row) in &found {
-        let needs = if row.waiting_people > 0 {
-            " ← needs you"
-        } else {
-            ""
-        };
+        let needs = if row.waiting_people > 0 { " ← needs you" } else { "" };
         let tasks = format!("{}/{}", row.progress.completed, row.progress.total);
         say_out(&format!(
             "{}  {:<22}  {:<21}  {:>4}%  {:>11}  {}{needs}",
@@ -195,10 +191,7 @@ pub fn tools(common: &Common) -> anyhow::Result<Exit> {
             say_out(&serde_json::to_string(spec)?);
         } else {
             let effect = format!("{}, {}", spec.effect.word(), spec.permission.word());
-            say_out(&format!(
-                "{:<13} {:<23} {}",
-                spec.name, effect, spec.description
-            ));
+            say_out(&format!("{:<13} {:<23} {}", spec.name, effect, spec.description));
         }
     }
     Ok(Exit::Done)

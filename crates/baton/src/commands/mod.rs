@@ -34,12 +34,8 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Pause { id } => tell::pause(&common, &id),
         Command::Tools { markdown: true } => reference::tools_page(),
         Command::Tools { markdown: false } => list::tools(&common),
-        Command::Schema {
-            of: SchemaOf::Definition,
-        } => {
-            say_out(&serde_json::to_string_pretty(
-                &baton_core::definition::schema(),
-            )?);
+        Command::Schema { of: SchemaOf::Definition } => {
+            say_out(&serde_json::to_string_pretty(&baton_core::definition::schema())?);
             Ok(Exit::Done)
         }
         Command::Archive(asked) => admin::archive_finished(&common, &asked),

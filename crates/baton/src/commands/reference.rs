@@ -44,11 +44,7 @@ fn section(page: &mut String, spec: &ToolSpec) {
     let _ = writeln!(page, "\nEffect `{effect}`, permission `{permission}`.\n");
     let _ = writeln!(page, "| input | type | meaning |\n|---|---|---|");
     let required = spec.input.get("required").and_then(Value::as_array);
-    let required: Vec<&str> = required
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
+    let required: Vec<&str> = required.into_iter().flatten().filter_map(Value::as_str).collect();
     let inputs = spec.input.get("properties").and_then(Value::as_object);
     for (name, schema) in inputs.into_iter().flatten() {
         let shown = if required.contains(&name.as_str()) {
@@ -66,10 +62,7 @@ fn section(page: &mut String, spec: &ToolSpec) {
 fn type_of(schema: &Value) -> String {
     if let Some(words) = schema.get("enum").and_then(Value::as_array) {
         let words = words.iter().filter_map(Value::as_str);
-        return words
-            .map(|word| format!("`{word}`"))
-            .collect::<Vec<_>>()
-            .join(", ");
+        return words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
     }
     let types = match schema.get("type") {
         Some(Value::String(one)) => vec![one.as_str()],
@@ -77,9 +70,5 @@ fn type_of(schema: &Value) -> String {
         Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => vec![],
     };
     let types: Vec<&str> = types.into_iter().filter(|one| *one != "null").collect();
-    if types.is_empty() {
-        "anything".to_owned()
-    } else {
-        types.join(", ")
-    }
+    if types.is_empty() { "anything".to_owned() } else { types.join(", ") }
 }

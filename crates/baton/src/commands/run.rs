@@ -112,10 +112,8 @@ pub fn watch(common: &Common, id: &str) -> anyhow::Result<Exit> {
     let session = Session::open(common, &config, Purpose::Tell)?;
     if session.is_owner() {
         session.close()?;
-        let message = format!(
-            "nobody is working on {}; `baton resume {}` takes it up",
-            card.id, card.id
-        );
+        let message =
+            format!("nobody is working on {}; `baton resume {}` takes it up", card.id, card.id);
         return Err(Failed::usage(message).into());
     }
     stay(common, session, answer)
@@ -130,10 +128,7 @@ pub fn resume(common: &Common, id: Option<&str>) -> anyhow::Result<Exit> {
     let mut session = reopen(common, &config)?;
     let (card, row) = find_workflow(session.views()?.as_mut(), id)?;
     let ask = match row.status {
-        WorkflowStatus::Paused => Ask::Command {
-            workflow: card.id,
-            verb: Verb::Resume,
-        },
+        WorkflowStatus::Paused => Ask::Command { workflow: card.id, verb: Verb::Resume },
         WorkflowStatus::Draft
         | WorkflowStatus::PendingReview
         | WorkflowStatus::Queued
@@ -168,11 +163,7 @@ fn resume_all(common: &Common, config: &Config) -> anyhow::Result<Exit> {
     for (card, _) in open.iter().rev() {
         say(&format!("{} · {}", card.name, card.id));
         let exit = follow(common, &mut session, card.number)?.unwrap_or(Exit::WorkFailed);
-        worst = if exit as u8 > worst as u8 {
-            exit
-        } else {
-            worst
-        };
+        worst = if exit as u8 > worst as u8 { exit } else { worst };
     }
     leave(session, None)?;
     Ok(worst)
@@ -187,11 +178,7 @@ fn reopen(common: &Common, config: &Config) -> anyhow::Result<Session> {
 
 fn open_statuses() -> Vec<WorkflowStatus> {
     use baton_core::codes::Code;
-    WorkflowStatus::ALL
-        .iter()
-        .copied()
-        .filter(|status| !status.is_terminal())
-        .collect()
+    WorkflowStatus::ALL.iter().copied().filter(|status| !status.is_terminal()).collect()
 }
 
 /// Opens the next run of an ended workflow.
@@ -205,10 +192,7 @@ pub fn retry(common: &Common, id: &str, tasks: &[String]) -> anyhow::Result<Exit
     });
     let tasks = ordinals.collect::<anyhow::Result<Vec<Ordinal>>>()?;
     let mut session = Session::open(common, &config, Purpose::Work)?;
-    let answer = session.ask(Ask::Command {
-        workflow: card.id,
-        verb: Verb::Retry { tasks },
-    })?;
+    let answer = session.ask(Ask::Command { workflow: card.id, verb: Verb::Retry { tasks } })?;
     stay(common, session, answer)
 }
 
@@ -218,10 +202,7 @@ pub fn fork(common: &Common, id: &str, position: Option<u64>) -> anyhow::Result<
     let mut views = read(common)?;
     let (card, _) = find_workflow(views.as_mut(), id)?;
     let mut session = Session::open(common, &config, Purpose::Work)?;
-    let answer = session.ask(Ask::Fork {
-        workflow: card.id,
-        position,
-    })?;
+    let answer = session.ask(Ask::Fork { workflow: card.id, position })?;
     stay(common, session, answer)
 }
 
@@ -245,10 +226,7 @@ pub(super) fn read_definition(
         (path.display().to_string(), source)
     } else {
         use baton_core::plan::Catalog;
-        let registered = catalog
-            .definition(named)
-            .transpose()
-            .map_err(Failed::usage)?;
+        let registered = catalog.definition(named).transpose().map_err(Failed::usage)?;
         let message =
             format!("there is no file {named}, and no definition of this name is registered");
         return registered.ok_or_else(|| Failed::usage(message).into());
@@ -258,10 +236,8 @@ pub(super) fn read_definition(
 }
 
 fn fault_text(faults: &[Fault], file: &str, source: &str) -> String {
-    let shown = faults
-        .iter()
-        .take(FAULTS_SHOWN_MAX)
-        .map(|fault| definition::render(fault, file, source));
+    let shown =
+        faults.iter().take(FAULTS_SHOWN_MAX).map(|fault| definition::render(fault, file, source));
     let shown: Vec<String> = shown.map(|fault| fault.trim_end().to_owned()).collect();
     let mut text = shown.join("\n\n");
     let (count, more) = (faults.len(), faults.len().saturating_sub(FAULTS_SHOWN_MAX));
@@ -282,10 +258,7 @@ pub(super) fn read_inputs(plan: &Plan, given: &[String]) -> anyhow::Result<Value
         inputs.insert(name.to_owned(), input_from_text(plan, name, text));
     }
     input_faults(plan, &Value::Object(inputs)).map_err(|faults| {
-        let lines: Vec<String> = faults
-            .iter()
-            .map(|fault| format!("error: {fault}"))
-            .collect();
+        let lines: Vec<String> = faults.iter().map(|fault| format!("error: {fault}")).collect();
         let message = format!(
             "{}\n\nthe inputs of `{}` do not fit; give them as `--input name=value`",
             lines.join("\n"),
@@ -328,9 +301,7 @@ fn stay(common: &Common, mut session: Session, answer: Answer) -> anyhow::Result
         match exit {
             Some(exit) => return Ok(exit),
             None if was_owner || interrupted.load(Ordering::Acquire) => {
-                say(&format!(
-                    "interrupted: nothing is lost; `baton resume {id}` goes on"
-                ));
+                say(&format!("interrupted: nothing is lost; `baton resume {id}` goes on"));
                 return Ok(Exit::WorkFailed);
             }
             None => {
@@ -343,17 +314,10 @@ fn stay(common: &Common, mut session: Session, answer: Answer) -> anyhow::Result
 
 fn leave(session: Session, own: Option<WorkflowId>) -> anyhow::Result<()> {
     let report = session.close()?;
-    let others: Vec<String> = report
-        .interrupted
-        .iter()
-        .filter(|id| Some(**id) != own)
-        .map(ToString::to_string)
-        .collect();
+    let others: Vec<String> =
+        report.interrupted.iter().filter(|id| Some(**id) != own).map(ToString::to_string).collect();
     if !others.is_empty() {
-        say(&format!(
-            "interrupted: {}; `baton resume --all` takes them up",
-            others.join(", ")
-        ));
+        say(&format!("interrupted: {}; `baton resume --all` takes them up", others.join(", ")));
     }
     Ok(())
 }
@@ -377,9 +341,7 @@ fn follow(common: &Common, session: &mut Session, number: u64) -> anyhow::Result
                 return finish(common, &mut follower, number).map(Some);
             }
             Some(Rest::People)
-                if !display
-                    .aside(|| ask_person(common, session, &follower))
-                    .unwrap_or(false) =>
+                if !display.aside(|| ask_person(common, session, &follower)).unwrap_or(false) =>
             {
                 display.end();
                 return Ok(Some(wait_for_person(common, &mut follower, number)));
@@ -434,9 +396,7 @@ fn finish(common: &Common, follower: &mut Follower, number: u64) -> anyhow::Resu
     } else {
         if let Some(output) = outcome.output() {
             let text = view::text_of(output, follower.views())?;
-            output_text(&text.value())
-                .iter()
-                .for_each(|text| say_out(text));
+            output_text(&text.value()).iter().for_each(|text| say_out(text));
         }
         let status = outcome.status();
         let summary = format!(
@@ -461,9 +421,8 @@ fn finish(common: &Common, follower: &mut Follower, number: u64) -> anyhow::Resu
 fn print_workflow(follower: &mut Follower, number: u64) -> anyhow::Result<()> {
     let id = follower.state.id;
     let views = follower.views();
-    let (card, row) = views
-        .workflow(id)?
-        .with_context(|| format!("the workflow {number} is gone"))?;
+    let (card, row) =
+        views.workflow(id)?.with_context(|| format!("the workflow {number} is gone"))?;
     let plan = view::plan_of(&card, views)?;
     let workflow = view::workflow_view(&card, &row, &plan, views)?;
     say_out(&serde_json::json!({ "workflow": workflow }).to_string());
@@ -479,9 +438,7 @@ fn wait_for_person(common: &Common, follower: &mut Follower, number: u64) -> Exi
     let id = follower.state.id;
     match &follower.state.phase {
         Phase::PendingReview | Phase::Draft { .. } => {
-            say(&format!(
-                "waiting for review: `baton approve {id}` or `baton reject {id}`"
-            ));
+            say(&format!("waiting for review: `baton approve {id}` or `baton reject {id}`"));
         }
         Phase::Paused { .. } => say(&format!("paused: `baton resume {id}` goes on")),
         Phase::Queued | Phase::Running { .. } | Phase::Cancelling { .. } | Phase::Ended(_) => {

@@ -25,16 +25,9 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
     let workflow = workflow_view(&card, &row, &plan, views.as_mut())?;
     let rows = views.tasks(card.number)?;
     let tasks = task_views(&card, &row, &plan, &rows);
-    let events = if show.events {
-        views.stream(card.number)?
-    } else {
-        Vec::new()
-    };
+    let events = if show.events { views.stream(card.number)? } else { Vec::new() };
     if common.json {
-        let events: Vec<_> = events
-            .iter()
-            .map(|record| event_json(record, &tasks))
-            .collect();
+        let events: Vec<_> = events.iter().map(|record| event_json(record, &tasks)).collect();
         say_out(
             &serde_json::json!({ "workflow": workflow, "tasks": tasks, "events": events })
                 .to_string(),
@@ -47,16 +40,9 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
         say_out(&task_line(task, failures.get(&task.ordinal)));
     }
     if tasks.len() > TASKS_SHOWN_MAX {
-        say_out(&format!(
-            "  … and {} more (--json shows all)",
-            tasks.len() - TASKS_SHOWN_MAX
-        ));
+        say_out(&format!("  … and {} more (--json shows all)", tasks.len() - TASKS_SHOWN_MAX));
     }
-    if let Some(text) = workflow
-        .output
-        .as_ref()
-        .and_then(|output| output_text(&output.value()))
-    {
+    if let Some(text) = workflow.output.as_ref().and_then(|output| output_text(&output.value())) {
         say_out(&format!("\n{text}"));
     }
     if show.events {
@@ -76,20 +62,13 @@ fn head(workflow: &WorkflowView) -> String {
         1 => ", one waits for you".to_owned(),
         many => format!(", {many} wait for you"),
     };
-    let stage = workflow
-        .current_stage
-        .as_ref()
-        .filter(|_| workflow.completed_at.is_none());
+    let stage = workflow.current_stage.as_ref().filter(|_| workflow.completed_at.is_none());
     let stage = stage.map_or_else(String::new, |stage| format!(" in `{}`", clean(stage)));
     let took = workflow.started_at.map(|started| {
         let until = workflow.completed_at.unwrap_or(now);
         format!(", {}", span(until.since(started)))
     });
-    let run = if workflow.run > 1 {
-        format!(" (run {})", workflow.run)
-    } else {
-        String::new()
-    };
+    let run = if workflow.run > 1 { format!(" (run {})", workflow.run) } else { String::new() };
     let mut text = format!(
         "{}{run}: {}{stage}, {} of {} tasks completed{waiting}{}\n{}",
         clean(&workflow.name),
@@ -110,23 +89,15 @@ fn head(workflow: &WorkflowView) -> String {
 }
 
 fn task_line(task: &TaskView, failure: Option<&String>) -> String {
-    let waits = task
-        .waits_for
-        .map(|reason| format!(" ({})", reason.word()))
-        .unwrap_or_default();
+    let waits = task.waits_for.map(|reason| format!(" ({})", reason.word())).unwrap_or_default();
     let took = match (task.started_at, task.ended_at) {
         (Some(started), Some(ended)) => span(ended.since(started)),
         (Some(_), None) | (None, _) => String::new(),
     };
-    let attempts = if task.attempts > 1 {
-        format!(" · {} attempts", task.attempts)
-    } else {
-        String::new()
-    };
+    let attempts =
+        if task.attempts > 1 { format!(" · {} attempts", task.attempts) } else { String::new() };
     let what = task.tool.clone().unwrap_or_else(|| task.kind.to_owned());
-    let failure = failure
-        .map(|failure| format!("\n      {}", clean(failure)))
-        .unwrap_or_default();
+    let failure = failure.map(|failure| format!("\n      {}", clean(failure))).unwrap_or_default();
     format!(
         "  {:<24} {:<20} {:<14} {took}{attempts}{failure}",
         cut(&clean(&task.key), 24),
@@ -140,9 +111,7 @@ type Failures = std::collections::BTreeMap<baton_core::ids::Ordinal, String>;
 /// Why each failed task failed.
 fn failures(views: &mut dyn Views, number: u64, tasks: &[TaskView]) -> anyhow::Result<Failures> {
     let mut found = Failures::new();
-    let failed = tasks
-        .iter()
-        .filter(|task| task.status == baton_core::words::TaskStatus::Failed);
+    let failed = tasks.iter().filter(|task| task.status == baton_core::words::TaskStatus::Failed);
     for task in failed.take(TASKS_SHOWN_MAX) {
         let record = views.events(task.position.saturating_sub(1), Some(number), 1)?;
         if let Some(Event::TaskFailed(failed)) = record.first().map(read_event).transpose()? {
@@ -158,10 +127,7 @@ fn kind_word(record: &Record) -> &'static str {
 
 fn task_key<'t>(record: &Record, tasks: &'t [TaskView]) -> Option<&'t str> {
     let ordinal = read_event(record).ok()?.task()?;
-    tasks
-        .iter()
-        .find(|task| task.ordinal == ordinal)
-        .map(|task| task.key.as_str())
+    tasks.iter().find(|task| task.ordinal == ordinal).map(|task| task.key.as_str())
 }
 
 fn event_json(record: &Record, tasks: &[TaskView]) -> serde_json::Value {
@@ -180,10 +146,7 @@ fn event_line(
     tasks: &[TaskView],
     views: &mut dyn Views,
 ) -> anyhow::Result<String> {
-    let actor = views
-        .actor(record.actor)?
-        .map(|actor| actor.to_string())
-        .unwrap_or_default();
+    let actor = views.actor(record.actor)?.map(|actor| actor.to_string()).unwrap_or_default();
     let at: Timestamp = record.at;
     let key = task_key(record, tasks).unwrap_or_default();
     let body = cut(&clean(&record.body), 100);

@@ -22,13 +22,7 @@ pub fn pause(common: &Common, id: &str) -> anyhow::Result<Exit> {
 fn tell_workflow(common: &Common, id: &str, verb: Verb) -> anyhow::Result<Exit> {
     let mut views = read(common)?;
     let (card, _) = find_workflow(views.as_mut(), id)?;
-    tell(
-        common,
-        Ask::Command {
-            workflow: card.id,
-            verb,
-        },
-    )
+    tell(common, Ask::Command { workflow: card.id, verb })
 }
 
 /// Tells a workflow something, prints where it stands then, and leaves.
@@ -40,13 +34,7 @@ pub fn tell(common: &Common, ask: Ask) -> anyhow::Result<Exit> {
     let closed = session.close();
     let answer = answer?;
     closed?;
-    let Answer::Workflow {
-        id,
-        status,
-        revision,
-        ..
-    } = answer
-    else {
+    let Answer::Workflow { id, status, revision, .. } = answer else {
         return Err(Failed::unreachable(anyhow::anyhow!(
             "the owner answered with something else: {answer:?}"
         ))
@@ -63,9 +51,7 @@ pub fn tell(common: &Common, ask: Ask) -> anyhow::Result<Exit> {
         WorkflowStatus::Queued | WorkflowStatus::Running | WorkflowStatus::Cancelling
     );
     if owned && goes_on {
-        say(&format!(
-            "nobody is working on it: `baton resume {id}` takes it up"
-        ));
+        say(&format!("nobody is working on it: `baton resume {id}` takes it up"));
     }
     Ok(Exit::Done)
 }

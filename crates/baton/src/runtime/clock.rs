@@ -16,20 +16,14 @@ pub struct SystemClock {
 
 impl Default for SystemClock {
     fn default() -> Self {
-        Self {
-            started: Instant::now(),
-            seed: RandomState::new(),
-            readings: 0,
-        }
+        Self { started: Instant::now(), seed: RandomState::new(), readings: 0 }
     }
 }
 
 impl SystemClock {
     /// The present moment.
     pub fn now(&mut self) -> Now {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let uptime = self.started.elapsed();
         self.readings += 1;
         // SipHash of a counter under the process's random key: unpredictable from outside.
@@ -37,9 +31,6 @@ impl SystemClock {
         hasher.write_u64(self.readings);
         hasher.write_u128(since_epoch.as_nanos());
         let millis = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
-        Now {
-            moment: Moment::new(Timestamp::from_millis(millis), hasher.finish()),
-            uptime,
-        }
+        Now { moment: Moment::new(Timestamp::from_millis(millis), hasher.finish()), uptime }
     }
 }

@@ -55,9 +55,7 @@ impl FromStr for Death {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parsed = text.split_once(':').and_then(|(word, commit)| {
-            let point = DeathPoint::ALL
-                .into_iter()
-                .find(|point| point.word() == word)?;
+            let point = DeathPoint::ALL.into_iter().find(|point| point.word() == word)?;
             let commit = commit.parse().ok()?;
             Some(Self { point, commit })
         });

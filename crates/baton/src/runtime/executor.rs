@@ -93,12 +93,8 @@ impl Executor {
         bounds: Bounds,
         inbox: Arc<Inbox<Input>>,
     ) -> Self {
-        let quick_tools = tools
-            .specs()
-            .iter()
-            .filter(|spec| spec.quick)
-            .map(|spec| spec.name.clone())
-            .collect();
+        let quick_tools =
+            tools.specs().iter().filter(|spec| spec.quick).map(|spec| spec.name.clone()).collect();
         let shared = Arc::new(Shared {
             tools,
             quick_tools,
@@ -156,10 +152,7 @@ impl Drop for Executor {
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> bool {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(work)
-        .is_ok()
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).is_ok()
 }
 
 impl Shared {
@@ -175,10 +168,8 @@ impl Shared {
             if lock(&self.pool).over {
                 return;
             }
-            let results: Vec<Input> = batch
-                .into_iter()
-                .filter_map(|effect| self.carry_out(effect))
-                .collect();
+            let results: Vec<Input> =
+                batch.into_iter().filter_map(|effect| self.carry_out(effect)).collect();
             self.inbox.extend(results);
         }
     }
@@ -216,10 +207,8 @@ impl Shared {
                 return Some(effect);
             }
             pool.idle += 1;
-            let (guard, waited) = self
-                .work
-                .wait_timeout(pool, THREAD_IDLE)
-                .unwrap_or_else(PoisonError::into_inner);
+            let (guard, waited) =
+                self.work.wait_timeout(pool, THREAD_IDLE).unwrap_or_else(PoisonError::into_inner);
             pool = guard;
             pool.idle -= 1;
             if waited.timed_out() && pool.waiting.is_empty() {
@@ -237,12 +226,7 @@ impl Shared {
             }
             Effect::Prepare(job) => {
                 let result = caught(|| render(&job, &mut |hash| self.blob(hash)));
-                Some(Input::Prepared {
-                    number: job.number,
-                    task: job.task,
-                    run: job.run,
-                    result,
-                })
+                Some(Input::Prepared { number: job.number, task: job.task, run: job.run, result })
             }
             Effect::Conclude(job) => {
                 let result = caught(|| {
@@ -250,18 +234,11 @@ impl Shared {
                         self.blob(hash)
                     })
                 });
-                Some(Input::Concluded {
-                    number: job.number,
-                    result,
-                })
+                Some(Input::Concluded { number: job.number, result })
             }
             Effect::Probe(job) => {
                 let verdict = caught(|| self.probe(&job)).ok();
-                Some(Input::Probed {
-                    number: job.number,
-                    task: job.task,
-                    verdict,
-                })
+                Some(Input::Probed { number: job.number, task: job.task, verdict })
             }
             Effect::Cancel(_) => None,
         }
@@ -273,11 +250,7 @@ impl Shared {
         let quick = self.is_quick(call);
         if !quick {
             let deadline = Instant::now() + control.timeout;
-            let running = Running {
-                control: control.clone(),
-                deadline,
-                told: false,
-            };
+            let running = Running { control: control.clone(), deadline, told: false };
             lock(&self.pool).running.insert(call.job, running);
             self.overseer.notify_one();
         }
@@ -295,9 +268,7 @@ impl Shared {
             Some(Body::Blob { hash, .. }) => self.blob(*hash)?,
             None => {
                 let constant = call.loaded.program.constant_input(call.of);
-                constant
-                    .cloned()
-                    .ok_or_else(|| refused("the call has no input"))?
+                constant.cloned().ok_or_else(|| refused("the call has no input"))?
             }
         };
         let port_call = ports::Call {
@@ -326,19 +297,15 @@ impl Shared {
     ) -> Result<(Verdict, Option<baton_core::body::Blob>), CallFailure> {
         let mut scope = job.ingredients.resolve(&mut |hash| self.blob(hash))?;
         let program = &job.loaded.program;
-        let call = program
-            .probe(job.of, &scope)?
-            .ok_or_else(|| refused("the task has no probe"))?;
+        let call =
+            program.probe(job.of, &scope)?.ok_or_else(|| refused("the task has no probe"))?;
         let port_call = ports::Call {
             tool: call.tool,
             input: call.input,
             folder: job.folder.clone(),
             idempotency_key: String::new(),
         };
-        match self
-            .tools
-            .call(&port_call, &Control::new(self.bounds.timeout))
-        {
+        match self.tools.call(&port_call, &Control::new(self.bounds.timeout)) {
             Ok(output) => {
                 scope.output = Some(Arc::new(output.value()));
                 if !program.probe_happened(job.of, &scope)? {
@@ -356,13 +323,9 @@ impl Shared {
 
     fn blob(&self, hash: BlobHash) -> Result<Json, CallFailure> {
         let lost = |detail: String| CallFailure::passing(FailureKind::Unavailable, detail);
-        let blob = lock(&self.views)
-            .blob(hash)
-            .map_err(|e| lost(e.to_string()))?;
+        let blob = lock(&self.views).blob(hash).map_err(|e| lost(e.to_string()))?;
         let blob = blob.ok_or_else(|| {
-            lost(format!(
-                "the blob {hash} is not in the store; run `baton doctor`"
-            ))
+            lost(format!("the blob {hash} is not in the store; run `baton doctor`"))
         })?;
         blob.unpack().map_err(|e| lost(e.to_string()))
     }
@@ -374,8 +337,7 @@ impl Shared {
             running.control.cancel();
             running.deadline = deadline;
         }
-        pool.waiting
-            .retain(|effect| !matches!(effect, Effect::Call(call) if call.job == job));
+        pool.waiting.retain(|effect| !matches!(effect, Effect::Call(call) if call.job == job));
         drop(pool);
         self.overseer.notify_one();
     }
@@ -402,23 +364,15 @@ impl Shared {
                 pool.threads = pool.threads.saturating_sub(1);
                 let message = "the call did not end in its time, nor when it was told to";
                 let failure = CallFailure::in_doubt(FailureKind::TimedOut, message);
-                self.inbox.push(Input::Called {
-                    job,
-                    result: Err((attempt_status(&failure), failure)),
-                });
+                self.inbox
+                    .push(Input::Called { job, result: Err((attempt_status(&failure), failure)) });
             }
             let next = pool.running.values().map(|running| running.deadline).min();
             pool = match next {
-                None => self
-                    .overseer
-                    .wait(pool)
-                    .unwrap_or_else(PoisonError::into_inner),
+                None => self.overseer.wait(pool).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
-                    self.overseer
-                        .wait_timeout(pool, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
+                    self.overseer.wait_timeout(pool, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
@@ -428,10 +382,7 @@ impl Shared {
 fn tool_of(call: &Call) -> Option<&str> {
     let plan = call.loaded.plan.task(call.of)?;
     match call.rung.checked_sub(1) {
-        Some(fallback) => plan
-            .fallback
-            .get(fallback as usize)
-            .map(|call| call.tool.as_str()),
+        Some(fallback) => plan.fallback.get(fallback as usize).map(|call| call.tool.as_str()),
         None => match &plan.work {
             baton_core::plan::Work::Tool(call) => Some(&call.tool),
             baton_core::plan::Work::Human(_)
@@ -450,12 +401,7 @@ fn refused(message: &str) -> CallFailure {
 fn caught<T>(work: impl FnOnce() -> Result<T, CallFailure>) -> Result<T, CallFailure> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<&str>().map(ToString::to_string);
-        let said = said
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_default();
-        Err(CallFailure::in_doubt(
-            FailureKind::Panicked,
-            format!("the tool panicked: {said}"),
-        ))
+        let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(CallFailure::in_doubt(FailureKind::Panicked, format!("the tool panicked: {said}")))
     })
 }

@@ -24,10 +24,7 @@ pub struct Desk {
 impl Desk {
     /// A desk that takes questions.
     pub fn open() -> Self {
-        Self {
-            waiting: Mutex::new(Some(HashMap::new())),
-            newest: AtomicU64::new(0),
-        }
+        Self { waiting: Mutex::new(Some(HashMap::new())), newest: AtomicU64::new(0) }
     }
 
     fn wait(&self, callback: Then) -> Option<Token> {
@@ -60,11 +57,7 @@ impl Desk {
 
     /// Tells everybody that no answer will come, now and later.
     pub fn close(&self) {
-        let waiting = self
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
         for callback in waiting.into_iter().flat_map(HashMap::into_values) {
             callback(Err(Gone::OwnerEnded));
         }
@@ -100,11 +93,7 @@ impl Handle {
 impl Door for Handle {
     fn ask(&self, actor: &Actor, request: Request, then: Then) {
         if let Some(token) = self.desk.wait(then) {
-            self.inbox.push(Input::Request {
-                token,
-                actor: actor.clone(),
-                request,
-            });
+            self.inbox.push(Input::Request { token, actor: actor.clone(), request });
         }
     }
 

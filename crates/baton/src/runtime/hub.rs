@@ -19,18 +19,12 @@ impl Hub {
     /// Calls `news` with the newest position after each commit that touched the stream (any, where
     /// none is given), on the owner's thread, until it returns `false`.
     pub fn follow(&self, stream: Option<u64>, news: News) {
-        self.followers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((stream, news));
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner).push((stream, news));
     }
 
     /// Tells of what was just committed.
     pub fn publish(&self, records: &[Record]) {
-        let mut followers = self
-            .followers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(newest) = records.last().map(|record| record.position) else {
             return;
         };
@@ -43,9 +37,6 @@ impl Hub {
 
     /// Lets every follower go.
     pub fn close(&self) {
-        self.followers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

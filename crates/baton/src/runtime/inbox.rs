@@ -12,10 +12,7 @@ pub struct Inbox<T> {
 
 impl<T> Default for Inbox<T> {
     fn default() -> Self {
-        Self {
-            arrived: Mutex::new(Vec::new()),
-            bell: Condvar::new(),
-        }
+        Self { arrived: Mutex::new(Vec::new()), bell: Condvar::new() }
     }
 }
 
@@ -64,12 +61,7 @@ impl<T> Inbox<T> {
                         .unwrap_or_else(PoisonError::into_inner);
                     arrived = guard;
                 }
-                None => {
-                    arrived = self
-                        .bell
-                        .wait(arrived)
-                        .unwrap_or_else(PoisonError::into_inner)
-                }
+                None => arrived = self.bell.wait(arrived).unwrap_or_else(PoisonError::into_inner),
             }
         }
         std::mem::take(&mut *arrived)

@@ -96,16 +96,8 @@ impl Owner {
             desk: Arc::new(Desk::open()),
             hub: Arc::new(Hub::default()),
         };
-        let Parts {
-            mut store,
-            views,
-            check_views,
-            tools,
-            settings,
-            bounds,
-            take_up,
-            death,
-        } = parts;
+        let Parts { mut store, views, check_views, tools, settings, bounds, take_up, death } =
+            parts;
         let mut clock = SystemClock::default();
         let engine = Engine::open(store.as_mut(), settings, take_up, clock.now())?;
         let executor = Executor::start(tools, views, bounds, Arc::clone(&handle.inbox));
@@ -132,16 +124,10 @@ impl Owner {
             }
             ended
         };
-        let spawned = std::thread::Builder::new()
-            .name("owner".to_owned())
-            .spawn(work);
+        let spawned = std::thread::Builder::new().name("owner".to_owned()).spawn(work);
         let thread = spawned
             .map_err(|e| StoreError::Unavailable(format!("no thread can be started: {e}")))?;
-        Ok(Self {
-            thread,
-            handle,
-            cause,
-        })
+        Ok(Self { thread, handle, cause })
     }
 
     /// The way in.
@@ -156,11 +142,8 @@ impl Owner {
 
     /// Waits for the end of the owner, which `drain` asks for.
     pub fn join(self) -> Result<OwnerReport, OwnerEnded> {
-        let panicked = || {
-            OwnerEnded(StoreError::Unavailable(
-                "the owner's thread panicked".to_owned(),
-            ))
-        };
+        let panicked =
+            || OwnerEnded(StoreError::Unavailable("the owner's thread panicked".to_owned()));
         self.thread.join().unwrap_or_else(|_| Err(panicked()))
     }
 }
@@ -188,12 +171,7 @@ struct Check {
 
 impl Check {
     fn new(views: Box<dyn Views>) -> Self {
-        Self {
-            views,
-            round: SelfCheck::default(),
-            last: Instant::now(),
-            commits: 0,
-        }
+        Self { views, round: SelfCheck::default(), last: Instant::now(), commits: 0 }
     }
 
     /// Compares what is in memory with the rows, if it is time; raises an alarm on any difference.
@@ -243,11 +221,7 @@ impl Work {
     /// One turn; returns what arrived while it was written.
     fn turn(&mut self, inputs: Vec<Input>) -> Result<Vec<Input>, OwnerEnded> {
         let now = self.clock.now();
-        let Turn {
-            commit,
-            answers,
-            effects,
-        } = self.engine.turn(self.store.as_mut(), now, inputs);
+        let Turn { commit, answers, effects } = self.engine.turn(self.store.as_mut(), now, inputs);
         let mut took = Duration::ZERO;
         let writes = !commit.is_empty();
         if writes {
@@ -268,15 +242,8 @@ impl Work {
         if writes {
             self.may_die(DeathPoint::AfterRelease);
         }
-        let patience = if took > SLOW_SYNC {
-            took / 8
-        } else {
-            Duration::ZERO
-        };
-        Ok(self
-            .handle
-            .inbox
-            .take_at_least(released.max(1), Some(patience)))
+        let patience = if took > SLOW_SYNC { took / 8 } else { Duration::ZERO };
+        Ok(self.handle.inbox.take_at_least(released.max(1), Some(patience)))
     }
 
     fn may_die(&self, point: DeathPoint) {
@@ -295,10 +262,7 @@ impl Work {
         }
         self.check.look(&self.engine);
         self.store.idle().map_err(OwnerEnded)?;
-        Ok(self
-            .handle
-            .inbox
-            .take(rest.map(|rest| rest.saturating_sub(short))))
+        Ok(self.handle.inbox.take(rest.map(|rest| rest.saturating_sub(short))))
     }
 
     /// Writes a commit. After a fault the head says whether it was applied; only one that was not
@@ -310,10 +274,8 @@ impl Work {
             let Err(fault) = self.store.commit(commit) else {
                 return Ok(());
             };
-            let facts = [
-                ("position", json!(commit.head.position)),
-                ("fault", json!(fault.to_string())),
-            ];
+            let facts =
+                [("position", json!(commit.head.position)), ("fault", json!(fault.to_string()))];
             log(
                 Level::Warn,
                 "a commit did not go through; the head says whether it is there",

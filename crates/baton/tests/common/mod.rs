@@ -36,10 +36,7 @@ impl Desk {
 
     /// A definition of one stage with these tasks, a YAML flow mapping each.
     pub fn define(&self, file: &str, tasks: &[&str]) {
-        let lines: String = tasks
-            .iter()
-            .map(|task| format!("      - {task}\n"))
-            .collect();
+        let lines: String = tasks.iter().map(|task| format!("      - {task}\n")).collect();
         let name = file.split('.').next().unwrap();
         self.write(
             file,
@@ -81,13 +78,7 @@ impl Desk {
         assert!(made.unwrap().success());
         let mut options = File::options();
         // Opened both ways, it waits for nobody and keeps what is written.
-        Gate(
-            options
-                .read(true)
-                .write(true)
-                .open(self.path(name))
-                .unwrap(),
-        )
+        Gate(options.read(true).write(true).open(self.path(name)).unwrap())
     }
 
     /// `show --json` of the newest workflow.

@@ -28,109 +28,34 @@ fn shapes() {
     for (task, words) in [
         ("7", "expected an object, found a number"),
         ("{ tool: core.noop }", "the field `id` is missing"),
-        (
-            "{ id: 5, tool: core.noop }",
-            "id: expected a string, found a number",
-        ),
+        ("{ id: 5, tool: core.noop }", "id: expected a string, found a number"),
         ("{ id: 5a, tool: core.noop }", "`5a` is not a key"),
         ("{ id: a.b, tool: core.noop }", "`a.b` is not a key"),
-        (
-            "{ id: a, tool: core.noop, need: [] }",
-            "did you mean `needs`?",
-        ),
-        (
-            "{ id: a, tool: core.noop, whatever: 1 }",
-            "unknown field `whatever`",
-        ),
-        (
-            "{ id: a, tool: core.noop, tool: core.noop }",
-            "`tool` is written twice",
-        ),
-        (
-            "{ id: a, tool: core.noop, timeout: 5 }",
-            "timeout: expected a string, found a number",
-        ),
-        (
-            "{ id: a, tool: core.noop, timeout: 5y }",
-            "`5y` is not a span of time",
-        ),
-        (
-            "{ id: a, tool: core.noop, timeout: 0s }",
-            "longer than nothing",
-        ),
-        (
-            "{ id: a, tool: core.noop, on_failure: contiue }",
-            "did you mean `continue`?",
-        ),
-        (
-            "{ id: a, tool: core.noop, permission: admin }",
-            "known are read_only, read_write",
-        ),
+        ("{ id: a, tool: core.noop, need: [] }", "did you mean `needs`?"),
+        ("{ id: a, tool: core.noop, whatever: 1 }", "unknown field `whatever`"),
+        ("{ id: a, tool: core.noop, tool: core.noop }", "`tool` is written twice"),
+        ("{ id: a, tool: core.noop, timeout: 5 }", "timeout: expected a string, found a number"),
+        ("{ id: a, tool: core.noop, timeout: 5y }", "`5y` is not a span of time"),
+        ("{ id: a, tool: core.noop, timeout: 0s }", "longer than nothing"),
+        ("{ id: a, tool: core.noop, on_failure: contiue }", "did you mean `continue`?"),
+        ("{ id: a, tool: core.noop, permission: admin }", "known are read_only, read_write"),
         ("{ id: a, tool: core.noop, priority: 10 }", "from 0 to 9"),
-        (
-            "{ id: a, tool: core.noop, priority: high }",
-            "expected an integer, found a string",
-        ),
-        (
-            "{ id: a, tool: core.noop, retry: { attempts: 0 } }",
-            "retry.attempts: this must be",
-        ),
-        (
-            "{ id: a, tool: core.noop, retry: { tries: 3 } }",
-            "unknown field `tries`",
-        ),
-        (
-            "{ id: a, tool: core.noop, retry: { backoff: 1m, max: 1s } }",
-            "shorter than `backoff`",
-        ),
-        (
-            "{ id: a, tool: core.noop, with: [] }",
-            "with: expected an object, found a list",
-        ),
-        (
-            "{ id: a, tool: core.noop, needs: b }",
-            "needs: expected a list, found a string",
-        ),
-        (
-            "{ id: a, tool: core.noop, title: ~ }",
-            "title: expected a string, found nothing",
-        ),
-        (
-            "{ id: a, tool: core.noop, concurrency: 2 }",
-            "there is none",
-        ),
-        (
-            "{ id: a, tool: core.noop, each: tasks.list }",
-            "a list or a template",
-        ),
-        (
-            "{ id: a, tool: core.noop, with: { a: *b } }",
-            "this is not valid YAML",
-        ),
-        (
-            "{ id: a, tool: core.noop, with: { x: &b 1, a: *b } }",
-            "aliases are not supported",
-        ),
-        (
-            "{ id: a, tool: core.noop, with: { <<: { a: 1 } } }",
-            "merge keys are not supported",
-        ),
-        (
-            "{ id: a, tool: core.noop, with: { a: !!str 1 } }",
-            "tags are not supported",
-        ),
-        (
-            "{ id: a, tool: core.noop, with: { a: .inf } }",
-            "no JSON form",
-        ),
-        (
-            "{ id: a, tool: core.noop, with: { a: 99999999999999999999 } }",
-            "64 bits",
-        ),
-        (
-            "{ id: a, tool: core.noop, with: { [a]: 1 } }",
-            "a key must be a string",
-        ),
+        ("{ id: a, tool: core.noop, priority: high }", "expected an integer, found a string"),
+        ("{ id: a, tool: core.noop, retry: { attempts: 0 } }", "retry.attempts: this must be"),
+        ("{ id: a, tool: core.noop, retry: { tries: 3 } }", "unknown field `tries`"),
+        ("{ id: a, tool: core.noop, retry: { backoff: 1m, max: 1s } }", "shorter than `backoff`"),
+        ("{ id: a, tool: core.noop, with: [] }", "with: expected an object, found a list"),
+        ("{ id: a, tool: core.noop, needs: b }", "needs: expected a list, found a string"),
+        ("{ id: a, tool: core.noop, title: ~ }", "title: expected a string, found nothing"),
+        ("{ id: a, tool: core.noop, concurrency: 2 }", "there is none"),
+        ("{ id: a, tool: core.noop, each: tasks.list }", "a list or a template"),
+        ("{ id: a, tool: core.noop, with: { a: *b } }", "this is not valid YAML"),
+        ("{ id: a, tool: core.noop, with: { x: &b 1, a: *b } }", "aliases are not supported"),
+        ("{ id: a, tool: core.noop, with: { <<: { a: 1 } } }", "merge keys are not supported"),
+        ("{ id: a, tool: core.noop, with: { a: !!str 1 } }", "tags are not supported"),
+        ("{ id: a, tool: core.noop, with: { a: .inf } }", "no JSON form"),
+        ("{ id: a, tool: core.noop, with: { a: 99999999999999999999 } }", "64 bits"),
+        ("{ id: a, tool: core.noop, with: { [a]: 1 } }", "a key must be a string"),
     ] {
         refuses(&[task], words);
     }
@@ -141,84 +66,30 @@ fn shapes() {
 fn kinds() {
     for (task, words) in [
         ("{ id: a }", "does not say what it does"),
-        (
-            "{ id: a, tool: core.noop, emit: { type: x } }",
-            "already of the kind `tool`",
-        ),
-        (
-            "{ id: a, agent: reviewer, prompt: hi }",
-            "tasks of the kind `agent` are not supported",
-        ),
-        (
-            "{ id: a, worker: gpu, with: {} }",
-            "tasks of the kind `worker` are not supported",
-        ),
-        (
-            "{ id: a, tool: core.noop, heal: { plan_b: x } }",
-            "the healing ladder is not supported",
-        ),
-        (
-            "{ id: a, tool: core.noop, output: {} }",
-            "an `output` schema on a task is not supported",
-        ),
-        (
-            "{ id: a, tool: core.noop, ask: hm }",
-            "`ask` belongs to tasks of the kind `human`",
-        ),
+        ("{ id: a, tool: core.noop, emit: { type: x } }", "already of the kind `tool`"),
+        ("{ id: a, agent: reviewer, prompt: hi }", "tasks of the kind `agent` are not supported"),
+        ("{ id: a, worker: gpu, with: {} }", "tasks of the kind `worker` are not supported"),
+        ("{ id: a, tool: core.noop, heal: { plan_b: x } }", "the healing ladder is not supported"),
+        ("{ id: a, tool: core.noop, output: {} }", "an `output` schema on a task is not supported"),
+        ("{ id: a, tool: core.noop, ask: hm }", "`ask` belongs to tasks of the kind `human`"),
         ("{ id: a, human: approval, with: {} }", "`with` belongs to"),
         ("{ id: a, human: yes }", "known are approval, form, choice"),
         ("{ id: a, human: form }", "the field `form` is missing"),
-        (
-            "{ id: a, human: form, form: { type: objekt } }",
-            "not a valid JSON Schema",
-        ),
+        ("{ id: a, human: form, form: { type: objekt } }", "not a valid JSON Schema"),
         ("{ id: a, human: choice, options: [] }", "1 to 100 options"),
-        (
-            "{ id: a, human: choice, options: [x, x] }",
-            "`x` is there twice",
-        ),
-        (
-            "{ id: a, human: approval, options: [x] }",
-            "`options` belongs to the answer `choice`",
-        ),
-        (
-            "{ id: a, wait: {} }",
-            "exactly one of `for`, `until` and `event`",
-        ),
+        ("{ id: a, human: choice, options: [x, x] }", "`x` is there twice"),
+        ("{ id: a, human: approval, options: [x] }", "`options` belongs to the answer `choice`"),
+        ("{ id: a, wait: {} }", "exactly one of `for`, `until` and `event`"),
         ("{ id: a, wait: { for: 1s, until: x } }", "exactly one of"),
-        (
-            "{ id: a, wait: { for: 1s, timeout: 1s } }",
-            "belongs to a wait for an `event`",
-        ),
-        (
-            "{ id: a, wait: { until: tomorrow } }",
-            "`tomorrow` is not a moment",
-        ),
-        (
-            "{ id: a, wait: { event: 'a b' } }",
-            "not the type of an event",
-        ),
-        (
-            "{ id: a, emit: { type: 'a.*' } }",
-            "`*` is for those who wait",
-        ),
-        (
-            "{ id: a, emit: { data: 1 } }",
-            "the field `type` is missing",
-        ),
-        (
-            "{ id: a, workflow: nowhere }",
-            "there is no definition `nowhere`",
-        ),
+        ("{ id: a, wait: { for: 1s, timeout: 1s } }", "belongs to a wait for an `event`"),
+        ("{ id: a, wait: { until: tomorrow } }", "`tomorrow` is not a moment"),
+        ("{ id: a, wait: { event: 'a b' } }", "not the type of an event"),
+        ("{ id: a, emit: { type: 'a.*' } }", "`*` is for those who wait"),
+        ("{ id: a, emit: { data: 1 } }", "the field `type` is missing"),
+        ("{ id: a, workflow: nowhere }", "there is no definition `nowhere`"),
         ("{ id: a, workflow: test }", "would run itself"),
-        (
-            "{ id: a, tool: core.noop, fallback: [ { agent: x } ] }",
-            "an agent as an alternative",
-        ),
-        (
-            "{ id: a, tool: core.noop, fallback: [ { with: {} } ] }",
-            "the field `tool` is missing",
-        ),
+        ("{ id: a, tool: core.noop, fallback: [ { agent: x } ] }", "an agent as an alternative"),
+        ("{ id: a, tool: core.noop, fallback: [ { with: {} } ] }", "the field `tool` is missing"),
     ] {
         refuses(&[task], words);
     }
@@ -227,30 +98,15 @@ fn kinds() {
 #[test]
 fn tools() {
     for (task, words) in [
-        (
-            "{ id: a, tool: fs.raed, with: { path: x } }",
-            "did you mean `fs.read`?",
-        ),
+        ("{ id: a, tool: fs.raed, with: { path: x } }", "did you mean `fs.read`?"),
         (
             "{ id: a, tool: fs.read }",
             "`path` is missing, which `fs.read` needs | `path`: the file to read",
         ),
-        (
-            "{ id: a, tool: fs.read, with: { path: 5 } }",
-            "`fs.read` refuses this: 5 is not of type",
-        ),
-        (
-            "{ id: a, tool: fs.read, with: { path: x, limt: 5 } }",
-            "did you mean `limit`?",
-        ),
-        (
-            "{ id: a, tool: fs.read, with: { path: '{{ inputs.x }}', limit: x } }",
-            "refuses this",
-        ),
-        (
-            "{ id: a, tool: fs.write, with: { path: x, text: y } }",
-            "add `permission: read_write`",
-        ),
+        ("{ id: a, tool: fs.read, with: { path: 5 } }", "`fs.read` refuses this: 5 is not of type"),
+        ("{ id: a, tool: fs.read, with: { path: x, limt: 5 } }", "did you mean `limit`?"),
+        ("{ id: a, tool: fs.read, with: { path: '{{ inputs.x }}', limit: x } }", "refuses this"),
+        ("{ id: a, tool: fs.write, with: { path: x, text: y } }", "add `permission: read_write`"),
         (
             "{ id: a, tool: core.noop, fallback: [ { tool: no } ] }",
             "fallback[0].tool: there is no tool `no`",
@@ -259,10 +115,7 @@ fn tools() {
             "{ id: a, tool: core.noop, fallback: [ { tool: fs.read } ] }",
             "fallback[0].with: `path` is missing",
         ),
-        (
-            "{ id: a, tool: core.noop, probe: { tool: fs.read } }",
-            "probe.with: `path` is missing",
-        ),
+        ("{ id: a, tool: core.noop, probe: { tool: fs.read } }", "probe.with: `path` is missing"),
         (
             "{ id: a, tool: core.noop, permission: read_write, probe: { tool: fs.write, with: { path: a, text: b } } }",
             "a probe only looks",
@@ -270,16 +123,10 @@ fn tools() {
     ] {
         refuses(&[task], words);
     }
-    let known = Known {
-        permission_max: Permission::ReadOnly,
-        ..Known::new()
-    };
+    let known = Known { permission_max: Permission::ReadOnly, ..Known::new() };
     let source = with_tasks(&["{ id: a, tool: core.noop, permission: read_write }"]);
     let found = read(&source, &known).unwrap_err();
-    assert!(
-        found[0].message.contains("is above `read_only`"),
-        "{found:?}"
-    );
+    assert!(found[0].message.contains("is above `read_only`"), "{found:?}");
 }
 
 #[test]
@@ -287,18 +134,9 @@ fn graphs() {
     const A: &str = "{ id: a, tool: core.noop }";
     for (tasks, words) in [
         (vec![A, A], "the task `a` is there twice"),
-        (
-            vec![A, "{ id: b, tool: core.noop, needs: [aa] }"],
-            "there is no task `aa`",
-        ),
-        (
-            vec!["{ id: verdict, tool: core.noop, needs: [verdct] }"],
-            "did you mean `verdict`?",
-        ),
-        (
-            vec!["{ id: a, tool: core.noop, needs: [a] }"],
-            "`a` needs itself",
-        ),
+        (vec![A, "{ id: b, tool: core.noop, needs: [aa] }"], "there is no task `aa`"),
+        (vec!["{ id: verdict, tool: core.noop, needs: [verdct] }"], "did you mean `verdict`?"),
+        (vec!["{ id: a, tool: core.noop, needs: [a] }"], "`a` needs itself"),
         (
             vec![
                 "{ id: a, tool: core.noop, needs: [c] }",
@@ -324,46 +162,16 @@ fn names() {
             "with: { v: '{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}' }",
             "`macro` is not supported",
         ),
-        (
-            "with: { v: '{% include \"x\" %}' }",
-            "`include` is not supported",
-        ),
-        (
-            "with: { v: '{% set x %}a{% endset %}' }",
-            "`set` is not supported",
-        ),
-        (
-            "with: { v: \"{{ 'a' * 100000000 }}\" }",
-            "repeated by a number up to 1000",
-        ),
-        (
-            "with: { v: '{% set x = 1 %}{% set x = x ~ x %}' }",
-            "the second name here",
-        ),
-        (
-            "with: { v: '{{ [1] | batch(1000000000, 1) }}' }",
-            "there is no filter `batch`",
-        ),
-        (
-            "with: { v: '{{ 1 | nofilter }}' }",
-            "there is no filter `nofilter`",
-        ),
-        (
-            "with: { v: '{{ 1 is notest }}' }",
-            "there is no test `notest`",
-        ),
-        (
-            "with: { v: '{{ now() }}' }",
-            "the name `now` is not known here",
-        ),
-        (
-            "with: { v: '{{ tasks.a.output }}' }",
-            "add `a` to `needs` of `t`",
-        ),
-        (
-            "with: { v: '{{ tasks.nope.output }}' }",
-            "there is no task `nope`",
-        ),
+        ("with: { v: '{% include \"x\" %}' }", "`include` is not supported"),
+        ("with: { v: '{% set x %}a{% endset %}' }", "`set` is not supported"),
+        ("with: { v: \"{{ 'a' * 100000000 }}\" }", "repeated by a number up to 1000"),
+        ("with: { v: '{% set x = 1 %}{% set x = x ~ x %}' }", "the second name here"),
+        ("with: { v: '{{ [1] | batch(1000000000, 1) }}' }", "there is no filter `batch`"),
+        ("with: { v: '{{ 1 | nofilter }}' }", "there is no filter `nofilter`"),
+        ("with: { v: '{{ 1 is notest }}' }", "there is no test `notest`"),
+        ("with: { v: '{{ now() }}' }", "the name `now` is not known here"),
+        ("with: { v: '{{ tasks.a.output }}' }", "add `a` to `needs` of `t`"),
+        ("with: { v: '{{ tasks.nope.output }}' }", "there is no task `nope`"),
         (
             "with: { v: '{{ tasks.a.result }}' }, needs: [a]",
             "did you mean `tasks.a.output.result`?",
@@ -372,49 +180,22 @@ fn names() {
             "with: { v: '{{ tasks.my-task.output }}' }, needs: [my-task]",
             "write it `tasks[\"my-task\"]`",
         ),
-        (
-            "with: { v: '{{ tasks[inputs.x].output }}' }",
-            "must be written out",
-        ),
+        ("with: { v: '{{ tasks[inputs.x].output }}' }", "must be written out"),
         ("with: { v: '{{ tasks }}' }", "must be followed by the key"),
         ("with: { v: '{{ tasks.t.output }}' }", "`t` reads itself"),
-        (
-            "with: { v: '{{ item }}' }",
-            "`item` is known in tasks with `each` only",
-        ),
+        ("with: { v: '{{ item }}' }", "`item` is known in tasks with `each` only"),
         ("each: '{{ item }}'", "`item` is not known in `each` itself"),
-        (
-            "with: { v: '{{ event }}' }",
-            "`event` is known in `wait.when` only",
-        ),
-        (
-            "with: { v: '{{ output }}' }",
-            "`output` alone is known in `probe.happened` only",
-        ),
-        (
-            "with: { v: '{{ a.output }}' }, needs: [a]",
-            "did you mean `tasks.a.output`?",
-        ),
+        ("with: { v: '{{ event }}' }", "`event` is known in `wait.when` only"),
+        ("with: { v: '{{ output }}' }", "`output` alone is known in `probe.happened` only"),
+        ("with: { v: '{{ a.output }}' }, needs: [a]", "did you mean `tasks.a.output`?"),
         ("with: { v: '{{ inpus.x }}' }", "did you mean `inputs`?"),
-        (
-            "with: { v: '{{ workflow.ident }}' }",
-            "`workflow` has no `ident`",
-        ),
+        ("with: { v: '{{ workflow.ident }}' }", "`workflow` has no `ident`"),
         ("when: '{{ true }}'", "without `{{ }}`"),
         ("when: '1 +'", "this expression cannot be read"),
         ("when: tasks.a.output", "add `a` to `needs` of `t`"),
-        (
-            "concurrency_key: '{{ tasks.a.output }}'",
-            "add `a` to `needs` of `t`",
-        ),
-        (
-            "fallback: [ { tool: core.noop, with: { v: '{{ tasks.a.output }}' } } ]",
-            "add `a` to",
-        ),
-        (
-            "probe: { tool: core.noop, happened: tasks.a.output }",
-            "add `a` to `needs`",
-        ),
+        ("concurrency_key: '{{ tasks.a.output }}'", "add `a` to `needs` of `t`"),
+        ("fallback: [ { tool: core.noop, with: { v: '{{ tasks.a.output }}' } } ]", "add `a` to"),
+        ("probe: { tool: core.noop, happened: tasks.a.output }", "add `a` to `needs`"),
     ] {
         let task = format!("{{ id: t, tool: core.noop, {fields} }}");
         refuses(&[A, B, &task], words);
@@ -443,10 +224,7 @@ fn roots_and_stages() {
         ("a: [", "this is not valid YAML"),
         ("name: x", "the field `stages` is missing"),
         ("name: x\nstages: []", "at least one stage"),
-        (
-            "name: x\nstages: [ { name: s, tasks: [] } ]",
-            "at least one task",
-        ),
+        ("name: x\nstages: [ { name: s, tasks: [] } ]", "at least one task"),
         (
             "name: x\nstages: [ { tasks: [ { id: a, tool: core.noop } ] } ]",
             "the field `name` is missing",
@@ -539,10 +317,8 @@ stages:
 
 #[test]
 fn every_fault_is_listed_and_shown_on_the_source() {
-    let all: Vec<String> = faults(MANY)
-        .iter()
-        .map(|fault| render(fault, "review.yaml", MANY))
-        .collect();
+    let all: Vec<String> =
+        faults(MANY).iter().map(|fault| render(fault, "review.yaml", MANY)).collect();
     let expected = "\
 error: there is no tool `git.lgo`
  --> review.yaml:6:15
@@ -587,14 +363,8 @@ fn long_lines_are_cut_around_the_marker_and_control_characters_escaped() {
         help: None,
     };
     let shown = render(&fault, "x.yaml", &source);
-    assert!(
-        shown.lines().all(|line| line.chars().count() < 200),
-        "{shown}"
-    );
-    assert!(
-        !shown.contains('\u{1b}') && !shown.contains('\u{202e}'),
-        "{shown}"
-    );
+    assert!(shown.lines().all(|line| line.chars().count() < 200), "{shown}");
+    assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'), "{shown}");
     let lines: Vec<&str> = shown.lines().collect();
     let column = lines[4].find('^').unwrap();
     let above: String = lines[3].chars().skip(column).take(6).collect();
@@ -647,12 +417,7 @@ fn the_example_of_the_contract_fails_only_on_what_is_not_supported_yet() {
     let found: Vec<String> = faults(OF_THE_CONTRACT)
         .into_iter()
         .map(|fault| {
-            assert!(
-                fault
-                    .message
-                    .ends_with("not supported by this version of Baton"),
-                "{fault:?}"
-            );
+            assert!(fault.message.ends_with("not supported by this version of Baton"), "{fault:?}");
             fault.path
         })
         .collect();

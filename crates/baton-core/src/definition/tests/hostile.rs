@@ -10,9 +10,7 @@ use crate::ids::Ordinal;
 fn bombs_are_refused() {
     let deep_flow = format!("name: {}", "[".repeat(100_000));
     let deep_map = "{a: ".repeat(100_000);
-    let deep_block: String = (0..500)
-        .map(|depth| format!("{}- \n", " ".repeat(depth)))
-        .collect();
+    let deep_block: String = (0..500).map(|depth| format!("{}- \n", " ".repeat(depth))).collect();
     let aliases = (0..50).fold("a0: &a0 [x, x]\n".to_owned(), |text, number| {
         let next = number + 1;
         format!("{text}a{next}: &a{next} [*a{number}, *a{number}]\n")
@@ -22,9 +20,7 @@ fn bombs_are_refused() {
     let nul = "name: a\0b\nstages: []".to_owned();
     let controls = "name: \"\u{1b}[31m\u{202e}\"".to_owned();
     let json = format!("{{\"a\":{}{}}}", "[".repeat(60), "]".repeat(60));
-    for source in [
-        deep_flow, deep_map, deep_block, aliases, scalar, key, nul, controls, json,
-    ] {
+    for source in [deep_flow, deep_map, deep_block, aliases, scalar, key, nul, controls, json] {
         let found = faults(&source);
         assert!(!found.is_empty());
         for fault in found.iter().take(100) {
@@ -69,11 +65,9 @@ fn long_chains_that_name_far_tasks_are_read() {
 
 #[test]
 fn schemas_that_refer_to_themselves_end() {
-    for schema in [
-        "{ $ref: '#' }",
-        "{ allOf: [ { $ref: '#' } ] }",
-        "{ properties: { a: { $ref: '#' } } }",
-    ] {
+    for schema in
+        ["{ $ref: '#' }", "{ allOf: [ { $ref: '#' } ] }", "{ properties: { a: { $ref: '#' } } }"]
+    {
         let source = with_tasks(&["{ id: a, tool: core.noop }"]);
         let source = format!("inputs: {schema}\n{source}");
         if let Ok(plan) = read(&source, &Known::new()) {
@@ -86,10 +80,8 @@ fn schemas_that_refer_to_themselves_end() {
 #[test]
 fn dense_and_wide_graphs_take_linear_time() {
     let wide: Vec<String> = (0..20_000).map(|number| format!("t{number}")).collect();
-    let mut tasks: Vec<String> = wide
-        .iter()
-        .map(|key| format!("{{ id: {key}, tool: core.noop }}"))
-        .collect();
+    let mut tasks: Vec<String> =
+        wide.iter().map(|key| format!("{{ id: {key}, tool: core.noop }}")).collect();
     let all = wide.join(", ");
     tasks.push(format!(
         "{{ id: join, tool: core.noop, needs: [{all}], when: tasks.t19999.output }}"
@@ -105,9 +97,7 @@ fn dense_and_wide_graphs_take_linear_time() {
         .collect();
     let dense: Vec<&str> = dense.iter().map(String::as_str).collect();
     let found = faults(&with_tasks(&dense));
-    let cycles = found
-        .iter()
-        .filter(|fault| fault.message.contains("wait for one another"));
+    let cycles = found.iter().filter(|fault| fault.message.contains("wait for one another"));
     assert_eq!(cycles.count(), 20);
 }
 
@@ -155,10 +145,7 @@ fn arbitrary_template() -> impl Strategy<Value = String> {
 }
 
 fn arbitrary_definition() -> impl Strategy<Value = String> {
-    let task = (
-        0_usize..6,
-        proptest::collection::vec(any::<prop::sample::Index>(), 0..3),
-    );
+    let task = (0_usize..6, proptest::collection::vec(any::<prop::sample::Index>(), 0..3));
     let stage = proptest::collection::vec(task, 1..6);
     proptest::collection::vec(stage, 1..4).prop_map(|stages| {
         let mut number = 0;

@@ -32,11 +32,9 @@ fn defaults_are_filled_and_every_fault_is_listed() {
     let plan = declared();
     let filled = input_faults(&plan, &json!({ "repo": "." })).unwrap();
     assert_eq!(filled, json!({ "repo": ".", "since": "90 days" }));
-    let faults = input_faults(
-        &plan,
-        &json!({ "rep": ".", "count": "x", "files": ["a", 1], "since": 5 }),
-    )
-    .unwrap_err();
+    let faults =
+        input_faults(&plan, &json!({ "rep": ".", "count": "x", "files": ["a", 1], "since": 5 }))
+            .unwrap_err();
     let mut shown: Vec<String> = faults
         .iter()
         .map(|fault| {
@@ -61,10 +59,7 @@ fn defaults_are_filled_and_every_fault_is_listed() {
 fn inputs_without_a_schema_are_refused() {
     let plan = plan(&with_tasks(&["{ id: a, tool: core.noop }"]));
     assert_eq!(input_faults(&plan, &Value::Null), Ok(json!({})));
-    assert_eq!(
-        input_faults(&plan, &json!({ "x": 1 })).unwrap_err()[0].pointer,
-        "/x"
-    );
+    assert_eq!(input_faults(&plan, &json!({ "x": 1 })).unwrap_err()[0].pointer, "/x");
     assert!(input_faults(&plan, &json!([])).is_err());
 }
 

@@ -62,43 +62,20 @@ fn every_field_is_read() {
     let plan = plan(ALL_KINDS);
     assert_eq!((plan.name.as_str(), plan.version), ("everything", 3));
     assert_eq!(plan.progress, ProgressMethod::StageWeighted);
-    assert_eq!(
-        plan.time_max.map(|span| span.to_string()).as_deref(),
-        Some("10m")
-    );
-    let stages: Vec<_> = plan
-        .stages
-        .iter()
-        .map(|stage| (stage.name.as_str(), stage.weight))
-        .collect();
+    assert_eq!(plan.time_max.map(|span| span.to_string()).as_deref(), Some("10m"));
+    let stages: Vec<_> =
+        plan.stages.iter().map(|stage| (stage.name.as_str(), stage.weight)).collect();
     assert_eq!(stages, [("gather", 1), ("judge", 3)]);
     assert_eq!(plan.stages[1].milestones[0].tasks, [Ordinal(2), Ordinal(4)]);
     let keys: Vec<&str> = plan.tasks.iter().map(|task| task.key.as_str()).collect();
     assert_eq!(
         keys,
-        [
-            "log",
-            "each-file",
-            "agree",
-            "fill",
-            "pick",
-            "nap",
-            "dawn",
-            "ready",
-            "tell",
-            "publish"
-        ]
+        ["log", "each-file", "agree", "fill", "pick", "nap", "dawn", "ready", "tell", "publish"]
     );
     assert_eq!(plan.tasks[0].on_failure, OnFailure::Continue);
     assert_eq!(plan.tasks[0].needs, None);
     assert_eq!(plan.tasks[3].needs, Some(vec![]));
-    assert_eq!(
-        plan.tasks[1]
-            .each
-            .as_ref()
-            .and_then(|each| each.concurrency),
-        Some(4)
-    );
+    assert_eq!(plan.tasks[1].each.as_ref().and_then(|each| each.concurrency), Some(4));
     assert!(matches!(&plan.tasks[3].work, Work::Human(human) if human.kind == HumanKind::Form));
     assert!(matches!(&plan.tasks[4].work, Work::Human(human) if human.options == ["red", "blue"]));
     assert!(matches!(&plan.tasks[5].work, Work::Wait(Wait::For(_))));
@@ -116,11 +93,7 @@ fn a_tool_task_is_read_with_all_it_declares() {
     assert_eq!(publish.retry.attempts_max, 3);
     assert_eq!(publish.needs, Some(vec![Ordinal(0), Ordinal(2)]));
     assert!(matches!(&publish.work, Work::Tool(call) if call.effect == Effect::Idempotent));
-    let inputs: Vec<_> = publish
-        .fallback
-        .iter()
-        .map(|call| call.with.clone())
-        .collect();
+    let inputs: Vec<_> = publish.fallback.iter().map(|call| call.with.clone()).collect();
     let shared = json!({ "path": "HEALTH.md", "text": "{{ tasks.log.output }}" });
     assert_eq!(inputs, [shared, json!({ "a": 1 })]);
     let probe = publish.probe.as_ref().unwrap();
@@ -138,32 +111,23 @@ fn json_is_read_like_yaml() {
             { "id": "a", "tool": "core.noop", "with": { "text": "tab\t quote\" slash\\ é 𝄞 \u{1}", "n": -1.5e3, "none": null } },
         ] } ],
     });
-    let text = value
-        .to_string()
-        .replace('𝄞', "\\ud834\\udd1e")
-        .replace("slash\\\\", "slash\\u005c\\/");
+    let text =
+        value.to_string().replace('𝄞', "\\ud834\\udd1e").replace("slash\\\\", "slash\\u005c\\/");
     for source in [text, serde_json::to_string_pretty(&value).unwrap()] {
         let read = plan(&source);
-        let Work::Tool(call) = &read.tasks[0].work else {
-            panic!()
-        };
+        let Work::Tool(call) = &read.tasks[0].work else { panic!() };
         let text = call.with["text"].as_str().unwrap();
         assert_eq!(text.replace("\\/", "\\"), "tab\t quote\" slash\\ é 𝄞 \u{1}");
         assert_eq!(call.with["n"], json!(-1500.0));
     }
     let stored = serde_json::to_string(&from_yaml).unwrap();
-    assert_eq!(
-        serde_json::from_str::<crate::plan::Plan>(&stored).unwrap(),
-        from_yaml
-    );
+    assert_eq!(serde_json::from_str::<crate::plan::Plan>(&stored).unwrap(), from_yaml);
 }
 
 #[test]
 fn a_child_is_pinned() {
     let mut known = Known::new();
-    known
-        .definitions
-        .insert("inner".to_owned(), plan(ALL_KINDS));
+    known.definitions.insert("inner".to_owned(), plan(ALL_KINDS));
     let source = with_tasks(&["{ id: a, workflow: inner, with: { repo: . } }"]);
     let plan = read(&source, &known).unwrap();
     assert!(
@@ -188,10 +152,7 @@ fn children_are_bounded_and_their_inputs_checked() {
             }
             Err(faults) => {
                 assert_eq!(level, 9);
-                assert_eq!(
-                    faults[0].message,
-                    "child workflows are nested deeper than 8"
-                );
+                assert_eq!(faults[0].message, "child workflows are nested deeper than 8");
             }
         }
     }
@@ -201,14 +162,8 @@ fn children_are_bounded_and_their_inputs_checked() {
     known.definitions.insert("all".to_owned(), plan(ALL_KINDS));
     for (with, message) in [
         ("{}", "`repo` is missing, which the child workflow needs"),
-        (
-            "{ repo: 5 }",
-            "the child workflow refuses this: 5 is not of type \"string\"",
-        ),
-        (
-            "{ repo: '{{ inputs.x }}', file: [] }",
-            "the child workflow does not take `file`",
-        ),
+        ("{ repo: 5 }", "the child workflow refuses this: 5 is not of type \"string\""),
+        ("{ repo: '{{ inputs.x }}', file: [] }", "the child workflow does not take `file`"),
     ] {
         let source = with_tasks(&[&format!("{{ id: a, workflow: all, with: {with} }}")]);
         let faults = read(&source, &known).unwrap_err();

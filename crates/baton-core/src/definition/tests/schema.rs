@@ -9,9 +9,7 @@ use crate::definition::inputs::validator;
 use crate::definition::{schema, tree};
 
 fn json_of(source: &str) -> Value {
-    tree::read(source, &mut Faults::default())
-        .unwrap()
-        .to_json()
+    tree::read(source, &mut Faults::default()).unwrap().to_json()
 }
 
 #[test]
@@ -21,22 +19,10 @@ fn the_schema_accepts_and_refuses_the_shapes_the_reader_does() {
     assert!(validator.is_valid(&json_of(ALL_KINDS)));
     for (task, fits) in [
         ("{ id: a, tool: core.noop }", true),
-        (
-            "{ id: a, tool: core.noop, with: {}, needs: [], when: 'true', timeout: 1h30m }",
-            true,
-        ),
-        (
-            "{ id: a, tool: core.noop, each: [1, 2], concurrency: 1 }",
-            true,
-        ),
-        (
-            "{ id: a, tool: core.noop, retry: { attempts: 2, backoff: 1s, max: 2s } }",
-            true,
-        ),
-        (
-            "{ id: a, tool: core.noop, probe: { tool: core.noop, happened: output } }",
-            true,
-        ),
+        ("{ id: a, tool: core.noop, with: {}, needs: [], when: 'true', timeout: 1h30m }", true),
+        ("{ id: a, tool: core.noop, each: [1, 2], concurrency: 1 }", true),
+        ("{ id: a, tool: core.noop, retry: { attempts: 2, backoff: 1s, max: 2s } }", true),
+        ("{ id: a, tool: core.noop, probe: { tool: core.noop, happened: output } }", true),
         ("{ id: a, human: approval, ask: ok }", true),
         ("{ id: a, human: form, form: {} }", true),
         ("{ id: a, human: choice, options: [x] }", true),
@@ -80,12 +66,7 @@ fn the_schema_accepts_and_refuses_the_shapes_the_reader_does() {
         let source = with_tasks(&[task]);
         let by_reader = faults(&source).is_empty();
         let by_schema = validator.is_valid(&json_of(&source));
-        assert_eq!(
-            (by_reader, by_schema),
-            (fits, fits),
-            "{task}: {:?}",
-            faults(&source)
-        );
+        assert_eq!((by_reader, by_schema), (fits, fits), "{task}: {:?}", faults(&source));
     }
 }
 
@@ -94,16 +75,8 @@ fn every_field_the_reader_knows_is_in_the_schema_or_refused() {
     use crate::definition::{kind, task, walk};
     let schema = schema();
     for (place, known, refused) in [
-        (
-            "/properties",
-            &walk::ROOT_FIELDS[..],
-            &["plan_b", "triggers"][..],
-        ),
-        (
-            "/properties/budget/properties",
-            &walk::BUDGET_FIELDS,
-            &["tokens", "usd", "calls"],
-        ),
+        ("/properties", &walk::ROOT_FIELDS[..], &["plan_b", "triggers"][..]),
+        ("/properties/budget/properties", &walk::BUDGET_FIELDS, &["tokens", "usd", "calls"]),
         ("/$defs/stage/properties", &walk::STAGE_FIELDS, &[]),
         ("/$defs/milestone/properties", &walk::MILESTONE_FIELDS, &[]),
         (
@@ -111,23 +84,11 @@ fn every_field_the_reader_knows_is_in_the_schema_or_refused() {
             &task::TASK_FIELDS,
             &["agent", "worker", "prompt", "output", "heal", "plan_b"],
         ),
-        (
-            "/$defs/task/properties/retry/properties",
-            &task::RETRY_FIELDS,
-            &[],
-        ),
-        (
-            "/$defs/task/properties/probe/properties",
-            &task::PROBE_FIELDS,
-            &[],
-        ),
+        ("/$defs/task/properties/retry/properties", &task::RETRY_FIELDS, &[]),
+        ("/$defs/task/properties/probe/properties", &task::PROBE_FIELDS, &[]),
         ("/$defs/call/properties", &task::FALLBACK_FIELDS, &["agent"]),
         ("/$defs/wait/properties", &kind::WAIT_FIELDS, &[]),
-        (
-            "/$defs/task/properties/emit/properties",
-            &kind::EMIT_FIELDS,
-            &[],
-        ),
+        ("/$defs/task/properties/emit/properties", &kind::EMIT_FIELDS, &[]),
     ] {
         let properties = schema.pointer(place).and_then(Value::as_object).unwrap();
         let mut published: Vec<&str> = properties.keys().map(String::as_str).collect();

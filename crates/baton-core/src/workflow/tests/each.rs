@@ -46,23 +46,12 @@ fn an_empty_list_is_joined_at_once() {
 fn under_fail_the_other_items_are_skipped_and_the_run_fails() {
     let story = fan(OnFailure::Fail, 3).after([started(2, 1), started(3, 1), failed(2)]);
     let story = story.when(start(4)).refused(Refusal::NotReady);
-    let story = story
-        .when(Command::Advance)
-        .then([skipped(4, SkipCause::Dependency)]);
+    let story = story.when(Command::Advance).then([skipped(4, SkipCause::Dependency)]);
     let story = story.after([done(3)]);
     let story = story.when(Command::Advance).then([items_failed(0, 1, 3)]);
     let story = story.finishes();
-    assert_eq!(
-        story.statuses(),
-        ["failed", "cancelled", "failed", "completed", "skipped"]
-    );
-    assert!(matches!(
-        story.outcome(),
-        Outcome::Failed {
-            task: Some(Ordinal(0)),
-            ..
-        }
-    ));
+    assert_eq!(story.statuses(), ["failed", "cancelled", "failed", "completed", "skipped"]);
+    assert!(matches!(story.outcome(), Outcome::Failed { task: Some(Ordinal(0)), .. }));
 }
 
 #[test]
@@ -72,22 +61,14 @@ fn under_continue_the_join_has_failed_and_the_rest_goes_on() {
     let story = story.when(Command::Advance).then([items_failed(0, 1, 2)]);
     assert_eq!(story.ready(), [1]);
     let story = story.after([started(1, 1), done(1)]).finishes();
-    assert!(matches!(
-        story.outcome(),
-        Outcome::CompletedWithErrors { failed: 1, .. }
-    ));
+    assert!(matches!(story.outcome(), Outcome::CompletedWithErrors { failed: 1, .. }));
 }
 
 #[test]
 fn under_skip_dependents_what_needs_the_join_is_skipped() {
     let story = fan(OnFailure::SkipDependents, 2);
-    let story = story
-        .after([started(2, 1), failed(2), started(3, 1), done(3)])
-        .settled();
-    assert_eq!(
-        story.statuses(),
-        ["failed", "skipped", "failed", "completed"]
-    );
+    let story = story.after([started(2, 1), failed(2), started(3, 1), done(3)]).settled();
+    assert_eq!(story.statuses(), ["failed", "skipped", "failed", "completed"]);
 }
 
 #[test]
@@ -112,10 +93,7 @@ fn an_item_that_pauses_before_its_next_attempt_keeps_its_own_place() {
     let story = given(plan([tool("each").each(Some(1)).retry(2, 1, 1)]));
     let story = story.after([expanded(0, 1, 2), started(1, 1)]);
     let story = story.does(fail(1, 1, passing()));
-    assert!(
-        !story.state.item_may_start(Ordinal(2)),
-        "the place is taken"
-    );
+    assert!(!story.state.item_may_start(Ordinal(2)), "the place is taken");
     assert!(story.state.item_may_start(Ordinal(1)), "by this one");
 }
 
@@ -123,9 +101,7 @@ fn an_item_that_pauses_before_its_next_attempt_keeps_its_own_place() {
 fn items_that_were_cancelled_cancel_the_join() {
     let story = fan(OnFailure::Fail, 2).after([started(2, 1), done(2), started(3, 1)]);
     let story = story.after([cancel_requested()]);
-    let story = story
-        .when(fail(3, 1, failure(Happened::No)))
-        .then([cancelled(3)]);
+    let story = story.when(fail(3, 1, failure(Happened::No))).then([cancelled(3)]);
     story.when(Command::Advance).then([cancelled(0)]);
 }
 

@@ -17,14 +17,8 @@ fn file(kind: EventKind) -> PathBuf {
 /// An event of the kind with every field filled in.
 // Long because it has one example for each event.
 fn example(kind: EventKind) -> Event {
-    let blob = Body::Blob {
-        hash: BlobHash::of(b"a large body"),
-        size: 4096,
-    };
-    let failure = CallFailure {
-        retry_after_ms: Some(1500),
-        ..unknown()
-    };
+    let blob = Body::Blob { hash: BlobHash::of(b"a large body"), size: 4096 };
+    let failure = CallFailure { retry_after_ms: Some(1500), ..unknown() };
     let story = admitted(plan([tool("a")]), |_| {});
     let id = story.state.id;
     let parent: TaskId = id.task(Ordinal(3));
@@ -43,108 +37,48 @@ fn example(kind: EventKind) -> Event {
             parent: Some(parent),
             fork_of: Some(id),
             fork_position: Some(17),
-            kept: vec![
-                kept(0),
-                Kept {
-                    task,
-                    output: Output::Value(blob),
-                },
-            ],
+            kept: vec![kept(0), Kept { task, output: Output::Value(blob) }],
         }
         .into(),
         EventKind::Approved => approved(),
-        EventKind::SentBack => SentBack {
-            comments: "smaller".to_owned(),
-        }
-        .into(),
+        EventKind::SentBack => SentBack { comments: "smaller".to_owned() }.into(),
         EventKind::Started => Started {}.into(),
-        EventKind::Paused => Paused {
-            cause: PauseCause::TimeBudget,
-        }
-        .into(),
+        EventKind::Paused => Paused { cause: PauseCause::TimeBudget }.into(),
         EventKind::Resumed => resumed(),
-        EventKind::CancelRequested => CancelRequested {
-            reason: Some("enough".to_owned()),
+        EventKind::CancelRequested => CancelRequested { reason: Some("enough".to_owned()) }.into(),
+        EventKind::Finished => finished(Outcome::CompletedWithErrors { output: blob, failed: 2 }),
+        EventKind::Retried => Retried { run: 2, tasks: vec![Ordinal(0), task] }.into(),
+        EventKind::TaskStarted => {
+            TaskStarted { task, attempt: 3, input: Some(body(json!({ "path": "." }))) }.into()
         }
-        .into(),
-        EventKind::Finished => finished(Outcome::CompletedWithErrors {
-            output: blob,
-            failed: 2,
-        }),
-        EventKind::Retried => Retried {
-            run: 2,
-            tasks: vec![Ordinal(0), task],
-        }
-        .into(),
-        EventKind::TaskStarted => TaskStarted {
-            task,
-            attempt: 3,
-            input: Some(body(json!({ "path": "." }))),
-        }
-        .into(),
         EventKind::TaskWaited => {
             let then = super::super::Resume::Complete;
             let span = Some(Duration::from_millis(1500));
-            waited(
-                2,
-                Waiting::Timer {
-                    until: second(60),
-                    span,
-                    then,
-                },
-            )
+            waited(2, Waiting::Timer { until: second(60), span, then })
         }
         EventKind::TaskExpanded => expanded(2, 7, 3),
         EventKind::TaskCompleted => gathered(2, 7, 3),
         EventKind::AttemptFailed => {
-            let next = Next::Retry {
-                until: second(60),
-                span: Duration::from_millis(1500),
-            };
-            AttemptFailed {
-                task,
-                attempt: 3,
-                status,
-                failure,
-                next,
-            }
-            .into()
+            let next = Next::Retry { until: second(60), span: Duration::from_millis(1500) };
+            AttemptFailed { task, attempt: 3, status, failure, next }.into()
         }
-        EventKind::TaskFailed => TaskFailed {
-            task,
-            status: Some(status),
-            failure,
-        }
-        .into(),
+        EventKind::TaskFailed => TaskFailed { task, status: Some(status), failure }.into(),
         EventKind::TaskSkipped => skipped(2, SkipCause::Dependency),
         EventKind::TaskCancelled => cancelled(2),
         EventKind::CallUndone => CallUndone { task }.into(),
         EventKind::TaskEmitted => {
             let event_type = "design.requested".to_owned();
-            TaskEmitted {
-                task,
-                event_type,
-                data: body(json!({ "job": 1 })),
-            }
-            .into()
+            TaskEmitted { task, event_type, data: body(json!({ "job": 1 })) }.into()
         }
         EventKind::DefinitionRegistered => {
             let name = "review".to_owned();
-            DefinitionRegistered {
-                name,
-                version: 4,
-                plan: BlobHash::of(b"a plan"),
-            }
-            .into()
+            DefinitionRegistered { name, version: 4, plan: BlobHash::of(b"a plan") }.into()
         }
         EventKind::Purged => {
             let plan = BlobHash::of(b"a plan");
             let card = workflow_card(&story.state, 5, plan);
             let row = workflow_row(&story.state, 5, 99);
-            Purged {
-                tombstone: Tombstone { plan, card, row },
-            }
-            .into()
+            Purged { tombstone: Tombstone { plan, card, row } }.into()
         }
     }
 }
@@ -159,9 +93,7 @@ fn every_event_is_written_as_it_ever_was() {
         let written = event.body().expect("it is written");
         let Ok(golden) = std::fs::read_to_string(&path) else {
             std::fs::write(&path, format!("{written}\n")).expect("the folder can be written");
-            faults.push(format!(
-                "{kind}: there was no golden file; look at the new one"
-            ));
+            faults.push(format!("{kind}: there was no golden file; look at the new one"));
             continue;
         };
         let read = Event::read(*kind, golden.trim()).expect("what was stored is readable");
@@ -178,9 +110,5 @@ fn ch1_an_unknown_word_is_not_read() {
     let unknown = r#"{"task":1,"cause":"because"}"#;
     assert!(Event::read(EventKind::TaskSkipped, unknown).is_err());
     assert!(EventKind::from_code(250).is_none());
-    assert!(
-        "pending-review"
-            .parse::<crate::words::WorkflowStatus>()
-            .is_err()
-    );
+    assert!("pending-review".parse::<crate::words::WorkflowStatus>().is_err());
 }

@@ -20,11 +20,7 @@ struct Sketch {
 }
 
 fn sketch() -> impl Strategy<Value = Sketch> {
-    let effect = prop_oneof![
-        Just(Effect::Read),
-        Just(Effect::Idempotent),
-        Just(Effect::Once)
-    ];
+    let effect = prop_oneof![Just(Effect::Read), Just(Effect::Idempotent), Just(Effect::Once)];
     let on_failure = prop_oneof![
         1 => Just(OnFailure::Fail),
         2 => Just(OnFailure::Continue),
@@ -32,26 +28,17 @@ fn sketch() -> impl Strategy<Value = Sketch> {
     ];
     let needs = proptest::option::of(proptest::collection::vec(0..8_u32, 0..3));
     let each = proptest::option::weighted(0.3, proptest::option::of(1..3_u32));
-    (
-        0..3_u32,
-        needs,
-        each,
-        on_failure,
-        effect,
-        1..3_u32,
-        0..2_usize,
+    (0..3_u32, needs, each, on_failure, effect, 1..3_u32, 0..2_usize).prop_map(
+        |(stage, needs, each, on_failure, effect, attempts_max, fallbacks)| Sketch {
+            stage,
+            needs,
+            each,
+            on_failure,
+            effect,
+            attempts_max,
+            fallbacks,
+        },
     )
-        .prop_map(
-            |(stage, needs, each, on_failure, effect, attempts_max, fallbacks)| Sketch {
-                stage,
-                needs,
-                each,
-                on_failure,
-                effect,
-                attempts_max,
-                fallbacks,
-            },
-        )
 }
 
 /// A plan of up to eight tasks; needs point back, as a validated graph's do.
@@ -87,11 +74,7 @@ fn random_plan() -> impl Strategy<Value = Plan> {
 /// A command out of three random numbers: mostly one that fits the state, sometimes one that does not.
 fn command(state: &WorkflowState, (kind, which, detail): (u8, u16, u8)) -> Command {
     let count = state.tasks().len() as u32;
-    let n = if count == 0 {
-        0
-    } else {
-        u32::from(which) % count
-    };
+    let n = if count == 0 { 0 } else { u32::from(which) % count };
     let attempt = state.task(Ordinal(n)).map_or(0, |task| task.attempts);
     let verdict = match detail % 2 {
         0 => Verdict::DidNotHappen,
@@ -115,19 +98,12 @@ fn command(state: &WorkflowState, (kind, which, detail): (u8, u16, u8)) -> Comma
         56..=57 => suspend(
             n,
             attempt,
-            Waiting::Timer {
-                until: second(9),
-                span: None,
-                then: Resume::Complete,
-            },
+            Waiting::Timer { until: second(9), span: None, then: Resume::Complete },
         ),
         58..=62 => Command::Elapse { task },
         63..=66 => Command::Settle { task, verdict },
         67 => Command::SkipTask { task },
-        68 => Command::RefuseTask {
-            task,
-            failure: failure(Happened::No),
-        },
+        68 => Command::RefuseTask { task, failure: failure(Happened::No) },
         69 => pause(),
         70..=72 => Command::Resume,
         73 => cancel(),
@@ -178,17 +154,9 @@ fn recount(state: &WorkflowState) -> (u32, u32) {
     let (mut completed, mut total) = (0, 0);
     for (task, n) in state.tasks().iter().zip(0..) {
         let ordinal = Ordinal(n);
-        let gone = state
-            .item(ordinal)
-            .is_some_and(|(items, _)| superseded(items));
+        let gone = state.item(ordinal).is_some_and(|(items, _)| superseded(items));
         let counts_its_items = state.items_of(ordinal).is_some();
-        let left_out = matches!(
-            task.phase,
-            TaskPhase::Skipped {
-                cause: SkipCause::When,
-                ..
-            }
-        );
+        let left_out = matches!(task.phase, TaskPhase::Skipped { cause: SkipCause::When, .. });
         if !gone && !counts_its_items && !left_out {
             total += 1;
             completed += u32::from(matches!(task.phase, TaskPhase::Completed { .. }));
@@ -207,12 +175,7 @@ fn check(state: &WorkflowState, command: &Command) -> Result<(), TestCaseError> 
     prop_assert_eq!(counters(state), counters(&anew), "after {:?}", command);
     let shown = progress(state);
     let (completed, total) = recount(state);
-    prop_assert_eq!(
-        (shown.completed, shown.total),
-        (completed, total),
-        "wf1 after {:?}",
-        command
-    );
+    prop_assert_eq!((shown.completed, shown.total), (completed, total), "wf1 after {:?}", command);
     prop_assert!(completed <= total && shown.percentage <= 100);
     if state.ended().is_none() && state.tally().open > 0 {
         prop_assert!(shown.percentage <= 99);
@@ -226,10 +189,7 @@ fn check(state: &WorkflowState, command: &Command) -> Result<(), TestCaseError> 
         prop_assert_eq!(f64::from(shown.percentage), f64::min(exact, most));
     }
     if state.ended().is_some() {
-        prop_assert!(
-            !state.tasks().iter().any(is_open),
-            "wf: every task has ended with its run"
-        );
+        prop_assert!(!state.tasks().iter().any(is_open), "wf: every task has ended with its run");
         prop_assert_eq!(state.current_stage(), None);
     }
     Ok(())
@@ -252,11 +212,7 @@ fn starts_rightly(state: &WorkflowState, event: &Event) -> Result<(), TestCaseEr
     };
     for need in needs {
         let met = match &state.task(need).expect("it exists").phase {
-            TaskPhase::Completed { .. }
-            | TaskPhase::Skipped {
-                cause: SkipCause::When,
-                ..
-            } => true,
+            TaskPhase::Completed { .. } | TaskPhase::Skipped { cause: SkipCause::When, .. } => true,
             TaskPhase::Failed { .. } => {
                 state.plan.tasks[need.index()].on_failure == OnFailure::Continue
             }
@@ -301,11 +257,7 @@ fn live(plan: Plan, commands: Vec<(u8, u16, u8)>) -> Result<(), TestCaseError> {
         let stored = Event::read(event.kind(), &event.body().expect("written")).expect("read");
         folded.evolve(&stored, *at);
     }
-    prop_assert_eq!(
-        digest(&folded),
-        digest(&story.state),
-        "the state is the fold of its journal"
-    );
+    prop_assert_eq!(digest(&folded), digest(&story.state), "the state is the fold of its journal");
     Ok(())
 }
 
@@ -327,19 +279,11 @@ proptest! {
 fn wf3_progress_is_completed_of_total() {
     let percent = |story: &Story| progress(&story.state).percentage;
     assert_eq!(percent(&given(plan([]))), 0, "0 tasks are 0 %");
-    let three = given(plan([
-        tool("a").on_failure(OnFailure::Continue),
-        tool("b"),
-        tool("c"),
-    ]));
+    let three = given(plan([tool("a").on_failure(OnFailure::Continue), tool("b"), tool("c")]));
     let three = three.after([started(0, 1), failed(0), started(1, 1), done(1)]);
     assert_eq!(percent(&three), 33, "a failed task stays in the total");
     let three = three.after([started(2, 1), done(2)]).finishes();
-    assert_eq!(
-        percent(&three),
-        67,
-        "half is rounded up, and the end changes nothing"
-    );
+    assert_eq!(percent(&three), 67, "half is rounded up, and the end changes nothing");
     let many = given(plan((0..200).map(|_| tool("t"))));
     let many = many.after((0..199).flat_map(|n| [started(n, 1), done(n)]));
     assert_eq!(percent(&many), 99, "something is open");
@@ -358,12 +302,5 @@ fn wf2_rows_carry_the_progress_of_the_one_function() {
     let story = given(plan([tool("a"), tool("b")])).after([started(0, 1), done(0)]);
     let row = super::super::rows::workflow_row(&story.state, 1, 9);
     assert_eq!(row.progress, progress(&story.state));
-    assert_eq!(
-        (
-            row.progress.completed,
-            row.progress.total,
-            row.progress.percentage
-        ),
-        (1, 2, 50)
-    );
+    assert_eq!((row.progress.completed, row.progress.total, row.progress.percentage), (1, 2, 50));
 }

@@ -103,10 +103,7 @@ impl Story {
 
     fn when(self, command: Command) -> Told {
         let decision = self.state.decide(&command, &self.moment());
-        Told {
-            story: self,
-            decision,
-        }
+        Told { story: self, decision }
     }
 
     /// The command and every consequence of it, applied.
@@ -133,18 +130,12 @@ impl Story {
     /// Ends the run with `null` as its output.
     #[track_caller]
     fn finishes(self) -> Self {
-        self.does(Command::Finish {
-            output: Ok(Body::null()),
-        })
+        self.does(Command::Finish { output: Ok(Body::null()) })
     }
 
     #[track_caller]
     fn status_of(&self, task: u32) -> TaskStatus {
-        self.state
-            .task(Ordinal(task))
-            .expect("it exists")
-            .phase
-            .status()
+        self.state.task(Ordinal(task)).expect("it exists").phase.status()
     }
 
     /// The statuses of all tasks, as their words.
@@ -155,10 +146,7 @@ impl Story {
 
     fn ready(&self) -> Vec<u32> {
         let tasks = self.state.tasks().iter().zip(0..);
-        tasks
-            .filter(|(task, _)| task.phase.status() == TaskStatus::Ready)
-            .map(|(_, n)| n)
-            .collect()
+        tasks.filter(|(task, _)| task.phase.status() == TaskStatus::Ready).map(|(_, n)| n).collect()
     }
 
     fn outcome(&self) -> &Outcome {
@@ -206,11 +194,7 @@ fn stages(stages: impl IntoIterator<Item = Vec<TaskPlan>>) -> Plan {
         output: None,
     };
     for (tasks, n) in stages.into_iter().zip(0..) {
-        plan.stages.push(Stage {
-            name: format!("stage-{n}"),
-            weight: 1,
-            milestones: Vec::new(),
-        });
+        plan.stages.push(Stage { name: format!("stage-{n}"), weight: 1, milestones: Vec::new() });
         let staged = tasks.into_iter().map(|task| TaskPlan { stage: n, ..task });
         plan.tasks.extend(staged);
     }
@@ -238,11 +222,7 @@ fn task(key: &str, work: Work) -> TaskPlan {
 }
 
 fn call(effect: Effect) -> ToolCall {
-    ToolCall {
-        tool: "core.noop".to_owned(),
-        with: json!({}),
-        effect,
-    }
+    ToolCall { tool: "core.noop".to_owned(), with: json!({}), effect }
 }
 
 fn tool(key: &str) -> TaskPlan {
@@ -271,20 +251,11 @@ fn human(kind: HumanKind) -> TaskPlan {
 }
 
 fn wait_for(seconds: u64) -> TaskPlan {
-    task(
-        "wait",
-        Work::Wait(Wait::For(Span(Duration::from_secs(seconds)))),
-    )
+    task("wait", Work::Wait(Wait::For(Span(Duration::from_secs(seconds)))))
 }
 
 fn emit() -> TaskPlan {
-    task(
-        "emit",
-        Work::Emit(Emit {
-            event_type: "design.requested".to_owned(),
-            data: json!({}),
-        }),
-    )
+    task("emit", Work::Emit(Emit { event_type: "design.requested".to_owned(), data: json!({}) }))
 }
 
 fn child() -> TaskPlan {
@@ -311,22 +282,12 @@ impl TaskPlan {
 
     fn each(self, concurrency: Option<u32>) -> Self {
         let list = json!("{{ inputs.list }}");
-        Self {
-            each: Some(Each { list, concurrency }),
-            ..self
-        }
+        Self { each: Some(Each { list, concurrency }), ..self }
     }
 
     fn retry(self, attempts_max: u32, backoff: u64, max: u64) -> Self {
         let (backoff, max) = (Duration::from_secs(backoff), Duration::from_secs(max));
-        Self {
-            retry: Retry {
-                attempts_max,
-                backoff: Span(backoff),
-                max: Span(max),
-            },
-            ..self
-        }
+        Self { retry: Retry { attempts_max, backoff: Span(backoff), max: Span(max) }, ..self }
     }
 
     fn fallback(self, effects: impl IntoIterator<Item = Effect>) -> Self {
@@ -342,10 +303,7 @@ fn body(value: Value) -> Body {
 }
 
 fn failure(happened: Happened) -> CallFailure {
-    CallFailure {
-        happened,
-        ..CallFailure::refused(FailureKind::Refused, "no")
-    }
+    CallFailure { happened, ..CallFailure::refused(FailureKind::Refused, "no") }
 }
 
 fn passing() -> CallFailure {
@@ -358,21 +316,12 @@ fn unknown() -> CallFailure {
 
 fn started(task: u32, attempt: u32) -> Event {
     let (task, input) = (Ordinal(task), None);
-    TaskStarted {
-        task,
-        attempt,
-        input,
-    }
-    .into()
+    TaskStarted { task, attempt, input }.into()
 }
 
 fn done(task: u32) -> Event {
     let output = Output::Value(body(json!(task)));
-    TaskCompleted {
-        task: Ordinal(task),
-        output,
-    }
-    .into()
+    TaskCompleted { task: Ordinal(task), output }.into()
 }
 
 fn failed(task: u32) -> Event {
@@ -381,79 +330,38 @@ fn failed(task: u32) -> Event {
 
 fn failed_by(task: u32, status: AttemptStatus, failure: CallFailure) -> Event {
     let (task, status) = (Ordinal(task), Some(status));
-    TaskFailed {
-        task,
-        status,
-        failure,
-    }
-    .into()
+    TaskFailed { task, status, failure }.into()
 }
 
 fn gave_up(task: u32, failure: CallFailure) -> Event {
     let (task, status) = (Ordinal(task), None);
-    TaskFailed {
-        task,
-        status,
-        failure,
-    }
-    .into()
+    TaskFailed { task, status, failure }.into()
 }
 
 fn attempt_failed(task: u32, attempt: u32, failure: CallFailure, next: Next) -> Event {
     let (task, status) = (Ordinal(task), AttemptStatus::Failed);
-    AttemptFailed {
-        task,
-        attempt,
-        status,
-        failure,
-        next,
-    }
-    .into()
+    AttemptFailed { task, attempt, status, failure, next }.into()
 }
 
 fn waited(task: u32, on: Waiting) -> Event {
-    TaskWaited {
-        task: Ordinal(task),
-        on,
-    }
-    .into()
+    TaskWaited { task: Ordinal(task), on }.into()
 }
 
 fn skipped(task: u32, cause: SkipCause) -> Event {
-    TaskSkipped {
-        task: Ordinal(task),
-        cause,
-    }
-    .into()
+    TaskSkipped { task: Ordinal(task), cause }.into()
 }
 
 fn cancelled(task: u32) -> Event {
-    TaskCancelled {
-        task: Ordinal(task),
-    }
-    .into()
+    TaskCancelled { task: Ordinal(task) }.into()
 }
 
 fn expanded(task: u32, first: u32, count: u32) -> Event {
-    TaskExpanded {
-        task: Ordinal(task),
-        first: Ordinal(first),
-        count,
-        list: list(count),
-    }
-    .into()
+    TaskExpanded { task: Ordinal(task), first: Ordinal(first), count, list: list(count) }.into()
 }
 
 fn gathered(task: u32, first: u32, count: u32) -> Event {
-    let output = Output::Items {
-        first: Ordinal(first),
-        count,
-    };
-    TaskCompleted {
-        task: Ordinal(task),
-        output,
-    }
-    .into()
+    let output = Output::Items { first: Ordinal(first), count };
+    TaskCompleted { task: Ordinal(task), output }.into()
 }
 
 fn list(count: u32) -> Body {
@@ -461,25 +369,16 @@ fn list(count: u32) -> Body {
 }
 
 fn person() -> Waiting {
-    Waiting::Person {
-        ask: "Well?".to_owned(),
-    }
+    Waiting::Person { ask: "Well?".to_owned() }
 }
 
 fn start(task: u32) -> Command {
-    Command::StartTask {
-        task: Ordinal(task),
-        input: None,
-    }
+    Command::StartTask { task: Ordinal(task), input: None }
 }
 
 fn complete(task: u32, attempt: u32) -> Command {
     let output = body(json!(task));
-    Command::Complete {
-        task: Ordinal(task),
-        attempt,
-        output,
-    }
+    Command::Complete { task: Ordinal(task), attempt, output }
 }
 
 fn fail(task: u32, attempt: u32, failure: CallFailure) -> Command {
@@ -487,37 +386,20 @@ fn fail(task: u32, attempt: u32, failure: CallFailure) -> Command {
 }
 
 fn fail_by(task: u32, attempt: u32, status: AttemptStatus, failure: CallFailure) -> Command {
-    Command::Fail {
-        task: Ordinal(task),
-        attempt,
-        status,
-        failure,
-    }
+    Command::Fail { task: Ordinal(task), attempt, status, failure }
 }
 
 fn suspend(task: u32, attempt: u32, on: Waiting) -> Command {
-    Command::Suspend {
-        task: Ordinal(task),
-        attempt,
-        on,
-    }
+    Command::Suspend { task: Ordinal(task), attempt, on }
 }
 
 fn expand(task: u32, count: u32) -> Command {
     let list = list(count);
-    Command::ExpandTask {
-        task: Ordinal(task),
-        count,
-        list,
-    }
+    Command::ExpandTask { task: Ordinal(task), count, list }
 }
 
 fn respond(task: u32, value: Value) -> Command {
-    Command::Respond {
-        task: Ordinal(task),
-        value,
-        by: "ada".to_owned(),
-    }
+    Command::Respond { task: Ordinal(task), value, by: "ada".to_owned() }
 }
 
 fn cancel() -> Command {
@@ -530,16 +412,11 @@ fn retry(tasks: impl IntoIterator<Item = u32>) -> Command {
 }
 
 fn pause() -> Command {
-    Command::Pause {
-        cause: PauseCause::Actor,
-    }
+    Command::Pause { cause: PauseCause::Actor }
 }
 
 fn paused() -> Event {
-    Paused {
-        cause: PauseCause::Actor,
-    }
-    .into()
+    Paused { cause: PauseCause::Actor }.into()
 }
 
 fn resumed() -> Event {
@@ -559,15 +436,10 @@ fn finished(outcome: Outcome) -> Event {
 }
 
 fn finish() -> Command {
-    Command::Finish {
-        output: Ok(Body::null()),
-    }
+    Command::Finish { output: Ok(Body::null()) }
 }
 
 fn kept(task: u32) -> Kept {
     let output = Output::Value(body(json!(task)));
-    Kept {
-        task: Ordinal(task),
-        output,
-    }
+    Kept { task: Ordinal(task), output }
 }

@@ -10,12 +10,8 @@ use crate::workflow::{Resume, TaskPhase, Verdict};
 /// Every command that could be meant for any task of this state.
 fn commands(state: &WorkflowState) -> Vec<Command> {
     let mut all = vec![
-        Command::Approve {
-            revision: state.revision,
-        },
-        Command::SendBack {
-            comments: String::new(),
-        },
+        Command::Approve { revision: state.revision },
+        Command::SendBack { comments: String::new() },
         pause(),
         Command::Resume,
         cancel(),
@@ -33,28 +29,14 @@ fn commands(state: &WorkflowState) -> Vec<Command> {
             fail(n, attempt, failure(Happened::No)),
             fail_by(n, attempt, AttemptStatus::Lost, unknown()),
             suspend(n, attempt, person()),
-            suspend(
-                n,
-                attempt,
-                Waiting::Event {
-                    pattern: "x".to_owned(),
-                    until: None,
-                },
-            ),
+            suspend(n, attempt, Waiting::Event { pattern: "x".to_owned(), until: None }),
             suspend(n, attempt, Waiting::Child { child: state.id }),
             suspend(
                 n,
                 attempt,
-                Waiting::Timer {
-                    until: second(9),
-                    span: None,
-                    then: Resume::Complete,
-                },
+                Waiting::Timer { until: second(9), span: None, then: Resume::Complete },
             ),
-            Command::Settle {
-                task: Ordinal(n),
-                verdict: Verdict::DidNotHappen,
-            },
+            Command::Settle { task: Ordinal(n), verdict: Verdict::DidNotHappen },
             Command::Elapse { task: Ordinal(n) },
         ]);
     }
@@ -63,11 +45,7 @@ fn commands(state: &WorkflowState) -> Vec<Command> {
 
 fn reached(
     plans: impl IntoIterator<Item = Story>,
-) -> (
-    BTreeSet<WorkflowStatus>,
-    BTreeSet<TaskStatus>,
-    BTreeSet<WaitReason>,
-) {
+) -> (BTreeSet<WorkflowStatus>, BTreeSet<TaskStatus>, BTreeSet<WaitReason>) {
     let (mut workflow, mut tasks, mut waits) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut open: Vec<Story> = plans.into_iter().collect();
     let mut seen = BTreeSet::new();
@@ -94,23 +72,14 @@ fn reached(
 
 #[test]
 fn every_status_is_reached_from_the_start() {
-    let task = || {
-        once("a")
-            .on_failure(OnFailure::SkipDependents)
-            .retry(2, 1, 1)
-    };
+    let task = || once("a").on_failure(OnFailure::SkipDependents).retry(2, 1, 1);
     let graph = || plan([task(), tool("b").needs([0]).on_failure(OnFailure::Continue)]);
-    let (workflow, tasks, waits) = reached([
-        admitted(graph(), |event| event.review = true),
-        given(plan([tool("a")])),
-    ]);
+    let (workflow, tasks, waits) =
+        reached([admitted(graph(), |event| event.review = true), given(plan([tool("a")]))]);
     assert_eq!(workflow, WorkflowStatus::ALL.iter().copied().collect());
     assert_eq!(tasks, TaskStatus::ALL.iter().copied().collect());
     // Token and money budgets, and the approval of single calls, come with agents.
     let later = [WaitReason::Budget, WaitReason::Approval];
     let declared = WaitReason::ALL.iter().copied();
-    assert_eq!(
-        waits,
-        declared.filter(|reason| !later.contains(reason)).collect()
-    );
+    assert_eq!(waits, declared.filter(|reason| !later.contains(reason)).collect());
 }

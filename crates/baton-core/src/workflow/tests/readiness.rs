@@ -14,11 +14,7 @@ fn a_task_is_ready_when_all_it_needs_have_ended_well() {
 
 #[test]
 fn a_stage_starts_when_every_stage_before_it_is_done() {
-    let story = given(stages([
-        vec![tool("a"), tool("b")],
-        vec![tool("c")],
-        vec![tool("d")],
-    ]));
+    let story = given(stages([vec![tool("a"), tool("b")], vec![tool("c")], vec![tool("d")]]));
     let story = story.after([started(0, 1), done(0), started(1, 1)]);
     assert_eq!(story.ready(), [0; 0]);
     assert_eq!(story.state.current_stage().as_deref(), Some("stage-0"));

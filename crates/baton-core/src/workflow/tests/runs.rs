@@ -24,10 +24,7 @@ fn what_runs_may_end_and_nothing_starts() {
     let story = story.when(start(2)).refused(Refusal::NotReady);
     let story = story.when(complete(0, 1)).then([done(0)]);
     let story = story.when(finish()).refused(Refusal::NotSettled);
-    let story = story
-        .when(fail(1, 1, passing()))
-        .then([cancelled(1)])
-        .finishes();
+    let story = story.when(fail(1, 1, passing())).then([cancelled(1)]).finishes();
     assert_eq!(story.statuses(), ["completed", "cancelled", "cancelled"]);
     let story = story.when(cancel()).refused(Refusal::AlreadyEnded);
     story.when(complete(0, 1)).refused(Refusal::AlreadyEnded);
@@ -38,29 +35,16 @@ fn a_call_in_doubt_keeps_the_run_cancelling_until_it_is_settled() {
     let story = given(plan([once("a"), human(HumanKind::Approval)]));
     let story = story.after([started(0, 1), started(1, 1), waited(1, person())]);
     let story = story.does(cancel());
-    assert_eq!(
-        story.status_of(1),
-        TaskStatus::Cancelled,
-        "nobody is asked any more"
-    );
+    assert_eq!(story.status_of(1), TaskStatus::Cancelled, "nobody is asked any more");
     let overrun = CallFailure::in_doubt(FailureKind::Cancelled, "told to stop");
     let story = story.does(fail_by(0, 1, AttemptStatus::Cancelled, overrun));
     let story = story.when(finish()).refused(Refusal::NotSettled);
     assert_eq!(story.state.status().to_string(), "cancelling");
     let verdict = Verdict::Happened(body(json!(0)));
-    let settle = |verdict| Command::Settle {
-        task: Ordinal(0),
-        verdict,
-    };
-    let happened = story
-        .clone()
-        .when(settle(verdict))
-        .then([done(0)])
-        .finishes();
+    let settle = |verdict| Command::Settle { task: Ordinal(0), verdict };
+    let happened = story.clone().when(settle(verdict)).then([done(0)]).finishes();
     assert_eq!(*happened.outcome(), Outcome::Cancelled { reason: None });
-    let story = story
-        .when(settle(Verdict::DidNotHappen))
-        .then([cancelled(0)]);
+    let story = story.when(settle(Verdict::DidNotHappen)).then([cancelled(0)]);
     story.finishes();
 }
 
@@ -80,9 +64,7 @@ fn a_pause_lets_running_tasks_end_and_starts_none() {
 fn the_last_running_task_ends_a_paused_run() {
     let story = given(plan([tool("a")])).after([started(0, 1), paused(), done(0)]);
     let output = Body::null();
-    story
-        .when(finish())
-        .then([finished(Outcome::Completed { output })]);
+    story.when(finish()).then([finished(Outcome::Completed { output })]);
     let story = given(plan([tool("a"), tool("b")])).after([started(0, 1), paused(), failed(0)]);
     assert!(matches!(story.finishes().outcome(), Outcome::Failed { .. }));
 }
@@ -90,10 +72,7 @@ fn the_last_running_task_ends_a_paused_run() {
 #[test]
 fn a_paused_run_can_be_cancelled() {
     let story = given(plan([tool("a")])).after([paused()]).does(cancel());
-    assert_eq!(
-        *story.finishes().outcome(),
-        Outcome::Cancelled { reason: None }
-    );
+    assert_eq!(*story.finishes().outcome(), Outcome::Cancelled { reason: None });
 }
 
 #[test]
@@ -108,20 +87,14 @@ fn time_counts_while_something_runs_and_not_while_people_are_waited_for() {
     let story = story.after([paused()]);
     assert_eq!(used(&story, 1000), 3);
     let story = story.after([resumed()]);
-    assert_eq!(
-        used(&story, 6),
-        3,
-        "a pause of an actor's gives nothing back"
-    );
+    assert_eq!(used(&story, 6), 3, "a pause of an actor's gives nothing back");
 }
 
 #[test]
 fn resuming_after_the_time_budget_grants_as_much_again() {
     let cause = PauseCause::TimeBudget;
     let story = given(plan([tool("a")])).after([started(0, 1)]);
-    let story = story
-        .when(Command::Pause { cause })
-        .then([Paused { cause }.into()]);
+    let story = story.when(Command::Pause { cause }).then([Paused { cause }.into()]);
     assert_ne!(story.state.time_used(second(9)), Duration::ZERO);
     let story = story.when(Command::Resume).then([resumed()]);
     assert_eq!(story.state.time_used(second(story.clock)), Duration::ZERO);
@@ -129,11 +102,7 @@ fn resuming_after_the_time_budget_grants_as_much_again() {
 
 #[test]
 fn a_wait_for_time_counts_against_the_budget() {
-    let on = Waiting::Timer {
-        until: second(50),
-        span: None,
-        then: Resume::Complete,
-    };
+    let on = Waiting::Timer { until: second(50), span: None, then: Resume::Complete };
     let story = given(plan([wait_for(5)])).after([started(0, 1), waited(0, on)]);
     assert_eq!(story.state.time_used(second(20)).as_secs(), 19);
 }

@@ -64,10 +64,7 @@ pub(super) fn look(folder: &Path, report: &mut Report) -> Owner {
 }
 
 fn privacy(folder: &Path, report: &mut Report) {
-    for (path, mode) in [
-        (folder.to_path_buf(), 0o700_u32),
-        (folder.join(STORE_FILE), 0o600),
-    ] {
+    for (path, mode) in [(folder.to_path_buf(), 0o700_u32), (folder.join(STORE_FILE), 0o600)] {
         let Ok(found) = std::fs::metadata(&path) else {
             continue;
         };
@@ -102,10 +99,7 @@ fn owner(folder: &Path, report: &mut Report) -> Owner {
     let place = folder.join(LOCK_FILE);
     match lock::take(folder) {
         Ok(Lock::Taken(Some(process))) => {
-            report.ok(
-                format!("the process {process} owns the store"),
-                place.display(),
-            );
+            report.ok(format!("the process {process} owns the store"), place.display());
             Owner::Running
         }
         Ok(Lock::Taken(None)) => {

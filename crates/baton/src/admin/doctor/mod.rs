@@ -57,12 +57,7 @@ impl Report {
     pub fn render(&self) -> String {
         let mut text = String::new();
         for finding in &self.findings {
-            let Finding {
-                level,
-                what,
-                place,
-                mend,
-            } = finding;
+            let Finding { level, what, place, mend } = finding;
             let mark = match level {
                 Level::Ok => "ok      ",
                 Level::Note => "note    ",
@@ -73,12 +68,8 @@ impl Report {
                 text.push_str(&format!("        -> {mend}\n"));
             }
         }
-        let count = |level| {
-            self.findings
-                .iter()
-                .filter(|found| found.level == level)
-                .count() as u64
-        };
+        let count =
+            |level| self.findings.iter().filter(|found| found.level == level).count() as u64;
         let (problems, notes) = (count(Level::Problem), count(Level::Note));
         text.push_str(&match (problems, notes) {
             (0, 0) => "everything is well\n".to_owned(),

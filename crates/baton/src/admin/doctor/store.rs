@@ -50,10 +50,7 @@ fn structure(inspection: &Inspection, place: &str, report: &mut Report) {
     let faults = inspection.integrity.iter().chain(&inspection.dangling);
     let faults: Vec<&str> = faults.map(String::as_str).collect();
     if faults.is_empty() {
-        report.ok(
-            format!("the store opens and its file is sound, {size}"),
-            place,
-        );
+        report.ok(format!("the store opens and its file is sound, {size}"), place);
     } else {
         let what = format!("the store's file is damaged: {}", faults.join("; "));
         report.problem(
@@ -82,11 +79,7 @@ fn structure(inspection: &Inspection, place: &str, report: &mut Report) {
     }
     if inspection.bytes_free > inspection.bytes / FREE_PART && inspection.bytes_free > 16 << 20 {
         let what = format!("{} of {size} hold nothing", bytes(inspection.bytes_free));
-        report.note(
-            what,
-            place,
-            "nothing to do: an idle owner gives them back to the disk",
-        );
+        report.note(what, place, "nothing to do: an idle owner gives them back to the disk");
     }
 }
 
@@ -121,10 +114,7 @@ fn journal(check: &CheckReport, place: &str, report: &mut Report) {
         let what = format!("rows differ from the journal:\n{}", named(&lines));
         report.problem(what, place, "`baton doctor --rebuild`");
     }
-    let faults = check
-        .differences
-        .iter()
-        .filter(|found| found.mend.is_none());
+    let faults = check.differences.iter().filter(|found| found.mend.is_none());
     let lines: Vec<String> = faults.map(rebuild::line).collect();
     if !lines.is_empty() {
         let what = format!("the journal itself is at fault:\n{}", named(&lines));
@@ -148,11 +138,7 @@ fn blobs(audit: &mut dyn Audit, place: &str, report: &mut Report) -> Result<(), 
             "{count} of {read} large bodies are not what was stored: {}",
             damaged.join(", ")
         );
-        report.problem(
-            what,
-            place,
-            "restore a backup; workflows that read them fail until then",
-        );
+        report.problem(what, place, "restore a backup; workflows that read them fail until then");
     }
     Ok(())
 }
@@ -171,30 +157,19 @@ fn clock(audit: &mut dyn Audit, place: &str, report: &mut Report) -> Result<(), 
             "set the clock; until it has caught up, every event carries that time",
         );
     } else {
-        report.ok(
-            format!("the clock reads {now}, after the journal's end"),
-            "this machine",
-        );
+        report.ok(format!("the clock reads {now}, after the journal's end"), "this machine");
     }
     Ok(())
 }
 
 fn interrupted(views: &mut dyn Views, report: &mut Report) -> Result<(), StoreError> {
     let filter = Filter {
-        statuses: vec![
-            WorkflowStatus::Queued,
-            WorkflowStatus::Running,
-            WorkflowStatus::Cancelling,
-        ],
+        statuses: vec![WorkflowStatus::Queued, WorkflowStatus::Running, WorkflowStatus::Cancelling],
         limit: NAMED_MAX,
         ..Filter::default()
     };
     for (card, row) in views.list(&filter)? {
-        let what = format!(
-            "`{}` is {} and no process works on it",
-            card.name,
-            row.status.word()
-        );
+        let what = format!("`{}` is {} and no process works on it", card.name, row.status.word());
         let mend = format!("`baton resume {}`", card.id);
         report.note(what, format!("workflow {}", card.id), &mend);
     }
@@ -203,9 +178,8 @@ fn interrupted(views: &mut dyn Views, report: &mut Report) -> Result<(), StoreEr
 
 fn people(views: &mut dyn Views, report: &mut Report) -> Result<(), StoreError> {
     let waiting = views.waiting_for_people(NAMED_MAX)?;
-    let (doubt, asked): (Vec<_>, Vec<_>) = waiting
-        .into_iter()
-        .partition(|(_, task)| task.waits_for == Some(WaitReason::InDoubt));
+    let (doubt, asked): (Vec<_>, Vec<_>) =
+        waiting.into_iter().partition(|(_, task)| task.waits_for == Some(WaitReason::InDoubt));
     for (card, task) in doubt {
         let what = format!(
             "nobody knows whether a call of task {} of `{}` happened",
@@ -216,15 +190,8 @@ fn people(views: &mut dyn Views, report: &mut Report) -> Result<(), StoreError> 
         report.note(what, format!("workflow {}", card.id), &mend);
     }
     for (card, task) in asked {
-        let what = format!(
-            "task {} of `{}` waits for a person",
-            task.ordinal.0, card.name
-        );
-        report.note(
-            what,
-            format!("workflow {}", card.id),
-            "`baton inbox` shows what is asked",
-        );
+        let what = format!("task {} of `{}` waits for a person", task.ordinal.0, card.name);
+        report.note(what, format!("workflow {}", card.id), "`baton inbox` shows what is asked");
     }
     let filter = Filter {
         statuses: vec![WorkflowStatus::PendingReview],

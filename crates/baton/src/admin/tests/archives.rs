@@ -46,48 +46,27 @@ fn an_archive_holds_every_event_and_every_large_body_once() {
     let path = driver.path.clone();
     let door = DriverDoor(Mutex::new(driver));
     let actor = Actor::user("tester");
-    let mut purger = DoorPurger {
-        door: &door,
-        actor: &actor,
-    };
+    let mut purger = DoorPurger { door: &door, actor: &actor };
     let file = folder.path().join("old.jsonl");
-    let selection = Selection {
-        ids,
-        ..Selection::default()
-    };
+    let selection = Selection { ids, ..Selection::default() };
     let report = archive(&selection, &file, &mut views, &mut purger).expect("an archive");
     assert_eq!((report.counts.workflows, report.purge.purged), (2, 2));
-    assert!(
-        report.render().starts_with("archived 2 workflows with"),
-        "{}",
-        report.render()
-    );
+    assert!(report.render().starts_with("archived 2 workflows with"), "{}", report.render());
     let lines = lines(&file);
     assert_eq!(lines[0]["format"], FORMAT);
     assert_eq!(lines[lines.len() - 1]["end"]["events"], expected.len());
     let found: Vec<(u64, String)> = lines
         .iter()
         .filter(|line| line.get("position").is_some())
-        .map(|line| {
-            (
-                line["position"].as_u64().expect("a position"),
-                line["data"].to_string(),
-            )
-        })
+        .map(|line| (line["position"].as_u64().expect("a position"), line["data"].to_string()))
         .collect();
     assert_eq!(found, expected);
-    let started = lines
-        .iter()
-        .filter(|line| line["type"] == "task.completed")
-        .count();
+    let started = lines.iter().filter(|line| line["type"] == "task.completed").count();
     assert_eq!(started, 4);
     let mut blobs = std::collections::BTreeSet::new();
     for line in lines.iter().filter(|line| line.get("blob").is_some()) {
         let hash = line["blob"].as_str().expect("a hash").to_owned();
-        assert_eq!(
-            BlobHash::of(line["content"].to_string().as_bytes()).to_string(),
-            hash
-        );
+        assert_eq!(BlobHash::of(line["content"].to_string().as_bytes()).to_string(), hash);
         assert!(blobs.insert(hash), "a body twice");
     }
     assert_eq!(blobs, named);
@@ -114,10 +93,7 @@ fn nothing_is_purged_when_the_archive_cannot_be_written() {
     let all = Selection::default();
     for file in [taken.clone(), folder.path().join("no/such/folder/file")] {
         let refused = archive(&all, &file, &mut views, &mut Never);
-        assert!(
-            matches!(refused, Err(AdminError::File { .. })),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(AdminError::File { .. })), "{refused:?}");
     }
     assert_eq!(std::fs::read_to_string(&taken).expect("a file"), "mine");
     assert!(!folder.path().join("taken.partial").exists());
@@ -148,10 +124,7 @@ fn what_changed_after_it_was_archived_is_not_purged() {
     let mut views = SqliteViews::open(&driver.path).expect("views");
     let door = DriverDoor(Mutex::new(driver));
     let actor = Actor::user("tester");
-    let purger = DoorPurger {
-        door: &door,
-        actor: &actor,
-    };
+    let purger = DoorPurger { door: &door, actor: &actor };
     let file = folder.path().join("late.jsonl");
     let mut late = Late(&door, purger);
     let report = archive(&Selection::default(), &file, &mut views, &mut late).expect("an archive");

@@ -19,10 +19,7 @@ fn look(folder: &Path) -> Report {
 }
 
 fn found<'a>(report: &'a Report, what: &str) -> &'a Finding {
-    let found = report
-        .findings
-        .iter()
-        .find(|found| found.what.contains(what));
+    let found = report.findings.iter().find(|found| found.what.contains(what));
     found.unwrap_or_else(|| panic!("no `{what}` in\n{}", report.render()))
 }
 
@@ -61,9 +58,7 @@ fn mp1_rows_changed_by_hand_are_named_with_their_mend() {
     let path = driver.path.clone();
     drop(driver);
     let other = Connection::open(&path).expect("the file");
-    other
-        .execute("UPDATE workflow SET percentage = 3", [])
-        .expect("an update");
+    other.execute("UPDATE workflow SET percentage = 3", []).expect("an update");
     drop(other);
     let report = look(folder.path());
     let finding = found(&report, "rows differ from the journal");
@@ -86,12 +81,7 @@ fn mp1_a_damaged_body_is_named() {
     let report = look(folder.path());
     let finding = found(&report, "are not what was stored");
     assert_eq!(finding.level, Level::Problem);
-    assert!(
-        finding
-            .mend
-            .as_deref()
-            .is_some_and(|mend| mend.contains("backup"))
-    );
+    assert!(finding.mend.as_deref().is_some_and(|mend| mend.contains("backup")));
 }
 
 #[test]
@@ -100,9 +90,7 @@ fn mp1_a_store_of_a_newer_version_is_named_with_both_versions() {
     let path = driver.path.clone();
     drop(driver);
     let other = Connection::open(&path).expect("the file");
-    other
-        .pragma_update(None, "user_version", 9)
-        .expect("a version");
+    other.pragma_update(None, "user_version", 9).expect("a version");
     drop(other);
     let report = look(folder.path());
     let finding = found(&report, "the store does not open");
@@ -124,12 +112,7 @@ fn mp1_what_waits_and_what_was_interrupted_is_named_with_its_command() {
     let interrupted = found(&report, "`strict` is running and no process works on it");
     assert_eq!(interrupted.mend, Some(format!("`baton resume {id}`")));
     let asked = found(&report, "of `everything` waits for a person");
-    assert!(
-        asked
-            .mend
-            .as_deref()
-            .is_some_and(|mend| mend.contains("baton inbox"))
-    );
+    assert!(asked.mend.as_deref().is_some_and(|mend| mend.contains("baton inbox")));
     assert_eq!(report.worst(), Level::Note);
 }
 
@@ -147,12 +130,7 @@ fn mp1_a_call_in_doubt_is_named_with_settle() {
     drop(driver);
     let report = look(folder.path());
     let doubt = found(&report, "nobody knows whether a call");
-    assert!(
-        doubt
-            .mend
-            .as_deref()
-            .is_some_and(|mend| mend.contains("baton settle"))
-    );
+    assert!(doubt.mend.as_deref().is_some_and(|mend| mend.contains("baton settle")));
 }
 
 #[test]
@@ -169,10 +147,7 @@ fn mp1_an_owner_that_runs_is_named_and_keeps_a_rebuild_out() {
     drop(file);
     assert!(rebuild(folder.path()).is_ok());
     std::fs::write(folder.path().join("socket"), "").expect("a file");
-    assert_eq!(
-        found(&look(folder.path()), "left its socket behind").level,
-        Level::Note
-    );
+    assert_eq!(found(&look(folder.path()), "left its socket behind").level, Level::Note);
 }
 
 #[test]
@@ -181,15 +156,10 @@ fn mp1_a_clock_that_was_set_back_is_named() {
     let path = driver.path.clone();
     drop(driver);
     let other = Connection::open(&path).expect("the file");
-    other
-        .execute("UPDATE head SET at = at + 1000000000000", [])
-        .expect("an update");
+    other.execute("UPDATE head SET at = at + 1000000000000", []).expect("an update");
     drop(other);
     let report = look(folder.path());
-    assert_eq!(
-        found(&report, "after this machine's clock").level,
-        Level::Problem
-    );
+    assert_eq!(found(&report, "after this machine's clock").level, Level::Problem);
 }
 
 #[test]
@@ -202,15 +172,7 @@ fn mp1_a_folder_that_others_can_read_and_a_root_that_nobody_can_are_named() {
     config.tools.roots = vec![folder.path().join("nowhere")];
     let report = doctor(folder.path(), &config);
     let open = found(&report, "others on this machine can read it");
-    assert!(
-        open.mend
-            .as_deref()
-            .is_some_and(|mend| mend.starts_with("`chmod 700"))
-    );
+    assert!(open.mend.as_deref().is_some_and(|mend| mend.starts_with("`chmod 700")));
     let root = found(&report, "a folder that tools may touch cannot be read");
-    assert!(
-        root.mend
-            .as_deref()
-            .is_some_and(|mend| mend.contains("`roots`"))
-    );
+    assert!(root.mend.as_deref().is_some_and(|mend| mend.contains("`roots`")));
 }

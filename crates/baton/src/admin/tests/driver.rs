@@ -143,19 +143,11 @@ impl Driver {
 
     /// Lets a request arrive without a turn.
     pub fn push(&mut self, request: Request) {
-        self.inbox.push_back(Input::Request {
-            token: 0,
-            actor: Actor::user("tester"),
-            request,
-        });
+        self.inbox.push_back(Input::Request { token: 0, actor: Actor::user("tester"), request });
     }
 
     pub fn command(&mut self, workflow: WorkflowId, command: Command) -> Result<Reply, Declined> {
-        self.ask(Request::Command {
-            workflow,
-            command: Box::new(command),
-            blob: None,
-        })
+        self.ask(Request::Command { workflow, command: Box::new(command), blob: None })
     }
 
     pub fn submit(&mut self, source: &str) -> WorkflowId {
@@ -193,20 +185,15 @@ impl Driver {
                 run: job.run,
                 result: render(&job, &mut |hash| read_blob(hash, &mut self.store)),
             },
-            Effect::Probe(job) => Input::Probed {
-                number: job.number,
-                task: job.task,
-                verdict: None,
-            },
+            Effect::Probe(job) => {
+                Input::Probed { number: job.number, task: job.task, verdict: None }
+            }
             Effect::Conclude(job) => {
                 let program = &job.loaded.program;
                 let result = render_output(program, &job.ingredients, &mut |hash| {
                     read_blob(hash, &mut self.store)
                 });
-                Input::Concluded {
-                    number: job.number,
-                    result,
-                }
+                Input::Concluded { number: job.number, result }
             }
         })
     }
@@ -224,9 +211,7 @@ impl Driver {
                 let words = [1, 4, 200, 600][self.draw(4) as usize];
                 let text: String = match self.draw(4) {
                     0 => "alike ".repeat(words),
-                    _ => (0..words)
-                        .map(|_| format!("{:x}", self.draw(u64::MAX)))
-                        .collect(),
+                    _ => (0..words).map(|_| format!("{:x}", self.draw(u64::MAX))).collect(),
                 };
                 Ok(Body::split(Json::of(&serde_json::json!([text, "b", "c"]))))
             }
@@ -280,10 +265,7 @@ impl Default for Tools {
             output: None,
             quick: true,
         };
-        Self(vec![
-            tool("core.noop", Class::Read),
-            tool("test.once", Class::Once),
-        ])
+        Self(vec![tool("core.noop", Class::Read), tool("test.once", Class::Once)])
     }
 }
 

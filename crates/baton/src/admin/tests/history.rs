@@ -78,10 +78,9 @@ fn answer_people(driver: &mut Driver, views: &mut dyn Views) {
     for (card, task) in views.waiting_for_people(5).expect("a list") {
         let task_at = task.ordinal;
         let command = match (task.waits_for, driver.draw(2)) {
-            (Some(WaitReason::InDoubt), 0) => Command::Settle {
-                task: task_at,
-                verdict: Verdict::DidNotHappen,
-            },
+            (Some(WaitReason::InDoubt), 0) => {
+                Command::Settle { task: task_at, verdict: Verdict::DidNotHappen }
+            }
             (Some(WaitReason::InDoubt), _) => Command::Settle {
                 task: task_at,
                 verdict: Verdict::Happened(baton_core::body::Body::null()),
@@ -175,11 +174,7 @@ fn wf6_the_self_check_of_a_running_owner_sees_a_row_that_was_changed() {
     let found = round(&driver);
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found.iter().any(|what| what.starts_with("workflow 11 ")));
-    assert!(
-        found
-            .iter()
-            .any(|what| what.contains("workflow 13 ") && what.ends_with("task 1"))
-    );
+    assert!(found.iter().any(|what| what.contains("workflow 13 ") && what.ends_with("task 1")));
 }
 
 #[test]
@@ -194,12 +189,7 @@ fn a_fault_of_the_journal_is_named_and_left_alone() {
     assert_eq!(other.execute(damage, []).expect("a delete"), 1);
     drop(other);
     let report = rebuild(folder.path()).expect("a rebuild");
-    assert_eq!(
-        (report.left(), report.mended),
-        (3, 0),
-        "{}",
-        report.render()
-    );
+    assert_eq!((report.left(), report.mended), (3, 0), "{}", report.render());
     let text = report.render();
     assert!(text.contains("positions without an event"), "{text}");
     assert!(text.contains("its place in stream 1"), "{text}");
@@ -225,9 +215,7 @@ fn a_task_that_a_retry_holds_back_has_the_row_the_journal_says() {
     driver.settle();
     driver.mood = Mood::Well;
     let tasks = vec![baton_core::ids::Ordinal(0)];
-    driver
-        .command(id, Command::Retry { tasks })
-        .expect("retried");
+    driver.command(id, Command::Retry { tasks }).expect("retried");
     driver.settle();
     assert_eq!(checked(&driver).differences, vec![]);
 }

@@ -23,9 +23,7 @@ use crate::admin::{AdminError, DoorPurger};
 
 fn burial(workflow: WorkflowId) -> Request {
     let revision = None;
-    Request::Purge {
-        workflows: vec![Burial { workflow, revision }],
-    }
+    Request::Purge { workflows: vec![Burial { workflow, revision }] }
 }
 
 fn sound(driver: &Driver) {
@@ -47,20 +45,14 @@ fn a_purged_workflow_keeps_its_line_and_answers_clearly() {
     assert_eq!(views.tasks(card.number), Ok(vec![]));
     assert_eq!(views.stream(card.number), Ok(vec![]));
     let purged = Err(Declined::Purged(gone));
-    assert_eq!(
-        driver.command(gone, Command::Retry { tasks: vec![] }),
-        purged
-    );
+    assert_eq!(driver.command(gone, Command::Retry { tasks: vec![] }), purged);
     let (workflow, position) = (gone, None);
     assert_eq!(driver.ask(Request::Fork { workflow, position }), purged);
     assert_eq!(driver.ask(Request::AwaitEnd { workflow: gone }), purged);
     assert_eq!(driver.ask(burial(gone)), Ok(Reply::Purged(0)));
     assert!(Declined::Purged(gone).to_string().contains("was purged"));
     let position = None;
-    let fork = driver.ask(Request::Fork {
-        workflow: stays,
-        position,
-    });
+    let fork = driver.ask(Request::Fork { workflow: stays, position });
     assert!(matches!(fork, Ok(Reply::Workflow { .. })), "{fork:?}");
     driver.settle();
     sound(&driver);
@@ -78,10 +70,7 @@ fn what_has_not_ended_stays_and_a_batch_goes_whole_or_not_at_all() {
     let refused = Err(Declined::Refused(Refusal::NotEnded));
     let workflows = both.to_vec();
     assert_eq!(driver.ask(Request::Purge { workflows }), refused);
-    let stale = vec![Burial {
-        workflow: ended,
-        revision: Some(1),
-    }];
+    let stale = vec![Burial { workflow: ended, revision: Some(1) }];
     let refused = Err(Declined::Refused(Refusal::StaleRevision));
     assert_eq!(driver.ask(Request::Purge { workflows: stale }), refused);
     assert!(driver.store.stream(1).expect("a stream").len() > 3);
@@ -95,9 +84,7 @@ fn commands_that_arrive_with_the_purge_find_it_gone_or_win() {
         let mut driver = Driver::open(folder.path(), 9);
         driver.mood = Mood::Hang;
         let id = driver.submit(CHILD);
-        driver
-            .command(id, Command::Cancel { reason: None })
-            .expect("cancelled");
+        driver.command(id, Command::Cancel { reason: None }).expect("cancelled");
         driver.settle();
         let mut requests = [
             Some(burial(id)),
@@ -128,28 +115,16 @@ fn a_child_stays_until_its_parent_has_heard_of_its_end() {
     let parent = driver.submit(source);
     driver.settle();
     let mut views = SqliteViews::open(&driver.path).expect("views");
-    let listed = views
-        .list(&Filter {
-            limit: 9,
-            ..Filter::default()
-        })
-        .expect("a list");
+    let listed = views.list(&Filter { limit: 9, ..Filter::default() }).expect("a list");
     let of_parent = |card: &&(baton_core::workflow::rows::WorkflowCard, _)| card.0.parent.is_some();
     let child = listed.iter().find(of_parent).expect("a child").0.id;
     driver.crash(TakeUp::Asked);
     driver.mood = Mood::Well;
-    driver
-        .ask(Request::TakeUp { workflow: child })
-        .expect("taken up");
+    driver.ask(Request::TakeUp { workflow: child }).expect("taken up");
     driver.settle();
-    let needed = Declined::StillNeeded {
-        workflow: child,
-        parent,
-    };
+    let needed = Declined::StillNeeded { workflow: child, parent };
     assert_eq!(driver.ask(burial(child)), Err(needed));
-    driver
-        .ask(Request::TakeUp { workflow: parent })
-        .expect("taken up");
+    driver.ask(Request::TakeUp { workflow: parent }).expect("taken up");
     driver.settle();
     assert_eq!(driver.ask(burial(child)), Ok(Reply::Purged(1)));
     assert_eq!(driver.ask(burial(parent)), Ok(Reply::Purged(1)));
@@ -167,17 +142,11 @@ fn a_cursor_before_a_purge_is_noticed() {
     driver.ask(burial(first)).expect("purged");
     let mut read = |after| views.events(after, None, 1_000).expect("events");
     assert_eq!(cursor::removed_after(0, &read(0)), Some(1..=row.head));
-    assert_eq!(
-        cursor::removed_after(row.head - 1, &read(row.head - 1)),
-        Some(row.head..=row.head)
-    );
+    assert_eq!(cursor::removed_after(row.head - 1, &read(row.head - 1)), Some(row.head..=row.head));
     assert_eq!(cursor::removed_after(row.head, &read(row.head)), None);
     assert_eq!(cursor::removed_after(end, &read(end)), None);
     driver.ask(burial(second)).expect("purged");
-    assert_eq!(
-        read(0).len(),
-        views.stream(SYSTEM_STREAM).expect("a stream").len()
-    );
+    assert_eq!(read(0).len(), views.stream(SYSTEM_STREAM).expect("a stream").len());
 }
 
 #[test]
@@ -193,10 +162,7 @@ fn the_store_gets_smaller() {
     driver.store.idle().expect("an idle moment");
     let door = DriverDoor(Mutex::new(driver));
     let actor = Actor::user("tester");
-    let mut purger = DoorPurger {
-        door: &door,
-        actor: &actor,
-    };
+    let mut purger = DoorPurger { door: &door, actor: &actor };
     let report = purge(&Selection::default(), &mut views, &mut purger).expect("a purge");
     assert!(report.purged == 150, "{report:?}");
     assert!(report.render().contains("stay in `baton list`"));
@@ -209,11 +175,7 @@ fn the_store_gets_smaller() {
     (0..3).for_each(|_| driver.store.idle().expect("an idle moment"));
     drop(driver);
     let length = std::fs::metadata(&path).expect("a file").len();
-    assert!(
-        length < before.bytes * 3 / 4,
-        "{length} of {}",
-        before.bytes
-    );
+    assert!(length < before.bytes * 3 / 4, "{length} of {}", before.bytes);
 }
 
 #[test]
@@ -227,14 +189,8 @@ fn a_policy_takes_what_is_old_enough() {
     driver.mood = Mood::Hang;
     let live = driver.submit(CHILD);
     let door = DriverDoor(Mutex::new(driver));
-    let (actor, mut views) = (
-        Actor::user("tester"),
-        SqliteViews::open(&path).expect("views"),
-    );
-    let mut purger = DoorPurger {
-        door: &door,
-        actor: &actor,
-    };
+    let (actor, mut views) = (Actor::user("tester"), SqliteViews::open(&path).expect("views"));
+    let mut purger = DoorPurger { door: &door, actor: &actor };
     let toml = |keep| toml::from_str::<Retention>(keep).expect("a policy");
     let mut apply = |policy: &Retention| policy.apply(&mut views, &mut purger).expect("applied");
     let Retired::Purged(report) = apply(&toml("keep = \"36500d\"")) else {
@@ -242,10 +198,7 @@ fn a_policy_takes_what_is_old_enough() {
     };
     assert_eq!(report.purged, 0);
     let archives = folder.path().join("archives");
-    let policy = Retention {
-        archive_to: Some(archives.clone()),
-        ..toml("keep = \"30d\"")
-    };
+    let policy = Retention { archive_to: Some(archives.clone()), ..toml("keep = \"30d\"") };
     let Retired::Archived(report) = apply(&policy) else {
         panic!("not archived");
     };
@@ -254,14 +207,8 @@ fn a_policy_takes_what_is_old_enough() {
     let mut views = SqliteViews::open(&path).expect("views");
     let (_, row) = views.workflow(old).expect("a read").expect("a row");
     assert_eq!((row.head, row.status), (0, WorkflowStatus::Completed));
-    let mut purger = DoorPurger {
-        door: &door,
-        actor: &actor,
-    };
-    let named = Selection {
-        ids: vec![live],
-        ..Selection::default()
-    };
+    let mut purger = DoorPurger { door: &door, actor: &actor };
+    let named = Selection { ids: vec![live], ..Selection::default() };
     let refused = purge(&named, &mut views, &mut purger);
     assert!(matches!(refused, Err(AdminError::Refused(why)) if why.contains("has not ended")));
     assert!(toml::from_str::<Retention>("keep = \"1d\"\nkep = 1").is_err());

@@ -142,6 +142,15 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
+/// Whether a store has more to tidy up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Housekeeping {
+    /// It has not.
+    Done,
+    /// It wants another idle moment.
+    More,
+}
+
 /// The owner's side of a store.
 pub trait Store {
     /// Takes the store over: the returned epoch is larger than any before, and every earlier
@@ -176,9 +185,9 @@ pub trait Store {
     /// Every actor that has a number.
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError>;
 
-    /// Housekeeping when there is nothing else to do, such as a checkpoint. Returns at once where
-    /// there is none.
-    fn idle(&mut self) -> Result<(), StoreError>;
+    /// A little housekeeping when there is nothing else to do, such as a checkpoint. Returns at once
+    /// where there is none.
+    fn idle(&mut self) -> Result<Housekeeping, StoreError>;
 }
 
 /// Which workflows to list.

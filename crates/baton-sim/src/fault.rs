@@ -3,7 +3,7 @@
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::ids::WorkflowId;
-use baton_engine::store::{Commit, DefinitionRow, Head, Record, Store, StoreError};
+use baton_engine::store::{Commit, DefinitionRow, Head, Housekeeping, Record, Store, StoreError};
 use baton_store::memory::MemoryStore;
 
 use crate::rng::Rng;
@@ -103,7 +103,7 @@ impl Store for FaultyStore {
         self.store().actors()
     }
 
-    fn idle(&mut self) -> Result<(), StoreError> {
+    fn idle(&mut self) -> Result<Housekeeping, StoreError> {
         self.store().idle()
     }
 }

@@ -13,7 +13,8 @@ use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::workflow::EventKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_engine::store::{
-    Commit, DefinitionRow, Filter, Head, Record, SYSTEM_STREAM, Store, StoreError, Views,
+    Commit, DefinitionRow, Filter, Head, Housekeeping, Record, SYSTEM_STREAM, Store, StoreError,
+    Views,
 };
 
 use crate::vocabulary::FOR_PEOPLE;
@@ -125,8 +126,8 @@ impl Store for MemoryStore {
         Ok(kept.actors.iter().map(|(number, actor)| (*number, actor.clone())).collect())
     }
 
-    fn idle(&mut self) -> Result<(), StoreError> {
-        Ok(())
+    fn idle(&mut self) -> Result<Housekeeping, StoreError> {
+        Ok(Housekeeping::Done)
     }
 }
 

@@ -15,7 +15,7 @@ mod write;
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::ids::WorkflowId;
-use baton_engine::store::{Commit, DefinitionRow, Head, Record, Store, StoreError};
+use baton_engine::store::{Commit, DefinitionRow, Head, Housekeeping, Record, Store, StoreError};
 
 use fault::Fault;
 use link::{Link, Purpose, Target};
@@ -123,8 +123,8 @@ impl Store for PostgresStore {
         self.with(read::actors)
     }
 
-    fn idle(&mut self) -> Result<(), StoreError> {
+    fn idle(&mut self) -> Result<Housekeeping, StoreError> {
         // The server looks after itself.
-        Ok(())
+        Ok(Housekeeping::Done)
     }
 }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::ids::WorkflowId;
-use baton_engine::store::{Commit, DefinitionRow, Head, Record, Store, StoreError};
+use baton_engine::store::{Commit, DefinitionRow, Head, Housekeeping, Record, Store, StoreError};
 use rusqlite::Connection;
 
 use checkpoint::Checkpointer;
@@ -143,12 +143,13 @@ impl Store for SqliteStore {
         self.with(|connection| read::actors(connection))
     }
 
-    fn idle(&mut self) -> Result<(), StoreError> {
+    fn idle(&mut self) -> Result<Housekeeping, StoreError> {
         if self.freed {
             let more = self.with(write::shrink)?;
             // The file gets shorter when the log is carried over.
             self.freed = more || !self.checkpointer.cut();
         }
-        self.checkpointer.idle()
+        self.checkpointer.idle()?;
+        Ok(if self.freed { Housekeeping::More } else { Housekeeping::Done })
     }
 }

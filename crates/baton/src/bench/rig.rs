@@ -19,7 +19,7 @@ use baton_engine::engine::{Settings, TakeUp};
 use baton_engine::exchange::{Gone, Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
 use baton_engine::ports::Door;
-use baton_engine::store::{Commit, DefinitionRow, Head, Record, Store, StoreError};
+use baton_engine::store::{Commit, DefinitionRow, Head, Housekeeping, Record, Store, StoreError};
 use baton_server::local::LocalServer;
 use baton_store::{StoreUrl, open, open_views};
 
@@ -194,7 +194,7 @@ impl Store for Counting {
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {
         self.counted().actors()
     }
-    fn idle(&mut self) -> Result<(), StoreError> {
+    fn idle(&mut self) -> Result<Housekeeping, StoreError> {
         self.counted().idle()
     }
 }

@@ -9,7 +9,7 @@ use baton_engine::check::SelfCheck;
 use baton_engine::engine::{Engine, Settings, TakeUp};
 use baton_engine::exchange::{Input, Turn};
 use baton_engine::ports::Tools;
-use baton_engine::store::{Commit, Store, StoreError, Views};
+use baton_engine::store::{Commit, Housekeeping, Store, StoreError, Views};
 use serde_json::json;
 
 use crate::log::{Level, is_on, log};
@@ -29,6 +29,8 @@ const COMMIT_TRIES_MAX: u32 = 6;
 const COMMIT_PAUSE: Duration = Duration::from_millis(50);
 /// How often the self-check looks while there are commits.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
+/// How long an owner that leaves lets its store tidy up.
+const TIDY_UP_MAX: Duration = Duration::from_secs(20);
 /// After this long without anything to do, the store may tidy up.
 const IDLE_AFTER: Duration = Duration::from_millis(200);
 
@@ -208,6 +210,7 @@ impl Work {
             self.drains |= inputs.iter().any(|input| matches!(input, Input::Drain));
             inputs = self.turn(inputs)?;
             if self.drains && inputs.is_empty() && self.engine.is_quiet() {
+                self.tidy_up()?;
                 let mut interrupted: Vec<_> = self.engine.live_ids().collect();
                 interrupted.sort_unstable();
                 return Ok(OwnerReport { interrupted });
@@ -216,6 +219,17 @@ impl Work {
                 inputs = self.wait()?;
             }
         }
+    }
+
+    /// Lets the store finish its housekeeping, within reason: what is left waits for the next owner.
+    fn tidy_up(&mut self) -> Result<(), OwnerEnded> {
+        let began = Instant::now();
+        while began.elapsed() < TIDY_UP_MAX {
+            if self.store.idle().map_err(OwnerEnded)? == Housekeeping::Done {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// One turn; returns what arrived while it was written.
@@ -261,7 +275,9 @@ impl Work {
             return Ok(inputs);
         }
         self.check.look(&self.engine);
-        self.store.idle().map_err(OwnerEnded)?;
+        if self.store.idle().map_err(OwnerEnded)? == Housekeeping::More {
+            return Ok(Vec::new());
+        }
         Ok(self.handle.inbox.take(rest.map(|rest| rest.saturating_sub(short))))
     }
 

@@ -170,7 +170,7 @@ pub enum SchemaOf {
 /// `baton run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// A definition: a file, or the name of a registered one.
+    /// A definition: a file, or the name of one in a folder of `[definitions]`.
     pub definition: String,
     /// An input, as `name=value`.
     #[arg(long = "input", value_name = "K=V")]

@@ -19,7 +19,7 @@ use super::state::{
 use crate::body::{Body, Json};
 use crate::failure::CallFailure;
 use crate::ids::{Ordinal, WorkflowId};
-use crate::plan::{Human, Retry, WORKFLOW_TASKS_MAX, Wait, Work};
+use crate::plan::{Human, Retry, WORKFLOW_TASKS_MAX, Work};
 use crate::time::Moment;
 use crate::words::{AttemptStatus, Effect, FailureKind, Happened, HumanKind, OnFailure, SkipCause};
 
@@ -538,23 +538,6 @@ impl WorkflowState {
         };
         let most = plan.each.as_ref().and_then(|each| each.concurrency);
         most.is_none_or(|most| items.running < most)
-    }
-
-    /// Whether a failure of this task lets nothing more start.
-    pub fn is_fatal(&self, ordinal: Ordinal) -> bool {
-        self.task_plan(ordinal).is_none_or(|plan| plan.on_failure == OnFailure::Fail)
-    }
-
-    /// How long a `wait: { for }` of this task is.
-    pub fn wait_span(&self, ordinal: Ordinal) -> Option<Duration> {
-        match &self.task_plan(ordinal)?.work {
-            Work::Wait(Wait::For(span)) => Some(span.0),
-            Work::Wait(Wait::Until(_) | Wait::Event { .. })
-            | Work::Tool(_)
-            | Work::Human(_)
-            | Work::Emit(_)
-            | Work::Workflow(_) => None,
-        }
     }
 }
 

@@ -11,29 +11,22 @@ pub struct Graph {
     needs: Vec<u32>,
     dependents: Vec<Ordinal>,
     first_dependent: Vec<u32>,
-    stages: Vec<StageTasks>,
-}
-
-#[derive(Debug, Default)]
-struct StageTasks {
-    size: u32,
-    at_barrier: Vec<Ordinal>,
+    /// By stage, the tasks that start when the stages before it are done.
+    at_barrier: Vec<Vec<Ordinal>>,
 }
 
 impl Graph {
     /// The graph of a validated plan.
     pub fn of(plan: &Plan) -> Self {
         let count = plan.tasks.len();
-        let mut stages: Vec<StageTasks> =
-            plan.stages.iter().map(|_| StageTasks::default()).collect();
+        let mut at_barrier = vec![Vec::new(); plan.stages.len()];
         let mut needs = Vec::with_capacity(count);
         let mut edges: Vec<(Ordinal, Ordinal)> = Vec::new();
         for (task, ordinal) in plan.tasks.iter().zip((0..).map(Ordinal)) {
-            if let Some(stage) = stages.get_mut(task.stage as usize) {
-                stage.size += 1;
-                if task.needs.is_none() {
-                    stage.at_barrier.push(ordinal);
-                }
+            if task.needs.is_none()
+                && let Some(stage) = at_barrier.get_mut(task.stage as usize)
+            {
+                stage.push(ordinal);
             }
             // The barrier counts as one need.
             needs.push(
@@ -52,7 +45,7 @@ impl Graph {
             needs,
             dependents: edges.into_iter().map(|(_, task)| task).collect(),
             first_dependent,
-            stages,
+            at_barrier,
         }
     }
 
@@ -68,13 +61,8 @@ impl Graph {
         self.dependents.get(from..to).unwrap_or_default()
     }
 
-    /// How many tasks of the plan each stage has.
-    pub fn stage_sizes(&self) -> impl Iterator<Item = u32> + '_ {
-        self.stages.iter().map(|stage| stage.size)
-    }
-
     /// The tasks of a stage that start when the stages before it are done.
     pub fn at_barrier(&self, stage: u32) -> &[Ordinal] {
-        self.stages.get(stage as usize).map(|stage| stage.at_barrier.as_slice()).unwrap_or_default()
+        self.at_barrier.get(stage as usize).map(Vec::as_slice).unwrap_or_default()
     }
 }

@@ -4,6 +4,7 @@
 //! that out is the store's. The journal itself is read in full, one stream in memory at a time.
 
 mod blobs;
+mod graves;
 mod journal;
 mod live;
 mod workflows;
@@ -115,7 +116,7 @@ pub fn compare(audit: &mut dyn Audit, found: Found<'_>) -> Result<Examined, Stor
     let survey = journal::survey(audit, found)?;
     let mut examined = Examined {
         events: survey.events,
-        purged: survey.tombstones.len() as u64,
+        purged: survey.purged.len() as u64,
         ..Examined::default()
     };
     journal::compare_definitions(&survey, audit, found)?;

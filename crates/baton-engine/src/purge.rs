@@ -1,13 +1,16 @@
-//! Purging: a tombstone in the system stream takes the place of an ended workflow's events.
+//! Purging: one event of the system stream, with a tombstone for each, takes the place of the
+//! events of ended workflows.
 //!
-//! The workflow's row stays, with no events behind it; its tasks, events and uses of blobs go. What
-//! may be purged and when is the caller's policy, except that nothing goes that is still needed.
+//! Their rows stay, with no events behind them; their tasks, events and uses of blobs go, the plan's
+//! among them. What may be purged and when is the caller's policy, except that nothing goes that is
+//! still needed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use baton_core::body::BlobHash;
-use baton_core::workflow::rows::{Tombstone, WorkflowRow, workflow_card, workflow_row};
-use baton_core::workflow::{Event, Purged, Refusal, Waiting};
+use baton_core::body::{BlobHash, Body, Json};
+use baton_core::workflow::rows::{Tombstone, workflow_card, workflow_row};
+use baton_core::workflow::tombstones::Tombstones;
+use baton_core::workflow::{BatchPurged, Event, Refusal, Waiting};
 
 use crate::engine::Engine;
 use crate::exchange::{Burial, Declined, Reply};
@@ -39,9 +42,7 @@ impl Engine {
             let records = store.stream(*number).map_err(unread)?;
             count_uses(&records, &mut released)?;
         }
-        for number in &numbers {
-            self.bury(*number, actor);
-        }
+        self.bury(&numbers, actor).map_err(unwritten)?;
         self.staging.released.extend(released);
         Ok(Reply::Purged(u32::try_from(numbers.len()).unwrap_or(u32::MAX)))
     }
@@ -88,23 +89,36 @@ impl Engine {
         Ok(())
     }
 
-    fn bury(&mut self, number: u64, actor: u32) {
-        let Some(live) = self.lives.get(&number) else {
-            return;
-        };
-        let plan = live.loaded.blob.hash;
-        let tombstone = Tombstone {
-            plan,
-            card: workflow_card(&live.state, number, plan),
-            row: workflow_row(&live.state, number, live.head),
-        };
-        let row = WorkflowRow { head: 0, ..tombstone.row.clone() };
-        let event = Event::from(Purged { tombstone });
-        self.staging.append_system(&event, actor, self.now.moment.now);
-        self.staging.purge(row);
-        // Whatever this turn still asks of it must find it gone.
-        self.forget(number);
+    fn bury(&mut self, numbers: &BTreeSet<u64>, actor: u32) -> Result<(), serde_json::Error> {
+        let tombstones: Vec<_> =
+            numbers.iter().filter_map(|number| self.tombstone(*number)).collect();
+        if tombstones.is_empty() {
+            return Ok(());
+        }
+        let events = tombstones.iter().map(|tombstone| tombstone.row.revision).sum();
+        let rows: Vec<_> = tombstones.iter().map(|tombstone| tombstone.row.clone()).collect();
+        let (tombstones, blob) = Body::split(Json::from_serialize(&Tombstones(tombstones))?);
+        self.staging.offer(blob);
+        let now = self.now.moment.now;
+        self.staging.append_system(&Event::from(BatchPurged { events, tombstones }), actor, now);
+        for row in rows {
+            // Whatever this turn still asks of it must find it gone.
+            self.forget(row.number);
+            self.staging.purge(row.purged(now));
+        }
+        Ok(())
     }
+
+    fn tombstone(&self, number: u64) -> Option<Tombstone> {
+        let live = self.lives.get(&number)?;
+        let plan = live.loaded.blob.hash;
+        let card = workflow_card(&live.state, number, plan);
+        Some(Tombstone { plan, card, row: workflow_row(&live.state, number, live.head) })
+    }
+}
+
+fn unwritten(fault: serde_json::Error) -> Declined {
+    Declined::Store(format!("what stays of the workflows cannot be written: {fault}"))
 }
 
 fn unread(fault: StoreError) -> Declined {

@@ -61,7 +61,8 @@ impl Engine {
             | Event::TaskExpanded(_)
             | Event::CallUndone(_)
             | Event::DefinitionRegistered(_)
-            | Event::Purged(_) => {}
+            | Event::Purged(_)
+            | Event::BatchPurged(_) => {}
         }
     }
 

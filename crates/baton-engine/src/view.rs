@@ -65,6 +65,8 @@ pub struct WorkflowView {
     pub updated_at: Timestamp,
     /// When the run ended.
     pub completed_at: Option<Timestamp>,
+    /// When its events, tasks and output were purged.
+    pub purged_at: Option<Timestamp>,
     /// What the run brought.
     pub output: Option<Json>,
     /// Why it did not complete.
@@ -158,7 +160,7 @@ pub fn workflow_brief(card: &WorkflowCard, row: &WorkflowRow) -> WorkflowView {
         agents_completed: row.progress.completed,
         agents_total: row.progress.total,
         progress_calculation_method: row.progress.method,
-        progress_updated_at: row.updated_at,
+        progress_updated_at: row.purged_at().and(row.ended_at).unwrap_or(row.updated_at),
         tasks_failed: row.failed,
         tasks_waiting_for_people: row.waiting_people,
         conversation_id: card.conversation,
@@ -167,6 +169,7 @@ pub fn workflow_brief(card: &WorkflowCard, row: &WorkflowRow) -> WorkflowView {
         started_at: row.started_at,
         updated_at: row.updated_at,
         completed_at: row.ended_at,
+        purged_at: row.purged_at(),
         output: None,
         error: None,
     }

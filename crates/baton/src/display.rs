@@ -14,7 +14,7 @@ use baton_core::workflow::{Event, EventKind, Next, Output, WorkflowState};
 use baton_engine::store::Record;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::text::{clean, headline};
+use crate::text::{clean, headline, many};
 
 /// How many executing tasks the bar names.
 const NAMED_MAX: usize = 4;
@@ -158,7 +158,8 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
         Event::Resumed(_) => "  ▶ resumed".to_owned(),
         Event::CancelRequested(_) => "  ■ cancelling: what runs was told to stop".to_owned(),
         Event::Retried(retried) => {
-            format!("  ↻ run {}: {} tasks again", retried.run, retried.tasks.len())
+            let tasks = many(retried.tasks.len() as u64, "task");
+            format!("  ↻ run {}: {tasks} again", retried.run)
         }
         Event::Admitted(_)
         | Event::Approved(_)
@@ -166,7 +167,8 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
         | Event::Started(_)
         | Event::Finished(_)
         | Event::DefinitionRegistered(_)
-        | Event::Purged(_) => return None,
+        | Event::Purged(_)
+        | Event::BatchPurged(_) => return None,
     };
     Some(text)
 }

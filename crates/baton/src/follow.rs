@@ -42,8 +42,9 @@ impl Follower {
     ) -> anyhow::Result<(Self, Vec<(Record, Event)>)> {
         let records = views.stream(number)?;
         let folded = fold(&records, u64::MAX, &mut |hash| load(hash, views.as_mut()))?;
-        let (state, _, cursor) =
-            folded.ok_or_else(|| anyhow!("the events of this workflow were purged"))?;
+        let (state, _, cursor) = folded.ok_or_else(|| {
+            anyhow!("the events of this workflow were purged; `baton show` says when")
+        })?;
         let events = records.into_iter().map(|record| Ok((read_event(&record)?, record)));
         let events =
             events.map(|read: Result<_, StoreError>| read.map(|(event, record)| (record, event)));

@@ -11,6 +11,7 @@ use baton_core::actor::Actor;
 use baton_core::ids::{Ordinal, TaskId, WorkflowId};
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_engine::engine::TakeUp;
+use baton_engine::exchange::Declined;
 use baton_engine::ports::{Door, Tools};
 use baton_engine::store::{Filter, Views};
 use baton_server::client::LocalClient;
@@ -282,6 +283,9 @@ pub fn find_task(
     let Some((_, key)) = named.split_once('/') else {
         return Ok((card, row, None));
     };
+    if row.purged_at().is_some() {
+        return Err(Failed::usage(Declined::Purged(card.id).to_string()).into());
+    }
     let plan = baton_engine::view::plan_of(&card, views)?;
     let rows = views.tasks(card.number)?;
     let tasks = baton_engine::view::task_views(&card, &row, &plan, &rows);

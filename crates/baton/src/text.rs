@@ -77,6 +77,12 @@ pub fn ago(at: Timestamp, now: Timestamp) -> String {
     if age < Duration::from_secs(1) { "now".to_owned() } else { format!("{} ago", span(age)) }
 }
 
+/// A number of things: `1 workflow`, `2 workflows`.
+pub fn many(count: u64, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{plural}")
+}
+
 /// A text cut to a number of characters.
 pub fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {

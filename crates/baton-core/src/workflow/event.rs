@@ -105,8 +105,11 @@ events! {
     TaskEmitted = 29 "task.emitted",
     /// A definition stands under its name and version. In the system stream.
     DefinitionRegistered = 100 "definition.registered",
-    /// A workflow's events and tasks were removed. In the system stream.
+    /// A workflow's events and tasks were removed. In the system stream; read, but not written any
+    /// more.
     Purged = 101 "workflow.purged",
+    /// The events and tasks of some workflows were removed. In the system stream.
+    BatchPurged = 102 "workflows.purged",
 }
 
 /// A validated plan became a workflow.
@@ -326,6 +329,16 @@ pub struct Purged {
     pub tombstone: Tombstone,
 }
 
+/// The events, tasks and plans of some workflows were removed; their rows stay, at head 0 and
+/// updated when this happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BatchPurged {
+    /// How many events were removed.
+    pub events: u64,
+    /// What stays of them: [`Tombstones`](super::tombstones::Tombstones).
+    pub tombstones: Body,
+}
+
 /// An event whose stored body cannot be read by this version.
 #[derive(Debug)]
 pub struct UnreadableEvent {
@@ -367,7 +380,8 @@ impl Event {
             | Self::Finished(_)
             | Self::Retried(_)
             | Self::DefinitionRegistered(_)
-            | Self::Purged(_) => None,
+            | Self::Purged(_)
+            | Self::BatchPurged(_) => None,
         }
     }
 
@@ -387,6 +401,7 @@ impl Event {
             Self::Finished(finished) => finished.outcome.output().into_iter().for_each(body),
             Self::DefinitionRegistered(definition) => each(definition.plan),
             Self::Purged(purged) => each(purged.tombstone.plan),
+            Self::BatchPurged(purged) => body(&purged.tombstones),
             Self::Approved(_)
             | Self::SentBack(_)
             | Self::Started(_)

@@ -88,7 +88,10 @@ impl WorkflowState {
         self.updated_at = at;
         self.revision += 1;
         match event {
-            Event::Admitted(_) | Event::DefinitionRegistered(_) | Event::Purged(_) => {}
+            Event::Admitted(_)
+            | Event::DefinitionRegistered(_)
+            | Event::Purged(_)
+            | Event::BatchPurged(_) => {}
             Event::Approved(_) => self.phase = Phase::Queued,
             Event::SentBack(sent) => self.phase = Phase::Draft { comments: sent.comments.clone() },
             Event::Started(_) => {

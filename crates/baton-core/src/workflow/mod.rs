@@ -14,11 +14,12 @@ pub mod rows;
 mod state;
 #[cfg(test)]
 mod tests;
+pub mod tombstones;
 
 pub use command::{Command, Refusal, Verdict};
 pub use event::{
-    Admitted, DefinitionRegistered, Event, EventKind, Finished, Kept, Purged, SHAPE, TaskEmitted,
-    TaskStarted, TaskWaited, UnreadableEvent,
+    Admitted, BatchPurged, DefinitionRegistered, Event, EventKind, Finished, Kept, Purged, SHAPE,
+    TaskEmitted, TaskStarted, TaskWaited, UnreadableEvent,
 };
 pub use graph::Graph;
 pub use state::{

@@ -46,7 +46,7 @@ pub struct WorkflowRow {
     pub run: u32,
     /// The version of its stream.
     pub revision: u64,
-    /// The position of its newest event.
+    /// The position of its newest event; 0 once its events were purged.
     pub head: u64,
     /// The earliest stage that is not done.
     pub current_stage: Option<String>,
@@ -58,10 +58,23 @@ pub struct WorkflowRow {
     pub waiting_people: u32,
     /// When its first run started.
     pub started_at: Option<Timestamp>,
-    /// When anything last happened.
+    /// When anything last happened; of a purged one, when it was purged.
     pub updated_at: Timestamp,
     /// When the run ended.
     pub ended_at: Option<Timestamp>,
+}
+
+impl WorkflowRow {
+    /// What stays of it once its events were purged at that moment.
+    pub fn purged(self, at: Timestamp) -> Self {
+        Self { head: 0, updated_at: at, ..self }
+    }
+
+    /// When its events were purged, if they were. Tombstones of the first shape did not keep the
+    /// moment: of those it is when anything last happened.
+    pub fn purged_at(&self) -> Option<Timestamp> {
+        (self.head == 0).then_some(self.updated_at)
+    }
 }
 
 /// A task's row. A task that has none is pending, or ready, or was ended with its run.
@@ -89,7 +102,7 @@ pub struct TaskRow {
     pub position: u64,
 }
 
-/// What stays of a purged workflow.
+/// What the journal keeps of a purged workflow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tombstone {
     /// Its plan's blob.

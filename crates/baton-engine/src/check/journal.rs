@@ -3,11 +3,11 @@
 //!
 //! Bodies are read only where the system stream needs them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use baton_core::workflow::Event;
 
-use super::{Difference, EVENTS_AT_A_TIME, Found, Mend};
+use super::{Difference, EVENTS_AT_A_TIME, Found, Mend, graves};
 use crate::live::read_event;
 use crate::store::{Audit, DefinitionRow, Head, Record, SYSTEM_STREAM, StoreError};
 
@@ -29,8 +29,12 @@ pub(super) struct Survey {
     pub events: u64,
     /// The end of each workflow's stream.
     pub tails: BTreeMap<u64, Tail>,
-    /// The positions of tombstones, by the number of the workflow.
-    pub tombstones: BTreeMap<u64, u64>,
+    /// The numbers of the workflows that tombstones stand for.
+    pub purged: BTreeSet<u64>,
+    /// The positions of the events that carry tombstones.
+    pub purges: Vec<u64>,
+    /// Whether there are tombstones that cannot be read: no row can then be said to be a stray.
+    pub illegible: bool,
     definitions: BTreeMap<(String, u32), DefinitionRow>,
     actors: HashSet<u32>,
     system: Tail,
@@ -51,7 +55,7 @@ pub(super) fn survey(audit: &mut dyn Audit, found: Found<'_>) -> Result<Survey, 
             break;
         }
         for record in &records {
-            survey.take(record, found)?;
+            survey.take(record, audit, found)?;
         }
     }
     survey.compare_holes(found)?;
@@ -60,7 +64,12 @@ pub(super) fn survey(audit: &mut dyn Audit, found: Found<'_>) -> Result<Survey, 
 }
 
 impl Survey {
-    fn take(&mut self, record: &Record, found: Found<'_>) -> Result<(), StoreError> {
+    fn take(
+        &mut self,
+        record: &Record,
+        audit: &mut dyn Audit,
+        found: Found<'_>,
+    ) -> Result<(), StoreError> {
         let place = format!("the event at position {}", record.position);
         if record.at < self.head.at {
             let what = format!("{place}: its time is before that of the event before it");
@@ -81,7 +90,7 @@ impl Survey {
         self.head.streams = self.head.streams.max(record.stream);
         self.link(record, found)?;
         if record.stream == SYSTEM_STREAM {
-            self.take_system(record, &place, found)?;
+            self.take_system(record, &place, audit, found)?;
         }
         Ok(())
     }
@@ -110,6 +119,7 @@ impl Survey {
         &mut self,
         record: &Record,
         place: &str,
+        audit: &mut dyn Audit,
         found: Found<'_>,
     ) -> Result<(), StoreError> {
         match read_event(record) {
@@ -123,11 +133,17 @@ impl Survey {
                 };
                 self.definitions.insert((row.name.clone(), row.version), row);
             }
-            Ok(Event::Purged(purged)) => {
-                let row = &purged.tombstone.row;
-                self.removed += row.revision;
-                self.head.streams = self.head.streams.max(row.number);
-                self.tombstones.insert(row.number, record.position);
+            Ok(event @ (Event::Purged(_) | Event::BatchPurged(_))) => {
+                self.purges.push(record.position);
+                match graves::left_by(event, record.at, audit) {
+                    Ok(graves) => self.take_graves(&graves),
+                    Err(StoreError::Corrupt(detail)) => {
+                        self.illegible = true;
+                        let what = format!("{place}: what stays of purged workflows");
+                        found(Difference::fault(what, detail, "tombstones that can be read"))?;
+                    }
+                    Err(unreadable) => return Err(unreadable),
+                }
             }
             Ok(other) => {
                 let kind = format!("{:?}", other.kind());
@@ -141,9 +157,17 @@ impl Survey {
         Ok(())
     }
 
+    fn take_graves(&mut self, graves: &[graves::Grave]) {
+        for (card, row) in graves {
+            self.removed += row.revision;
+            self.head.streams = self.head.streams.max(card.number);
+            self.purged.insert(card.number);
+        }
+    }
+
     /// Positions are dense but for the events that tombstones account for.
     fn compare_holes(&self, found: Found<'_>) -> Result<(), StoreError> {
-        if self.holes == self.removed {
+        if self.holes == self.removed || self.illegible {
             return Ok(());
         }
         found(Difference::fault(
@@ -157,6 +181,10 @@ impl Survey {
         self.head.system_version = self.system.version;
         self.head.system_head = self.system.head;
         self.head.epoch = stored.epoch;
+        if self.illegible {
+            // The newest workflow may be among the purged ones; its number must not be given again.
+            self.head.streams = self.head.streams.max(stored.streams);
+        }
         match Difference::of_fields("the head of the journal", stored, &self.head) {
             None => Ok(()),
             // An end that is missing cannot be made up: only a head that lags behind is moved.

@@ -14,7 +14,7 @@ use baton_core::workflow::rows::{
 use baton_core::workflow::{Event, TaskPhase, WorkflowState};
 
 use super::journal::{Survey, Tail};
-use super::{Difference, Examined, Found, Mend};
+use super::{Difference, Examined, Found, Mend, graves};
 use crate::live::read_event;
 use crate::loaded::Loaded;
 use crate::store::{Audit, SYSTEM_STREAM, StoreError};
@@ -99,7 +99,7 @@ pub(super) fn compare_all(
 ) -> Result<(), StoreError> {
     let mut plans = HashMap::new();
     for (number, tail) in &survey.tails {
-        if survey.tombstones.contains_key(number) {
+        if survey.purged.contains(number) {
             let what = format!("workflow {number}");
             found(Difference::fault(what, "events", "a tombstone alone"))?;
             continue;
@@ -114,10 +114,8 @@ pub(super) fn compare_all(
             Err(unreadable) => return Err(unreadable),
         }
     }
-    for (number, position) in &survey.tombstones {
-        if let Some(projection) = buried(*position, audit)? {
-            compare(*number, projection, audit, found)?;
-        }
+    for position in &survey.purges {
+        compare_purged(*position, audit, found)?;
     }
     compare_strays(survey, audit, found)
 }
@@ -173,19 +171,22 @@ fn load(
     Ok(loaded)
 }
 
-/// What a tombstone leaves.
-fn buried(position: u64, audit: &mut dyn Audit) -> Result<Option<Projection>, StoreError> {
-    let records = audit.events(position.saturating_sub(1), 1)?;
-    let Some(Event::Purged(purged)) = records.first().map(read_event).transpose()? else {
-        return Ok(None);
+/// Compares what is stored of the workflows that a purge took.
+fn compare_purged(
+    position: u64,
+    audit: &mut dyn Audit,
+    found: Found<'_>,
+) -> Result<(), StoreError> {
+    let graves = match graves::left_at(position, audit) {
+        // Named where the journal was gone over.
+        Err(StoreError::Corrupt(_)) => return Ok(()),
+        read => read?,
     };
-    let tombstone = purged.tombstone;
-    Ok(Some(Projection {
-        card: tombstone.card,
-        row: WorkflowRow { head: 0, ..tombstone.row },
-        tasks: BTreeMap::new(),
-        miscounted: None,
-    }))
+    for (card, row) in graves {
+        let projection = Projection { card, row, tasks: BTreeMap::new(), miscounted: None };
+        compare(projection.card.number, projection, audit, found)?;
+    }
+    Ok(())
 }
 
 /// Compares what is stored of one workflow; returns how many rows of tasks were compared.
@@ -238,14 +239,17 @@ fn compare(
     Ok(compared)
 }
 
-/// Rows of workflows that no event and no tombstone knows.
+/// Rows of workflows that no event and no tombstone knows. Nothing can be said of them where
+/// tombstones are illegible.
 fn compare_strays(
     survey: &Survey,
     audit: &mut dyn Audit,
     found: Found<'_>,
 ) -> Result<(), StoreError> {
-    let known =
-        |number: &u64| survey.tails.contains_key(number) || survey.tombstones.contains_key(number);
+    if survey.illegible {
+        return Ok(());
+    }
+    let known = |number: &u64| survey.tails.contains_key(number) || survey.purged.contains(number);
     let mut at = SYSTEM_STREAM;
     while let Some(number) = audit.next_with_tasks(at)? {
         at = number;

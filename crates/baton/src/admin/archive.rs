@@ -22,7 +22,8 @@ use serde::Serialize;
 
 use super::purge::{PurgeReport, bury};
 use super::selection::{Selected, Selection};
-use super::{AdminError, Purger, bytes, many, now};
+use super::{AdminError, Purger, bytes, now};
+use crate::text::many;
 
 /// The name of the format, in the first line.
 pub const FORMAT: &str = "baton-archive";

@@ -25,6 +25,8 @@ use baton_engine::exchange::{Burial, Declined, Gone, Reply, Request};
 use baton_engine::ports::Door;
 use baton_engine::store::StoreError;
 
+use crate::text::many;
+
 /// The embedded store's file in its folder.
 const STORE_FILE: &str = "baton.db";
 
@@ -143,15 +145,9 @@ fn now() -> Timestamp {
 /// A number of bytes as people read it.
 fn bytes(bytes: u64) -> String {
     match bytes {
-        0..1_024 => format!("{bytes} bytes"),
+        0..1_024 => many(bytes, "byte"),
         1_024..1_048_576 => format!("{} KiB", bytes / 1_024),
         1_048_576..1_073_741_824 => format!("{} MiB", bytes / 1_048_576),
         _ => format!("{:.1} GiB", bytes as f64 / 1_073_741_824.0),
     }
-}
-
-/// A number of things: `1 workflow`, `2 workflows`.
-fn many(count: u64, thing: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {thing}{plural}")
 }

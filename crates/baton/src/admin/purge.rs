@@ -8,7 +8,8 @@ use baton_engine::store::Views;
 use serde::Serialize;
 
 use super::selection::{Selected, Selection};
-use super::{AdminError, NotPurged, Purger, many, now};
+use super::{AdminError, NotPurged, Purger, now};
+use crate::text::many;
 
 /// How many workflows go in one commit; each is read whole by the owner.
 const WORKFLOWS_AT_A_TIME: usize = 32;
@@ -36,6 +37,7 @@ impl PurgeReport {
     pub fn render(&self) -> String {
         let mut text = match self.purged {
             0 => "nothing was purged\n".to_owned(),
+            1 => "purged 1 workflow; its line stays in `baton list`\n".to_owned(),
             count => format!(
                 "purged {}; their lines stay in `baton list`\n",
                 many(u64::from(count), "workflow")

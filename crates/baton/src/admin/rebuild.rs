@@ -9,7 +9,8 @@ use baton_store::sqlite::{SqliteAudit, SqliteRepair};
 use serde::Serialize;
 
 use super::lock::{self, Lock};
-use super::{AdminError, STORE_FILE, many};
+use super::{AdminError, STORE_FILE};
+use crate::text::many;
 
 /// What was compared and mended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

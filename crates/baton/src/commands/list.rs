@@ -54,10 +54,14 @@ pub fn list(common: &Common, list: &List) -> anyhow::Result<Exit> {
         "ID", "NAME", "STATUS", "DONE", "TASKS", "UPDATED"
     ));
     for (card, row) in &found {
-        let needs = if row.waiting_people > 0 { " ← needs you" } else { "" };
+        let note = match row.purged_at() {
+            Some(_) => " (purged)",
+            None if row.waiting_people > 0 => " ← needs you",
+            None => "",
+        };
         let tasks = format!("{}/{}", row.progress.completed, row.progress.total);
         say_out(&format!(
-            "{}  {:<22}  {:<21}  {:>4}%  {:>11}  {}{needs}",
+            "{}  {:<22}  {:<21}  {:>4}%  {:>11}  {}{note}",
             card.id,
             cut(&clean(&card.name), 22),
             row.status,

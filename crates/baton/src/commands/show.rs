@@ -5,7 +5,9 @@ use baton_core::time::Timestamp;
 use baton_core::workflow::{Event, EventKind};
 use baton_engine::live::read_event;
 use baton_engine::store::{Record, Views};
-use baton_engine::view::{TaskView, WorkflowView, plan_of, task_views, workflow_view};
+use baton_engine::view::{
+    TaskView, WorkflowView, plan_of, task_views, workflow_brief, workflow_view,
+};
 
 use super::list::now;
 use crate::cli::{Common, Show};
@@ -21,6 +23,10 @@ const TASKS_SHOWN_MAX: usize = 200;
 pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
     let mut views = read(common)?;
     let (card, row) = find_workflow(views.as_mut(), &show.id)?;
+    if let Some(at) = row.purged_at() {
+        say_out(&purged(common, &workflow_brief(&card, &row), at));
+        return Ok(Exit::Done);
+    }
     let plan = plan_of(&card, views.as_mut())?;
     let workflow = workflow_view(&card, &row, &plan, views.as_mut())?;
     let rows = views.tasks(card.number)?;
@@ -52,6 +58,16 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// What can be said of a purged workflow.
+fn purged(common: &Common, workflow: &WorkflowView, at: Timestamp) -> String {
+    if common.json {
+        let nothing: [(); 0] = [];
+        return serde_json::json!({ "workflow": workflow, "tasks": nothing, "events": nothing })
+            .to_string();
+    }
+    format!("{}purged at {at}: its tasks, events and output are gone", head(workflow))
 }
 
 /// One sentence made from state, and the facts beneath it.

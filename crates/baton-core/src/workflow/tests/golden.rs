@@ -6,8 +6,9 @@ use super::*;
 use crate::codes::Code;
 use crate::ids::TaskId;
 use crate::workflow::event::{CallUndone, Retried, SentBack, TaskEmitted};
-use crate::workflow::rows::{Tombstone, workflow_card, workflow_row};
-use crate::workflow::{DefinitionRegistered, EventKind, Purged};
+use crate::workflow::rows::{Tombstone, WorkflowCard, WorkflowRow, workflow_card, workflow_row};
+use crate::workflow::tombstones::Tombstones;
+use crate::workflow::{BatchPurged, DefinitionRegistered, EventKind, Purged};
 
 fn file(kind: EventKind) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
@@ -79,6 +80,20 @@ fn example(kind: EventKind) -> Event {
             let card = workflow_card(&story.state, 5, plan);
             let row = workflow_row(&story.state, 5, 99);
             Purged { tombstone: Tombstone { plan, card, row } }.into()
+        }
+        EventKind::BatchPurged => {
+            let plan = BlobHash::of(b"a plan");
+            let card =
+                |number| WorkflowCard { parent: None, ..workflow_card(&story.state, number, plan) };
+            let child = WorkflowCard { parent: Some(parent), ..card(5) };
+            let row = |number| workflow_row(&story.state, number, 94 + number);
+            let ended_at = Some(second(60));
+            let ended = WorkflowRow { ended_at, started_at: Some(second(1)), ..row(5) };
+            let one = Tombstone { plan, card: child, row: ended };
+            let other = Tombstone { plan, card: card(7), row: row(7) };
+            let tombstones = serde_json::to_value(Tombstones(vec![one, other]));
+            let tombstones = body(tombstones.expect("it is written"));
+            BatchPurged { events: 2, tombstones }.into()
         }
     }
 }

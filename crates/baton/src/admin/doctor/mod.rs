@@ -10,8 +10,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{STORE_FILE, many};
+use super::STORE_FILE;
 use crate::config::Config;
+use crate::text::many;
 
 /// How serious a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -11,7 +11,8 @@ use baton_store::sqlite::{Inspection, SqliteAudit, SqliteViews, inspect};
 
 use super::Report;
 use super::folder::Owner;
-use crate::admin::{bytes, many, now, rebuild};
+use crate::admin::{bytes, now, rebuild};
+use crate::text::many;
 
 /// How many workflows or tasks are named of each kind.
 const NAMED_MAX: u32 = 20;
@@ -99,8 +100,12 @@ fn contents(path: &Path, owner: Owner, place: &str, report: &mut Report) -> Resu
 fn journal(check: &CheckReport, place: &str, report: &mut Report) {
     if check.total == 0 {
         let examined = &check.examined;
+        let purged = match examined.purged {
+            0 => String::new(),
+            count => format!(", {count} purged"),
+        };
         let what = format!(
-            "every row is as the journal says: {}, {}",
+            "every row is as the journal says: {}, {}{purged}",
             many(examined.workflows, "workflow"),
             many(examined.events, "event")
         );
@@ -130,14 +135,11 @@ fn blobs(audit: &mut dyn Audit, place: &str, report: &mut Report) -> Result<(), 
     let mut damaged = Vec::new();
     let read = damaged_blobs(audit, &mut |hash| damaged.push(hash.to_string()))?;
     if damaged.is_empty() {
-        report.ok(format!("{} are whole", many(read, "blob")), place);
+        report.ok(format!("every large body is whole: {}", many(read, "blob")), place);
     } else {
         let count = damaged.len();
         damaged.truncate(NAMED_MAX as usize);
-        let what = format!(
-            "{count} of {read} large bodies are not what was stored: {}",
-            damaged.join(", ")
-        );
+        let what = format!("large bodies damaged: {count} of {read}: {}", damaged.join(", "));
         report.problem(what, place, "restore a backup; workflows that read them fail until then");
     }
     Ok(())

@@ -79,7 +79,7 @@ fn mp1_a_damaged_body_is_named() {
     other.execute(damage, []).expect("an update");
     drop(other);
     let report = look(folder.path());
-    let finding = found(&report, "are not what was stored");
+    let finding = found(&report, "large bodies damaged: 1 of");
     assert_eq!(finding.level, Level::Problem);
     assert!(finding.mend.as_deref().is_some_and(|mend| mend.contains("backup")));
 }

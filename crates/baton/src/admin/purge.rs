@@ -11,8 +11,8 @@ use super::selection::{Selected, Selection};
 use super::{AdminError, NotPurged, Purger, now};
 use crate::text::many;
 
-/// How many workflows go in one commit; each is read whole by the owner.
-const WORKFLOWS_AT_A_TIME: usize = 32;
+/// About how many events go in one commit: the owner reads them all, and others wait meanwhile.
+const EVENTS_AT_A_TIME: u64 = 1_024;
 
 /// What was purged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -66,7 +66,7 @@ pub(super) fn bury(
     purger: &mut dyn Purger,
 ) -> Result<PurgeReport, AdminError> {
     let mut report = PurgeReport::default();
-    for batch in selected.chunks(WORKFLOWS_AT_A_TIME) {
+    for batch in batches(selected) {
         match purger.purge(batch.iter().map(burial).collect()) {
             Ok(count) => report.purged += count,
             Err(NotPurged::Failed(why)) => return Err(AdminError::Refused(why)),
@@ -74,6 +74,19 @@ pub(super) fn bury(
         }
     }
     Ok(report)
+}
+
+/// Splits where a batch has its number of events; a workflow that alone has more is one of its own.
+fn batches(selected: &[Selected]) -> impl Iterator<Item = &[Selected]> {
+    let mut events = 0;
+    selected.chunk_by(move |(_, row), (_, next)| {
+        events = u64::saturating_add(events, row.revision);
+        let fits = events.saturating_add(next.revision) <= EVENTS_AT_A_TIME;
+        if !fits {
+            events = 0;
+        }
+        fits
+    })
 }
 
 fn one_by_one(

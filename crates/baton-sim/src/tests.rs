@@ -30,6 +30,8 @@ fn ch6_wf1_mp1_what_is_promised_survives_every_storm() {
             ),
         }
     }
+    // Old stores hold purges of one workflow each; none is written any more.
+    seen.insert(EventKind::Purged);
     let missing: Vec<&EventKind> =
         EventKind::ALL.iter().filter(|kind| !seen.contains(kind)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?}");

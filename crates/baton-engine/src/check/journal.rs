@@ -33,7 +33,8 @@ pub(super) struct Survey {
     pub purged: BTreeSet<u64>,
     /// The positions of the events that carry tombstones.
     pub purges: Vec<u64>,
-    /// Whether there are tombstones that cannot be read: no row can then be said to be a stray.
+    /// Whether something of the system stream cannot be read, perhaps tombstones: no row can then
+    /// be said to be a stray.
     pub illegible: bool,
     definitions: BTreeMap<(String, u32), DefinitionRow>,
     actors: HashSet<u32>,
@@ -123,7 +124,10 @@ impl Survey {
         found: Found<'_>,
     ) -> Result<(), StoreError> {
         match read_event(record) {
-            Err(fault) => found(Difference::fault(place, fault, "a readable event"))?,
+            Err(fault) => {
+                self.illegible = true;
+                found(Difference::fault(place, fault, "a readable event"))?;
+            }
             Ok(Event::DefinitionRegistered(defined)) => {
                 let row = DefinitionRow {
                     name: defined.name,

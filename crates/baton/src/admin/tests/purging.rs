@@ -5,10 +5,12 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use baton_core::actor::Actor;
+use baton_core::codes::Code;
 use baton_core::ids::WorkflowId;
 use baton_core::time::Span;
 use baton_core::words::WorkflowStatus;
-use baton_core::workflow::{Command, Refusal};
+use baton_core::workflow::rows::Tombstone;
+use baton_core::workflow::{Command, Event, Purged, Refusal};
 use baton_engine::check::check;
 use baton_engine::cursor;
 use baton_engine::engine::TakeUp;
@@ -224,6 +226,42 @@ fn tombstones_that_cannot_be_read_cost_no_row() {
     let mut views = SqliteViews::open(&path).expect("views");
     let all = Filter { limit: 99, ..Filter::default() };
     assert_eq!(views.list(&all).expect("a list").len(), 40);
+}
+
+/// A purge as the first version wrote it: one event for each workflow, with its plan.
+#[test]
+fn a_tombstone_of_the_first_shape_is_still_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut driver = Driver::open(folder.path(), 3);
+    let id = driver.run(CHILD);
+    let mut views = SqliteViews::open(&driver.path).expect("views");
+    let (card, row) = views.workflow(id).expect("a read").expect("a row");
+    let plan = views.blob(card.plan).expect("a read").expect("a plan");
+    driver.ask(burial(id)).expect("purged");
+    let path = driver.path.clone();
+    drop((driver, views));
+    let other = Connection::open(&path).expect("the file");
+    let updated_at = row.updated_at.as_millis();
+    let purged = Event::from(Purged { tombstone: Tombstone { plan: card.plan, card, row } });
+    let (kind, body) = (purged.kind().code(), purged.body().expect("it is written"));
+    let events = "UPDATE journal SET kind = ?1, body = ?2";
+    assert_eq!(other.execute(events, (kind, body)).expect("an update"), 1);
+    other.execute("UPDATE workflow SET updated_at = ?1", [updated_at]).expect("an update");
+    let blob = "INSERT INTO blob (number, hash, uses) VALUES (1, ?1, 1)";
+    other.execute(blob, [plan.hash.0]).expect("a blob");
+    let bytes = "INSERT INTO blob_bytes (blob, packed) VALUES (1, ?1)";
+    other.execute(bytes, [&*plan.packed]).expect("its bytes");
+    drop(other);
+    let report = rebuild(folder.path()).expect("a rebuild");
+    assert_eq!(report.check.total, 0, "{}", report.render());
+    assert_eq!(report.check.examined.purged, 1);
+    let other = Connection::open(&path).expect("the file");
+    other.execute("DELETE FROM workflow", []).expect("damage");
+    drop(other);
+    assert_eq!(rebuild(folder.path()).expect("a rebuild").mended, 1);
+    let mut views = SqliteViews::open(&path).expect("views");
+    let (_, row) = views.workflow(id).expect("a read").expect("a row");
+    assert_eq!((row.head, row.updated_at.as_millis()), (0, updated_at));
 }
 
 #[test]

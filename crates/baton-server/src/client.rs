@@ -1,14 +1,14 @@
 //! The other end of the local socket.
 
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use baton_core::actor::Actor;
 
-use crate::local::read_line;
-use crate::wire::{Answer, Ask, Asked, PROTOCOL, Said};
+use crate::local::checked_line;
+use crate::wire::{Answer, Ask, Asked, LINE_BYTES_MAX, PROTOCOL, Said};
 
 /// A connection to the owner of a store.
 #[derive(Debug)]
@@ -62,8 +62,10 @@ impl LocalClient {
 
     /// The next line of the owner.
     pub fn read(&mut self) -> io::Result<Said> {
-        let line = read_line(&mut self.reader)?;
-        let line = line.ok_or_else(|| {
+        let mut line = Vec::new();
+        let most = LINE_BYTES_MAX as u64 + 1;
+        self.reader.by_ref().take(most).read_until(b'\n', &mut line)?;
+        let line = checked_line(line)?.ok_or_else(|| {
             io::Error::new(io::ErrorKind::UnexpectedEof, "the owner of the store has ended")
         })?;
         serde_json::from_str(&line).map_err(io::Error::other)

@@ -1,15 +1,16 @@
 //! The local socket: lets other processes of the same user reach the owner of a store.
 //!
-//! One thread a connection, which only reads; answers are written from the owner's thread through
-//! a bounded line, so that a client that does not read harms nobody but itself. Reading the store
-//! is not offered here: clients read it themselves.
+//! One thread serves all connections; each has a task that reads and one that writes, fed through a
+//! bounded line, so that a client that does not read harms nobody but itself. (A thread for each
+//! cost 500 returning clients most of a second: every one had to be given memory of its own first.)
+//! Reading the store is not offered here: clients read it themselves.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::io;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use baton_core::actor::Actor;
 use baton_core::body::Body;
@@ -17,19 +18,27 @@ use baton_core::workflow::{Command, PauseCause, Verdict};
 use baton_engine::exchange::{Declined, Gone, Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
 use baton_engine::ports::Door;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
+use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::wire::{Answer, Ask, Asked, LINE_BYTES_MAX, PROTOCOL, Said, Submission, Verb};
 
-/// How many answers may wait to be written to one client before it is cut off.
+/// How many answers may wait to be written to one client before it loses some.
 const BACKLOG_MAX: usize = 1024;
-/// The stack of a connection's threads: they hold a line at a time.
-const STACK_BYTES: usize = 256 * 1024;
+/// How long a server that stops lets clients take what it has to tell them.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// The pause after a connection that could not be accepted: nothing signals free descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A listening socket; it stops and its file goes when this is dropped.
 #[derive(Debug)]
 pub struct LocalServer {
     path: PathBuf,
-    over: Arc<AtomicBool>,
+    over: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl LocalServer {
@@ -37,57 +46,74 @@ impl LocalServer {
     pub fn start(path: &Path, door: Arc<dyn Door>) -> io::Result<Self> {
         let listener = UnixListener::bind(path)?;
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-        let over = Arc::new(AtomicBool::new(false));
-        let server = Self { path: path.to_owned(), over: Arc::clone(&over) };
-        thread("local socket", move || accept(&listener, &door, &over))?;
-        Ok(server)
+        listener.set_nonblocking(true)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (over, stop) = oneshot::channel();
+        let thread =
+            std::thread::Builder::new().name("local socket".to_owned()).spawn(move || {
+                // Without a listener, clients find nobody and say so; the owner works on.
+                let _ = runtime.block_on(serve(listener, door, stop));
+            })?;
+        Ok(Self { path: path.to_owned(), over: Some(over), thread: Some(thread) })
     }
 }
 
 impl Drop for LocalServer {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::Release);
-        // Wakes the accepting thread; it is over either way.
-        let _ = UnixStream::connect(&self.path);
+        drop(self.over.take());
         let _ = std::fs::remove_file(&self.path);
-    }
-}
-
-fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
-    builder.spawn(work).map(drop)
-}
-
-fn accept(listener: &UnixListener, door: &Arc<dyn Door>, over: &AtomicBool) {
-    for stream in listener.incoming() {
-        if over.load(Ordering::Acquire) {
-            return;
-        }
-        let door = Arc::clone(door);
-        if let Ok(stream) = stream {
-            // Without a thread for it the connection is dropped, and the client sees that.
-            let _ = thread("local client", move || drop(serve(&stream, &door)));
+        if let Some(thread) = self.thread.take() {
+            // Whether it panicked changes nothing any more.
+            let _ = thread.join();
         }
     }
 }
 
-fn serve(stream: &UnixStream, door: &Arc<dyn Door>) -> io::Result<()> {
-    let mut writer = stream.try_clone()?;
-    let (lines, written) = sync_channel::<Said>(BACKLOG_MAX);
-    thread("local answers", move || {
-        for said in written {
-            let line = serde_json::to_string(&said).unwrap_or_default() + "\n";
-            if writer.write_all(line.as_bytes()).is_err() {
-                return;
-            }
-        }
-        // The reader has gone: so does the connection.
-        let _ = writer.shutdown(std::net::Shutdown::Both);
-    })?;
-    let mut reader = BufReader::new(stream);
-    while let Some(line) = read_line(&mut reader)? {
+/// Accepts until `stop`, then lets what was answered go out.
+async fn serve(
+    listener: UnixListener,
+    door: Arc<dyn Door>,
+    mut stop: oneshot::Receiver<()>,
+) -> io::Result<()> {
+    let listener = tokio::net::UnixListener::from_std(listener)?;
+    let (mut readers, mut writers) = (JoinSet::new(), JoinSet::new());
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = &mut stop => break,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let (reader, writer) = stream.into_split();
+        let (lines, said) = channel(BACKLOG_MAX);
+        readers.spawn(hear(reader, Arc::clone(&door), lines));
+        writers.spawn(tell(writer, said));
+        while readers.try_join_next().is_some() || writers.try_join_next().is_some() {}
+    }
+    readers.shutdown().await;
+    let farewell = async { while writers.join_next().await.is_some() {} };
+    // Who has not taken it by now does not read.
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
+    Ok(())
+}
+
+/// Writes what is said until nobody can say anything any more; then the connection ends.
+async fn tell(mut writer: OwnedWriteHalf, mut said: Receiver<Said>) -> io::Result<()> {
+    while let Some(said) = said.recv().await {
+        let line = serde_json::to_string(&said).unwrap_or_default() + "\n";
+        writer.write_all(line.as_bytes()).await?;
+    }
+    writer.shutdown().await
+}
+
+/// Reads requests and hands them on, until the client ends or says something else.
+async fn hear(reader: OwnedReadHalf, door: Arc<dyn Door>, lines: Sender<Said>) -> io::Result<()> {
+    let mut reader = BufReader::new(reader);
+    while let Some(line) = read_line(&mut reader).await? {
         match serde_json::from_str::<Asked>(&line) {
-            Ok(asked) => handle(asked, door, &lines),
+            Ok(asked) => handle(asked, &door, &lines).await,
             Err(fault) => {
                 let message = format!("the line is not a request of {PROTOCOL}: {fault}");
                 say(&lines, 0, Answer::Declined { code: "bad_request".to_owned(), message });
@@ -99,56 +125,66 @@ fn serve(stream: &UnixStream, door: &Arc<dyn Door>) -> io::Result<()> {
 }
 
 /// The next line, at most [`LINE_BYTES_MAX`] long; `None` at the end.
-pub(crate) fn read_line(reader: &mut impl BufRead) -> io::Result<Option<String>> {
+async fn read_line(reader: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<String>> {
     let mut line = Vec::new();
     let most = LINE_BYTES_MAX as u64 + 1;
-    reader.by_ref().take(most).read_until(b'\n', &mut line)?;
+    reader.take(most).read_until(b'\n', &mut line).await?;
+    checked_line(line)
+}
+
+/// A line that was read, unless it is longer than [`LINE_BYTES_MAX`]; `None` at the end.
+pub(crate) fn checked_line(line: Vec<u8>) -> io::Result<Option<String>> {
     if line.is_empty() {
         return Ok(None);
     }
-    if line.len() as u64 >= most {
+    if line.len() > LINE_BYTES_MAX {
         return Err(io::Error::other(format!("a line is longer than {LINE_BYTES_MAX} bytes")));
     }
     String::from_utf8(line).map(Some).map_err(io::Error::other)
 }
 
-fn say(lines: &SyncSender<Said>, id: u64, answer: Answer) -> bool {
-    lines.try_send(Said::Answer { id, answer }).is_ok()
+fn say(lines: &Sender<Said>, id: u64, answer: Answer) {
+    // A client that does not read its answers has lost them.
+    let _ = lines.try_send(Said::Answer { id, answer });
 }
 
-fn handle(asked: Asked, door: &Arc<dyn Door>, lines: &SyncSender<Said>) {
+async fn handle(asked: Asked, door: &Arc<dyn Door>, lines: &Sender<Said>) {
     let Asked { id, actor, ask } = asked;
-    match ask {
+    let request = match ask {
         Ask::Hello => {
             let answer =
                 Answer::Hello { protocol: PROTOCOL.to_owned(), process: std::process::id() };
             say(lines, id, answer);
+            return;
         }
         Ask::Follow { stream } => {
             let lines = lines.clone();
             let news = move |position| lines.try_send(Said::News { id, position }).is_ok();
             door.follow(stream, Box::new(news));
+            return;
         }
-        Ask::Submit(_)
-        | Ask::Command { .. }
+        // A plan may be large, and it is compiled: beside the connections of others.
+        Ask::Submit(_) | Ask::Define(_) => {
+            let who = actor.clone();
+            spawn_blocking(move || request_of(ask, &who)).await.unwrap_or_else(|panicked| {
+                let message = format!("the plan could not be read: {panicked}");
+                Err(Answer::Declined { code: "invalid_plan".to_owned(), message })
+            })
+        }
+        Ask::Command { .. }
         | Ask::AwaitEnd { .. }
         | Ask::Fork { .. }
         | Ask::TakeUpAll
         | Ask::TakeUp { .. }
-        | Ask::Define(_)
-        | Ask::Purge { .. } => match request_of(ask, &actor) {
-            Ok(request) => {
-                let lines = lines.clone();
-                let then = move |reply| {
-                    // A client that does not read its answers has lost them.
-                    let _ = say(&lines, id, answer(reply));
-                };
-                door.ask(&actor, request, Box::new(then));
-            }
-            Err(answer) => {
-                say(lines, id, answer);
-            }
-        },
+        | Ask::Purge { .. } => request_of(ask, &actor),
+    };
+    match request {
+        Ok(request) => {
+            let lines = lines.clone();
+            let then = move |reply| say(&lines, id, answer(reply));
+            door.ask(&actor, request, Box::new(then));
+        }
+        Err(answer) => say(lines, id, answer),
     }
 }
 

@@ -4,7 +4,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
@@ -259,23 +258,17 @@ fn kill_in_the_middle(owner: &mut Child, url: &StoreUrl) -> anyhow::Result<()> {
 
 /// Waits for every workflow on a connection of its own; how many did not complete.
 fn wait_all(socket: &Path, workflows: &[WorkflowId]) -> anyhow::Result<usize> {
-    let (sender, receiver) = channel();
-    for workflow in workflows.iter().copied() {
-        let (sender, socket) = (sender.clone(), socket.to_owned());
-        let wait = move || {
-            let ended = connect(&socket)
-                .and_then(|mut client| Ok(client.call(Ask::AwaitEnd { workflow })?));
-            // The measurement is over when nobody listens any more.
-            let _ = sender.send(matches!(ended, Ok(Answer::Ended { .. })));
-        };
-        std::thread::Builder::new().stack_size(128 * 1024).spawn(wait)?;
-    }
-    drop(sender);
+    let wait = |workflow: &WorkflowId| {
+        let mut client = connect(socket)?;
+        client.patience(Some(Duration::from_secs(60)))?;
+        client.send(Ask::AwaitEnd { workflow: *workflow })?;
+        Ok(client)
+    };
+    let clients = workflows.iter().map(wait).collect::<anyhow::Result<Vec<_>>>()?;
     let mut lost = 0;
-    for _ in workflows {
-        let ended = receiver
-            .recv_timeout(Duration::from_secs(60))
-            .context("a client still waits after a minute")?;
+    for mut client in clients {
+        let said = client.read().context("a client still waits after a minute")?;
+        let ended = matches!(said, Said::Answer { answer: Answer::Ended { .. }, .. });
         lost += usize::from(!ended);
     }
     Ok(lost)

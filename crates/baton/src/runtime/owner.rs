@@ -249,7 +249,8 @@ impl Work {
             self.may_die(DeathPoint::BeforeRelease);
             self.handle.hub.publish(&commit.records);
         }
-        let released = effects.len();
+        // A call brings its result, and whoever is answered often asks for the next thing.
+        let expected = effects.len() + answers.len();
         self.executor.carry_out(effects);
         self.handle.desk.answer(answers);
         self.check.look(&self.engine);
@@ -257,7 +258,7 @@ impl Work {
             self.may_die(DeathPoint::AfterRelease);
         }
         let patience = if took > SLOW_SYNC { took / 8 } else { Duration::ZERO };
-        Ok(self.handle.inbox.take_at_least(released.max(1), Some(patience)))
+        Ok(self.handle.inbox.take_at_least(expected.max(1), Some(patience)))
     }
 
     fn may_die(&self, point: DeathPoint) {

@@ -6,6 +6,7 @@
 
 mod command;
 mod decide;
+mod enter;
 mod event;
 mod evolve;
 mod graph;

@@ -12,6 +12,7 @@ mod evolve;
 mod graph;
 mod reindex;
 pub mod rows;
+mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use event::{
     TaskStarted, TaskWaited, UnreadableEvent,
 };
 pub use graph::Graph;
+pub use snapshot::{SNAPSHOT_SHAPE, Snapshot};
 pub use state::{
     Ended, Items, Next, Outcome, Output, PauseCause, Phase, Resume, StageCount, Tally, Task,
     TaskPhase, Waiting, WorkflowState,

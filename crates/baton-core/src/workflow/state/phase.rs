@@ -15,7 +15,8 @@ use crate::time::Timestamp;
 use crate::words::{SkipCause, TaskStatus, WaitReason, WorkflowStatus};
 
 /// Where a run stands.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Being written; the comments of the last review.
     Draft {
@@ -48,7 +49,7 @@ pub enum Phase {
 }
 
 /// The end of a run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ended {
     /// When.
     pub at: Timestamp,

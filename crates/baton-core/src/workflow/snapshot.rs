@@ -177,6 +177,22 @@ impl WorkflowState {
 }
 
 impl Snapshot {
+    /// As bytes: a checksum, and what it is of, compressed.
+    pub fn pack(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let packed = lz4_flex::compress_prepend_size(&serde_json::to_vec(self)?);
+        Ok([&BlobHash::of(&packed).0, packed.as_slice()].concat())
+    }
+
+    /// What was packed; `None` where the bytes are not what they were, or of another shape.
+    pub fn unpack(bytes: &[u8]) -> Option<Self> {
+        let (checksum, packed) = bytes.split_first_chunk::<32>()?;
+        if BlobHash::of(packed).0 != *checksum {
+            return None;
+        }
+        let text = lz4_flex::decompress_size_prepended(packed).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
     /// Of each task, the task of the plan that it is or is an item of; `None` where the tasks are
     /// not those of the plan with the items behind them.
     fn ordinals(&self, plan: &Plan) -> Option<Vec<Ordinal>> {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::codes::Code;
 use crate::progress::progress;
-use crate::workflow::{Items, Resume, Task, TaskPhase, Verdict};
+use crate::workflow::{Items, Resume, Snapshot, Task, TaskPhase, Verdict};
 
 #[derive(Clone, Debug)]
 struct Sketch {
@@ -241,8 +241,11 @@ fn is_kept_whole(state: &WorkflowState) -> Result<(), TestCaseError> {
 
 fn restored(state: &WorkflowState) -> WorkflowState {
     let snapshot = state.snapshot(BlobHash::of(b"plan"));
-    let text = serde_json::to_string(&snapshot).expect("written");
-    let snapshot = serde_json::from_str(&text).expect("read");
+    let mut bytes = snapshot.pack().expect("written");
+    let snapshot = Snapshot::unpack(&bytes).expect("read");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    assert_eq!(Snapshot::unpack(&bytes), None, "what was damaged is not read");
     let (plan, graph) = (Arc::clone(&state.plan), Arc::clone(&state.graph));
     WorkflowState::restored(snapshot, plan, graph).expect("it fits")
 }

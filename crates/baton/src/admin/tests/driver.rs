@@ -179,6 +179,7 @@ impl Driver {
                 let result = Err((AttemptStatus::Cancelled, failure));
                 Input::Called { job, result }
             }
+            Effect::Snapshot(job) => Input::Snapshot { number: job.number, row: job.row() },
             Effect::Prepare(job) => Input::Prepared {
                 number: job.number,
                 task: job.task,

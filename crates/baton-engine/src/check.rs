@@ -7,6 +7,7 @@ mod blobs;
 mod graves;
 mod journal;
 mod live;
+mod snapshots;
 mod workflows;
 
 use baton_core::body::BlobHash;
@@ -49,6 +50,8 @@ pub enum Mend {
     Task(TaskRow),
     /// Remove the row of a task.
     NoTask(u64, Ordinal),
+    /// Remove the snapshot of a workflow.
+    NoSnapshot(u64),
     /// Say how many events name a blob; one that none names goes.
     BlobUses(BlobHash, u64),
     /// Write the row of a definition.

@@ -16,10 +16,11 @@ use baton_core::workflow::rows::{task_row, workflow_card, workflow_row};
 use baton_core::workflow::{Admitted, Command, Event, Kept, Refusal, WorkflowState};
 
 use crate::exchange::{Declined, Effect, Input, Reply, Token, Turn};
-use crate::live::{Live, fold};
+use crate::live::Live;
 use crate::loaded::Loaded;
 use crate::queue::{Limits, Queue};
 use crate::react::Arrival;
+use crate::snapshot::take_up;
 use crate::staging::{Place, Staging};
 use crate::store::{Store, StoreError};
 use crate::timers::Timers;
@@ -31,11 +32,21 @@ pub struct Settings {
     pub limits: Limits,
     /// How long what runs has to end after a cancellation.
     pub cancel_deadline: Duration,
+    /// How many events of a workflow there are at least between two snapshots of it; more where its
+    /// state is large. At 1, it is always enough.
+    pub snapshot_events_min: u64,
 }
+
+/// Below this many events, folding them costs less than reading a snapshot is worth.
+const SNAPSHOT_EVENTS_MIN: u64 = 4_096;
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { limits: Limits::default(), cancel_deadline: Duration::from_secs(10) }
+        Self {
+            limits: Limits::default(),
+            cancel_deadline: Duration::from_secs(10),
+            snapshot_events_min: SNAPSHOT_EVENTS_MIN,
+        }
     }
 }
 
@@ -191,6 +202,7 @@ impl Engine {
         };
         commit.workflows.extend(changed.iter().filter_map(workflow));
         for number in changed {
+            self.snapshot(number, &mut commit);
             self.retire(number);
         }
         Turn { commit, ..std::mem::take(&mut self.turn) }
@@ -369,15 +381,17 @@ impl Engine {
         if self.staging.purges(number) {
             return Ok(false);
         }
-        let records = store.stream(number)?;
         let programs = &mut self.programs;
-        let folded = fold(&records, u64::MAX, &mut |hash| load_plan(programs, hash, store))?;
-        let Some((mut state, loaded, head)) = folded else {
+        let mut load = |hash, store: &mut dyn Store| load_plan(programs, hash, store);
+        let (taken, mark) = take_up(number, store, &mut load)?;
+        let Some((mut state, loaded, head)) = taken else {
             return Ok(false);
         };
         state.take_changed();
         self.ids.insert(state.id, number);
-        self.lives.insert(number, Live::new(number, state, loaded, head));
+        let mut live = Live::new(number, state, loaded, head);
+        live.mark = mark;
+        self.lives.insert(number, live);
         Ok(true)
     }
 

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::loaded::Loaded;
 use crate::scope::{Ingredients, Ready};
-use crate::store::Commit;
+use crate::snapshot::SnapshotJob;
+use crate::store::{Commit, SnapshotRow};
 
 /// Ties an answer to its request. Chosen by the caller.
 pub type Token = u64;
@@ -65,6 +66,13 @@ pub enum Input {
         number: u64,
         /// The output.
         result: Result<Split, CallFailure>,
+    },
+    /// A snapshot was packed; `None` where it could not be.
+    Snapshot {
+        /// The workflow.
+        number: u64,
+        /// What is to be kept.
+        row: Option<SnapshotRow>,
     },
     /// Start nothing more.
     Drain,
@@ -321,6 +329,8 @@ pub enum Effect {
     Probe(Prepare),
     /// Render a workflow's output.
     Conclude(Prepare),
+    /// Pack a workflow's state.
+    Snapshot(Box<SnapshotJob>),
 }
 
 /// A call to make.

@@ -15,6 +15,7 @@ pub mod queue;
 mod react;
 mod request;
 pub mod scope;
+pub mod snapshot;
 mod staging;
 mod start;
 pub mod store;

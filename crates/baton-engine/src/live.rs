@@ -12,6 +12,7 @@ use baton_core::workflow::{Event, EventKind, WorkflowState};
 
 use crate::exchange::Token;
 use crate::loaded::Loaded;
+use crate::snapshot::Mark;
 use crate::store::{Record, Store, StoreError};
 
 /// A workflow in its owner's memory.
@@ -35,6 +36,8 @@ pub struct Live {
     pub waiters: Vec<Token>,
     /// Whether its output is being rendered elsewhere.
     pub concluding: bool,
+    /// Its snapshots.
+    pub mark: Mark,
 }
 
 impl Live {
@@ -50,6 +53,7 @@ impl Live {
             lists: HashMap::new(),
             waiters: Vec::new(),
             concluding: false,
+            mark: Mark::default(),
         }
     }
 

@@ -29,6 +29,7 @@ impl Engine {
             }
             Input::Probed { number, task, verdict } => self.probed(number, task, verdict),
             Input::Concluded { number, result } => self.finish(number, result),
+            Input::Snapshot { number, row } => self.keep(number, row),
             Input::Drain => self.draining = true,
         }
     }

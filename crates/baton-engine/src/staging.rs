@@ -11,7 +11,7 @@ use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_core::workflow::{Event, SHAPE};
 
-use crate::store::{BlobUse, Commit, DefinitionRow, Head, Record};
+use crate::store::{BlobUse, Commit, DefinitionRow, Head, Record, SnapshotRow};
 
 /// Where in its stream an event stands.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,7 @@ pub struct Staging {
     offered: HashMap<BlobHash, Blob>,
     actors: Vec<(u32, Actor)>,
     pub(crate) definitions: Vec<DefinitionRow>,
+    pub(crate) snapshots: Vec<SnapshotRow>,
     purged: Vec<WorkflowRow>,
     pub(crate) released: Vec<(BlobHash, u32)>,
 }
@@ -149,6 +150,8 @@ impl Staging {
             head: staged.head,
             records: staged.records,
             cards: staged.cards,
+            snapshots: staged.snapshots,
+            outlived: Vec::new(),
             purged: staged.purged.iter().map(|row| row.number).collect(),
             workflows: staged.purged,
             tasks: Vec::new(),

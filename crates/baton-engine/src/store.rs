@@ -83,6 +83,31 @@ pub struct DefinitionRow {
     pub at: Timestamp,
 }
 
+/// A workflow's state at one event of its stream, so that taking it up need not read what is before.
+/// It may be removed at any time: it is a cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotRow {
+    /// The workflow's number.
+    pub number: u64,
+    /// The version of the event.
+    pub version: u64,
+    /// Its position.
+    pub position: u64,
+    /// The shape the bytes are in.
+    pub shape: u8,
+    /// The state, with a checksum.
+    pub bytes: Arc<[u8]>,
+}
+
+/// What it takes to take a workflow up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tail {
+    /// Its snapshot, if it has one whose event stands where it says.
+    pub snapshot: Option<SnapshotRow>,
+    /// The events from that of the snapshot on, oldest first; all of them where there is none.
+    pub records: Vec<Record>,
+}
+
 /// Everything one turn writes, all or nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Commit {
@@ -104,7 +129,11 @@ pub struct Commit {
     pub actors: Vec<(u32, Actor)>,
     /// New definitions.
     pub definitions: Vec<DefinitionRow>,
-    /// Workflows whose events and tasks are removed.
+    /// Snapshots, each in the place of the one before it of the same workflow.
+    pub snapshots: Vec<SnapshotRow>,
+    /// Workflows whose snapshots are removed.
+    pub outlived: Vec<u64>,
+    /// Workflows whose events, tasks and snapshots are removed.
     pub purged: Vec<u64>,
     /// Uses of blobs that end with them.
     pub released: Vec<(BlobHash, u32)>,
@@ -113,7 +142,7 @@ pub struct Commit {
 impl Commit {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.purged.is_empty()
+        self.records.is_empty() && self.purged.is_empty() && self.snapshots.is_empty()
     }
 }
 
@@ -171,6 +200,9 @@ pub trait Store {
 
     /// The events of a stream, oldest first.
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError>;
+
+    /// The snapshot of a workflow and the events from its on; the whole stream where it has none.
+    fn tail(&mut self, number: u64) -> Result<Tail, StoreError>;
 
     /// A blob by its hash.
     fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError>;
@@ -231,6 +263,8 @@ pub trait Audit: Send {
     ) -> Result<Vec<(BlobHash, u64)>, StoreError>;
     /// A blob by its hash.
     fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError>;
+    /// The snapshot with the smallest number of a workflow after this one.
+    fn next_snapshot(&mut self, after: u64) -> Result<Option<SnapshotRow>, StoreError>;
     /// Every definition.
     fn definitions(&mut self) -> Result<Vec<DefinitionRow>, StoreError>;
     /// Every actor that has a number.

@@ -41,6 +41,7 @@ fn endings(world: &mut World) -> Result<Vec<Ending>, Violation> {
 
 fn live_through(plan: &Plan, cut: Option<(u64, Cut)>) -> Result<(World, Vec<Ending>), Violation> {
     let mut world = World::new(7, Weather::default(), Limits::default());
+    world.snapshot_every(1);
     // The submission is one commit that must be written for anything to be resumed.
     submit(&mut world, plan.clone(), false)?;
     let request = world.take_inbox();

@@ -3,7 +3,9 @@
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::ids::WorkflowId;
-use baton_engine::store::{Commit, DefinitionRow, Head, Housekeeping, Record, Store, StoreError};
+use baton_engine::store::{
+    Commit, DefinitionRow, Head, Housekeeping, Record, Store, StoreError, Tail,
+};
 use baton_store::memory::MemoryStore;
 
 use crate::rng::Rng;
@@ -85,6 +87,10 @@ impl Store for FaultyStore {
 
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
         self.store().stream(number)
+    }
+
+    fn tail(&mut self, number: u64) -> Result<Tail, StoreError> {
+        self.store().tail(number)
     }
 
     fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {

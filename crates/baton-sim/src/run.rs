@@ -36,6 +36,7 @@ fn weather(rng: &mut Rng) -> Weather {
         take_over: often(60),
         drain: often(30),
         jump: often(100),
+        snapshots: often(500),
         tools: often(10) < 8,
     }
 }
@@ -62,6 +63,7 @@ pub fn live(seed: u64) -> Result<World, Violation> {
     let mut rng = Rng::new(seed);
     let (weather, limits) = (weather(&mut rng), limits(&mut rng));
     let mut world = World::new(rng.next(), weather, limits);
+    world.snapshot_every(1 + rng.below(12));
     for _ in 0..=rng.below(3) {
         let plan = plans::random(&mut rng, 1);
         submit(&mut world, plan, rng.chance(100))?;

@@ -22,12 +22,15 @@ fn journal(store: &MemoryStore) -> Vec<Record> {
 #[test]
 fn ch6_wf1_mp1_what_is_promised_survives_every_storm() {
     let mut seen = BTreeSet::new();
+    let mut snapshots = 0;
     for seed in 0..SEEDS {
         match live(seed) {
             Err(violation) => panic!("{violation}\nreplay it: cargo xtask sim --seed {seed}"),
-            Ok(world) => seen.extend(
-                journal(&world.store).iter().filter_map(|record| EventKind::from_code(record.kind)),
-            ),
+            Ok(world) => {
+                snapshots += world.snapshots;
+                let kinds = journal(&world.store).into_iter();
+                seen.extend(kinds.filter_map(|record| EventKind::from_code(record.kind)));
+            }
         }
     }
     // Old stores hold purges of one workflow each; none is written any more.
@@ -35,6 +38,7 @@ fn ch6_wf1_mp1_what_is_promised_survives_every_storm() {
     let missing: Vec<&EventKind> =
         EventKind::ALL.iter().filter(|kind| !seen.contains(kind)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?}");
+    assert!(snapshots > 100, "only {snapshots} snapshots were there to begin from");
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub struct Weather {
     pub drain: u64,
     /// Turns before which the wall clock jumps.
     pub jump: u64,
+    /// Snapshots that are lost between two owners.
+    pub snapshots: u64,
     /// Whether tools misbehave.
     pub tools: bool,
 }
@@ -98,6 +100,8 @@ pub struct World {
     pub commits: u64,
     /// How often an owner died or was replaced.
     pub deaths: u64,
+    /// How many snapshots new owners have found whole.
+    pub snapshots: u64,
     /// Answers since they were last taken.
     pub answers: Vec<(Token, Result<Reply, Declined>)>,
     settings: Settings,
@@ -123,6 +127,7 @@ impl World {
             ledger: Ledger::default(),
             commits: 0,
             deaths: 0,
+            snapshots: 0,
             answers: Vec::new(),
             settings,
             owner: None,
@@ -144,6 +149,11 @@ impl World {
     /// Puts something into the owner's inbox.
     pub fn send(&mut self, input: Input) {
         self.inbox.push(input);
+    }
+
+    /// How many events lie at least between two snapshots.
+    pub fn snapshot_every(&mut self, events: u64) {
+        self.settings.snapshot_events_min = events;
     }
 
     /// From now on nothing goes wrong.
@@ -245,12 +255,30 @@ impl World {
     }
 
     fn open(&mut self) -> Result<(), Violation> {
+        self.lose_snapshots();
         let (seed, now) = (self.rng.next(), self.now());
         let mut store = FaultyStore::new(self.store.clone(), Rng::new(seed), self.weather.store);
         let engine = Engine::open(&mut store, self.settings, TakeUp::All, now)
             .map_err(|fault| Violation(format!("the store cannot be opened: {fault}")))?;
         self.owner = Some(Owner { engine, store });
         Ok(())
+    }
+
+    /// Snapshots are a cache: between two owners, some are gone, some damaged, some not ours.
+    fn lose_snapshots(&mut self) {
+        let (rng, weather, whole) = (&mut self.rng, &self.weather, &mut self.snapshots);
+        self.store.change_snapshots(|snapshots| {
+            snapshots.retain(|_, _| !rng.chance(weather.snapshots));
+            for row in snapshots.values_mut() {
+                match rng.below(8).checked_sub(4).filter(|_| weather.snapshots > 0) {
+                    Some(0) => row.bytes = row.bytes.iter().map(|byte| byte ^ 1).collect(),
+                    Some(1) => row.position += 1,
+                    Some(2) => row.version += 1,
+                    Some(_) => row.shape += 1,
+                    None => *whole += 1,
+                }
+            }
+        });
     }
 
     /// The owner's process ends: what was under way has happened by now, or never does.
@@ -423,6 +451,11 @@ impl World {
             }
             Effect::Probe(job) => {
                 self.probe(&job);
+                Ok(())
+            }
+            Effect::Snapshot(job) => {
+                let (number, row) = (job.number, job.row());
+                self.later(Input::Snapshot { number, row });
                 Ok(())
             }
         }

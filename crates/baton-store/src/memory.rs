@@ -13,8 +13,8 @@ use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::workflow::EventKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_engine::store::{
-    Commit, DefinitionRow, Filter, Head, Housekeeping, Record, SYSTEM_STREAM, Store, StoreError,
-    Views,
+    Commit, DefinitionRow, Filter, Head, Housekeeping, Record, SYSTEM_STREAM, SnapshotRow, Store,
+    StoreError, Tail, Views,
 };
 
 use crate::vocabulary::FOR_PEOPLE;
@@ -43,6 +43,7 @@ struct Kept {
     blobs: BTreeMap<BlobHash, Counted>,
     actors: BTreeMap<u32, Actor>,
     definitions: BTreeMap<(String, u32), DefinitionRow>,
+    snapshots: BTreeMap<u64, SnapshotRow>,
 }
 
 #[derive(Clone)]
@@ -55,6 +56,11 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Every snapshot there is, to be looked at, damaged or removed by tests.
+    pub fn change_snapshots(&self, change: impl FnOnce(&mut BTreeMap<u64, SnapshotRow>)) {
+        change(&mut self.kept().snapshots);
     }
 
     /// A reader of the same store.
@@ -107,6 +113,13 @@ impl Store for MemoryStore {
 
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
         self.kept().stream(number, 0)
+    }
+
+    fn tail(&mut self, number: u64) -> Result<Tail, StoreError> {
+        let kept = self.kept();
+        let snapshot = kept.snapshots.get(&number).cloned();
+        let after = snapshot.as_ref().map_or(0, |row| row.position.saturating_sub(1));
+        Ok(Tail { records: kept.stream(number, after)?, snapshot })
     }
 
     fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {
@@ -241,6 +254,10 @@ impl Kept {
             }
         }
         self.journal.extend(commit.records.iter().map(|it| (it.position, it.clone())));
+        self.snapshots.extend(commit.snapshots.iter().map(|row| (row.number, row.clone())));
+        for number in commit.outlived.iter().chain(&commit.purged) {
+            self.snapshots.remove(number);
+        }
         self.apply_rows(commit);
     }
 

@@ -113,7 +113,8 @@ impl Config {
             executing_max: self.limits.executing,
             executing_per_workflow_max: self.limits.executing_per_workflow,
         };
-        Settings { limits, cancel_deadline: self.limits.cancel_deadline.0 }
+        let cancel_deadline = self.limits.cancel_deadline.0;
+        Settings { limits, cancel_deadline, ..Settings::default() }
     }
 
     /// What the executor is told of it.

@@ -6,11 +6,13 @@
 
 mod command;
 mod decide;
+mod enter;
 mod event;
 mod evolve;
 mod graph;
 mod reindex;
 pub mod rows;
+mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,7 @@ pub use event::{
     TaskEmitted, TaskStarted, TaskWaited, UnreadableEvent,
 };
 pub use graph::Graph;
+pub use snapshot::{SNAPSHOT_SHAPE, Snapshot};
 pub use state::{
     Ended, Items, Next, Outcome, Output, PauseCause, Phase, Resume, StageCount, Tally, Task,
     TaskPhase, Waiting, WorkflowState,

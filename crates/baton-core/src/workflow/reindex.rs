@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::evolve::Need;
+use super::enter::Need;
 use super::state::{StageCount, Tally, Task, TaskPhase, WorkflowState};
 use crate::codes::Code;
 use crate::ids::Ordinal;

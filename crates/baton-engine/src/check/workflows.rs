@@ -14,6 +14,7 @@ use baton_core::workflow::rows::{
 use baton_core::workflow::{Event, TaskPhase, WorkflowState};
 
 use super::journal::{Survey, Tail};
+use super::snapshots::Snapshotted;
 use super::{Difference, Examined, Found, Mend, graves};
 use crate::live::read_event;
 use crate::loaded::Loaded;
@@ -29,6 +30,8 @@ struct Projection {
     tasks: BTreeMap<Ordinal, TaskRow>,
     /// How the counts kept in step differ from those counted anew.
     miscounted: Option<(Counts, Counts)>,
+    /// What is wrong with its snapshot.
+    snapshot: Option<Difference>,
 }
 
 /// Counts over the tasks of a workflow.
@@ -137,8 +140,12 @@ fn project(
     let mut state = WorkflowState::admitted(&admitted, plan, graph, first.at);
     let kept = admitted.kept.iter().map(|kept| (kept.task, first.position));
     let mut changed: BTreeMap<Ordinal, u64> = kept.collect();
+    let row = audit.next_snapshot(number.saturating_sub(1))?.filter(|row| row.number == number);
+    let mut snapshot = Snapshotted::new(row, admitted.plan);
+    snapshot.pass(first, &state);
     for record in rest {
         state.evolve(&read_event(record)?, record.at);
+        snapshot.pass(record, &state);
         let tasks = state.take_changed().into_iter();
         changed.extend(tasks.map(|task| (task, record.position)));
     }
@@ -149,6 +156,7 @@ fn project(
         row: workflow_row(&state, number, tail.head),
         tasks: changed.into_iter().filter_map(row).collect(),
         miscounted: (kept != anew).then_some((kept, anew)),
+        snapshot: snapshot.difference(),
     })
 }
 
@@ -183,7 +191,8 @@ fn compare_purged(
         read => read?,
     };
     for (card, row) in graves {
-        let projection = Projection { card, row, tasks: BTreeMap::new(), miscounted: None };
+        let projection =
+            Projection { card, row, tasks: BTreeMap::new(), miscounted: None, snapshot: None };
         compare(projection.card.number, projection, audit, found)?;
     }
     Ok(())
@@ -196,12 +205,13 @@ fn compare(
     audit: &mut dyn Audit,
     found: Found<'_>,
 ) -> Result<u64, StoreError> {
-    let Projection { card, row, mut tasks, miscounted } = projection;
+    let Projection { card, row, mut tasks, miscounted, snapshot } = projection;
     let name = format!("workflow {number} (`{}`, {})", card.name, card.id);
     if let Some((kept, anew)) = miscounted {
         let what = format!("{name}: its counts");
         Difference::of_fields(&what, &kept, &anew).map_or(Ok(()), &mut *found)?;
     }
+    snapshot.map_or(Ok(()), &mut *found)?;
     let stored = audit.workflow(number)?;
     let mend = Mend::Workflow(Box::new((card.clone(), row.clone())));
     match stored {
@@ -268,6 +278,15 @@ fn compare_strays(
         if !known(&number) {
             let what = format!("workflow {number}");
             let mend = Mend::NoWorkflow(number);
+            found(Difference::fault(what, "a row", "no event").mended_by(mend))?;
+        }
+    }
+    let mut at = SYSTEM_STREAM;
+    while let Some(row) = audit.next_snapshot(at)? {
+        at = row.number;
+        if !survey.tails.contains_key(&at) {
+            let what = format!("workflow {at}: its snapshot");
+            let mend = Mend::NoSnapshot(at);
             found(Difference::fault(what, "a row", "no event").mended_by(mend))?;
         }
     }

@@ -7,6 +7,7 @@ mod differential;
 mod purging;
 mod reading;
 mod script;
+mod snapshots;
 mod writing;
 
 use baton_engine::store::{Store, Views};
@@ -23,7 +24,7 @@ pub(crate) trait Site {
 
 /// Runs every check, each on a new site.
 pub(crate) fn check(new: &dyn Fn() -> Box<dyn Site>) {
-    let checks = [writing::CHECKS, reading::CHECKS, purging::CHECKS];
+    let checks = [writing::CHECKS, reading::CHECKS, purging::CHECKS, snapshots::CHECKS];
     for (name, check) in checks.into_iter().flatten() {
         // Shown only when the test fails: it says which check did.
         println!("conformance: {name}");

@@ -99,6 +99,17 @@ purged_workflow AS (
     UPDATE workflow SET head = 0 FROM purged
     WHERE workflow.number = purged.number AND workflow.number <> ALL ($53::int8[])
 ),
+new_snapshot AS (
+    INSERT INTO snapshot (stream, version, position, shape, bytes)
+    SELECT u.* FROM fence, unnest($79::int8[], $80::int8[], $81::int8[], $82::int2[], $83::bytea[])
+        AS u
+    ON CONFLICT (stream) DO UPDATE SET version = EXCLUDED.version, position = EXCLUDED.position,
+        shape = EXCLUDED.shape, bytes = EXCLUDED.bytes
+),
+old_snapshot AS (
+    DELETE FROM snapshot USING fence, unnest($84::int8[] || $78::int8[]) AS u (number)
+    WHERE snapshot.stream = u.number
+),
 fault AS (
     SELECT 'workflow ' || number || ' is not in the store' AS words
     FROM unnest($53::int8[]) AS u (number)

@@ -14,7 +14,10 @@ use crate::vocabulary::{Member, Vocabulary, missing, vocabularies};
 const LOCK: i64 = 0x4261_746f;
 
 /// The steps, in order; a released one never changes.
-static STEPS: [Step; 1] = [Step { name: "first", sql: include_str!("migrations/0001_first.sql") }];
+static STEPS: [Step; 2] = [
+    Step { name: "first", sql: include_str!("migrations/0001_first.sql") },
+    Step { name: "snapshot", sql: include_str!("migrations/0002_snapshot.sql") },
+];
 
 /// What a schema lacks.
 struct Lacks {

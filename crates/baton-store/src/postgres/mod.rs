@@ -15,7 +15,9 @@ mod write;
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::ids::WorkflowId;
-use baton_engine::store::{Commit, DefinitionRow, Head, Housekeeping, Record, Store, StoreError};
+use baton_engine::store::{
+    Commit, DefinitionRow, Head, Housekeeping, Record, Store, StoreError, Tail,
+};
 
 use fault::Fault;
 use link::{Link, Purpose, Target};
@@ -105,6 +107,10 @@ impl Store for PostgresStore {
 
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
         self.with(|link| read::stream(link, number, 0))
+    }
+
+    fn tail(&mut self, number: u64) -> Result<Tail, StoreError> {
+        self.with(|link| read::tail(link, number))
     }
 
     fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {

@@ -12,7 +12,7 @@ use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
 use baton_core::progress::Progress;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{DefinitionRow, Head, Record};
+use baton_engine::store::{DefinitionRow, Head, Record, SnapshotRow, Tail};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
@@ -46,6 +46,24 @@ const STREAM: &str = "WITH RECURSIVE newest AS (
         WHERE walk.previous > $2::int8
     ) SELECT newest.at AS newest, position, stream, version, previous, cause, kind, shape, actor, \
         walk.at, body FROM newest LEFT JOIN walk ON true";
+
+/// The same from a snapshot's event on, with the snapshot beside that event.
+const TAIL: &str = "WITH RECURSIVE newest AS (
+        SELECT workflow.head AS at, coalesce(snapshot.position, 1) AS first
+        FROM workflow LEFT JOIN snapshot ON snapshot.stream = workflow.number
+        WHERE workflow.number = $1::int8
+    ), walk AS (
+        SELECT journal.* FROM newest JOIN journal ON journal.position = newest.at
+        WHERE newest.at >= newest.first
+        UNION ALL
+        SELECT journal.* FROM walk JOIN newest ON true JOIN journal
+            ON journal.position = walk.previous AND journal.position < walk.position
+        WHERE walk.previous >= newest.first
+    ) SELECT newest.at AS newest, newest.first, snapshot.version, snapshot.shape, snapshot.bytes,
+        walk.position, walk.stream, walk.version, previous, cause, kind, walk.shape, actor,
+        walk.at, body
+    FROM newest LEFT JOIN walk ON true
+        LEFT JOIN snapshot ON snapshot.stream = $1::int8 AND snapshot.position = walk.position";
 
 /// The cells of a row, taken one after the other.
 pub(crate) struct Cells<'row> {
@@ -192,6 +210,30 @@ pub(crate) fn stream(link: &mut Link, number: u64, after: u64) -> Result<Vec<Rec
         }
     }
     chain::walk(number, newest, after, |position| Ok(found.remove(&position)))
+}
+
+/// A workflow's snapshot and the events from its on; the whole stream where it has none.
+pub(crate) fn tail(link: &mut Link, number: u64) -> Result<Tail, Fault> {
+    let rows = link.read(TAIL, &[&integer(number)])?;
+    let (mut newest, mut position) = (0, 1);
+    let (mut snapshot, mut found) = (None, BTreeMap::new());
+    for row in &rows {
+        let mut cells = Cells::of(row);
+        (newest, position) = (cells.natural()?, cells.natural()?);
+        let version = cells.maybe_natural()?;
+        let shape: Option<u8> = cells.take::<Option<i16>>()?.and_then(|it| u8::try_from(it).ok());
+        let bytes = cells.take::<Option<&[u8]>>()?;
+        if let (Some(version), Some(shape), Some(bytes)) = (version, shape, bytes) {
+            snapshot = Some(SnapshotRow { number, version, position, shape, bytes: bytes.into() });
+        }
+        if cells.row.try_get::<_, Option<i64>>(cells.next)?.is_some() {
+            let record = record(&mut cells)?;
+            found.insert(record.position, record);
+        }
+    }
+    let after = position.saturating_sub(1);
+    let records = chain::walk(number, newest, after, |at| Ok::<_, Fault>(found.remove(&at)))?;
+    Ok(Tail { snapshot, records })
 }
 
 /// A blob by its hash.

@@ -9,7 +9,7 @@ use baton_core::body::BlobHash;
 use baton_core::codes::Code;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{Commit, DefinitionRow, Record, StoreError};
+use baton_engine::store::{Commit, DefinitionRow, Record, SnapshotRow, StoreError};
 use tokio_postgres::types::ToSql;
 
 use crate::sound::{integer, rowless, task_key};
@@ -49,6 +49,8 @@ impl<'a> Columns<'a> {
         columns.rows(&changed);
         columns.tasks(&commit.tasks);
         columns.column(&commit.purged, |number| integer(*number));
+        columns.snapshots(&commit.snapshots);
+        columns.column(&commit.outlived, |number| integer(*number));
         Ok(columns)
     }
 
@@ -155,6 +157,15 @@ impl<'a> Columns<'a> {
         self.column(rows, |row| row.started_at.map(Timestamp::as_millis));
         self.column(rows, |row| row.updated_at.as_millis());
         self.column(rows, |row| row.ended_at.map(Timestamp::as_millis));
+    }
+
+    fn snapshots(&mut self, rows: &'a [SnapshotRow]) {
+        let rows: Vec<&'a SnapshotRow> = rows.iter().collect();
+        self.column(&rows, |row| integer(row.number));
+        self.column(&rows, |row| integer(row.version));
+        self.column(&rows, |row| integer(row.position));
+        self.column(&rows, |row| i16::from(row.shape));
+        self.column(&rows, |row| &*row.bytes);
     }
 
     fn tasks(&mut self, rows: &[TaskRow]) {

@@ -8,7 +8,7 @@ use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{Audit, DefinitionRow, Head, Record, StoreError};
+use baton_engine::store::{Audit, DefinitionRow, Head, Record, SnapshotRow, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::{Fault, Place};
@@ -121,6 +121,17 @@ impl Audit for SqliteAudit {
 
     fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {
         self.read(|connection| read::blob(connection, hash))
+    }
+
+    fn next_snapshot(&mut self, after: u64) -> Result<Option<SnapshotRow>, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT stream, version, position, shape, bytes FROM snapshot \
+                 WHERE stream > ?1 ORDER BY stream LIMIT 1",
+            )?;
+            let mut rows = select.query([integer(after)])?;
+            rows.next()?.map(read::snapshot_row).transpose()
+        })
     }
 
     fn definitions(&mut self) -> Result<Vec<DefinitionRow>, StoreError> {

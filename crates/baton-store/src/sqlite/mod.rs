@@ -20,7 +20,9 @@ use std::path::{Path, PathBuf};
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::ids::WorkflowId;
-use baton_engine::store::{Commit, DefinitionRow, Head, Housekeeping, Record, Store, StoreError};
+use baton_engine::store::{
+    Commit, DefinitionRow, Head, Housekeeping, Record, Store, StoreError, Tail,
+};
 use rusqlite::Connection;
 
 use checkpoint::Checkpointer;
@@ -125,6 +127,10 @@ impl Store for SqliteStore {
 
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
         self.with(|connection| read::stream(connection, number, 0))
+    }
+
+    fn tail(&mut self, number: u64) -> Result<Tail, StoreError> {
+        self.with(|connection| read::tail(connection, number))
     }
 
     fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {

@@ -11,13 +11,17 @@ use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
 use baton_core::progress::Progress;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{DefinitionRow, Head, Record, SYSTEM_STREAM};
+use baton_engine::store::{DefinitionRow, Head, Record, SYSTEM_STREAM, SnapshotRow, Tail};
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::Fault;
-use crate::chain;
+use crate::chain::Walk;
 use crate::sound::{integer, split_key};
+
+/// How far apart two events of a stream may stand to be reached by stepping over what is between:
+/// a step over a row costs about a twentieth of a search.
+const STEPS_MAX: u64 = 16;
 
 /// The columns of [`record`], in its order.
 pub(crate) const RECORD: &str =
@@ -123,12 +127,54 @@ pub(crate) fn chain_from(
     newest: u64,
     after: u64,
 ) -> Result<Vec<Record>, Fault> {
-    let mut select =
-        connection.prepare_cached(&format!("SELECT {RECORD} FROM journal WHERE position = ?1"))?;
-    chain::walk(number, newest, after, |position| {
-        let mut rows = select.query([position])?;
-        rows.next()?.map(record).transpose()
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT {RECORD} FROM journal WHERE position <= ?1 ORDER BY position DESC"
+    ))?;
+    let mut walk = Walk::new(number, newest, after);
+    while let Some(start) = walk.next() {
+        let mut rows = select.query([integer(start)])?;
+        let mut last = start;
+        // What stands near is reached by stepping; for what is far away, the search begins anew.
+        while let Some(next) = walk.next().filter(|next| last - next <= STEPS_MAX) {
+            let found = loop {
+                match rows.next()? {
+                    Some(row) if row.get::<_, u64>(0)? > next => {}
+                    found => break found,
+                }
+            };
+            walk.take(found.map(record).transpose()?)?;
+            last = next;
+        }
+    }
+    Ok(walk.into_records())
+}
+
+/// A workflow's snapshot.
+pub(crate) fn snapshot(connection: &Connection, number: u64) -> Result<Option<SnapshotRow>, Fault> {
+    let mut select = connection.prepare_cached(
+        "SELECT stream, version, position, shape, bytes FROM snapshot WHERE stream = ?1",
+    )?;
+    let mut rows = select.query([integer(number)])?;
+    rows.next()?.map(snapshot_row).transpose()
+}
+
+/// A snapshot.
+pub(crate) fn snapshot_row(row: &Row<'_>) -> Result<SnapshotRow, Fault> {
+    let mut cells = Cells::of(row);
+    Ok(SnapshotRow {
+        number: cells.take()?,
+        version: cells.take()?,
+        position: cells.take()?,
+        shape: cells.take()?,
+        bytes: cells.take::<Vec<u8>>()?.into(),
     })
+}
+
+/// A workflow's snapshot and the events from its on; the whole stream where it has none.
+pub(crate) fn tail(connection: &Connection, number: u64) -> Result<Tail, Fault> {
+    let snapshot = snapshot(connection, number)?;
+    let after = snapshot.as_ref().map_or(0, |row| row.position.saturating_sub(1));
+    Ok(Tail { records: stream(connection, number, after)?, snapshot })
 }
 
 /// The position of a stream's newest event; 0 where it has none.

@@ -69,6 +69,7 @@ fn carry_out(connection: &Connection, mend: &Mend) -> Result<(), Fault> {
         Mend::NoTask(number, ordinal) => {
             remove(connection, "DELETE FROM task WHERE key = ?1", task_key(*number, ordinal.0))
         }
+        Mend::NoSnapshot(number) => write::drop_snapshot(connection, *number),
         Mend::BlobUses(hash, 0) => {
             let sql = "DELETE FROM blob WHERE hash = ?1";
             connection.prepare_cached(sql)?.execute([hash.0])?;

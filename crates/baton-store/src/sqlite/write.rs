@@ -43,6 +43,7 @@ pub(crate) fn commit(connection: &mut Connection, commit: &Commit) -> Result<(),
     workflows(&transaction, commit)?;
     tasks(&transaction, &commit.tasks)?;
     release(&transaction, &commit.released)?;
+    snapshots(&transaction, commit)?;
     transaction.commit().map_err(Fault::Outcome)
 }
 
@@ -295,6 +296,28 @@ fn release(transaction: &Transaction<'_>, released: &[(BlobHash, u32)]) -> Resul
             return Err(Fault::from(sound::overreleased(*hash, *fewer)));
         }
     }
+    Ok(())
+}
+
+fn snapshots(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), Fault> {
+    for row in &commit.snapshots {
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO snapshot (stream, version, position, shape, bytes) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![row.number, row.version, row.position, row.shape, &*row.bytes])?;
+    }
+    for number in commit.outlived.iter().chain(&commit.purged) {
+        drop_snapshot(transaction, *number)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn drop_snapshot(transaction: &Connection, number: u64) -> Result<(), Fault> {
+    transaction
+        .prepare_cached("DELETE FROM snapshot WHERE stream = ?1")?
+        .execute([sound::integer(number)])?;
     Ok(())
 }
 

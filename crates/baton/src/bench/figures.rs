@@ -3,13 +3,13 @@
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use baton_engine::loaded::Loaded;
 use baton_store::StoreUrl;
 
-use super::rig::{Rig, chain, fan, parked};
+use super::rig::{Rig, chain, fan, parked, parked_items};
 use crate::display::say_out;
 
 /// Steps of a chain.
@@ -36,7 +36,10 @@ pub fn measure(figure: &str, store: &StoreUrl, folder: &Path) -> anyhow::Result<
         "many_finished" => return many_finished(store),
         "first_answer" => return first_answer(store),
         "serve" => return serve(store, folder),
-        other => bail!("there is no figure `{other}`"),
+        other => match other.strip_prefix("take_up_").map(str::parse) {
+            Some(Ok(items)) => take_up(store, items)?,
+            Some(Err(_)) | None => bail!("there is no figure `{other}`"),
+        },
     };
     say_out(&value.to_string());
     Ok(())
@@ -126,6 +129,19 @@ fn memory_1000(store: &StoreUrl) -> anyhow::Result<f64> {
         rig.submit(&plan)?;
     }
     resident_mib()
+}
+
+/// From opening a store to its owner's being ready, with one workflow that has done this many items
+/// and waits for a person.
+fn take_up(store: &StoreUrl, items: u32) -> anyhow::Result<f64> {
+    let rig = Rig::open(store)?;
+    rig.submit_and_wait_for_question(&parked_items(items)?)?;
+    rig.close()?;
+    let began = Instant::now();
+    let rig = Rig::open(store)?;
+    let took = began.elapsed();
+    rig.close()?;
+    Ok(took.as_secs_f64() * 1e3)
 }
 
 /// What the engine asks of its store in a second in which nothing happens.

@@ -12,14 +12,16 @@ use anyhow::{Context, bail, ensure};
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash, Body, Json};
 use baton_core::ids::{Ordinal, WorkflowId};
-use baton_core::plan::{Human, Plan, Stage, TaskPlan, ToolCall, Work};
+use baton_core::plan::{Each, Human, Plan, Stage, TaskPlan, ToolCall, Work};
 use baton_core::words::{Effect, HumanKind, OnFailure, Origin, Permission, ProgressMethod};
 use baton_core::workflow::Outcome;
 use baton_engine::engine::{Settings, TakeUp};
 use baton_engine::exchange::{Gone, Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
 use baton_engine::ports::Door;
-use baton_engine::store::{Commit, DefinitionRow, Head, Housekeeping, Record, Store, StoreError};
+use baton_engine::store::{
+    Commit, DefinitionRow, Head, Housekeeping, Record, Store, StoreError, Tail,
+};
 use baton_server::local::LocalServer;
 use baton_store::{StoreUrl, open, open_views};
 
@@ -149,6 +151,21 @@ impl Rig {
     }
 }
 
+impl Rig {
+    /// Admits a workflow that asks a person once everything before is done, and waits for that.
+    pub fn submit_and_wait_for_question(&self, loaded: &Arc<Loaded>) -> anyhow::Result<()> {
+        let id = self.submit(loaded)?;
+        let mut views = open_views(&self.url)?;
+        let began = Instant::now();
+        while views.workflow(id)?.is_none_or(|(_, row)| row.waiting_people == 0) {
+            ensure!(began.elapsed() < Duration::from_secs(120), "nobody was asked in two minutes");
+            // sleep: a reader of the store is told nothing, and what is measured comes later.
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
 /// A store that counts what is asked of it.
 struct Counting {
     store: Box<dyn Store + Send>,
@@ -180,6 +197,9 @@ impl Store for Counting {
     }
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
         self.counted().stream(number)
+    }
+    fn tail(&mut self, number: u64) -> Result<Tail, StoreError> {
+        self.counted().tail(number)
     }
     fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {
         self.counted().blob(hash)
@@ -250,14 +270,22 @@ pub fn parked(length: u32) -> anyhow::Result<Arc<Loaded>> {
         .map(|n| noop(format!("step-{n}"), n.checked_sub(1).map(Ordinal).into_iter().collect()))
         .collect();
     if let Some(first) = tasks.first_mut() {
-        first.work = Work::Human(Human {
-            kind: HumanKind::Approval,
-            ask: None,
-            form: None,
-            options: Vec::new(),
-        });
+        first.work = approval();
     }
     load("parked", tasks)
+}
+
+/// A no-op for each element of a list, then a person is asked.
+pub fn parked_items(count: u32) -> anyhow::Result<Arc<Loaded>> {
+    let mut items = noop("item".to_owned(), Vec::new());
+    items.each = Some(Each { list: (0..count).collect(), concurrency: None });
+    let mut last = noop("last".to_owned(), vec![Ordinal(0)]);
+    last.work = approval();
+    load("parked-items", vec![items, last])
+}
+
+fn approval() -> Work {
+    Work::Human(Human { kind: HumanKind::Approval, ask: None, form: None, options: Vec::new() })
 }
 
 fn noop(key: String, needs: Vec<Ordinal>) -> TaskPlan {

@@ -122,7 +122,7 @@ impl Executor {
                 Effect::Cancel(job) => self.shared.tell_to_end(*job),
                 Effect::Prepare(_) | Effect::Conclude(_) => quick.push(effect),
                 Effect::Call(call) if self.shared.is_quick(call) => quick.push(effect),
-                Effect::Call(_) | Effect::Probe(_) => slow.push(effect),
+                Effect::Call(_) | Effect::Probe(_) | Effect::Snapshot(_) => slow.push(effect),
             }
         }
         self.quick.extend(quick);
@@ -239,6 +239,10 @@ impl Shared {
             Effect::Probe(job) => {
                 let verdict = caught(|| self.probe(&job)).ok();
                 Some(Input::Probed { number: job.number, task: job.task, verdict })
+            }
+            Effect::Snapshot(job) => {
+                let packed = caught(|| Ok(job.row()));
+                Some(Input::Snapshot { number: job.number, row: packed.ok().flatten() })
             }
             Effect::Cancel(_) => None,
         }

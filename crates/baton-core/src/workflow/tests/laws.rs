@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::codes::Code;
 use crate::progress::progress;
-use crate::workflow::{Items, Resume, Task, TaskPhase, Verdict};
+use crate::workflow::{Items, Resume, Snapshot, Task, TaskPhase, Verdict};
 
 #[derive(Clone, Debug)]
 struct Sketch {
@@ -228,6 +228,28 @@ fn starts_rightly(state: &WorkflowState, event: &Event) -> Result<(), TestCaseEr
     Ok(())
 }
 
+/// A snapshot, written and read back, is the state it was made of.
+fn is_kept_whole(state: &WorkflowState) -> Result<(), TestCaseError> {
+    let again = restored(state);
+    prop_assert_eq!(counters(&again), counters(state));
+    // What an ended run's tasks still needed is forgotten: a retry counts it anew.
+    if state.ended().is_none() {
+        prop_assert_eq!(digest(&again), digest(state));
+    }
+    Ok(())
+}
+
+fn restored(state: &WorkflowState) -> WorkflowState {
+    let snapshot = state.snapshot(BlobHash::of(b"plan"));
+    let mut bytes = snapshot.pack().expect("written");
+    let snapshot = Snapshot::unpack(&bytes).expect("read");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    assert_eq!(Snapshot::unpack(&bytes), None, "what was damaged is not read");
+    let (plan, graph) = (Arc::clone(&state.plan), Arc::clone(&state.graph));
+    WorkflowState::restored(snapshot, plan, graph).expect("it fits")
+}
+
 fn live(plan: Plan, commands: Vec<(u8, u16, u8)>) -> Result<(), TestCaseError> {
     let first = admitted(plan, |_| {});
     let mut journal: Vec<(Event, Timestamp)> = Vec::new();
@@ -249,6 +271,7 @@ fn live(plan: Plan, commands: Vec<(u8, u16, u8)>) -> Result<(), TestCaseError> {
                 story = story.after([event.clone()]);
                 journal.push((event, second(story.clock)));
                 check(&story.state, &command)?;
+                is_kept_whole(&story.state)?;
             }
         }
     }
@@ -258,6 +281,32 @@ fn live(plan: Plan, commands: Vec<(u8, u16, u8)>) -> Result<(), TestCaseError> {
         folded.evolve(&stored, *at);
     }
     prop_assert_eq!(digest(&folded), digest(&story.state), "the state is the fold of its journal");
+    Ok(())
+}
+
+/// Folds a random history twice: as it was, and from a snapshot taken every few events.
+fn fold_from_snapshots(
+    plan: Plan,
+    commands: Vec<(u8, u16, u8)>,
+    every: usize,
+) -> Result<(), TestCaseError> {
+    let mut story = admitted(plan, |_| {});
+    let mut resumed = story.state.clone();
+    let mut events = 0;
+    for random in commands {
+        for command in [command(&story.state, random), Command::Advance] {
+            for event in story.state.decide(&command, &story.moment()).unwrap_or_default() {
+                if events % every == 0 {
+                    resumed = restored(&resumed);
+                }
+                events += 1;
+                story = story.after([event.clone()]);
+                resumed.evolve(&event, second(story.clock));
+                prop_assert_eq!(counters(&resumed), counters(&story.state), "after {:?}", event);
+            }
+        }
+    }
+    prop_assert_eq!(resumed.snapshot(BlobHash::of(b"")), story.state.snapshot(BlobHash::of(b"")));
     Ok(())
 }
 
@@ -272,6 +321,52 @@ proptest! {
     ) {
         live(plan, commands)?;
     }
+
+    /// A snapshot at any position and the events after it are the fold of the whole stream.
+    #[test]
+    fn snapshots_and_the_rest_are_the_fold_of_the_whole(
+        plan in random_plan(),
+        commands in proptest::collection::vec((0..90_u8, any::<u16>(), 0..10_u8), 0..200),
+        every in 1..12_usize,
+    ) {
+        fold_from_snapshots(plan, commands, every)?;
+    }
+}
+
+/// What is read of a snapshot is bounded by its plan: anything else is not restored.
+#[test]
+fn a_snapshot_that_does_not_fit_its_plan_is_not_restored() {
+    let story = given(plan([tool("a").each(None), tool("b")])).after([expanded(0, 2, 3)]);
+    let snapshot = story.state.snapshot(BlobHash::of(b"plan"));
+    let with = |plan: Plan| {
+        let graph = Arc::new(Graph::of(&plan));
+        WorkflowState::restored(snapshot.clone(), Arc::new(plan), graph)
+    };
+    assert!(with(plan([tool("a").each(None), tool("b")])).is_some());
+    assert!(with(plan([tool("a")])).is_none());
+    assert!(with(plan([tool("a"), tool("b"), tool("c")])).is_none());
+}
+
+/// The shape is raised with every change of what is written: this file is what shape 1 is.
+#[test]
+fn the_shape_of_a_snapshot_is_the_golden_one() {
+    let story = given(plan([tool("a").each(None), once("b"), tool("c")])).after([
+        started(1, 1),
+        expanded(0, 3, 2),
+        started(3, 1),
+        done(3),
+        attempt_failed(1, 1, unknown(), Next::InDoubt),
+    ]);
+    let snapshot = story.state.snapshot(BlobHash::of(b"plan"));
+    let text = serde_json::to_string_pretty(&snapshot).expect("written");
+    let shape = crate::workflow::SNAPSHOT_SHAPE;
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let golden = folder.join(format!("snapshot.{shape}.json"));
+    let Ok(stored) = std::fs::read_to_string(&golden) else {
+        std::fs::write(&golden, format!("{text}\n")).expect("the folder can be written");
+        panic!("there was no golden file; look at the new one");
+    };
+    assert_eq!(stored.trim_end(), text, "raise SNAPSHOT_SHAPE");
 }
 
 /// WF3: the examples of the contract.

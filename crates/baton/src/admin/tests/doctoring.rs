@@ -69,6 +69,37 @@ fn mp1_rows_changed_by_hand_are_named_with_their_mend() {
 }
 
 #[test]
+fn mp1_a_snapshot_that_is_not_the_state_is_named_and_dropped() {
+    let (folder, mut driver) = healthy();
+    driver.run(EVERYTHING);
+    let path = driver.path.clone();
+    drop(driver);
+    assert_ne!(look(folder.path()).worst(), Level::Problem);
+    let other = Connection::open(&path).expect("the file");
+    let kept = "SELECT count(*) FROM snapshot";
+    let count = || other.query_row(kept, [], |row| row.get::<_, u64>(0)).expect("a count");
+    assert_eq!(count(), 1, "of the workflow that lives, and of no other");
+    let damages = [
+        "UPDATE snapshot SET bytes = x'00'",
+        "UPDATE snapshot SET version = version - 1",
+        "UPDATE snapshot SET position = 1",
+        "UPDATE snapshot SET stream = 99",
+    ];
+    for damage in damages {
+        let row = other.execute("CREATE TEMP TABLE was AS SELECT * FROM snapshot", []);
+        row.and_then(|_| other.execute(damage, [])).expect("a damage");
+        let finding = found(&look(folder.path()), "rows differ from the journal").clone();
+        assert!(finding.what.contains("its snapshot"), "{damage}: {}", finding.what);
+        assert_eq!(finding.mend.as_deref(), Some("`baton doctor --rebuild`"));
+        assert_eq!(rebuild(folder.path()).expect("a rebuild").mended, 1, "{damage}");
+        assert_eq!(count(), 0);
+        assert_ne!(look(folder.path()).worst(), Level::Problem);
+        let restore = "INSERT INTO snapshot SELECT * FROM was; DROP TABLE was";
+        other.execute_batch(restore).expect("as it was");
+    }
+}
+
+#[test]
 fn mp1_a_damaged_body_is_named() {
     let (folder, driver) = healthy();
     let path = driver.path.clone();

@@ -49,6 +49,11 @@ pub struct Driver {
     seed: u64,
 }
 
+/// Small workflows have snapshots too.
+fn settings() -> Settings {
+    Settings { snapshot_events_min: 1, ..Settings::default() }
+}
+
 impl Driver {
     pub fn open(folder: &Path, seed: u64) -> Self {
         let path = folder.join("baton.db");
@@ -57,8 +62,7 @@ impl Driver {
             moment: Moment::new(Timestamp::from_millis(1_700_000_000_000), seed),
             uptime: Duration::ZERO,
         };
-        let engine =
-            Engine::open(&mut store, Settings::default(), TakeUp::All, now).expect("an engine");
+        let engine = Engine::open(&mut store, settings(), TakeUp::All, now).expect("an engine");
         Self {
             engine,
             store,
@@ -76,8 +80,8 @@ impl Driver {
     pub fn crash(&mut self, take_up: TakeUp) {
         self.inbox.clear();
         self.hanging.clear();
-        self.engine = Engine::open(&mut self.store, Settings::default(), take_up, self.now)
-            .expect("an engine");
+        self.engine =
+            Engine::open(&mut self.store, settings(), take_up, self.now).expect("an engine");
     }
 
     pub fn draw(&mut self, below: u64) -> u64 {
@@ -179,6 +183,7 @@ impl Driver {
                 let result = Err((AttemptStatus::Cancelled, failure));
                 Input::Called { job, result }
             }
+            Effect::Snapshot(job) => Input::Snapshot { number: job.number, row: job.row() },
             Effect::Prepare(job) => Input::Prepared {
                 number: job.number,
                 task: job.task,

@@ -1,0 +1,260 @@
+//! A state as it is kept beside the journal, so that taking a workflow up reads only what came after.
+//!
+//! A cache: a snapshot of another shape, or one that does not fit its plan, is worth nothing and the
+//! stream is folded instead. What follows from the tasks' phases is not in it but counted anew.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::graph::Graph;
+use super::state::{Items, Output, Phase, Tally, Task, TaskPhase, Waiting, WorkflowState};
+use crate::body::{BlobHash, Body, Json};
+use crate::failure::CallFailure;
+use crate::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
+use crate::plan::Plan;
+use crate::time::Timestamp;
+use crate::words::{Origin, SkipCause};
+
+/// The shape snapshots are written in. It is raised with every change of what a state holds or of
+/// what an event does to it: unlike events, snapshots of another shape are not read.
+pub const SNAPSHOT_SHAPE: u8 = 1;
+
+/// A state at one version of its stream. Made in time of the number of tasks; bodies are shared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The workflow.
+    pub id: WorkflowId,
+    /// The version of its stream.
+    pub revision: u64,
+    /// The plan's blob.
+    pub plan: BlobHash,
+    conversation: ConversationId,
+    origin: Origin,
+    priority: u8,
+    parent: Option<TaskId>,
+    folder: Option<Arc<str>>,
+    inputs: Body,
+    run: u32,
+    phase: Phase,
+    created_at: Timestamp,
+    started_at: Option<Timestamp>,
+    updated_at: Timestamp,
+    used_ms: u64,
+    items: Vec<Block>,
+    tasks: Vec<Kept>,
+}
+
+/// The items of one `each`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Block {
+    parent: Ordinal,
+    first: Ordinal,
+    count: u32,
+    list: Body,
+    superseded: bool,
+}
+
+/// A task: attempts, tries, lost ones, rung, when it started, where it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Kept(u32, u32, u32, u32, Option<Millis>, Stand);
+
+/// A time as a number: there are two of them for each task, and texts would be most of the work.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Millis(i64);
+
+/// Where a task stands, in short words for the same reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Stand {
+    #[serde(rename = "p")]
+    Pending,
+    #[serde(rename = "r")]
+    Ready,
+    #[serde(rename = "x")]
+    Executing(Millis),
+    #[serde(rename = "e")]
+    Expanded(Millis),
+    #[serde(rename = "w")]
+    Waiting(Millis, Waiting),
+    #[serde(rename = "v")]
+    Value(Millis, Json),
+    #[serde(rename = "o")]
+    Other(Millis, Output),
+    #[serde(rename = "f")]
+    Failed(Millis, Arc<CallFailure>),
+    #[serde(rename = "s")]
+    Skipped(Millis, SkipCause),
+    #[serde(rename = "c")]
+    Cancelled(Millis),
+}
+
+impl From<Timestamp> for Millis {
+    fn from(time: Timestamp) -> Self {
+        Self(time.as_millis())
+    }
+}
+
+impl From<Millis> for Timestamp {
+    fn from(Millis(millis): Millis) -> Self {
+        Self::from_millis(millis)
+    }
+}
+
+impl WorkflowState {
+    /// The state as it is now, of a workflow whose plan has this hash.
+    pub fn snapshot(&self, plan: BlobHash) -> Snapshot {
+        let block = |items: &Items| Block {
+            parent: items.parent,
+            first: items.first,
+            count: items.count,
+            list: items.list.clone(),
+            superseded: items.superseded,
+        };
+        Snapshot {
+            id: self.id,
+            revision: self.revision,
+            plan,
+            conversation: self.conversation,
+            origin: self.origin,
+            priority: self.priority,
+            parent: self.parent,
+            folder: self.folder.clone(),
+            inputs: self.inputs.clone(),
+            run: self.run,
+            phase: self.phase.clone(),
+            created_at: self.created_at,
+            started_at: self.started_at,
+            updated_at: self.updated_at,
+            used_ms: u64::try_from(self.used.as_millis()).unwrap_or(u64::MAX),
+            items: self.items.iter().map(block).collect(),
+            tasks: self.tasks.iter().map(Kept::of).collect(),
+        }
+    }
+
+    /// The state a snapshot was made of; `None` where it does not fit the plan.
+    pub fn restored(snapshot: Snapshot, plan: Arc<Plan>, graph: Arc<Graph>) -> Option<Self> {
+        let of = snapshot.ordinals(&plan)?;
+        let tasks = snapshot.tasks.into_iter().zip(of).map(|(kept, of)| kept.task(of)).collect();
+        let mut state = Self {
+            id: snapshot.id,
+            conversation: snapshot.conversation,
+            origin: snapshot.origin,
+            priority: snapshot.priority,
+            parent: snapshot.parent,
+            folder: snapshot.folder,
+            plan,
+            graph,
+            inputs: snapshot.inputs,
+            run: snapshot.run,
+            revision: snapshot.revision,
+            phase: snapshot.phase,
+            created_at: snapshot.created_at,
+            started_at: snapshot.started_at,
+            updated_at: snapshot.updated_at,
+            used: Duration::from_millis(snapshot.used_ms),
+            tally: Tally::default(),
+            tasks,
+            items: snapshot.items.into_iter().map(Block::items).collect(),
+            stage_open: Vec::new(),
+            stage_counts: Vec::new(),
+            barrier: 0,
+            broken: None,
+            executing: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            waiting_people: 0,
+            ready: 0,
+            changed: Vec::new(),
+            newly_ready: Vec::new(),
+            doomed: BTreeSet::new(),
+            gathered: BTreeSet::new(),
+        };
+        state.reindex();
+        state.take_changed();
+        Some(state)
+    }
+}
+
+impl Snapshot {
+    /// As bytes: a checksum, and what it is of, compressed.
+    pub fn pack(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let packed = lz4_flex::compress_prepend_size(&serde_json::to_vec(self)?);
+        Ok([&BlobHash::of(&packed).0, packed.as_slice()].concat())
+    }
+
+    /// What was packed; `None` where the bytes are not what they were, or of another shape.
+    pub fn unpack(bytes: &[u8]) -> Option<Self> {
+        let (checksum, packed) = bytes.split_first_chunk::<32>()?;
+        if BlobHash::of(packed).0 != *checksum {
+            return None;
+        }
+        let text = lz4_flex::decompress_size_prepended(packed).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// Of each task, the task of the plan that it is or is an item of; `None` where the tasks are
+    /// not those of the plan with the items behind them.
+    fn ordinals(&self, plan: &Plan) -> Option<Vec<Ordinal>> {
+        let planned = u32::try_from(plan.tasks.len()).ok()?;
+        let mut of: Vec<Ordinal> = (0..planned).map(Ordinal).collect();
+        for block in &self.items {
+            let fits = block.first.index() == of.len()
+                && block.parent.0 < planned
+                && block.count as usize <= self.tasks.len();
+            if !fits {
+                return None;
+            }
+            of.extend(std::iter::repeat_n(block.parent, block.count as usize));
+        }
+        (of.len() == self.tasks.len()).then_some(of)
+    }
+}
+
+impl Block {
+    fn items(self) -> Items {
+        let Self { parent, first, count, list, superseded } = self;
+        Items { parent, first, count, open: 0, failed: 0, running: 0, list, superseded }
+    }
+}
+
+impl Kept {
+    fn of(task: &Task) -> Self {
+        let stand = match &task.phase {
+            TaskPhase::Pending => Stand::Pending,
+            TaskPhase::Ready => Stand::Ready,
+            TaskPhase::Executing { since } => Stand::Executing((*since).into()),
+            TaskPhase::Expanded { since } => Stand::Expanded((*since).into()),
+            TaskPhase::Waiting { since, on } => Stand::Waiting((*since).into(), on.clone()),
+            TaskPhase::Completed { at, output: Output::Value(Body::Inline(json)) } => {
+                Stand::Value((*at).into(), json.clone())
+            }
+            TaskPhase::Completed { at, output } => Stand::Other((*at).into(), output.clone()),
+            TaskPhase::Failed { at, failure } => Stand::Failed((*at).into(), Arc::clone(failure)),
+            TaskPhase::Skipped { at, cause } => Stand::Skipped((*at).into(), *cause),
+            TaskPhase::Cancelled { at } => Stand::Cancelled((*at).into()),
+        };
+        let started = task.started_at.map(Millis::from);
+        Self(task.attempts, task.tries, task.lost, task.rung, started, stand)
+    }
+
+    fn task(self, of: Ordinal) -> Task {
+        let Self(attempts, tries, lost, rung, started, stand) = self;
+        let phase = match stand {
+            Stand::Pending => TaskPhase::Pending,
+            Stand::Ready => TaskPhase::Ready,
+            Stand::Executing(since) => TaskPhase::Executing { since: since.into() },
+            Stand::Expanded(since) => TaskPhase::Expanded { since: since.into() },
+            Stand::Waiting(since, on) => TaskPhase::Waiting { since: since.into(), on },
+            Stand::Value(at, json) => {
+                TaskPhase::Completed { at: at.into(), output: Output::Value(Body::Inline(json)) }
+            }
+            Stand::Other(at, output) => TaskPhase::Completed { at: at.into(), output },
+            Stand::Failed(at, failure) => TaskPhase::Failed { at: at.into(), failure },
+            Stand::Skipped(at, cause) => TaskPhase::Skipped { at: at.into(), cause },
+            Stand::Cancelled(at) => TaskPhase::Cancelled { at: at.into() },
+        };
+        let started_at = started.map(Timestamp::from);
+        Task { of, unmet: 0, attempts, tries, lost, rung, started_at, phase }
+    }
+}

@@ -1,0 +1,43 @@
+//! Compares a workflow's snapshot with the fold of its stream up to the snapshot's event.
+//!
+//! One of another shape is left alone: another version wrote it, and nobody reads it.
+
+use baton_core::body::BlobHash;
+use baton_core::workflow::{SNAPSHOT_SHAPE, WorkflowState};
+
+use super::{Difference, Mend};
+use crate::snapshot::read;
+use crate::store::{Record, SnapshotRow};
+
+/// A snapshot, and what the fold has said of it so far.
+pub(super) struct Snapshotted {
+    row: Option<SnapshotRow>,
+    plan: BlobHash,
+    /// Whether the fold came by the snapshot's event with the snapshot's state.
+    agrees: bool,
+}
+
+impl Snapshotted {
+    /// The snapshot of a workflow of this plan.
+    pub fn new(row: Option<SnapshotRow>, plan: BlobHash) -> Self {
+        Self { row: row.filter(|row| row.shape == SNAPSHOT_SHAPE), plan, agrees: false }
+    }
+
+    /// The fold has taken an event in, and this is the state after it.
+    pub fn pass(&mut self, record: &Record, state: &WorkflowState) {
+        if let Some(row) = &self.row
+            && (row.version, row.position) == (record.version, record.position)
+        {
+            self.agrees = read(row).is_some_and(|stored| stored == state.snapshot(self.plan));
+        }
+    }
+
+    /// What is wrong, once the fold is over.
+    pub fn difference(self) -> Option<Difference> {
+        let row = self.row.filter(|_| !self.agrees)?;
+        let what = format!("workflow {}: its snapshot", row.number);
+        let stored = format!("{} bytes of version {}", row.bytes.len(), row.version);
+        let difference = Difference::fault(what, stored, "the state at that version");
+        Some(difference.mended_by(Mend::NoSnapshot(row.number)))
+    }
+}

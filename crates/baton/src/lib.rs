@@ -14,4 +14,5 @@ pub mod log;
 pub mod place;
 pub mod runtime;
 mod session;
+mod signals;
 mod text;

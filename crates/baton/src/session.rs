@@ -22,7 +22,7 @@ use crate::cli::{Common, Trial};
 use crate::config::Config;
 use crate::exit::Failed;
 use crate::place::{Lock, Owned, Place};
-use crate::runtime::{Owner, OwnerEnded, OwnerReport, Parts};
+use crate::runtime::{Handle, Owner, OwnerEnded, OwnerReport, Parts};
 
 /// What a command comes to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,13 +130,14 @@ impl Session {
         }
     }
 
-    /// A signal for each commit that touches a stream; it ends with the owner.
-    pub fn follow(&mut self, stream: u64) -> anyhow::Result<Receiver<u64>> {
+    /// A signal for each commit that touches a stream (any, where none is given); it ends with the
+    /// owner.
+    pub fn follow(&mut self, stream: Option<u64>) -> anyhow::Result<Receiver<u64>> {
         let (sender, receiver) = sync_channel(1);
         match &mut self.access {
             Access::Owner(owning) => {
                 let news = move |position| signal(&sender, position);
-                owning.owner.handle().follow(Some(stream), Box::new(news));
+                owning.owner.handle().follow(stream, Box::new(news));
             }
             Access::Client(_) => {
                 let mut follower =
@@ -145,7 +146,7 @@ impl Session {
                         // The owner has just ended, and with it its news.
                         Owned::Here(_) => return Ok(receiver),
                     };
-                follower.send(Ask::Follow { stream: Some(stream) }).map_err(Failed::unreachable)?;
+                follower.send(Ask::Follow { stream }).map_err(Failed::unreachable)?;
                 std::thread::Builder::new().name("follow".to_owned()).spawn(move || {
                     while let Ok(said) = follower.read() {
                         match said {
@@ -178,13 +179,10 @@ impl Session {
         report.map_err(Into::into)
     }
 
-    /// What asks the owner to leave, for a signal handler.
-    pub fn drainer(&self) -> Option<impl Fn() + Send + use<>> {
+    /// The owner, where it is this process.
+    pub fn owner(&self) -> Option<&Handle> {
         match &self.access {
-            Access::Owner(owning) => {
-                let handle = owning.owner.handle().clone();
-                Some(move || handle.drain())
-            }
+            Access::Owner(owning) => Some(owning.owner.handle()),
             Access::Client(_) => None,
         }
     }

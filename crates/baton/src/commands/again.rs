@@ -78,6 +78,9 @@ fn resume_all(common: &Common, config: &Config) -> anyhow::Result<Exit> {
         ..Default::default()
     };
     let open = session.views()?.list(&filter)?;
+    if open.is_empty() {
+        say("nothing was interrupted");
+    }
     session.ask(Ask::TakeUpAll)?;
     let mut worst = Exit::Done;
     for (card, _) in open.iter().rev() {

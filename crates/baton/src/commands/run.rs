@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use anyhow::Context;
 use baton_core::body::Json;
-use baton_core::definition::{self, Fault, input_faults, input_from_text};
+use baton_core::definition::{self, Fault, InputFault, input_faults, input_from_text};
 use baton_core::ids::ConversationId;
 use baton_core::plan::Plan;
 use baton_core::words::Origin;
@@ -13,12 +12,13 @@ use baton_server::wire::{Answer, Ask, Submission};
 use serde_json::{Map, Value};
 
 use super::stay::stay;
-use crate::catalog::LocalCatalog;
+use crate::catalog::{LocalCatalog, read_source};
 use crate::cli::{Common, Run};
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
 use crate::runtime::SystemClock;
 use crate::session::{Purpose, Session, caller_folder, read, tools};
+use crate::text::clean;
 
 /// How many faults of a definition are shown with their source.
 const FAULTS_SHOWN_MAX: usize = 20;
@@ -92,23 +92,39 @@ pub(super) fn read_definition(
     let views = read(common).ok();
     // A bare file name has an empty parent, which no folder can be opened by.
     let parent = path.parent().map(|parent| Path::new(".").join(parent));
+    // A pipe is read as a file is, and has nothing beside it.
     let folder = parent.as_deref().filter(|_| path.is_file());
     let catalog = LocalCatalog::new(tools(config)?, config, folder, views);
-    let (file, source) = if path.is_file() {
-        let source =
-            std::fs::read_to_string(path).with_context(|| format!("{named} cannot be read"))?;
+    let (file, source) = if path.exists() && !path.is_dir() {
+        let source = read_source(path)
+            .map_err(|cause| Failed::usage(format!("{} cannot be read: {cause}", clean(named))))?;
         (named.to_owned(), source)
     } else if let Some((path, source)) = catalog.in_folders(named) {
         (path.display().to_string(), source)
     } else {
         use baton_core::plan::Catalog;
         let registered = catalog.definition(named).transpose().map_err(Failed::usage)?;
-        let message =
-            format!("there is no file {named}, and no definition of this name is registered");
-        return registered.ok_or_else(|| Failed::usage(message).into());
+        return registered.ok_or_else(|| Failed::usage(no_definition(named)).into());
     };
     definition::read(&source, &catalog)
         .map_err(|faults| Failed::usage(fault_text(&faults, &file, &source)).into())
+}
+
+fn no_definition(named: &str) -> String {
+    let path = Path::new(named);
+    let shown = clean(named);
+    if path.is_dir() {
+        return format!("{shown} is a folder; name a definition's file in it");
+    }
+    let is_path = named.contains('/') || path.extension().is_some();
+    if is_path {
+        format!("there is no file {shown}")
+    } else {
+        format!(
+            "there is no file {shown}, and no definition of this name; give the path of its file, \
+             or name its folder under `[definitions] folders`"
+        )
+    }
 }
 
 fn fault_text(faults: &[Fault], file: &str, source: &str) -> String {
@@ -129,12 +145,17 @@ pub(super) fn read_inputs(plan: &Plan, given: &[String]) -> anyhow::Result<Value
     let mut inputs = Map::new();
     for pair in given {
         let Some((name, text)) = pair.split_once('=') else {
-            return Err(Failed::usage(format!("`--input {pair}` is not `name=value`")).into());
+            return Err(
+                Failed::usage(format!("`--input {}` is not `name=value`", clean(pair))).into()
+            );
         };
-        inputs.insert(name.to_owned(), input_from_text(plan, name, text));
+        if inputs.insert(name.to_owned(), input_from_text(plan, name, text)).is_some() {
+            let message = format!("the input `{}` is given twice", clean(name));
+            return Err(Failed::usage(message).into());
+        }
     }
     input_faults(plan, &Value::Object(inputs)).map_err(|faults| {
-        let lines: Vec<String> = faults.iter().map(|fault| format!("error: {fault}")).collect();
+        let lines: Vec<String> = faults.iter().map(input_line).collect();
         let message = format!(
             "{}\n\nthe inputs of `{}` do not fit; give them as `--input name=value`",
             lines.join("\n"),
@@ -142,4 +163,12 @@ pub(super) fn read_inputs(plan: &Plan, given: &[String]) -> anyhow::Result<Value
         );
         Failed::usage(message).into()
     })
+}
+
+fn input_line(fault: &InputFault) -> String {
+    let name = fault.pointer.trim_start_matches('/');
+    let named = name.is_empty() || fault.message.contains(&format!("`{name}`"));
+    let whose = if named { String::new() } else { format!("the input `{name}`: ") };
+    let help = fault.help.iter().map(|help| format!(" ({help})"));
+    clean(&format!("error: {whose}{}{}", fault.message, help.collect::<String>()))
 }

@@ -193,6 +193,9 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
             return None;
         }
         Event::TaskStarted(started) => named("▶", state, started.task, &tool(state, started.task)),
+        Event::TaskWaited(waited) if matches!(waited.on, Waiting::Child { .. }) => {
+            named("▶", state, waited.task, &waiting(state, waited))
+        }
         Event::TaskWaited(waited) => {
             named("…", state, waited.task, &format!("waits for {}", waiting(state, waited)))
         }
@@ -247,7 +250,7 @@ fn named(sign: &str, state: &WorkflowState, task: Ordinal, what: &str) -> String
 }
 
 fn is_call(state: &WorkflowState, task: Ordinal) -> bool {
-    state.task_plan(task).is_some_and(|plan| matches!(plan.work, Work::Tool(_) | Work::Workflow(_)))
+    state.task_plan(task).is_some_and(|plan| matches!(plan.work, Work::Tool(_)))
 }
 
 fn tool(state: &WorkflowState, task: Ordinal) -> String {

@@ -23,7 +23,7 @@ use crate::text::{clean, output_text, span};
 
 /// How many children's progress is asked for.
 const CHILDREN_SHOWN_MAX: usize = 5;
-/// How many tasks that were cut off are named.
+/// How many of those that were cut off or interrupted are named.
 const NAMED_MAX: usize = 10;
 
 /// Stays with the workflow of an answer until it rests, then leaves the store. When the owner it
@@ -71,30 +71,43 @@ pub(super) fn heed_signals(session: &Session, id: WorkflowId) -> anyhow::Result<
     signals::act_as(owner.map_or(Role::Follower(id), Role::Owner))
 }
 
-/// Leaves the store, and names what is left unfinished.
+/// Leaves the store, and names what is left unfinished but for one workflow.
 pub(super) fn leave(session: Session, own: Option<WorkflowId>) -> anyhow::Result<()> {
+    let views = session.views();
     let report = session.close()?;
     if !report.cut_off.is_empty() {
         say(&cut_off_text(&report.cut_off));
     }
-    let others: Vec<String> =
-        report.interrupted.iter().filter(|id| Some(**id) != own).map(ToString::to_string).collect();
+    let mut others = report.interrupted;
+    others.retain(|id| Some(*id) != own);
+    if let Ok(mut views) = views {
+        // Children go on with their parents.
+        others.retain(|id| {
+            let found = views.workflow(*id).ok().flatten();
+            found.is_none_or(|(card, _)| card.parent.is_none())
+        });
+    }
     if !others.is_empty() {
-        say(&format!("interrupted: {}; `baton resume --all` takes them up", others.join(", ")));
+        let others = named(others.iter().map(ToString::to_string));
+        say(&format!("interrupted: {others}; `baton resume --all` takes them up"));
     }
     Ok(())
 }
 
-fn cut_off_text(tasks: &[(WorkflowId, String)]) -> String {
-    let more = match tasks.len().saturating_sub(NAMED_MAX) {
+/// The first of many names.
+fn named(names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = match names.len().saturating_sub(NAMED_MAX) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let named: Vec<String> = tasks.iter().take(NAMED_MAX).map(|(_, key)| clean(key)).collect();
+    let first: Vec<String> = names.take(NAMED_MAX).collect();
+    format!("{}{more}", first.join(", "))
+}
+
+fn cut_off_text(tasks: &[(WorkflowId, String)]) -> String {
     format!(
-        "cut off: {}{more}; when the work goes on, what may be repeated is, and you are asked about \
-         the rest",
-        named.join(", ")
+        "cut off: {}; when the work goes on, what may be repeated is, and you are asked about the rest",
+        named(tasks.iter().map(|(_, key)| clean(key)))
     )
 }
 

@@ -270,6 +270,9 @@ pub struct Chaos {
     /// How often every boundary is tried.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub rounds: u32,
+    /// How many runs are killed at some commit, and again at some commit of their recovery.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub again: u32,
     /// How many runs are killed at a random instant, and once more while they recover.
     #[arg(long, default_value_t = 10, value_name = "N")]
     pub random: u32,

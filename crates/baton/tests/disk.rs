@@ -88,3 +88,57 @@ fn a_data_folder_that_cannot_be_made_is_said() {
     assert!(refused.said.contains("file/data"), "{}", refused.said);
     assert_eq!(refused.code, Some(4), "{}", refused.said);
 }
+
+#[test]
+fn a_disk_that_does_not_sync_is_said_and_loses_nothing_told() {
+    let desk = Desk::new();
+    desk.define(
+        "chain.yaml",
+        &[
+            "{ id: a, tool: core.noop }",
+            "{ id: b, needs: [a], tool: core.noop }",
+            "{ id: c, needs: [b], tool: core.noop }",
+        ],
+    );
+    desk.expect(0, &["run", "chain.yaml"]);
+    let mut failed = 0;
+    // From this sync on, all of them; and at last one alone, which is made up for.
+    for when in ["2+", "3+", "4+", "3"] {
+        let baton = desk.command(&["run", "chain.yaml", "--json"]);
+        let mut traced = Command::new("strace");
+        traced.current_dir(desk.path("")).args(["-f", "-qq", "-o", "/dev/null"]);
+        traced.args(["-e", "trace=fsync,fdatasync", "-e"]);
+        traced.arg(format!("inject=fsync,fdatasync:error=EIO:when={when}"));
+        traced.arg(baton.get_program()).args(baton.get_args());
+        let Ok(ended) = traced.output() else {
+            println!("skipped: there is no strace here");
+            return;
+        };
+        let said = String::from_utf8(ended.stderr).unwrap();
+        if said.contains("ptrace") {
+            println!("skipped: nothing can be traced here");
+            return;
+        }
+        if ended.status.code() != Some(0) {
+            failed += 1;
+            assert_eq!(ended.status.code(), Some(4), "{when}: {said}");
+            assert!(said.contains("disk I/O error"), "{when}: {said}");
+        }
+        let told = String::from_utf8(ended.stdout).unwrap();
+        let told = told.lines().map(|line| serde_json::from_str(line).unwrap());
+        let told: Vec<serde_json::Value> = told.collect();
+        desk.expect(0, &["resume", "--all"]);
+        for line in told.iter().filter(|line| line["event"].is_string()) {
+            let id = line["workflow_id"].as_str().unwrap();
+            let shown = desk.expect(0, &["show", id, "--events", "--json"]).json().pop().unwrap();
+            let events = shown["events"].as_array().unwrap();
+            let is_there = |event: &serde_json::Value| {
+                event["position"] == line["position"] && event["type"] == line["event"]
+            };
+            assert!(events.iter().any(is_there), "{when}: {line} was told and is not there");
+        }
+    }
+    assert!(failed > 0);
+    let doctor = desk.expect(0, &["doctor"]);
+    assert!(doctor.out.contains("everything is well"), "{}", doctor.out);
+}

@@ -37,7 +37,13 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Tools { markdown: true } => reference::tools_page(),
         Command::Tools { markdown: false } => list::tools(&common),
         Command::Schema { of: SchemaOf::Definition } => {
-            say_out(&serde_json::to_string_pretty(&baton_core::definition::schema())?);
+            let schema = baton_core::definition::schema();
+            let text = if common.json {
+                serde_json::to_string(&schema)?
+            } else {
+                serde_json::to_string_pretty(&schema)?
+            };
+            say_out(&text);
             Ok(Exit::Done)
         }
         Command::Archive(asked) => admin::archive_finished(&common, &asked),

@@ -46,6 +46,12 @@ pub(super) fn stay(common: &Common, mut session: Session, answer: Answer) -> any
             log(Level::Info, retired.render().trim_end(), &[]);
         }
         let left = leave(session, Some(id));
+        if was_owner && left.is_err() {
+            say(&format!(
+                "interrupted: what was shown is on disk; when the store is well again, \
+                 `baton resume {id}` goes on"
+            ));
+        }
         let exit = exit?;
         left?;
         match exit {

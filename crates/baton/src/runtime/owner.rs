@@ -312,8 +312,9 @@ impl Work {
             };
             let facts =
                 [("position", json!(commit.head.position)), ("fault", json!(fault.to_string()))];
+            // The last try's fault is the owner's end, which is told to whoever waits for it.
             log(
-                Level::Warn,
+                if tries == 1 { Level::Warn } else { Level::Info },
                 "a commit did not go through; the head says whether it is there",
                 &facts,
             );

@@ -189,7 +189,7 @@ pub struct Run {
 pub struct List {
     /// Only workflows in this status; may be given several times.
     #[arg(long = "status", value_name = "STATUS")]
-    pub statuses: Vec<String>,
+    pub statuses: Vec<baton_core::words::WorkflowStatus>,
     /// Only workflows whose name contains this.
     #[arg(long, value_name = "TEXT")]
     pub name: Option<String>,

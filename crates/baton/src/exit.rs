@@ -3,6 +3,7 @@
 use std::fmt;
 
 use baton_core::workflow::Refusal;
+use baton_store::StoreUrl;
 
 use crate::place::Place;
 
@@ -77,9 +78,12 @@ impl Failed {
 
     /// There is no store where one was looked for.
     pub fn no_store(place: &Place) -> Self {
-        let folder = place.folder().display();
+        let there = match place.store() {
+            StoreUrl::Sqlite(path) => path.display().to_string(),
+            StoreUrl::Postgres(_) => "this address".to_owned(),
+        };
         Self::usage(format!(
-            "there is no store in {folder}; `baton run FILE` makes one, `--data DIR` names another"
+            "there is no store at {there}; `baton run FILE` makes one, `--data DIR` names another"
         ))
     }
 }

@@ -15,4 +15,4 @@ pub mod place;
 pub mod runtime;
 mod session;
 mod signals;
-mod text;
+pub mod text;

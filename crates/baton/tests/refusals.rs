@@ -92,6 +92,9 @@ fn hostile_text_reaches_no_terminal_and_breaks_no_json() {
             assert!(!text.contains(harmful), "{text:?}");
         }
     }
+    desk.write("strange.toml", "[tools\u{1b}[2J");
+    let config = desk.expect(2, &["run", "evil.json", "--config", "strange.toml"]);
+    assert!(!config.said.contains('\u{1b}'), "{config:?}");
     for arguments in
         [&["show", "last", "--events", "--json"][..], &["list", "--json"], &["inbox", "--json"]]
     {

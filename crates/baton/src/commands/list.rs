@@ -11,7 +11,7 @@ use baton_engine::view::{plan_of, task_views, workflow_brief};
 use crate::cli::{Common, List};
 use crate::config::Config;
 use crate::display::{say, say_out};
-use crate::exit::{Exit, Failed};
+use crate::exit::Exit;
 use crate::runtime::SystemClock;
 use crate::session;
 use crate::text::{ago, clean, cut, hanging};
@@ -26,12 +26,8 @@ pub fn now() -> Timestamp {
 
 /// Lists workflows, newest first.
 pub fn list(common: &Common, list: &List) -> anyhow::Result<Exit> {
-    let statuses = list
-        .statuses
-        .iter()
-        .map(|word| word.parse::<WorkflowStatus>().map_err(|e| Failed::usage(e.to_string())));
     let filter = Filter {
-        statuses: statuses.collect::<Result<_, _>>()?,
+        statuses: list.statuses.clone(),
         name: list.name.clone(),
         limit: list.limit,
         ..Filter::default()

@@ -31,7 +31,7 @@ fn chaos_loses_nothing_and_doubles_nothing() {
     assert!(!desk.path("log").exists());
     let tried = desk.expect(
         0,
-        &["chaos", "mixed.yaml", "--real-effects", "--again", "40", "--random", "5", "--json"],
+        &["chaos", "mixed.yaml", "--real-effects", "--again", "12", "--random", "5", "--json"],
     );
     let report = tried.json().pop().unwrap();
     assert_eq!((&report["lost"], &report["doubled"]), (&0.into(), &0.into()));
@@ -40,7 +40,7 @@ fn chaos_loses_nothing_and_doubles_nothing() {
         assert!(count >= least, "{name} is {count}: {report}");
     };
     at_least("boundaries", 15);
-    // Some of the second kills come after the recovery has ended, but not all of forty.
+    // Some of the second kills come after the recovery has ended, but not all of twelve.
     at_least("again", 1);
     // Killed before the commit of the command's end, it is always in doubt.
     at_least("in_doubt", 1);

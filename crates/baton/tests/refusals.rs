@@ -148,3 +148,23 @@ fn inputs_that_do_not_fit_are_named_once_each() {
     let refused = desk.expect(2, &twice);
     assert!(refused.said.contains("given twice"), "{}", refused.said);
 }
+
+#[test]
+fn what_answers_a_question_can_be_typed_as_it_is_shown() {
+    let desk = Desk::new();
+    desk.define(
+        "asks.yaml",
+        &[
+            "{ id: f, human: form, ask: 'Who?', form: { type: object, required: [age], properties: { age: { type: integer } } } }",
+            "{ id: c, human: choice, ask: 'Which?', options: [\"it's red\", blue] }",
+        ],
+    );
+    let waits = desk.expect(3, &["run", "asks.yaml"]);
+    assert!(waits.said.contains(r#"'{"age": …}'"#), "{}", waits.said);
+    assert!(waits.said.contains(r"'it'\''s red' | blue"), "{}", waits.said);
+    desk.expect(2, &["respond", "last/f", "{}"]);
+    desk.expect(0, &["respond", "last/f", r#"{"age": 7}"#]);
+    desk.expect(0, &["respond", "last/c", "it's red"]);
+    desk.expect(0, &["show", "last"]);
+    assert_eq!(desk.shown()["workflow"]["status"], "completed");
+}

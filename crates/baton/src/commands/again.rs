@@ -12,7 +12,6 @@ use crate::display::say;
 use crate::exit::{Exit, Failed};
 use crate::session::{Purpose, Session, find_task, find_workflow, read, require_store};
 use crate::signals;
-use crate::text::clean;
 
 /// Follows a workflow until it rests.
 pub fn watch(common: &Common, id: &str) -> anyhow::Result<Exit> {
@@ -85,7 +84,6 @@ fn resume_all(common: &Common, config: &Config) -> anyhow::Result<Exit> {
     let mut worst = Exit::Done;
     for (card, _) in open.iter().rev() {
         heed_signals(&session, card.id)?;
-        say(&format!("{} · {}", clean(&card.name), card.id));
         let exit = follow(common, &mut session, card.number)?.unwrap_or(Exit::WorkFailed);
         worst = if exit as u8 > worst as u8 { exit } else { worst };
         if signals::is_heard() {

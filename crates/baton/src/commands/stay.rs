@@ -229,9 +229,12 @@ fn wait_for_person(common: &Common, follower: &mut Follower) -> anyhow::Result<E
         return Ok(Exit::WaitingForPerson);
     }
     match &follower.state.phase {
-        Phase::PendingReview | Phase::Draft { .. } => {
+        Phase::PendingReview => {
             say(&format!("waiting for review: `baton approve {id}` or `baton reject {id}`"));
         }
+        Phase::Draft { .. } => say(&format!(
+            "its plan was rejected: `baton cancel {id}` drops it, another `baton run` starts anew"
+        )),
         Phase::Paused { .. } => say(&format!("paused: `baton resume {id}` goes on")),
         Phase::Queued | Phase::Running { .. } | Phase::Cancelling { .. } | Phase::Ended(_) => {
             say("waiting for a person:");

@@ -3,6 +3,8 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +18,8 @@ use crate::config::Config;
 
 /// The most files that are looked at for a definition's name.
 const FILES_MAX: usize = 1_000;
+/// The largest file that is read as a definition.
+const SOURCE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// The tools and definitions at hand.
 pub struct LocalCatalog {
@@ -69,7 +73,7 @@ impl LocalCatalog {
     pub fn in_folders(&self, name: &str) -> Option<(PathBuf, String)> {
         let files = self.folders.iter().flat_map(|folder| definition_files(folder)).take(FILES_MAX);
         files.into_iter().find_map(|path| {
-            let source = std::fs::read_to_string(&path).ok()?;
+            let source = read_source(&path).ok()?;
             declares(&source, name).then_some((path, source))
         })
     }
@@ -110,13 +114,26 @@ impl Catalog for LocalCatalog {
     }
 }
 
+/// The text of a definition's file, which may be a pipe.
+pub fn read_source(path: &Path) -> std::io::Result<String> {
+    let mut source = String::new();
+    let read = File::open(path)?.take(SOURCE_BYTES_MAX + 1).read_to_string(&mut source)?;
+    if read as u64 > SOURCE_BYTES_MAX {
+        let message = format!("a definition has at most {SOURCE_BYTES_MAX} bytes");
+        return Err(std::io::Error::other(message));
+    }
+    Ok(source)
+}
+
 fn definition_files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let is_definition = |path: &PathBuf| {
         path.extension()
             .is_some_and(|ending| ["yaml", "yml", "json"].iter().any(|known| ending == *known))
     };
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_definition).collect();
+    let paths = entries.map(|entry| entry.path());
+    let mut files: Vec<PathBuf> =
+        paths.filter(is_definition).filter(|path| path.is_file()).collect();
     files.sort();
     files
 }

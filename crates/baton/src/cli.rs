@@ -7,12 +7,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::runtime::Death;
 
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 the work failed, was cancelled, was interrupted or \
+completed with errors; 2 not understood; 3 waiting for a person; 4 the store cannot be reached";
+
 /// Runs workflows of tools and people that survive anything.
-///
-/// Exit codes: 0 done, 1 the work failed, was cancelled or completed with errors, 2 usage,
-/// 3 waiting for a person, 4 store not reachable.
 #[derive(Debug, Parser)]
-#[command(name = "baton", version, max_term_width = 100)]
+#[command(name = "baton", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     /// What holds for every command.
     #[command(flatten)]
@@ -24,6 +24,7 @@ pub struct Cli {
 
 /// Flags of every command.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
 pub struct Common {
     /// The folder of the embedded store.
     #[arg(long, global = true, env = "BATON_DATA", default_value = ".baton", value_name = "DIR")]
@@ -34,11 +35,11 @@ pub struct Common {
     /// The configuration file; `baton.toml` of this folder where there is one.
     #[arg(long, global = true, env = "BATON_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// How much is logged to standard error; `debug` logs each commit.
-    #[arg(long, global = true, value_enum, default_value_t = Level::Warn, value_name = "LEVEL")]
+    /// How much is logged to standard error: `error`, `warn`, `info`, or `debug` (each commit).
+    #[arg(long, global = true, value_enum, default_value_t = Level::Warn, value_name = "LEVEL", hide_possible_values = true)]
     pub log_level: Level,
-    /// How it is logged.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    /// How it is logged: `text` or `json`.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT", hide_possible_values = true)]
     pub log_format: Format,
     /// Print JSON, one value a line.
     #[arg(long, global = true)]
@@ -188,7 +189,7 @@ pub struct Run {
 pub struct List {
     /// Only workflows in this status; may be given several times.
     #[arg(long = "status", value_name = "STATUS")]
-    pub statuses: Vec<String>,
+    pub statuses: Vec<baton_core::words::WorkflowStatus>,
     /// Only workflows whose name contains this.
     #[arg(long, value_name = "TEXT")]
     pub name: Option<String>,
@@ -200,7 +201,7 @@ pub struct List {
 /// `baton show`.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// The workflow: its id, or `last`.
+    /// The workflow: its id, or `last`; or one task of it: its id, or `WORKFLOW/KEY`.
     pub id: String,
     /// Print its events as well.
     #[arg(long)]
@@ -269,6 +270,9 @@ pub struct Chaos {
     /// How often every boundary is tried.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub rounds: u32,
+    /// How many runs are killed at some commit, and again at some commit of their recovery.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub again: u32,
     /// How many runs are killed at a random instant, and once more while they recover.
     #[arg(long, default_value_t = 10, value_name = "N")]
     pub random: u32,

@@ -1,7 +1,9 @@
 //! How a running workflow looks: a bar and a line for each task on a terminal, plain lines when
 //! piped, one JSON object an event for scripts. It only prints what it is handed.
 
+use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use baton_core::codes::Code;
@@ -10,7 +12,7 @@ use baton_core::plan::Work;
 use baton_core::progress::progress;
 use baton_core::time::Timestamp;
 use baton_core::words::SkipCause;
-use baton_core::workflow::{Event, EventKind, Next, Output, WorkflowState};
+use baton_core::workflow::{Event, EventKind, Next, Output, TaskWaited, Waiting, WorkflowState};
 use baton_engine::store::Record;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -19,8 +21,26 @@ use crate::text::{clean, headline, many};
 /// How many executing tasks the bar names.
 const NAMED_MAX: usize = 4;
 
+/// How many failures of an `each`'s items are shown with their reason.
+const ITEM_LINES_MAX: u32 = 5;
+
+/// The bar that is drawn now: what any thread says goes above it.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+fn drawn() -> MutexGuard<'static, Option<ProgressBar>> {
+    BAR.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Shows one workflow.
+pub struct Display {
+    surface: Surface,
+    /// Lines about items, by the `each` they are of.
+    item_lines: HashMap<Ordinal, u32>,
+    children: Vec<ChildProgress>,
+}
+
 /// Where and how a workflow is shown.
-pub enum Display {
+enum Surface {
     /// A terminal: lines above a live bar.
     Terminal(ProgressBar),
     /// Lines to standard error.
@@ -29,71 +49,117 @@ pub enum Display {
     Json,
 }
 
+/// How far a child workflow is that a task waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChildProgress {
+    /// The task's key.
+    pub key: String,
+    /// Tasks of the child that have completed, and all of them.
+    pub completed: (u32, u32),
+}
+
 impl Display {
     /// What fits the output: JSON when asked for, a bar on a terminal, lines elsewhere.
     pub fn choose(json: bool) -> Self {
-        if json {
-            return Self::Json;
-        }
-        if !std::io::stderr().is_terminal() {
-            return Self::Plain;
-        }
-        let bar = ProgressBar::new(100);
-        let style = ProgressStyle::with_template("  {spinner} [{bar:28}] {percent:>3}% {msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ "));
-        bar.enable_steady_tick(Duration::from_millis(120));
-        Self::Terminal(bar)
+        let surface = match (json, std::io::stderr().is_terminal()) {
+            (true, _) => Surface::Json,
+            (false, false) => Surface::Plain,
+            (false, true) => Surface::Terminal(draw_bar()),
+        };
+        Self { surface, item_lines: HashMap::new(), children: Vec::new() }
     }
 
     /// Shows an event; `state` is the workflow after it.
-    pub fn event(&self, state: &WorkflowState, record: &Record, event: &Event) {
-        match self {
-            Self::Json => say_out(&json_line(state, record, event)),
-            Self::Plain => {
-                if let Some(line) = line(state, event, record.at) {
+    pub fn event(&mut self, state: &WorkflowState, record: &Record, event: &Event) {
+        let is_start = matches!(event, Event::TaskStarted(_));
+        match &self.surface {
+            Surface::Json => say_out(&json_line(state, record, event)),
+            // The bar names what executes.
+            Surface::Terminal(_) if is_start => {}
+            Surface::Terminal(_) | Surface::Plain => {
+                let line = line(state, event, record.at);
+                if let Some(line) = line.and_then(|line| self.bounded(state, event, line)) {
                     say(&line);
                 }
             }
-            Self::Terminal(bar) => {
-                let started = matches!(event, Event::TaskStarted(_));
-                if let Some(line) = line(state, event, record.at).filter(|_| !started) {
-                    bar.println(line);
-                }
-                bar.set_position(u64::from(progress(state).percentage));
-                bar.set_message(bar_message(state));
-            }
         }
+        self.move_bar(state);
     }
 
-    /// Takes the bar away while somebody is asked, and for good at the end.
-    pub fn rest(&self) {
-        match self {
-            Self::Terminal(bar) => bar.suspend(|| bar.set_message("")),
-            Self::Plain | Self::Json => {}
+    /// Shows how far children are.
+    pub fn children(&mut self, state: &WorkflowState, children: Vec<ChildProgress>) {
+        if children != self.children {
+            self.children = children;
+            self.move_bar(state);
         }
     }
 
     /// Ends the display.
     pub fn end(&self) {
-        match self {
-            Self::Terminal(bar) => bar.finish_and_clear(),
-            Self::Plain | Self::Json => {}
+        *drawn() = None;
+        if let Surface::Terminal(bar) = &self.surface {
+            bar.finish_and_clear();
         }
     }
 
     /// Runs something that prints by itself.
     pub fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
-        match self {
-            Self::Terminal(bar) => bar.suspend(work),
-            Self::Plain | Self::Json => work(),
+        let Surface::Terminal(bar) = &self.surface else {
+            return work();
+        };
+        *drawn() = None;
+        let done = bar.suspend(work);
+        *drawn() = Some(bar.clone());
+        done
+    }
+
+    fn move_bar(&self, state: &WorkflowState) {
+        if let Surface::Terminal(bar) = &self.surface {
+            bar.set_position(u64::from(progress(state).percentage));
+            bar.set_message(bar_message(state, &self.children));
         }
     }
+
+    /// A line, unless the `each` it is about has had its share.
+    fn bounded(&mut self, state: &WorkflowState, event: &Event, line: String) -> Option<String> {
+        let Some((items, _)) = event.task().and_then(|task| state.item(task)) else {
+            return Some(line);
+        };
+        let each = items.parent;
+        let lines = self.item_lines.entry(each).or_default();
+        *lines = lines.saturating_add(1);
+        match *lines {
+            ..=ITEM_LINES_MAX => Some(line),
+            lines if lines == ITEM_LINES_MAX + 1 => {
+                let more = format!("… `baton show {}` has more about its items", state.id);
+                Some(named(" ", state, each, &more))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn draw_bar() -> ProgressBar {
+    let bar = ProgressBar::new(100);
+    let style = ProgressStyle::with_template("  {spinner} [{bar:28}] {percent:>3}% {wide_msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ "));
+    bar.enable_steady_tick(Duration::from_millis(120));
+    *drawn() = Some(bar.clone());
+    bar
 }
 
 /// Prints a line for people.
 pub fn say(line: &str) {
     // Nobody is left to tell when standard error is gone.
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let write = || writeln!(std::io::stderr().lock(), "{line}");
+    let bar = drawn().clone();
+    let _ = bar.map_or_else(write, |bar| bar.suspend(write));
 }
 
 /// Prints a result.
@@ -102,15 +168,20 @@ pub fn say_out(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-fn bar_message(state: &WorkflowState) -> String {
+fn bar_message(state: &WorkflowState, children: &[ChildProgress]) -> String {
     let counts = progress(state);
-    let executing: Vec<String> =
-        state.executing().take(NAMED_MAX + 1).map(|task| state.key_of(task)).collect();
-    let more = if executing.len() > NAMED_MAX { ", …" } else { "" };
-    let names: Vec<String> = executing.into_iter().take(NAMED_MAX).collect();
-    let running =
-        if names.is_empty() { String::new() } else { format!(" · {}{more}", names.join(", ")) };
-    format!("{} of {}{running}", counts.completed, counts.total)
+    let executing = state.executing().map(|task| clean(&state.key_of(task)));
+    let children = children.iter().map(|child| {
+        let (completed, total) = child.completed;
+        format!("{} {completed}/{total}", clean(&child.key))
+    });
+    let mut names: Vec<String> = children.chain(executing).take(NAMED_MAX + 1).collect();
+    if names.len() > NAMED_MAX {
+        names.truncate(NAMED_MAX);
+        names.push("…".to_owned());
+    }
+    let dot = if names.is_empty() { "" } else { " · " };
+    format!("{} of {}{dot}{}", counts.completed, counts.total, names.join(", "))
 }
 
 /// The line an event is worth, if it is worth one.
@@ -122,8 +193,11 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
             return None;
         }
         Event::TaskStarted(started) => named("▶", state, started.task, &tool(state, started.task)),
+        Event::TaskWaited(waited) if matches!(waited.on, Waiting::Child { .. }) => {
+            named("▶", state, waited.task, &waiting(state, waited))
+        }
         Event::TaskWaited(waited) => {
-            named("…", state, waited.task, &format!("waits for {}", waiting(waited)))
+            named("…", state, waited.task, &format!("waits for {}", waiting(state, waited)))
         }
         Event::TaskExpanded(expanded) => {
             named("▶", state, expanded.task, &format!("{} items", expanded.count))
@@ -178,15 +252,14 @@ fn named(sign: &str, state: &WorkflowState, task: Ordinal, what: &str) -> String
 }
 
 fn is_call(state: &WorkflowState, task: Ordinal) -> bool {
-    state.task_plan(task).is_some_and(|plan| matches!(plan.work, Work::Tool(_) | Work::Workflow(_)))
+    state.task_plan(task).is_some_and(|plan| matches!(plan.work, Work::Tool(_)))
 }
 
 fn tool(state: &WorkflowState, task: Ordinal) -> String {
     state.call(task).map_or_else(String::new, |call| clean(&call.tool))
 }
 
-fn waiting(waited: &baton_core::workflow::TaskWaited) -> String {
-    use baton_core::workflow::Waiting;
+fn waiting(state: &WorkflowState, waited: &TaskWaited) -> String {
     match &waited.on {
         Waiting::Person { ask } if ask.is_empty() => "an answer".to_owned(),
         Waiting::Person { ask } => format!("an answer: {}", headline(ask)),
@@ -194,7 +267,12 @@ fn waiting(waited: &baton_core::workflow::TaskWaited) -> String {
         Waiting::Timer { until, .. } => format!("{until}"),
         Waiting::Event { pattern, .. } => format!("an event `{}`", clean(pattern)),
         Waiting::InDoubt { .. } => "word of whether its call happened".to_owned(),
-        Waiting::Child { child } => format!("its child {child}"),
+        Waiting::Child { child } => match state.task_plan(waited.task).map(|plan| &plan.work) {
+            Some(Work::Workflow(plan)) => format!("`{}` · {child}", clean(&plan.name)),
+            Some(Work::Tool(_) | Work::Human(_) | Work::Wait(_) | Work::Emit(_)) | None => {
+                format!("its child {child}")
+            }
+        },
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use baton_core::workflow::Refusal;
+use baton_store::StoreUrl;
+
 use crate::place::Place;
 
 /// The exit codes of the contract.
@@ -59,6 +62,7 @@ impl Failed {
             if code == "owner_ended" || code == "store" { Exit::Unreachable } else { Exit::Usage };
         let leaving = ["owner_ended", "draining"].contains(&code);
         let owner = if leaving { Owner::Leaving } else { Owner::Unknown };
+        let message = code.parse().map_or(message, |refusal| refused(refusal).to_owned());
         Self { exit, message, owner }
     }
 
@@ -74,10 +78,48 @@ impl Failed {
 
     /// There is no store where one was looked for.
     pub fn no_store(place: &Place) -> Self {
-        let folder = place.folder().display();
+        let there = match place.store() {
+            StoreUrl::Sqlite(path) => path.display().to_string(),
+            StoreUrl::Postgres(_) => "this address".to_owned(),
+        };
         Self::usage(format!(
-            "there is no store in {folder}; `baton run FILE` makes one, `--data DIR` names another"
+            "there is no store at {there}; `baton run FILE` makes one, `--data DIR` names another"
         ))
+    }
+}
+
+/// What a refusal means to whoever typed the command, and what to type instead.
+fn refused(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::AlreadyEnded => "its run has ended; `baton retry ID` opens the next one",
+        Refusal::NotEnded => {
+            "its run has not ended; `baton watch ID` follows it, `baton cancel ID` ends it"
+        }
+        Refusal::NotInReview => {
+            "it does not wait for a review of its plan; `baton inbox` shows what waits"
+        }
+        Refusal::StaleRevision => {
+            "the plan has changed since it was looked at; look at it again with `baton show ID`"
+        }
+        Refusal::NotRunning => "it is not running; `baton show ID` tells where it stands",
+        Refusal::NotPaused => "it is not paused; `baton show ID` tells where it stands",
+        Refusal::AlreadyCancelling => "it is being cancelled already; `baton watch ID` follows it",
+        Refusal::NoSuchTask => "it has no such task; `baton show ID` lists them",
+        Refusal::StaleAttempt => "that attempt is over; `baton show ID` tells what became of it",
+        Refusal::NotReady => "the task cannot start now; `baton show ID` tells where it stands",
+        Refusal::NotWaiting => {
+            "the task does not wait for that; `baton inbox` shows what waits for what"
+        }
+        Refusal::InvalidAnswer => {
+            "the answer does not fit the question; `baton inbox` shows what is asked"
+        }
+        Refusal::NothingToRetry => {
+            "everything completed; `--task KEY` names what to do again all the same"
+        }
+        Refusal::NotSettled => {
+            "some of its calls have not ended or are in doubt; `baton inbox` shows them"
+        }
+        Refusal::TooManyTasks => "the workflow would have more tasks than it may",
     }
 }
 

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use baton_core::body::BlobHash;
 use baton_core::definition::NESTING_MAX;
-use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::ids::WorkflowId;
+use baton_core::plan::{Plan, Work};
 use baton_core::words::WorkflowStatus;
 use baton_core::workflow::{Event, Phase, Waiting, WorkflowState};
 use baton_engine::live::{fold, read_event};
 use baton_engine::loaded::Loaded;
 use baton_engine::store::{Record, StoreError, Views};
+
+use crate::display::ChildProgress;
 
 /// How many events are read at a time.
 const BATCH: u32 = 2_000;
@@ -82,11 +85,56 @@ impl Follower {
         rest(&self.state, self.views.as_mut(), 0)
     }
 
-    /// What people are asked, in the order of ordinals.
-    pub fn questions(&self) -> Vec<(Ordinal, Waiting)> {
-        let waiting = self.state.waiting().filter(|(_, on)| on.is_for_people());
-        waiting.map(|(task, on)| (task, on.clone())).collect()
+    /// How far the children are that tasks wait for, at most so many.
+    pub fn children(&mut self, most: usize) -> anyhow::Result<Vec<ChildProgress>> {
+        let mut children = Vec::new();
+        for (task, on) in self.state.waiting() {
+            let Waiting::Child { child } = on else { continue };
+            if children.len() == most {
+                break;
+            }
+            let Some((_, row)) = self.views.workflow(*child)? else { continue };
+            let completed = (row.progress.completed, row.progress.total);
+            children.push(ChildProgress { key: self.state.key_of(task), completed });
+        }
+        Ok(children)
     }
+
+    /// Whether commits of other workflows, its children, are news to whoever follows it.
+    pub fn has_children(&self) -> bool {
+        has_children(&self.state.plan)
+    }
+
+    /// The workflow and the children it waits for, those that ask people something.
+    pub fn asking(&mut self) -> anyhow::Result<Vec<WorkflowState>> {
+        let mut found = Vec::new();
+        let mut look = vec![(self.state.clone(), 0)];
+        while let Some((state, depth)) = look.pop() {
+            for (_, on) in state.waiting() {
+                let Waiting::Child { child } = on else { continue };
+                let child = if depth < NESTING_MAX { self.child(*child)? } else { None };
+                look.extend(child.map(|child| (child, depth + 1)));
+            }
+            if state.waiting().any(|(_, on)| on.is_for_people()) {
+                found.push(state);
+            }
+        }
+        Ok(found)
+    }
+
+    fn child(&mut self, id: WorkflowId) -> anyhow::Result<Option<WorkflowState>> {
+        match self.views.workflow(id)? {
+            Some((_, row)) => read_state(row.number, self.views.as_mut()),
+            None => Ok(None),
+        }
+    }
+}
+
+/// A workflow as its events tell it; `None` where they were purged.
+fn read_state(number: u64, views: &mut dyn Views) -> anyhow::Result<Option<WorkflowState>> {
+    let records = views.stream(number)?;
+    let folded = fold(&records, u64::MAX, &mut |hash| load(hash, views))?;
+    Ok(folded.map(|(state, _, _)| state))
 }
 
 fn rest(
@@ -111,13 +159,25 @@ fn rest(
     })
 }
 
+fn has_children(plan: &Plan) -> bool {
+    plan.tasks.iter().any(|task| matches!(task.work, Work::Workflow(_)))
+}
+
 /// Whether every wait is for people, or for a child that itself waits for nothing else.
 fn all_held(state: &WorkflowState, views: &mut dyn Views, depth: usize) -> anyhow::Result<bool> {
-    for (_, on) in state.waiting() {
+    for (task, on) in state.waiting() {
         let held = match on {
             Waiting::Person { .. } | Waiting::InDoubt { .. } => true,
             Waiting::Timer { .. } | Waiting::Event { .. } => false,
-            Waiting::Child { child } => depth < NESTING_MAX && is_child_held(*child, views, depth)?,
+            Waiting::Child { child } => {
+                let plan = match state.task_plan(task).map(|plan| &plan.work) {
+                    Some(Work::Workflow(child)) => Some(child.plan.as_ref()),
+                    Some(Work::Tool(_) | Work::Human(_) | Work::Wait(_) | Work::Emit(_)) | None => {
+                        None
+                    }
+                };
+                depth < NESTING_MAX && is_child_held(*child, plan, views, depth)?
+            }
         };
         if !held {
             return Ok(false);
@@ -126,17 +186,24 @@ fn all_held(state: &WorkflowState, views: &mut dyn Views, depth: usize) -> anyho
     Ok(true)
 }
 
-fn is_child_held(child: WorkflowId, views: &mut dyn Views, depth: usize) -> anyhow::Result<bool> {
+fn is_child_held(
+    child: WorkflowId,
+    plan: Option<&Plan>,
+    views: &mut dyn Views,
+    depth: usize,
+) -> anyhow::Result<bool> {
     let Some((_, row)) = views.workflow(child)? else {
         return Ok(false);
     };
-    if row.waiting_people == 0 && !matches!(row.status, WorkflowStatus::Paused) {
+    // Its row tells most of what its events would; of its own children it says nothing.
+    if row.waiting_people == 0
+        && row.status != WorkflowStatus::Paused
+        && !plan.is_some_and(has_children)
+    {
         return Ok(false);
     }
-    let records = views.stream(row.number)?;
-    let folded = fold(&records, u64::MAX, &mut |hash| load(hash, views))?;
-    match folded {
-        Some((state, _, _)) => Ok(rest(&state, views, depth + 1)? == Some(Rest::People)),
+    match read_state(row.number, views)? {
+        Some(state) => Ok(rest(&state, views, depth + 1)? == Some(Rest::People)),
         None => Ok(false),
     }
 }

@@ -14,4 +14,5 @@ pub mod log;
 pub mod place;
 pub mod runtime;
 mod session;
-mod text;
+mod signals;
+pub mod text;

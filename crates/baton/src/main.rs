@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use baton::cli::Cli;
 use baton::display::say;
 use baton::exit::{Exit, Failed};
+use baton::text::clean_lines;
 use clap::Parser;
 
 #[global_allocator]
@@ -16,7 +17,8 @@ fn main() -> ExitCode {
         baton_adapters::guard_main(arguments)
     }
     let exit = baton::commands::carry_out(Cli::parse()).unwrap_or_else(|fault| {
-        say(&format!("{fault:#}"));
+        // A fault may hold what stands in files and names of strangers.
+        say(&clean_lines(&format!("{fault:#}")));
         fault.downcast_ref::<Failed>().map_or(Exit::Usage, |failed| failed.exit)
     });
     ExitCode::from(exit as u8)

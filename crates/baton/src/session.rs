@@ -23,7 +23,8 @@ use crate::cli::{Common, Trial};
 use crate::config::Config;
 use crate::exit::Failed;
 use crate::place::{Lock, Owned, Place};
-use crate::runtime::{Owner, OwnerEnded, OwnerReport, Parts};
+use crate::runtime::{Handle, Owner, OwnerEnded, OwnerReport, Parts};
+use crate::text::{clean, cut};
 
 /// What a command comes to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,11 @@ pub enum Purpose {
     /// Tell a workflow something; start nothing.
     Tell,
 }
+
+/// Among how many of the newest workflows the one is looked for that was probably meant.
+const SUGGESTED_FROM_MAX: u32 = 1_000;
+/// From how many characters on the beginning of an id is taken for one.
+const SUGGESTED_CHARS_MIN: usize = 6;
 
 /// A command's access to a store.
 pub struct Session {
@@ -131,13 +137,14 @@ impl Session {
         }
     }
 
-    /// A signal for each commit that touches a stream; it ends with the owner.
-    pub fn follow(&mut self, stream: u64) -> anyhow::Result<Receiver<u64>> {
+    /// A signal for each commit that touches a stream (any, where none is given); it ends with the
+    /// owner.
+    pub fn follow(&mut self, stream: Option<u64>) -> anyhow::Result<Receiver<u64>> {
         let (sender, receiver) = sync_channel(1);
         match &mut self.access {
             Access::Owner(owning) => {
                 let news = move |position| signal(&sender, position);
-                owning.owner.handle().follow(Some(stream), Box::new(news));
+                owning.owner.handle().follow(stream, Box::new(news));
             }
             Access::Client(_) => {
                 let mut follower =
@@ -146,7 +153,7 @@ impl Session {
                         // The owner has just ended, and with it its news.
                         Owned::Here(_) => return Ok(receiver),
                     };
-                follower.send(Ask::Follow { stream: Some(stream) }).map_err(Failed::unreachable)?;
+                follower.send(Ask::Follow { stream }).map_err(Failed::unreachable)?;
                 std::thread::Builder::new().name("follow".to_owned()).spawn(move || {
                     while let Ok(said) = follower.read() {
                         match said {
@@ -179,13 +186,10 @@ impl Session {
         report.map_err(Into::into)
     }
 
-    /// What asks the owner to leave, for a signal handler.
-    pub fn drainer(&self) -> Option<impl Fn() + Send + use<>> {
+    /// The owner, where it is this process.
+    pub fn owner(&self) -> Option<&Handle> {
         match &self.access {
-            Access::Owner(owning) => {
-                let handle = owning.owner.handle().clone();
-                Some(move || handle.drain())
-            }
+            Access::Owner(owning) => Some(owning.owner.handle()),
             Access::Client(_) => None,
         }
     }
@@ -251,22 +255,35 @@ pub fn find_workflow(
         let newest = views.list(&Filter { limit: 1, ..Filter::default() })?.pop();
         return newest.ok_or_else(|| Failed::usage("there is no workflow yet").into());
     }
-    let id = match (
-        named.parse::<TaskId>().ok().and_then(TaskId::split),
-        named.parse::<WorkflowId>(),
-    ) {
-        (Some((workflow, _)), _) => workflow,
-        (None, Ok(workflow)) => workflow,
-        (None, Err(_)) => {
-            bail!(Failed::usage(format!(
-                "`{named}` is no id; `baton list` shows the ids of workflows, `baton inbox` those of tasks"
-            )))
-        }
-    };
+    let id =
+        match (named.parse::<TaskId>().ok().and_then(TaskId::split), named.parse::<WorkflowId>()) {
+            (Some((workflow, _)), _) => workflow,
+            (None, Ok(workflow)) => workflow,
+            (None, Err(_)) => bail!(Failed::usage(no_id(named, views)?)),
+        };
     let found = views.workflow(id)?;
     found.ok_or_else(|| {
         Failed::usage(format!("there is no workflow {id}; `baton list` shows those there are"))
             .into()
+    })
+}
+
+/// What to say of something that is no id: the workflow that was probably meant.
+fn no_id(named: &str, views: &mut dyn Views) -> anyhow::Result<String> {
+    let newest = views.list(&Filter { limit: SUGGESTED_FROM_MAX, ..Filter::default() })?;
+    let is_meant = |card: &WorkflowCard| {
+        let is_part = named.len() >= SUGGESTED_CHARS_MIN && card.id.to_string().starts_with(named);
+        is_part || card.name == named
+    };
+    let shown = clean(&cut(named, 60));
+    Ok(match newest.iter().find(|(card, _)| is_meant(card)) {
+        Some((card, row)) => {
+            let (name, id, status) = (clean(&card.name), card.id, row.status);
+            format!("`{shown}` is no id; did you mean {id}, the newest `{name}` ({status})?")
+        }
+        None => format!(
+            "`{shown}` is no id; `baton list` shows the ids of workflows, `baton inbox` those of tasks"
+        ),
     })
 }
 

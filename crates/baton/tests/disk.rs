@@ -12,9 +12,10 @@
 mod common;
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use common::Desk;
+use serde_json::Value;
 
 struct Mount<'d>(&'d Path);
 
@@ -60,7 +61,7 @@ fn a_full_disk_is_said_and_loses_nothing() {
     desk.call(&["resume", "--all", "--data", "small"]);
     desk.expect(0, &["run", "good.yaml", "--data", "small"]);
     let listed = desk.expect(0, &["list", "--data", "small", "--json"]).json();
-    let completed = |workflow: &serde_json::Value| workflow["status"] == "completed";
+    let completed = |workflow: &Value| workflow["status"] == "completed";
     assert!(listed.iter().all(completed));
     for id in told {
         let there = listed.iter().any(|workflow| workflow["id"] == id.as_str());
@@ -87,4 +88,62 @@ fn a_data_folder_that_cannot_be_made_is_said() {
     let refused = desk.call(&["run", "good.yaml", "--data", "file/data"]);
     assert!(refused.said.contains("file/data"), "{}", refused.said);
     assert_eq!(refused.code, Some(4), "{}", refused.said);
+}
+
+#[test]
+fn a_disk_that_does_not_sync_is_said_and_loses_nothing_told() {
+    let desk = Desk::new();
+    desk.define(
+        "chain.yaml",
+        &[
+            "{ id: a, tool: core.noop }",
+            "{ id: b, needs: [a], tool: core.noop }",
+            "{ id: c, needs: [b], tool: core.noop }",
+        ],
+    );
+    desk.expect(0, &["run", "chain.yaml"]);
+    let mut failed = 0;
+    // From this sync on, all of them; and at last one alone, which is made up for.
+    for when in ["2+", "3+", "4+", "3"] {
+        let Some(ended) = run_with_failing_syncs(&desk, when) else {
+            println!("skipped: nothing can be traced here");
+            return;
+        };
+        if ended.status.code() != Some(0) {
+            let said = String::from_utf8(ended.stderr).unwrap();
+            assert_eq!(ended.status.code(), Some(4), "{when}: {said}");
+            assert!(said.contains("disk I/O error"), "{when}: {said}");
+            failed += 1;
+        }
+        desk.expect(0, &["resume", "--all"]);
+        all_told_is_there(&desk, &String::from_utf8(ended.stdout).unwrap());
+    }
+    assert!(failed > 0);
+    let doctor = desk.expect(0, &["doctor"]);
+    assert!(doctor.out.contains("everything is well"), "{}", doctor.out);
+}
+
+/// A run some of whose syncs fail; `None` where strace cannot make them.
+fn run_with_failing_syncs(desk: &Desk, when: &str) -> Option<Output> {
+    let baton = desk.command(&["run", "chain.yaml", "--json"]);
+    let mut traced = Command::new("strace");
+    traced.current_dir(desk.path("")).args(["-f", "-qq", "-o", "/dev/null"]);
+    traced.args(["-e", "trace=fsync,fdatasync", "-e"]);
+    traced.arg(format!("inject=fsync,fdatasync:error=EIO:when={when}"));
+    traced.arg(baton.get_program()).args(baton.get_args());
+    let ended = traced.output().ok()?;
+    let refused = String::from_utf8_lossy(&ended.stderr).contains("ptrace");
+    (!refused).then_some(ended)
+}
+
+fn all_told_is_there(desk: &Desk, out: &str) {
+    let told = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    for line in told.filter(|line| line["event"].is_string()) {
+        let id = line["workflow_id"].as_str().unwrap();
+        let shown = desk.expect(0, &["show", id, "--events", "--json"]).json().pop().unwrap();
+        let is_there =
+            |event: &Value| event["position"] == line["position"] && event["type"] == line["event"];
+        let events = shown["events"].as_array().unwrap();
+        assert!(events.iter().any(is_there), "{line} was told and is not there");
+    }
 }

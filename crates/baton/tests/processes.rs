@@ -60,3 +60,32 @@ fn two_runs_on_one_store_both_complete() {
     assert_eq!(listed.len(), 2);
     assert!(listed.iter().all(|workflow| workflow["status"] == "completed"));
 }
+
+#[test]
+fn a_question_of_a_grandchild_brings_the_run_to_rest_and_is_shown() {
+    let desk = Desk::new();
+    desk.define("inner.yaml", &["{ id: sure, human: approval, ask: 'really?' }"]);
+    desk.define("middle.yaml", &["{ id: deeper, workflow: inner }"]);
+    desk.define("outer.yaml", &["{ id: deep, workflow: middle }"]);
+    let waits = desk.expect(3, &["run", "outer.yaml"]);
+    assert!(waits.said.contains("`middle`"), "{}", waits.said);
+    assert!(waits.said.contains("sure: really?"), "{}", waits.said);
+    assert!(!waits.said.contains("interrupted"), "{}", waits.said);
+    let inbox = desk.expect(0, &["inbox", "--json"]).json();
+    desk.expect(0, &["approve", inbox[0]["task_id"].as_str().unwrap()]);
+    desk.expect(0, &["resume", "--all"]);
+    let listed = desk.expect(0, &["list", "--json"]).json();
+    assert!(listed.iter().all(|workflow| workflow["status"] == "completed"), "{listed:?}");
+}
+
+#[test]
+fn a_thousand_items_that_fail_do_not_flood_whoever_reads() {
+    let desk = Desk::new();
+    desk.define(
+        "many.yaml",
+        &["{ id: many, each: '{{ range(1000) | list }}', tool: fs.read, with: { path: 'f{{ item }}' }, retry: { attempts: 2, backoff: 1ms }, on_failure: continue }"],
+    );
+    let run = desk.expect(1, &["run", "many.yaml"]);
+    assert!(run.said.lines().count() < 15, "{}", run.said);
+    assert!(run.said.contains("1000 of 1000 items failed"), "{}", run.said);
+}

@@ -92,6 +92,9 @@ fn hostile_text_reaches_no_terminal_and_breaks_no_json() {
             assert!(!text.contains(harmful), "{text:?}");
         }
     }
+    desk.write("strange.toml", "[tools\u{1b}[2J");
+    let config = desk.expect(2, &["run", "evil.json", "--config", "strange.toml"]);
+    assert!(!config.said.contains('\u{1b}'), "{config:?}");
     for arguments in
         [&["show", "last", "--events", "--json"][..], &["list", "--json"], &["inbox", "--json"]]
     {
@@ -100,4 +103,68 @@ fn hostile_text_reaches_no_terminal_and_breaks_no_json() {
     desk.write("long.txt", &long);
     desk.define("long.yaml", &["{ id: a, tool: fs.read, with: { path: long.txt } }"]);
     desk.expect(0, &["run", "long.yaml", "--json"]).json();
+}
+
+#[test]
+fn what_was_typed_wrong_is_named_with_what_to_type() {
+    let desk = Desk::new();
+    desk.define("good.yaml", &["{ id: a, tool: core.noop, with: { value: brought } }"]);
+    desk.write("broken.yaml", "name: [");
+    std::fs::create_dir(desk.path("folder")).unwrap();
+    desk.expect(0, &["run", "good.yaml"]);
+    let id = desk.shown()["workflow"]["id"].as_str().unwrap().to_owned();
+    let taken = |arguments: &[&str], part: &str| {
+        let refused = desk.expect(2, arguments);
+        assert!(refused.said.contains(part), "{arguments:?}: {}", refused.said);
+        assert!(!refused.said.contains("_"), "{arguments:?}: {}", refused.said);
+    };
+    taken(&["run", "broken.yaml"], "not valid YAML: unclosed bracket");
+    taken(&["run", "folder"], "is a folder");
+    taken(&["run", "good"], "give the path of its file");
+    taken(&["show", "good"], &id);
+    taken(&["show", &id[..13]], &id);
+    taken(&["show", "last/b"], "no task `b`");
+    taken(&["cancel", "last"], "baton retry");
+    taken(&["settle", "last/a", "--happened"], "baton retry");
+    let shown = desk.expect(0, &["show", "last/a"]);
+    assert!(shown.out.contains("brought"), "{}", shown.out);
+}
+
+#[test]
+fn inputs_that_do_not_fit_are_named_once_each() {
+    let desk = Desk::new();
+    desk.write(
+        "typed.json",
+        r#"{ "name": "typed", "version": 1,
+             "inputs": { "type": "object", "required": ["count", "path"], "properties": {
+               "count": { "type": "integer" }, "path": { "type": "string", "title": "Where" } } },
+             "stages": [ { "name": "only", "tasks": [ { "id": "a", "tool": "core.noop" } ] } ] }"#,
+    );
+    let refused = desk.expect(2, &["run", "typed.json", "--input", "count=x"]);
+    let lines: Vec<&str> = refused.said.lines().take(2).collect();
+    assert!(lines.contains(&"error: the input `path` is missing (Where)"), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("error: the input `count`: ")), "{lines:?}");
+    let twice = ["run", "typed.json", "--input", "path=a", "--input", "path=b"];
+    let refused = desk.expect(2, &twice);
+    assert!(refused.said.contains("given twice"), "{}", refused.said);
+}
+
+#[test]
+fn what_answers_a_question_can_be_typed_as_it_is_shown() {
+    let desk = Desk::new();
+    desk.define(
+        "asks.yaml",
+        &[
+            "{ id: f, human: form, ask: 'Who?', form: { type: object, required: [age], properties: { age: { type: integer } } } }",
+            "{ id: c, human: choice, ask: 'Which?', options: [\"it's red\", blue] }",
+        ],
+    );
+    let waits = desk.expect(3, &["run", "asks.yaml"]);
+    assert!(waits.said.contains(r#"'{"age": …}'"#), "{}", waits.said);
+    assert!(waits.said.contains(r"'it'\''s red' | blue"), "{}", waits.said);
+    desk.expect(2, &["respond", "last/f", "{}"]);
+    desk.expect(0, &["respond", "last/f", r#"{"age": 7}"#]);
+    desk.expect(0, &["respond", "last/c", "it's red"]);
+    desk.expect(0, &["show", "last"]);
+    assert_eq!(desk.shown()["workflow"]["status"], "completed");
 }

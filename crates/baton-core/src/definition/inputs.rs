@@ -117,7 +117,7 @@ fn explain(error: &jsonschema::ValidationError<'_>, schema: &Value) -> Vec<Input
             .and_then(|known| known.get(name))
             .and_then(|property| property.get("title").or_else(|| property.get("description")))
             .and_then(Value::as_str);
-        let help = about.map(|about| format!("`{name}`: {about}"));
+        let help = about.map(str::to_owned);
         return vec![fault(&pointer(at, name), &message, help)];
     }
     let message: String = error.to_string().chars().take(500).collect();

@@ -168,6 +168,19 @@ pub(crate) fn copy_rest(connection: &Connection) -> Result<(), Fault> {
     checkpoint(connection, CheckpointMode::PASSIVE).map(|_| ())
 }
 
+/// Carries everything over that an earlier owner left in the log, before anything is added to it.
+///
+/// If that owner ended because a sync failed, what it wrote last may be in the system's cache and
+/// not on the disk, and no later sync of the log would write it: a commit behind it would be on
+/// the disk and still be lost with the power, because a log is read up to its first gap.
+pub(crate) fn start_over(connection: &Connection) -> Result<(), Fault> {
+    checkpoint(connection, CheckpointMode::PASSIVE)?;
+    connection.busy_timeout(IN_THE_WAY_MAX)?;
+    let cut = checkpoint(connection, CheckpointMode::TRUNCATE);
+    connection.busy_timeout(open::BUSY_TIMEOUT)?;
+    cut.map(|_| ())
+}
+
 /// The pages in the log, unless another connection was in the way.
 fn checkpoint(connection: &Connection, mode: CheckpointMode) -> Result<Option<u32>, Fault> {
     match connection.wal_checkpoint_v2(None::<&str>, mode) {

@@ -96,7 +96,10 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn take_over(&mut self) -> Result<Head, StoreError> {
-        self.with(write::take_over)
+        self.with(|connection| {
+            checkpoint::start_over(connection)?;
+            write::take_over(connection)
+        })
     }
 
     fn head(&mut self) -> Result<Head, StoreError> {

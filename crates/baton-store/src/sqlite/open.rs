@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::fault::Fault;
 
 /// How long a connection waits for another process before it gives up.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long until what another process was in the way of is tried again; nobody would tell.
 const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 /// More than the number of different statements of one connection.

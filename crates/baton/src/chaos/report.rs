@@ -20,23 +20,49 @@ pub struct Report {
 
 #[derive(Debug)]
 struct Row {
-    point: Option<DeathPoint>,
+    how: How,
     killed: u64,
     whole: u64,
     in_doubt: u64,
 }
 
+/// How the runs of a row were killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    /// Once, at a point about a commit.
+    At(DeathPoint),
+    /// At a commit, and at one of their recovery.
+    Again,
+    /// At an instant, and perhaps at one of their recovery.
+    Instant,
+}
+
+impl How {
+    fn of(kill: Kill, trialled: &Trialled) -> Self {
+        match kill {
+            Kill::Again(..) if trialled.killed_again => Self::Again,
+            Kill::At(Death { point, .. }) | Kill::Again(Death { point, .. }, _) => Self::At(point),
+            Kill::Never | Kill::After(..) => Self::Instant,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::At(point) => point_name(point),
+            Self::Again => "at a commit, again in its recovery",
+            Self::Instant => "at a random instant",
+        }
+    }
+}
+
 impl Report {
     /// Takes one trial in.
     pub fn count(&mut self, kill: Kill, trialled: &Trialled, verdict: &Verdict) {
-        let point = match kill {
-            Kill::At(Death { point, .. }) => Some(point),
-            Kill::Never | Kill::After(..) => None,
-        };
+        let how = How::of(kill, trialled);
         let whole = verdict.lost.is_empty() && verdict.doubled == 0;
         let one =
-            Row { point, killed: 1, whole: u64::from(whole), in_doubt: trialled.settled.total() };
-        match self.rows.iter_mut().find(|row| row.point == point) {
+            Row { how, killed: 1, whole: u64::from(whole), in_doubt: trialled.settled.total() };
+        match self.rows.iter_mut().find(|row| row.how == how) {
             Some(row) => {
                 row.killed += one.killed;
                 row.whole += one.whole;
@@ -58,9 +84,12 @@ impl Report {
         self.lost == 0 && self.doubled == 0
     }
 
+    fn killed(&self, which: impl Fn(How) -> bool) -> u64 {
+        self.rows.iter().filter(|row| which(row.how)).map(|row| row.killed).sum()
+    }
+
     fn boundaries(&self) -> u64 {
-        let exact = self.rows.iter().filter(|row| row.point.is_some());
-        exact.map(|row| row.killed).sum()
+        self.killed(|how| how != How::Instant)
     }
 
     fn median(&self) -> Duration {
@@ -75,7 +104,6 @@ impl Report {
     /// The line of the contract, and more beside it: times in whole milliseconds, `recovery_ms`
     /// their median.
     pub fn json(&self) -> String {
-        let killed: u64 = self.rows.iter().map(|row| row.killed).sum();
         let line = json!({
             "boundaries": self.boundaries(),
             "lost": self.lost,
@@ -83,7 +111,8 @@ impl Report {
             "in_doubt": self.settled.total(),
             "recovery_ms": millis(self.median()),
             "recovery_ms_max": millis(self.longest()),
-            "random": killed - self.boundaries(),
+            "random": self.killed(|how| how == How::Instant),
+            "again": self.killed(|how| how == How::Again),
             "settled": {
                 "happened": self.settled.happened,
                 "begun": self.settled.begun,
@@ -98,7 +127,7 @@ impl Report {
         let mut text =
             format!("  {:<34} {:>6} {:>6} {:>9}\n", "killed", "tried", "whole", "in doubt");
         for row in &self.rows {
-            let name = row.point.map_or("at a random instant", point_name);
+            let name = row.how.name();
             text.push_str(&format!(
                 "  {name:<34} {:>6} {:>6} {:>9}\n",
                 row.killed, row.whole, row.in_doubt

@@ -45,6 +45,8 @@ pub enum Kill {
     Never,
     /// At an exact commit.
     At(Death),
+    /// At an exact commit of the run, and at one of its first recovery.
+    Again(Death, Death),
     /// After these times: the run, and then its first recovery.
     After(Duration, Duration),
 }
@@ -61,6 +63,8 @@ pub struct Trial<'s> {
 pub struct Trialled {
     /// Whether the run was killed; otherwise it ended before its time had come.
     pub killed: bool,
+    /// Whether its first recovery was killed as well.
+    pub killed_again: bool,
     /// How long the run took.
     pub took: Duration,
     /// From the start of the process that recovers until it shows the workflow again.
@@ -111,7 +115,7 @@ impl<'s> Trial<'s> {
     pub fn carry_out(&self, kill: Kill) -> anyhow::Result<Trialled> {
         let mut trialled = Trialled::default();
         let (run_after, recovery_after) = match kill {
-            Kill::Never | Kill::At(_) => (None, None),
+            Kill::Never | Kill::At(_) | Kill::Again(..) => (None, None),
             Kill::After(run, recovery) => (Some(run), Some(recovery)),
         };
         let ended = self.run(kill, run_after)?;
@@ -122,7 +126,11 @@ impl<'s> Trial<'s> {
             bail!(Failed::usage(format!("the definition does not run: {}", ended.said.trim())));
         }
         trialled.hear(&ended);
-        self.recover(&mut trialled, recovery_after)?;
+        let recovery = match kill {
+            Kill::Again(_, recovery) => Some(recovery),
+            Kill::Never | Kill::At(_) | Kill::After(..) => None,
+        };
+        self.recover(&mut trialled, recovery, recovery_after)?;
         trialled.log = EffectLog::read(&self.log())?;
         Ok(trialled)
     }
@@ -133,22 +141,34 @@ impl<'s> Trial<'s> {
         for input in &self.subject.inputs {
             command.args(["--input", input]);
         }
-        if let Kill::At(Death { point, commit }) = kill {
-            command.args(["--die", &format!("{}:{commit}", point.word())]);
+        if let Kill::At(death) | Kill::Again(death, _) = kill {
+            command.args(["--die", &death.to_string()]);
         }
         child::run(&mut command, after)
     }
 
-    /// Takes the store up until nothing in it can go on.
-    fn recover(&self, trialled: &mut Trialled, first: Option<Duration>) -> anyhow::Result<()> {
-        let (mut kill_after, mut stuck) = (first, 0);
+    /// Takes the store up until nothing in it can go on. Only the first time is it killed again:
+    /// at a commit, or after a time.
+    fn recover(
+        &self,
+        trialled: &mut Trialled,
+        mut at: Option<Death>,
+        mut after: Option<Duration>,
+    ) -> anyhow::Result<()> {
+        let mut stuck = 0;
         for _ in 0..TAKE_UPS_MAX {
             if !self.data().join("baton.db").exists() {
                 return Ok(());
             }
-            let ended = child::run(self.working("resume").arg("--all"), kill_after.take())?;
+            let mut command = self.working("resume");
+            command.arg("--all");
+            if let Some(death) = at.take() {
+                command.args(["--die", &death.to_string()]);
+            }
+            let ended = child::run(&mut command, after.take())?;
             trialled.hear(&ended);
             let Some(code) = ended.code else {
+                trialled.killed_again = true;
                 continue;
             };
             if code == Exit::Unreachable as i32 || code == Exit::Usage as i32 {
@@ -306,6 +326,13 @@ impl Kill {
         match self {
             Self::Never => "undisturbed".to_owned(),
             Self::At(Death { point, commit }) => format!("{} {commit}", point_name(point)),
+            Self::Again(run, recovery) => {
+                format!(
+                    "{}, and in the recovery {}",
+                    Self::At(run).name(),
+                    Self::At(recovery).name()
+                )
+            }
             Self::After(run, recovery) => format!(
                 "after {} ms, and {} ms into the recovery",
                 run.as_millis(),

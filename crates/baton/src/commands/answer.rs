@@ -1,6 +1,7 @@
 //! `approve`, `reject`, `respond`, `settle`: what people answer, from anywhere or at the prompt.
 
 use std::io::{BufRead, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use baton_core::body::Json;
 use baton_core::ids::{Ordinal, WorkflowId};
@@ -16,6 +17,7 @@ use crate::display::say;
 use crate::exit::{Exit, Failed};
 use crate::follow::Follower;
 use crate::session::{Session, find_task, read};
+use crate::signals;
 use crate::text::{clean, hanging};
 
 /// Approves a waiting task, or the plan of a workflow in review.
@@ -105,12 +107,16 @@ fn one_task(common: &Common, named: &str) -> anyhow::Result<(WorkflowId, Ordinal
 pub fn ask_person(
     common: &Common,
     session: &mut Session,
-    follower: &Follower,
+    follower: &mut Follower,
 ) -> anyhow::Result<bool> {
     if common.trial.answer_people {
         return answer_for_people(session, &follower.state);
     }
-    if common.json || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if signals::is_heard()
+        || common.json
+        || !std::io::stdin().is_terminal()
+        || !std::io::stderr().is_terminal()
+    {
         return Ok(false);
     }
     let state = &follower.state;
@@ -125,7 +131,13 @@ pub fn ask_person(
         session.ask(Ask::Command { workflow: state.id, verb })?;
         return Ok(true);
     }
-    let Some((task, on)) = follower.questions().into_iter().next() else {
+    let asking = follower.asking()?;
+    let first = |state: &WorkflowState| {
+        let mut waiting = state.waiting().filter(|(_, on)| on.is_for_people());
+        waiting.next().map(|(task, on)| (task, on.clone()))
+    };
+    let Some((state, (task, on))) = asking.iter().find_map(|state| Some((state, first(state)?)))
+    else {
         return Ok(false);
     };
     let Some(verb) = question(state, task, &on)? else {
@@ -219,6 +231,10 @@ fn prompt(text: &str) -> anyhow::Result<Option<String>> {
     let mut stderr = std::io::stderr().lock();
     write!(stderr, "  ? {text}")?;
     stderr.flush()?;
+    drop(stderr);
+    if !signals::wait_for_input(std::io::stdin().as_fd()) {
+        return Ok(None);
+    }
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line)?;
     let line = line.trim();

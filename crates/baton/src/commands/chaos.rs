@@ -81,10 +81,15 @@ impl Campaign {
     fn carry_out(&mut self, chaos: &Chaos) -> anyhow::Result<report::Report> {
         let first = self.undisturbed("first")?;
         self.subject.results = first.results();
+        let mut commits = 1;
         for round in 1..=chaos.rounds {
             for point in DeathPoint::ALL {
-                self.boundaries(round, point)?;
+                commits = self.boundaries(round, point)?.max(commits);
             }
+        }
+        for number in 1..=chaos.again {
+            let (run, recovery) = (death(commits), death(commits));
+            self.one(Kill::Again(run, recovery), &format!("again-{number}"))?;
         }
         for number in 1..=chaos.random {
             // The first instants of a process are its start; its last are its end: both count.
@@ -105,18 +110,18 @@ impl Campaign {
         Ok(trialled)
     }
 
-    /// Kills a run at each commit there is.
-    fn boundaries(&mut self, round: u32, point: DeathPoint) -> anyhow::Result<()> {
-        let mut misses = 0;
+    /// Kills a run at each commit there is, and tells how many there are.
+    fn boundaries(&mut self, round: u32, point: DeathPoint) -> anyhow::Result<u64> {
+        let (mut misses, mut last) = (0, 0);
         for commit in 1.. {
             let name = format!("{round}-{}-{commit}", point.word());
             let killed = self.one(Kill::At(Death { point, commit }), &name)?;
-            misses = if killed { 0 } else { misses + 1 };
+            (misses, last) = if killed { (0, commit) } else { (misses + 1, last) };
             if misses == MISSES_MAX {
                 break;
             }
         }
-        Ok(())
+        Ok(last)
     }
 
     /// One trial; whether the run was killed.
@@ -280,4 +285,13 @@ fn random(span: Duration) -> Duration {
     let dice = RandomState::new().hash_one(span);
     let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX).max(1);
     Duration::from_micros(dice % micros)
+}
+
+/// Some point about one of this many commits.
+fn death(commits: u64) -> Death {
+    let dice = RandomState::new().hash_one(commits);
+    let [.., point] = dice.to_le_bytes();
+    let points = DeathPoint::ALL.iter().cycle().skip(usize::from(point));
+    let point = points.copied().next().unwrap_or(DeathPoint::BeforeCommit);
+    Death { point, commit: dice % commits.max(1) + 1 }
 }

@@ -1,7 +1,7 @@
 //! `list`, `inbox`, `tools`: what there is, a line each.
 
 use baton_core::codes::Code;
-use baton_core::plan::{ToolSpec, Work};
+use baton_core::plan::{Human, ToolSpec, Work};
 use baton_core::time::Timestamp;
 use baton_core::words::{HumanKind, WaitReason, WorkflowStatus};
 use baton_core::workflow::{Waiting, WorkflowState};
@@ -11,13 +11,16 @@ use baton_engine::view::{plan_of, task_views, workflow_brief};
 use crate::cli::{Common, List};
 use crate::config::Config;
 use crate::display::{say, say_out};
-use crate::exit::{Exit, Failed};
+use crate::exit::Exit;
 use crate::runtime::SystemClock;
 use crate::session;
 use crate::text::{ago, clean, cut, hanging};
 
 /// The most questions an inbox lists.
 const INBOX_MAX: u32 = 500;
+
+/// How many fields of a form are named.
+const FIELDS_SHOWN_MAX: usize = 8;
 
 /// The wall clock's reading.
 pub fn now() -> Timestamp {
@@ -26,12 +29,8 @@ pub fn now() -> Timestamp {
 
 /// Lists workflows, newest first.
 pub fn list(common: &Common, list: &List) -> anyhow::Result<Exit> {
-    let statuses = list
-        .statuses
-        .iter()
-        .map(|word| word.parse::<WorkflowStatus>().map_err(|e| Failed::usage(e.to_string())));
     let filter = Filter {
-        statuses: statuses.collect::<Result<_, _>>()?,
+        statuses: list.statuses.clone(),
         name: list.name.clone(),
         limit: list.limit,
         ..Filter::default()
@@ -160,13 +159,38 @@ fn how_to_answer(work: Option<&Work>, waits_for: Option<WaitReason>, id: &str) -
     match work {
         Some(Work::Human(human)) => match human.kind {
             HumanKind::Approval => format!("baton approve {id} | baton reject {id}"),
-            HumanKind::Choice => format!("baton respond {id} {}", clean(&human.options.join("|"))),
-            HumanKind::Form => format!("baton respond {id} '{{…}}'"),
+            HumanKind::Choice => {
+                let options: Vec<String> = human.options.iter().map(|it| quoted(it)).collect();
+                format!("baton respond {id} {}", options.join(" | "))
+            }
+            HumanKind::Form => format!("baton respond {id} {}", quoted(&blank(human))),
         },
         Some(Work::Tool(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_)) | None => {
             format!("baton show {id}")
         }
     }
+}
+
+/// A text as a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
+    let text = clean(text);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// The fields of a form with nothing in them.
+fn blank(human: &Human) -> String {
+    let fields = human.form.as_ref().and_then(|form| form.get("properties"));
+    let fields = fields.and_then(serde_json::Value::as_object).into_iter().flatten();
+    let mut fields: Vec<String> = fields.map(|(name, _)| format!("{name:?}: …")).collect();
+    if fields.len() > FIELDS_SHOWN_MAX {
+        fields.truncate(FIELDS_SHOWN_MAX);
+        fields.push("…".to_owned());
+    }
+    format!("{{{}}}", fields.join(", "))
 }
 
 /// What a workflow asks people, and how to answer, a line each.

@@ -1,12 +1,14 @@
 //! One command, one function: what each word of the command line does.
 
 mod admin;
+mod again;
 mod answer;
 mod chaos;
 mod list;
 mod reference;
 mod run;
 mod show;
+mod stay;
 mod tell;
 
 use crate::cli::{Cli, Command, SchemaOf};
@@ -19,10 +21,10 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
     crate::log::set(common.log_level, common.log_format);
     match command {
         Command::Run(run) => run::run(&common, &run),
-        Command::Watch { id } => run::watch(&common, &id),
-        Command::Resume { id, .. } => run::resume(&common, id.as_deref()),
-        Command::Retry { id, tasks } => run::retry(&common, &id, &tasks),
-        Command::Fork { id, position } => run::fork(&common, &id, position),
+        Command::Watch { id } => again::watch(&common, &id),
+        Command::Resume { id, .. } => again::resume(&common, id.as_deref()),
+        Command::Retry { id, tasks } => again::retry(&common, &id, &tasks),
+        Command::Fork { id, position } => again::fork(&common, &id, position),
         Command::List(list) => list::list(&common, &list),
         Command::Inbox => list::inbox(&common),
         Command::Show(show) => show::show(&common, &show),
@@ -35,7 +37,13 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Tools { markdown: true } => reference::tools_page(),
         Command::Tools { markdown: false } => list::tools(&common),
         Command::Schema { of: SchemaOf::Definition } => {
-            say_out(&serde_json::to_string_pretty(&baton_core::definition::schema())?);
+            let schema = baton_core::definition::schema();
+            let text = if common.json {
+                serde_json::to_string(&schema)?
+            } else {
+                serde_json::to_string_pretty(&schema)?
+            };
+            say_out(&text);
             Ok(Exit::Done)
         }
         Command::Archive(asked) => admin::archive_finished(&common, &asked),

@@ -1,19 +1,20 @@
 //! `show`: one workflow with its tasks, what it brought, and what happened.
 
+use baton_core::body::Json;
 use baton_core::codes::Code;
 use baton_core::time::Timestamp;
-use baton_core::workflow::{Event, EventKind};
+use baton_core::workflow::{Event, EventKind, Output};
 use baton_engine::live::read_event;
 use baton_engine::store::{Record, Views};
 use baton_engine::view::{
-    TaskView, WorkflowView, plan_of, task_views, workflow_brief, workflow_view,
+    TaskView, WorkflowView, plan_of, task_views, text_of, workflow_brief, workflow_view,
 };
 
 use super::list::now;
 use crate::cli::{Common, Show};
 use crate::display::say_out;
 use crate::exit::Exit;
-use crate::session::{find_workflow, read};
+use crate::session::{find_task, read};
 use crate::text::{ago, clean, cut, output_text, span};
 
 /// How many tasks are printed.
@@ -22,7 +23,7 @@ const TASKS_SHOWN_MAX: usize = 200;
 /// Shows one workflow.
 pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
     let mut views = read(common)?;
-    let (card, row) = find_workflow(views.as_mut(), &show.id)?;
+    let (card, row, named) = find_task(views.as_mut(), &show.id)?;
     if let Some(at) = row.purged_at() {
         say_out(&purged(common, &workflow_brief(&card, &row), at));
         return Ok(Exit::Done);
@@ -30,8 +31,14 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
     let plan = plan_of(&card, views.as_mut())?;
     let workflow = workflow_view(&card, &row, &plan, views.as_mut())?;
     let rows = views.tasks(card.number)?;
-    let tasks = task_views(&card, &row, &plan, &rows);
-    let events = if show.events { views.stream(card.number)? } else { Vec::new() };
+    let mut tasks = task_views(&card, &row, &plan, &rows);
+    let mut events = if show.events { views.stream(card.number)? } else { Vec::new() };
+    if let Some(named) = named {
+        tasks.retain(|task| task.ordinal == named);
+        let is_about =
+            |record: &Record| read_event(record).is_ok_and(|event| event.task() == Some(named));
+        events.retain(is_about);
+    }
     if common.json {
         let events: Vec<_> = events.iter().map(|record| event_json(record, &tasks)).collect();
         say_out(
@@ -48,7 +55,11 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
     if tasks.len() > TASKS_SHOWN_MAX {
         say_out(&format!("  … and {} more (--json shows all)", tasks.len() - TASKS_SHOWN_MAX));
     }
-    if let Some(text) = workflow.output.as_ref().and_then(|output| output_text(&output.value())) {
+    let output = match (named, tasks.first()) {
+        (Some(_), Some(task)) => output_of(task, card.number, views.as_mut())?,
+        (Some(_), None) | (None, _) => workflow.output.clone(),
+    };
+    if let Some(text) = output.and_then(|output| output_text(&output.value())) {
         say_out(&format!("\n{text}"));
     }
     if show.events {
@@ -68,6 +79,18 @@ fn purged(common: &Common, workflow: &WorkflowView, at: Timestamp) -> String {
             .to_string();
     }
     format!("{}purged at {at}: its tasks, events and output are gone", head(workflow))
+}
+
+/// What a task brought, if it is a value.
+fn output_of(task: &TaskView, number: u64, views: &mut dyn Views) -> anyhow::Result<Option<Json>> {
+    let record = views.events(task.position.saturating_sub(1), Some(number), 1)?;
+    let Some(Event::TaskCompleted(done)) = record.first().map(read_event).transpose()? else {
+        return Ok(None);
+    };
+    Ok(match &done.output {
+        Output::Value(body) => Some(text_of(body, views)?),
+        Output::Items { .. } => None,
+    })
 }
 
 /// One sentence made from state, and the facts beneath it.

@@ -1,6 +1,7 @@
 //! A planned death: an owner that kills its own process at one exact commit, so that a trial of
 //! recovery can cut a run at every boundary of the journal. Nobody else sets it.
 
+use std::fmt;
 use std::str::FromStr;
 
 use rustix::process::{Signal, getpid, kill_process};
@@ -47,6 +48,12 @@ impl Death {
             // which the trial sees.
             let _ = kill_process(getpid(), Signal::KILL);
         }
+    }
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.point.word(), self.commit)
     }
 }
 

@@ -5,20 +5,18 @@
 //! does not end in its time is reported as such, and its thread is written off.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use baton_core::body::{BlobHash, Body, Json};
 use baton_core::failure::CallFailure;
 use baton_core::words::FailureKind;
-use baton_core::workflow::Verdict;
 use baton_engine::attempt_status;
-use baton_engine::exchange::{Call, CallResult, Effect, Input, JobKey, Prepare, Split};
-use baton_engine::ports::{self, Control, Tools};
+use baton_engine::exchange::{Call, CallResult, Effect, Input, JobKey};
+use baton_engine::ports::{Control, Tools};
 use baton_engine::scope::{render, render_output};
 use baton_engine::store::Views;
 
+use super::calls::{Caller, caught, tool_of};
 use super::inbox::Inbox;
 
 /// The executor's bounds.
@@ -55,14 +53,15 @@ pub struct Executor {
 }
 
 struct Shared {
-    tools: Arc<dyn Tools>,
+    caller: Caller,
     quick_tools: HashSet<String>,
-    views: Mutex<Box<dyn Views>>,
     bounds: Bounds,
     inbox: Arc<Inbox<Input>>,
     pool: Mutex<Pool>,
     work: Condvar,
     overseer: Condvar,
+    /// A call has ended while the executor does.
+    ended: Condvar,
 }
 
 #[derive(Default)]
@@ -96,14 +95,14 @@ impl Executor {
         let quick_tools =
             tools.specs().iter().filter(|spec| spec.quick).map(|spec| spec.name.clone()).collect();
         let shared = Arc::new(Shared {
-            tools,
+            caller: Caller::new(tools, views, bounds.output_bytes_max),
             quick_tools,
-            views: Mutex::new(views),
             bounds,
             inbox,
             pool: Mutex::default(),
             work: Condvar::new(),
             overseer: Condvar::new(),
+            ended: Condvar::new(),
         });
         let quick = Arc::new(Inbox::default());
         let (lane, queue) = (Arc::clone(&shared), Arc::clone(&quick));
@@ -132,8 +131,18 @@ impl Executor {
     }
 }
 
-impl Drop for Executor {
-    fn drop(&mut self) {
+impl Executor {
+    /// Starts nothing more and tells what runs to end, and waits at most this long until it has.
+    /// Nobody gets the results.
+    pub fn cut_off(&self, patience: Duration) {
+        self.end();
+        let pool = lock(&self.shared.pool);
+        let runs = |pool: &mut Pool| !pool.running.is_empty();
+        // What has not ended by then, the end of this process ends.
+        let _ = self.shared.ended.wait_timeout_while(pool, patience, runs);
+    }
+
+    fn end(&self) {
         let mut pool = lock(&self.shared.pool);
         pool.over = true;
         pool.waiting.clear();
@@ -143,6 +152,12 @@ impl Drop for Executor {
         drop(pool);
         self.shared.work.notify_all();
         self.shared.overseer.notify_all();
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        self.end();
         self.quick.push(Effect::Cancel(JobKey {
             number: 0,
             task: baton_core::ids::Ordinal(0),
@@ -225,19 +240,19 @@ impl Shared {
                 self.call(&call).map(|result| Input::Called { job, result })
             }
             Effect::Prepare(job) => {
-                let result = caught(|| render(&job, &mut |hash| self.blob(hash)));
+                let result = caught(|| render(&job, &mut |hash| self.caller.blob(hash)));
                 Some(Input::Prepared { number: job.number, task: job.task, run: job.run, result })
             }
             Effect::Conclude(job) => {
                 let result = caught(|| {
                     render_output(&job.loaded.program, &job.ingredients, &mut |hash| {
-                        self.blob(hash)
+                        self.caller.blob(hash)
                     })
                 });
                 Some(Input::Concluded { number: job.number, result })
             }
             Effect::Probe(job) => {
-                let verdict = caught(|| self.probe(&job)).ok();
+                let verdict = caught(|| self.caller.probe(&job, self.bounds.timeout)).ok();
                 Some(Input::Probed { number: job.number, task: job.task, verdict })
             }
             Effect::Snapshot(job) => {
@@ -258,80 +273,21 @@ impl Shared {
             lock(&self.pool).running.insert(call.job, running);
             self.overseer.notify_one();
         }
-        let result = caught(|| self.make_call(call, &control));
-        if !quick && lock(&self.pool).running.remove(&call.job).is_none() {
+        let result = caught(|| self.caller.make(call, &control));
+        if !quick && !self.strike_off(call.job) {
             return None;
         }
         Some(result.map_err(|failure| (attempt_status(&failure), failure)))
     }
 
-    fn make_call(&self, call: &Call, control: &Control) -> Result<Split, CallFailure> {
-        let tool = tool_of(call).ok_or_else(|| refused("the plan has no such call"))?;
-        let input = match &call.input {
-            Some(Body::Inline(json)) => json.clone(),
-            Some(Body::Blob { hash, .. }) => self.blob(*hash)?,
-            None => {
-                let constant = call.loaded.program.constant_input(call.of);
-                constant.cloned().ok_or_else(|| refused("the call has no input"))?
-            }
-        };
-        let port_call = ports::Call {
-            tool: tool.to_owned(),
-            input,
-            folder: call.folder.clone(),
-            idempotency_key: call.idempotency_key.clone(),
-        };
-        let output = self.tools.call(&port_call, control)?;
-        let (size, most) = (output.as_str().len(), self.bounds.output_bytes_max);
-        if size > most {
-            let message = format!(
-                "the output of `{tool}` has {size} bytes, at most {most} are kept (limits.output_bytes)"
-            );
-            return Err(CallFailure {
-                happened: baton_core::words::Happened::Yes,
-                ..CallFailure::refused(FailureKind::TooLarge, message)
-            });
+    /// Whether the call was still waited for.
+    fn strike_off(&self, job: JobKey) -> bool {
+        let mut pool = lock(&self.pool);
+        let waited_for = pool.running.remove(&job).is_some();
+        if pool.over {
+            self.ended.notify_all();
         }
-        Ok(Body::split(output))
-    }
-
-    fn probe(
-        &self,
-        job: &Prepare,
-    ) -> Result<(Verdict, Option<baton_core::body::Blob>), CallFailure> {
-        let mut scope = job.ingredients.resolve(&mut |hash| self.blob(hash))?;
-        let program = &job.loaded.program;
-        let call =
-            program.probe(job.of, &scope)?.ok_or_else(|| refused("the task has no probe"))?;
-        let port_call = ports::Call {
-            tool: call.tool,
-            input: call.input,
-            folder: job.folder.clone(),
-            idempotency_key: String::new(),
-        };
-        match self.tools.call(&port_call, &Control::new(self.bounds.timeout)) {
-            Ok(output) => {
-                scope.output = Some(Arc::new(output.value()));
-                if !program.probe_happened(job.of, &scope)? {
-                    return Ok((Verdict::DidNotHappen, None));
-                }
-                let (body, blob) = Body::split(output);
-                Ok((Verdict::Happened(body), blob))
-            }
-            Err(failure) if failure.kind == FailureKind::NotFound => {
-                Ok((Verdict::DidNotHappen, None))
-            }
-            Err(failure) => Err(failure),
-        }
-    }
-
-    fn blob(&self, hash: BlobHash) -> Result<Json, CallFailure> {
-        let lost = |detail: String| CallFailure::passing(FailureKind::Unavailable, detail);
-        let blob = lock(&self.views).blob(hash).map_err(|e| lost(e.to_string()))?;
-        let blob = blob.ok_or_else(|| {
-            lost(format!("the blob {hash} is not in the store; run `baton doctor`"))
-        })?;
-        blob.unpack().map_err(|e| lost(e.to_string()))
+        waited_for
     }
 
     fn tell_to_end(&self, job: JobKey) {
@@ -381,31 +337,4 @@ impl Shared {
             };
         }
     }
-}
-
-fn tool_of(call: &Call) -> Option<&str> {
-    let plan = call.loaded.plan.task(call.of)?;
-    match call.rung.checked_sub(1) {
-        Some(fallback) => plan.fallback.get(fallback as usize).map(|call| call.tool.as_str()),
-        None => match &plan.work {
-            baton_core::plan::Work::Tool(call) => Some(&call.tool),
-            baton_core::plan::Work::Human(_)
-            | baton_core::plan::Work::Wait(_)
-            | baton_core::plan::Work::Emit(_)
-            | baton_core::plan::Work::Workflow(_) => None,
-        },
-    }
-}
-
-fn refused(message: &str) -> CallFailure {
-    CallFailure::refused(FailureKind::InvalidInput, message)
-}
-
-/// The result of a computation; a panic in it is a failure like another.
-fn caught<T>(work: impl FnOnce() -> Result<T, CallFailure>) -> Result<T, CallFailure> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<&str>().map(ToString::to_string);
-        let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        Err(CallFailure::in_doubt(FailureKind::Panicked, format!("the tool panicked: {said}")))
-    })
 }

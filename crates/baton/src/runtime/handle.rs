@@ -1,7 +1,7 @@
 //! The way in: asks the owner for something and gets the answer after it is on disk.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -70,6 +70,7 @@ pub struct Handle {
     pub(super) inbox: Arc<Inbox<Input>>,
     pub(super) desk: Arc<Desk>,
     pub(super) hub: Arc<Hub>,
+    pub(super) abandoned: Arc<AtomicBool>,
 }
 
 impl Handle {
@@ -87,6 +88,17 @@ impl Handle {
     /// Asks the owner to start nothing more and to leave when what runs has ended.
     pub fn drain(&self) {
         self.inbox.push(Input::Drain);
+    }
+
+    /// Asks the owner to leave without waiting for what runs: the next owner finds those calls as
+    /// if this one had been killed.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
+        self.drain();
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Threads live here and nowhere else; every rule lives elsewhere.
 
+mod calls;
 mod clock;
 mod death;
 mod executor;

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use baton_core::ids::WorkflowId;
 use baton_engine::check::SelfCheck;
 use baton_engine::engine::{Engine, Settings, TakeUp};
 use baton_engine::exchange::{Input, Turn};
@@ -31,6 +32,8 @@ const COMMIT_PAUSE: Duration = Duration::from_millis(50);
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// How long an owner that leaves lets its store tidy up.
 const TIDY_UP_MAX: Duration = Duration::from_secs(20);
+/// How long calls that are cut off have to end by themselves.
+const CUT_OFF_MAX: Duration = Duration::from_secs(1);
 /// After this long without anything to do, the store may tidy up.
 const IDLE_AFTER: Duration = Duration::from_millis(200);
 
@@ -70,7 +73,10 @@ impl std::error::Error for OwnerEnded {}
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnerReport {
     /// The workflows that have not ended and go on when somebody takes the store up.
-    pub interrupted: Vec<baton_core::ids::WorkflowId>,
+    pub interrupted: Vec<WorkflowId>,
+    /// The tasks whose calls were cut off, by workflow and key; only an owner that was told not to
+    /// wait for them has any.
+    pub cut_off: Vec<(WorkflowId, String)>,
 }
 
 /// The thread that owns a store.
@@ -97,6 +103,7 @@ impl Owner {
             inbox: Arc::new(Inbox::default()),
             desk: Arc::new(Desk::open()),
             hub: Arc::new(Hub::default()),
+            abandoned: Arc::default(),
         };
         let Parts { mut store, views, check_views, tools, settings, bounds, take_up, death } =
             parts;
@@ -209,11 +216,13 @@ impl Work {
         loop {
             self.drains |= inputs.iter().any(|input| matches!(input, Input::Drain));
             inputs = self.turn(inputs)?;
+            if self.handle.is_abandoned() {
+                self.executor.cut_off(CUT_OFF_MAX);
+                return Ok(self.report());
+            }
             if self.drains && inputs.is_empty() && self.engine.is_quiet() {
                 self.tidy_up()?;
-                let mut interrupted: Vec<_> = self.engine.live_ids().collect();
-                interrupted.sort_unstable();
-                return Ok(OwnerReport { interrupted });
+                return Ok(self.report());
             }
             if inputs.is_empty() {
                 inputs = self.wait()?;
@@ -221,10 +230,21 @@ impl Work {
         }
     }
 
+    fn report(&self) -> OwnerReport {
+        let mut interrupted: Vec<_> = self.engine.live_ids().collect();
+        interrupted.sort_unstable();
+        let states = self.engine.states().map(|(_, state)| state);
+        let mut cut_off: Vec<_> = states
+            .flat_map(|state| state.executing().map(|task| (state.id, state.key_of(task))))
+            .collect();
+        cut_off.sort_unstable();
+        OwnerReport { interrupted, cut_off }
+    }
+
     /// Lets the store finish its housekeeping, within reason: what is left waits for the next owner.
     fn tidy_up(&mut self) -> Result<(), OwnerEnded> {
         let began = Instant::now();
-        while began.elapsed() < TIDY_UP_MAX {
+        while began.elapsed() < TIDY_UP_MAX && !self.handle.is_abandoned() {
             if self.store.idle().map_err(OwnerEnded)? == Housekeeping::Done {
                 break;
             }
@@ -293,8 +313,9 @@ impl Work {
             };
             let facts =
                 [("position", json!(commit.head.position)), ("fault", json!(fault.to_string()))];
+            // The last try's fault is the owner's end, which is told to whoever waits for it.
             log(
-                Level::Warn,
+                if tries == 1 { Level::Warn } else { Level::Info },
                 "a commit did not go through; the head says whether it is there",
                 &facts,
             );

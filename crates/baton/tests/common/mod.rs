@@ -5,8 +5,9 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 /// A folder with a configuration that allows `shell.run`.
@@ -69,7 +70,8 @@ impl Desk {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
-        Running { child, lines }
+        let said = BufReader::new(child.stderr.take().unwrap());
+        Running { child, lines, said }
     }
 
     /// A gate: a script that says `read x < NAME` waits there until it is opened.
@@ -101,6 +103,13 @@ impl Gate {
     pub fn open(&mut self) {
         self.0.write_all(b"go\n").unwrap();
     }
+
+    /// The line that somebody wrote into it.
+    pub fn read(&mut self) -> String {
+        let mut line = String::new();
+        BufReader::new(&self.0).read_line(&mut line).unwrap();
+        line.trim().to_owned()
+    }
 }
 
 /// A command that has ended.
@@ -130,6 +139,7 @@ impl Called {
 pub struct Running {
     child: Child,
     lines: BufReader<ChildStdout>,
+    said: BufReader<ChildStderr>,
 }
 
 impl Running {
@@ -147,6 +157,24 @@ impl Running {
         }
     }
 
+    /// Reads what it says to people until a line has this in it.
+    pub fn hear(&mut self, part: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let read = self.said.read_line(&mut line).unwrap();
+            assert_ne!(read, 0, "it ended before it said {part:?}");
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -158,8 +186,7 @@ impl Running {
         let lines: Vec<String> = self.lines.lines().map(Result::unwrap).collect();
         let last = lines.last().map(|line| serde_json::from_str(line).unwrap());
         let mut said = String::new();
-        let mut errors = self.child.stderr.take().unwrap();
-        errors.read_to_string(&mut said).unwrap();
+        self.said.read_to_string(&mut said).unwrap();
         let code = self.child.wait().unwrap().code();
         (code, last.unwrap_or(Value::String(said)))
     }

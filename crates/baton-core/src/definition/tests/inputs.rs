@@ -49,7 +49,7 @@ fn defaults_are_filled_and_every_fault_is_listed() {
             "/count | \"x\" is not of type \"integer\" | -",
             "/files/1 | 1 is not of type \"string\" | -",
             "/rep | there is no input `rep` | did you mean `repo`?",
-            "/repo | the input `repo` is missing | `repo`: Path of the repository",
+            "/repo | the input `repo` is missing | Path of the repository",
             "/since | 5 is not of type \"string\" | -",
         ]
     );

@@ -29,6 +29,20 @@ pub(crate) enum Purpose {
     Write,
     /// Reading beside the owner.
     Read,
+    /// Reading all of one instant.
+    Snapshot,
+    /// Changing rows in one transaction.
+    Repair,
+}
+
+impl Purpose {
+    /// Whether a lost connection may be made again: not where a transaction went with it.
+    fn may_reconnect(self) -> bool {
+        match self {
+            Self::Write | Self::Read => true,
+            Self::Snapshot | Self::Repair => false,
+        }
+    }
 }
 
 /// Where the server is and which schema is ours.
@@ -37,6 +51,7 @@ pub(crate) struct Target {
     config: Config,
     /// The schema's name: lower-case letters, digits and `_`.
     pub schema: String,
+    purpose: Purpose,
     /// Server and schema, for messages; never the password.
     pub place: String,
 }
@@ -77,7 +92,7 @@ impl Target {
         if config.get_application_name().is_none() {
             config.application_name("baton");
         }
-        Ok(Self { config, schema, place })
+        Ok(Self { config, schema, purpose, place })
     }
 }
 
@@ -90,6 +105,11 @@ fn options(schema: &str, purpose: Purpose) -> String {
              -c plan_cache_mode=force_generic_plan"
         }
         Purpose::Read => "-c default_transaction_read_only=on",
+        Purpose::Snapshot => {
+            "-c default_transaction_read_only=on \
+             -c default_transaction_isolation=repeatable\\ read"
+        }
+        Purpose::Repair => "",
     };
     format!("-c search_path={schema} -c synchronous_commit=on -c jit=off {purpose}")
 }
@@ -185,7 +205,11 @@ impl Link {
     fn session(&mut self) -> Result<Session, Fault> {
         match self.session.take().filter(|session| !session.client.is_closed()) {
             Some(session) => Ok(session),
-            None => self.connect(),
+            None if self.target.purpose.may_reconnect() => self.connect(),
+            None => Err(Fault::unavailable(
+                "the connection was lost, and with it the transaction: nothing was changed; see \
+                 that the server runs, then call it again",
+            )),
         }
     }
 

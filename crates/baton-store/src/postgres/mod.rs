@@ -3,10 +3,13 @@
 //!
 //! It holds no transaction open between calls and takes no lock that outlives a statement.
 
+mod audit;
+mod claim;
 mod fault;
 mod link;
 mod migrate;
 mod read;
+mod repair;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -21,9 +24,15 @@ use fault::Fault;
 use link::{Link, Purpose, Target};
 use write::{COMMIT, Columns};
 
-#[cfg(test)]
-pub(crate) use tests::drop_schema;
+pub use audit::PostgresAudit;
+pub use repair::{Inspection, PostgresRepair, inspect, remove};
 pub use views::PostgresViews;
+
+/// The database and the schema that a URL names, for people; never the password.
+pub fn place(url: &str) -> String {
+    let target = Target::parse(url, Purpose::Read);
+    target.map_or_else(|_| "postgres".to_owned(), |target| target.place)
+}
 
 /// The owner's connection to a store on PostgreSQL.
 pub struct PostgresStore {
@@ -50,17 +59,7 @@ impl PostgresStore {
     /// Waits a few seconds for other processes to let go of the store, for as long as this
     /// connection lives. A courtesy between owners: what keeps them apart is the epoch.
     pub fn claim(&mut self) -> Result<(), StoreError> {
-        let claimed = self.with(|link| {
-            let sql = "SELECT pg_advisory_lock(hashtext('baton owner'), hashtext(current_schema())) \
-                       FROM set_config('lock_timeout', '5s', false)";
-            link.once(sql, &[]).map(drop)
-        });
-        claimed.map_err(|fault| match fault {
-            StoreError::Unavailable(detail) if detail.contains("lock timeout") => {
-                StoreError::Unavailable(format!("another process owns this store: {detail}"))
-            }
-            StoreError::Unavailable(_) | StoreError::Conflict(_) | StoreError::Corrupt(_) => fault,
-        })
+        self.with(claim::wait)
     }
 
     fn with<T>(
@@ -74,7 +73,7 @@ impl PostgresStore {
 impl Store for PostgresStore {
     fn take_over(&mut self) -> Result<Head, StoreError> {
         self.with(|link| {
-            let sql = format!("UPDATE head SET epoch = epoch + 1 RETURNING {}", read::HEAD);
+            let sql = format!("UPDATE head SET epoch = epoch + 1 RETURNING {}", crate::rows::HEAD);
             read::head_row(&link.once(&sql, &[])?)
         })
     }

@@ -6,7 +6,7 @@ use baton_core::words::TaskStatus;
 use baton_engine::store::{Commit, Store, StoreError};
 
 use super::link::{Link, Purpose, Target};
-use super::{PostgresStore, PostgresViews};
+use super::{PostgresStore, PostgresViews, remove};
 
 /// A connection beside the store's, to do what Baton never does.
 fn link(url: &str) -> Link {
@@ -18,13 +18,6 @@ fn batch(link: &mut Link, sql: &str) {
     link.batch(sql).unwrap_or_else(|fault| panic!("{sql}: {fault:?}"));
 }
 
-/// Removes the schema a test was given.
-pub(crate) fn drop_schema(url: &str) {
-    let mut link = link(url);
-    let schema = link.target().schema.clone();
-    batch(&mut link, &format!("DROP SCHEMA IF EXISTS {schema} CASCADE"));
-}
-
 /// Runs a test on a new schema, where there is a server.
 fn with_store(name: &str, test: impl FnOnce(&str, PostgresStore)) {
     let Ok(server) = std::env::var("BATON_TEST_POSTGRES") else {
@@ -32,10 +25,10 @@ fn with_store(name: &str, test: impl FnOnce(&str, PostgresStore)) {
         return;
     };
     let url = format!("{server}?schema=test_{name}_{}", std::process::id());
-    drop_schema(&url);
+    remove(&url).expect("a schema to remove");
     let store = PostgresStore::open(&url).expect("a new store");
     test(&url, store);
-    drop_schema(&url);
+    remove(&url).expect("a schema to remove");
 }
 
 fn unavailable<T>(outcome: Result<T, StoreError>) -> String {
@@ -81,7 +74,7 @@ fn no_status_outside_the_vocabulary_can_be_stored() {
 fn two_that_open_at_once_make_one_store() {
     with_store("race", |url, store| {
         drop(store);
-        drop_schema(url);
+        remove(url).expect("a schema to remove");
         let heads = std::thread::scope(|scope| {
             let open = || PostgresStore::open(url).and_then(|mut store| store.head());
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();

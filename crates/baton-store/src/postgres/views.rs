@@ -13,9 +13,9 @@ use tokio_postgres::types::ToSql;
 use super::fault::Fault;
 use super::link::{Link, Purpose, Target};
 use super::migrate;
-use super::read::{self, RECORD, TASK, WORKFLOW};
+use super::read;
 use crate::listing::{Dialect, Value, listing};
-use crate::sound::{integer, task_keys};
+use crate::rows::{self, TASK, WORKFLOW};
 use crate::vocabulary::FOR_PEOPLE;
 
 const DIALECT: Dialect = Dialect { parameter: '$', find: "strpos" };
@@ -40,14 +40,7 @@ impl PostgresViews {
 
     /// What the tables and indexes of the store take on disk.
     pub fn bytes_on_disk(&mut self) -> Result<u64, StoreError> {
-        self.read(|link| {
-            let sql = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint \
-                       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-                       WHERE n.nspname = current_schema() AND c.relkind = 'r'";
-            let rows = link.read(sql, &[])?;
-            let bytes: i64 = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0);
-            Ok(u64::try_from(bytes).unwrap_or(0))
-        })
+        self.read(read::bytes_on_disk)
     }
 
     fn read<T>(
@@ -63,7 +56,7 @@ impl Views for PostgresViews {
         self.read(|link| {
             let (sql, values) = listing(filter, WORKFLOW, &DIALECT);
             let parameters: Vec<&(dyn ToSql + Sync)> = values.iter().map(parameter).collect();
-            read::all(&link.read(&sql, &parameters)?, read::workflow)
+            read::all(&link.read(&sql, &parameters)?, rows::workflow)
         })
     }
 
@@ -75,11 +68,7 @@ impl Views for PostgresViews {
     }
 
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {
-        self.read(|link| {
-            let sql = format!("SELECT {TASK} FROM task WHERE key BETWEEN $1 AND $2 ORDER BY key");
-            let [first, last] = task_keys(number);
-            read::all(&link.read(&sql, &[&first, &last])?, read::task)
-        })
+        self.read(|link| read::tasks(link, number))
     }
 
     fn waiting_for_people(
@@ -93,7 +82,7 @@ impl Views for PostgresViews {
             );
             let reasons = FOR_PEOPLE.map(|reason| i16::from(reason.code()));
             let rows = link.read(&sql, &[&reasons.as_slice(), &i64::from(limit)])?;
-            read::all(&rows, |cells| Ok((read::workflow(cells)?.0, read::task(cells)?)))
+            read::all(&rows, |cells| Ok((rows::workflow(cells)?.0, rows::task(cells)?)))
         })
     }
 
@@ -109,10 +98,7 @@ impl Views for PostgresViews {
                 records.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
                 return Ok(records);
             }
-            let sql = format!(
-                "SELECT {RECORD} FROM journal WHERE position > $1 ORDER BY position LIMIT $2"
-            );
-            read::all(&link.read(&sql, &[&integer(after), &i64::from(limit)])?, read::record)
+            read::events(link, after, limit)
         })
     }
 

@@ -25,9 +25,6 @@ use baton_engine::exchange::{Burial, Declined, Gone, Reply, Request};
 use baton_engine::ports::Door;
 use baton_engine::store::StoreError;
 
-/// The embedded store's file in its folder.
-const STORE_FILE: &str = "baton.db";
-
 /// Why something was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminError {

@@ -12,7 +12,7 @@ use baton_engine::check::check;
 use baton_engine::cursor;
 use baton_engine::engine::TakeUp;
 use baton_engine::exchange::{Burial, Declined, Reply, Request};
-use baton_engine::store::{Filter, Housekeeping, SYSTEM_STREAM, Store, Views};
+use baton_engine::store::{Filter, Housekeeping, SYSTEM_STREAM, Views};
 use baton_store::sqlite::{SqliteAudit, SqliteViews};
 
 use super::driver::{CHILD, Driver, DriverDoor, Mood};

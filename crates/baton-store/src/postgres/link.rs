@@ -114,6 +114,13 @@ fn options(schema: &str, purpose: Purpose) -> String {
     format!("-c search_path={schema} -c synchronous_commit=on -c jit=off {purpose}")
 }
 
+/// The same server and database, with another schema.
+pub fn with_schema(url: &str, schema: &str) -> String {
+    let (plain, _) = split_schema(url);
+    let joint = if plain.contains('?') { '&' } else { '?' };
+    format!("{plain}{joint}schema={schema}")
+}
+
 /// Takes `schema=…` out of a URL's query, which the driver would refuse.
 fn split_schema(url: &str) -> (String, Option<&str>) {
     let Some((before, query)) = url.split_once('?') else {
@@ -262,6 +269,13 @@ mod tests {
         for url in ["postgres://u@[::1]/x", "postgres://u@localhost/x", "postgres://u@%2Ftmp/x"] {
             assert!(Target::parse(url, Purpose::Read).is_ok(), "{url}");
         }
+    }
+
+    #[test]
+    fn another_schema_takes_the_place_of_the_first() {
+        let other = |url| super::with_schema(url, "b");
+        assert_eq!(other("postgres://u@h/x"), "postgres://u@h/x?schema=b");
+        assert_eq!(other("postgres://h/x?schema=a&user=u"), "postgres://h/x?user=u&schema=b");
     }
 
     #[test]

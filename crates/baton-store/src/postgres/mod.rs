@@ -25,6 +25,7 @@ use link::{Link, Purpose, Target};
 use write::{COMMIT, Columns};
 
 pub use audit::PostgresAudit;
+pub use link::with_schema;
 pub use repair::{Inspection, PostgresRepair, inspect, remove};
 pub use views::PostgresViews;
 

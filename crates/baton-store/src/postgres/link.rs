@@ -1,19 +1,19 @@
 //! A connection to the server that blocks its caller, and comes back after it was lost.
 //!
-//! It speaks to this machine only: encryption is not built in, and a password or a journal that
-//! crosses a network in the clear is refused rather than sent.
+//! What of it is encrypted is decided elsewhere.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use baton_engine::store::StoreError;
+use rustls::ClientConfig;
 use tokio::runtime::{Builder, Runtime};
-use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Row, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::fault::Fault;
+use super::tls::{Asked, Encryption};
 
 /// How long a server may take to answer a new connection, and to acknowledge what was sent.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
@@ -49,6 +49,7 @@ impl Purpose {
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     config: Config,
+    encryption: Encryption,
     /// The schema's name: lower-case letters, digits and `_`.
     pub schema: String,
     purpose: Purpose,
@@ -60,9 +61,11 @@ pub(crate) struct Target {
 pub(crate) type Parameters<'a> = [&'a (dyn ToSql + Sync)];
 
 impl Target {
-    /// Reads `postgres://user@host/database?schema=name`.
+    /// Reads `postgres://user@host/database?schema=name&sslmode=verify-full&sslrootcert=FILE`.
     pub fn parse(url: &str, purpose: Purpose) -> Result<Self, StoreError> {
-        let (plain, schema) = split_schema(url);
+        let (plain, schema) = split(url, "schema");
+        let (plain, mode) = split(&plain, "sslmode");
+        let (plain, roots) = split(&plain, "sslrootcert");
         let schema = schema.unwrap_or(SCHEMA).to_owned();
         let letter = |at: usize, byte: u8| {
             byte.is_ascii_lowercase() || byte == b'_' || (at > 0 && byte.is_ascii_digit())
@@ -81,7 +84,7 @@ impl Target {
                  postgres://user@127.0.0.1:5432/database"
             ))
         })?;
-        refuse_the_network(&config)?;
+        let encryption = Encryption::of(Asked { mode, roots }, &mut config)?;
         let place = format!("postgres {:?} schema {schema}", config.get_dbname().unwrap_or("?"));
         let given = config.get_options().unwrap_or("").to_owned();
         config
@@ -92,7 +95,7 @@ impl Target {
         if config.get_application_name().is_none() {
             config.application_name("baton");
         }
-        Ok(Self { config, schema, purpose, place })
+        Ok(Self { config, encryption, schema, purpose, place })
     }
 }
 
@@ -116,46 +119,22 @@ fn options(schema: &str, purpose: Purpose) -> String {
 
 /// The same server and database, with another schema.
 pub fn with_schema(url: &str, schema: &str) -> String {
-    let (plain, _) = split_schema(url);
+    let (plain, _) = split(url, "schema");
     let joint = if plain.contains('?') { '&' } else { '?' };
     format!("{plain}{joint}schema={schema}")
 }
 
-/// Takes `schema=…` out of a URL's query, which the driver would refuse.
-fn split_schema(url: &str) -> (String, Option<&str>) {
+/// Takes `name=…`, which the driver would refuse, out of a URL's query.
+fn split<'url>(url: &'url str, name: &str) -> (String, Option<&'url str>) {
     let Some((before, query)) = url.split_once('?') else {
         return (url.to_owned(), None);
     };
-    let schema = query.split('&').find_map(|pair| pair.strip_prefix("schema="));
-    let rest: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("schema=")).collect();
+    let value_of = |pair: &'url str| pair.strip_prefix(name)?.strip_prefix('=');
+    let value = query.split('&').find_map(value_of);
+    let rest: Vec<&str> = query.split('&').filter(|pair| value_of(pair).is_none()).collect();
     let plain =
         if rest.is_empty() { before.to_owned() } else { format!("{before}?{}", rest.join("&")) };
-    (plain, schema)
-}
-
-fn refuse_the_network(config: &Config) -> Result<(), StoreError> {
-    let refuse = |what: String| {
-        Err(StoreError::Unavailable(format!(
-            "{what}, and this Baton has no encryption for PostgreSQL yet: use a server on this \
-             machine, or an encrypted tunnel that ends on 127.0.0.1"
-        )))
-    };
-    if config.get_ssl_mode() == SslMode::Require {
-        return refuse("the URL asks for an encrypted connection".to_owned());
-    }
-    let here = |host: &Host| match host {
-        Host::Unix(_) => true,
-        Host::Tcp(name) => {
-            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-        }
-    };
-    if let Some(Host::Tcp(name)) = config.get_hosts().iter().find(|host| !here(host)) {
-        return refuse(format!("the PostgreSQL server `{name}` is not this machine"));
-    }
-    if let Some(address) = config.get_hostaddrs().iter().find(|ip| !ip.is_loopback()) {
-        return refuse(format!("the PostgreSQL server {address} is not this machine"));
-    }
-    Ok(())
+    (plain, value)
 }
 
 struct Session {
@@ -227,10 +206,22 @@ impl Link {
     }
 
     fn connect(&self) -> Result<Session, Fault> {
-        let (client, connection) = self.runtime.block_on(self.target.config.connect(NoTls))?;
-        // Moves only while a statement waits, which is when there is something to move. How it
-        // ends is seen by the next statement.
-        drop(self.runtime.spawn(connection));
+        let config = &self.target.config;
+        // A connection moves only while a statement waits, which is when there is something to
+        // move. How it ends is seen by the next statement.
+        let client = match &self.target.encryption {
+            Encryption::Plain => {
+                let (client, connection) = self.runtime.block_on(config.connect(NoTls))?;
+                drop(self.runtime.spawn(connection));
+                client
+            }
+            Encryption::Tls(tls) => {
+                let tls = MakeRustlsConnect::new(ClientConfig::clone(tls));
+                let (client, connection) = self.runtime.block_on(config.connect(tls))?;
+                drop(self.runtime.spawn(connection));
+                client
+            }
+        };
         Ok(Session { client, prepared: HashMap::new() })
     }
 }
@@ -251,7 +242,7 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use super::{Purpose, Target};
+    use super::{Encryption, Purpose, Target};
 
     fn refusal(url: &str) -> String {
         match Target::parse(url, Purpose::Write) {
@@ -260,14 +251,32 @@ mod tests {
         }
     }
 
+    fn encrypts(url: &str) -> bool {
+        match Target::parse(url, Purpose::Read).expect(url).encryption {
+            Encryption::Plain => false,
+            Encryption::Tls(_) => true,
+        }
+    }
+
     #[test]
-    fn only_this_machine_is_spoken_to() {
-        assert!(refusal("postgres://u@db.example.org/x").contains("db.example.org"));
-        assert!(refusal("postgres://u@10.0.0.1/x").contains("encrypt"));
-        assert!(refusal("postgres://u@127.0.0.1/x?sslmode=require").contains("encrypt"));
-        assert!(refusal("postgres://u@localhost/x?hostaddr=10.0.0.1").contains("10.0.0.1"));
+    fn nothing_leaves_this_machine_in_the_clear() {
+        let refused = refusal("postgres://u@db.example.org/x?sslmode=disable");
+        assert!(refused.contains("`db.example.org`") && refused.contains("verify-full"));
+        assert!(refusal("postgres://u@10.0.0.1/x?sslmode=prefer").contains("encrypted"));
+        assert!(
+            refusal("postgres://u@localhost/x?hostaddr=10.0.0.1&sslmode=disable")
+                .contains("10.0.0.1")
+        );
+        assert!(refusal("postgres://u@localhost/x?sslmode=verify-ca").contains("verify-ca"));
+        assert!(refusal("postgres://u@localhost/x?sslrootcert=/no/such").contains("/no/such"));
+        let both = refusal("postgres://u@h/x?sslmode=require&sslrootcert=/no/such");
+        assert!(both.contains("goes with"), "{both}");
         for url in ["postgres://u@[::1]/x", "postgres://u@localhost/x", "postgres://u@%2Ftmp/x"] {
-            assert!(Target::parse(url, Purpose::Read).is_ok(), "{url}");
+            assert!(!encrypts(url), "{url}");
+        }
+        for url in ["postgres://u@127.0.0.1/x?sslmode=require", "postgres://u@h/x?sslmode=require"]
+        {
+            assert!(encrypts(url), "{url}");
         }
     }
 

@@ -12,6 +12,7 @@ mod read;
 mod repair;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod views;
 mod write;
 
@@ -44,8 +45,8 @@ impl PostgresStore {
     /// Opens the store at `postgres://user@host/database?schema=name`, makes it where there is
     /// none, and brings it up to this version.
     ///
-    /// `Unavailable` when the server cannot be reached or is not this machine, or when the schema
-    /// was written by a newer Baton; the message says which and what to do.
+    /// `Unavailable` when the server cannot be reached, or not as safely as it must, or when the
+    /// schema was written by a newer Baton; the message says which and what to do.
     pub fn open(url: &str) -> Result<Self, StoreError> {
         let target = Target::parse(url, Purpose::Write)?;
         let place = target.place.clone();

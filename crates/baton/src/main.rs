@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use baton::cli::Cli;
 use baton::display::say;
-use baton::exit::{Exit, Failed};
+use baton::exit::Exit;
 use clap::Parser;
 
 #[global_allocator]
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     }
     let exit = baton::commands::carry_out(Cli::parse()).unwrap_or_else(|fault| {
         say(&format!("{fault:#}"));
-        fault.downcast_ref::<Failed>().map_or(Exit::Usage, |failed| failed.exit)
+        Exit::of(&fault)
     });
     ExitCode::from(exit as u8)
 }

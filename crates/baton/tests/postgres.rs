@@ -78,3 +78,92 @@ fn a_server_without_encryption_is_not_spoken_to_in_the_clear() {
         .expect(4, &["run", "good.yaml", "--store", &format!("{}?sslmode=require", cluster.url())]);
     assert!(refused.said.contains("ssl = on"), "{}", refused.said);
 }
+
+/// A chain of this many tasks, each of which appends its number to a log, once.
+fn chain(desk: &Desk, tasks: usize) {
+    let task = |at: usize| {
+        let needs = if at == 0 { String::new() } else { format!("t{}", at - 1) };
+        format!(
+            "{{ id: t{at}, tool: shell.run, permission: read_write, needs: [{needs}], \
+             with: {{ script: 'echo {at} >> log' }} }}"
+        )
+    };
+    let tasks: Vec<String> = (0..tasks).map(task).collect();
+    let tasks: Vec<&str> = tasks.iter().map(String::as_str).collect();
+    desk.define("chain.yaml", &tasks);
+}
+
+fn logged(desk: &Desk) -> Vec<usize> {
+    desk.read("log").lines().map(|line| line.parse().unwrap()).collect()
+}
+
+fn is_sound(desk: &Desk, url: &str) {
+    let said = desk.expect(0, &["doctor", "--store", url]).out;
+    assert!(said.contains("every row is as the journal says"), "{said}");
+    let said = desk.expect(0, &["doctor", "--rebuild", "--store", url]).out;
+    assert!(said.contains("nothing was changed"), "{said}");
+}
+
+#[test]
+fn a_server_that_crashes_and_comes_back_costs_nothing() {
+    let Some(mut cluster) = Cluster::start(&[]) else { return };
+    let (desk, url) = (Desk::new(), cluster.url());
+    chain(&desk, 30);
+    let mut run = desk.start(&["run", "chain.yaml", "--json", "--store", &url]);
+    run.until("task.completed", Some("t3"));
+    cluster.crash();
+    cluster.restart();
+    run.until("task.completed", Some("t12"));
+    cluster.terminate_all();
+    let (code, last) = run.end();
+    assert_eq!(code, Some(0), "{last}");
+    assert_eq!(logged(&desk), (0..30).collect::<Vec<_>>());
+    is_sound(&desk, &url);
+}
+
+#[test]
+fn connections_that_end_again_and_again_lose_nothing_and_double_nothing() {
+    let Some(cluster) = Cluster::start(&[]) else { return };
+    let (desk, url) = (Desk::new(), cluster.url());
+    chain(&desk, 40);
+    let mut run = desk.start(&["run", "chain.yaml", "--json", "--store", &url]);
+    for task in (0..36).step_by(2) {
+        run.until("task.completed", Some(&format!("t{task}")));
+        cluster.terminate_all();
+    }
+    let (code, last) = run.end();
+    assert_eq!(code, Some(0), "{last}");
+    assert_eq!(logged(&desk), (0..40).collect::<Vec<_>>());
+    is_sound(&desk, &url);
+}
+
+#[test]
+fn a_server_that_stays_away_ends_the_owner_and_what_was_said_stays() {
+    let Some(mut cluster) = Cluster::start(&[]) else { return };
+    let (desk, url) = (Desk::new(), cluster.url());
+    let mut gate = desk.gate("gate");
+    desk.define(
+        "gated.yaml",
+        &[
+            "{ id: first, tool: core.noop }",
+            "{ id: held, tool: shell.run, permission: read_write, needs: [first], \
+             with: { script: 'read x < gate; echo 1 >> log' } }",
+        ],
+    );
+    let mut run = desk.start(&["run", "gated.yaml", "--json", "--store", &url]);
+    run.until("task.started", Some("held"));
+    cluster.crash();
+    gate.open();
+    let (code, said) = run.end();
+    assert_eq!(code, Some(4), "{said}");
+    let away = desk.expect(4, &["list", "--store", &url]);
+    assert!(away.said.contains("see that the server runs"), "{}", away.said);
+    cluster.restart();
+    // It happened, and nobody has been told: that is a question for a person, not another call.
+    desk.expect(3, &["resume", "last", "--store", &url]);
+    desk.expect(0, &["settle", "last/held", "--happened", "--store", &url]);
+    assert_eq!(logged(&desk), [1]);
+    let shown = desk.expect(0, &["show", "last", "--json", "--store", &url]).json().pop().unwrap();
+    assert_eq!(shown["workflow"]["status"], "completed", "{shown}");
+    is_sound(&desk, &url);
+}

@@ -21,7 +21,12 @@ pub(crate) fn wait(link: &mut Link) -> Result<(), Fault> {
         Err(Fault::Postgres(error)) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
             Err(Fault::unavailable("another process owns this store; end it first"))
         }
-        outcome => outcome.map(drop),
+        outcome => {
+            outcome?;
+            // Without waiting: who has come in between has raised the epoch, and that decides.
+            link.on_return(format!("SELECT pg_try_advisory_lock({LOCK})"));
+            Ok(())
+        }
     }
 }
 

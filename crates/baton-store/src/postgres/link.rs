@@ -3,7 +3,7 @@
 //! What of it is encrypted is decided elsewhere.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use baton_engine::store::StoreError;
 use rustls::ClientConfig;
@@ -17,6 +17,12 @@ use super::tls::{Asked, Encryption};
 
 /// How long a server may take to answer a new connection, and to acknowledge what was sent.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// How long a question is asked again while the server does not answer: it may be starting anew.
+const OUTAGE_MAX: Duration = Duration::from_secs(10);
+/// The pause before the second time; it doubles each time.
+const PAUSE: Duration = Duration::from_millis(20);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// The schema that is used where the URL names none.
 const SCHEMA: &str = "baton";
 /// The longest name PostgreSQL does not cut.
@@ -147,6 +153,7 @@ pub(crate) struct Link {
     runtime: Runtime,
     target: Target,
     session: Option<Session>,
+    on_return: Option<String>,
 }
 
 impl Link {
@@ -155,7 +162,7 @@ impl Link {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
             Fault::unavailable(format!("no connection could be set up: {error}"))
         })?;
-        let mut link = Self { runtime, target, session: None };
+        let mut link = Self { runtime, target, session: None, on_return: None };
         link.session = Some(link.connect()?);
         Ok(link)
     }
@@ -173,12 +180,28 @@ impl Link {
         self.keep(session, outcome)
     }
 
-    /// Runs a statement that changes nothing; once more where the connection had been lost.
+    /// Runs a statement that changes nothing; again, for some seconds, where the connection had
+    /// been lost.
     pub fn read(&mut self, sql: &str, parameters: &Parameters<'_>) -> Result<Vec<Row>, Fault> {
-        match self.once(sql, parameters) {
-            Err(fault) if fault.lost_the_connection() => self.once(sql, parameters),
-            outcome => outcome,
+        let began = Instant::now();
+        let mut pause = PAUSE;
+        loop {
+            match self.once(sql, parameters) {
+                Err(fault) if fault.lost_the_connection() && began.elapsed() < OUTAGE_MAX => {}
+                outcome => return outcome,
+            }
+            // The first new connection is made at once.
+            if pause > PAUSE {
+                // sleep: a server that starts gives no signal to those who wait for it.
+                std::thread::sleep(pause);
+            }
+            pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    /// Has a statement run first on each connection that takes the place of a lost one.
+    pub fn on_return(&mut self, sql: String) {
+        self.on_return = Some(sql);
     }
 
     /// Runs several statements without parameters.
@@ -191,7 +214,13 @@ impl Link {
     fn session(&mut self) -> Result<Session, Fault> {
         match self.session.take().filter(|session| !session.client.is_closed()) {
             Some(session) => Ok(session),
-            None if self.target.purpose.may_reconnect() => self.connect(),
+            None if self.target.purpose.may_reconnect() => {
+                let session = self.connect()?;
+                if let Some(sql) = &self.on_return {
+                    self.runtime.block_on(session.client.batch_execute(sql))?;
+                }
+                Ok(session)
+            }
             None => Err(Fault::unavailable(
                 "the connection was lost, and with it the transaction: nothing was changed; see \
                  that the server runs, then call it again",

@@ -1,6 +1,6 @@
 //! The readers' side of a store on PostgreSQL: a connection of its own that cannot write.
 //!
-//! A reader that lost its connection asks once more; it never waits longer than that.
+//! A reader that lost its connection asks again for some seconds; it never waits longer than that.
 
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};

@@ -27,6 +27,8 @@ const SLOW_SYNC: Duration = Duration::from_millis(1);
 const COMMIT_TRIES_MAX: u32 = 6;
 /// The pause before the second try; it doubles each time.
 const COMMIT_PAUSE: Duration = Duration::from_millis(50);
+/// After this long with the store out of reach, the owner ends.
+const COMMIT_WAIT_MAX: Duration = Duration::from_secs(15);
 /// How often the self-check looks while there are commits.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// How long an owner that leaves lets its store tidy up.
@@ -286,6 +288,7 @@ impl Work {
     fn write(&mut self, commit: &Commit) -> Result<(), OwnerEnded> {
         let mut pause = COMMIT_PAUSE;
         let mut tries = 1;
+        let began = Instant::now();
         loop {
             let Err(fault) = self.store.commit(commit) else {
                 return Ok(());
@@ -313,7 +316,9 @@ impl Work {
                     )));
                 }
                 Ok(_) | Err(StoreError::Unavailable(_))
-                    if is_passing && tries < COMMIT_TRIES_MAX => {}
+                    if is_passing
+                        && tries < COMMIT_TRIES_MAX
+                        && began.elapsed() < COMMIT_WAIT_MAX => {}
                 Ok(_) | Err(StoreError::Unavailable(_)) => return Err(OwnerEnded(fault)),
                 Err(lasting) => return Err(OwnerEnded(lasting)),
             }

@@ -13,11 +13,14 @@
 #[path = "common/cluster.rs"]
 mod cluster;
 mod common;
+#[path = "common/proxy.rs"]
+mod proxy;
 
 use std::process::Command;
 
 use cluster::Cluster;
 use common::Desk;
+use proxy::Proxy;
 
 /// A certificate for `localhost` that it signed itself; nothing where there is no `openssl`.
 fn certificate(cluster: &Cluster) -> Option<()> {
@@ -133,6 +136,25 @@ fn connections_that_end_again_and_again_lose_nothing_and_double_nothing() {
     }
     let (code, last) = run.end();
     assert_eq!(code, Some(0), "{last}");
+    assert_eq!(logged(&desk), (0..40).collect::<Vec<_>>());
+    is_sound(&desk, &url);
+}
+
+#[test]
+fn commits_whose_answer_was_lost_are_found_to_be_there() {
+    let Some(cluster) = Cluster::start(&[]) else { return };
+    let proxy = Proxy::to(cluster.port, 9);
+    let (desk, url) = (Desk::new(), cluster.url());
+    let through = url.replace(&cluster.port.to_string(), &proxy.port.to_string());
+    chain(&desk, 40);
+    let mut run = desk.start(&["run", "chain.yaml", "--json", "--store", &through]);
+    run.until("task.completed", Some("t0"));
+    proxy.arm();
+    run.until("task.completed", Some("t35"));
+    let cuts = proxy.disarm();
+    let (code, last) = run.end();
+    assert_eq!(code, Some(0), "{cuts} cuts: {last}");
+    assert!(cuts > 10, "{cuts} cuts");
     assert_eq!(logged(&desk), (0..40).collect::<Vec<_>>());
     is_sound(&desk, &url);
 }

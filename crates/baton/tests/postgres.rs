@@ -40,6 +40,28 @@ fn certificate(cluster: &Cluster) -> Option<()> {
 }
 
 #[test]
+fn finished_workflows_are_archived_purged_and_retired_on_a_server() {
+    let Some(cluster) = Cluster::start(&[]) else { return };
+    let (desk, url) = (Desk::new(), cluster.url());
+    desk.define("good.yaml", &["{ id: a, tool: core.noop }"]);
+    for _ in 0..3 {
+        desk.expect(0, &["run", "good.yaml", "--store", &url]);
+    }
+    let shown = desk.expect(0, &["show", "last", "--json", "--store", &url]).json().pop().unwrap();
+    let last = shown["workflow"]["id"].as_str().unwrap().to_owned();
+    let said = desk.expect(0, &["archive", &last, "--to", "old.jsonl", "--store", &url]).out;
+    assert!(said.contains("archived 1 workflow"), "{said}");
+    assert_eq!(desk.read("old.jsonl").matches("\"type\":\"task.completed\"").count(), 1);
+    let said = desk.expect(0, &["purge", "--older-than", "0s", "--store", &url]).out;
+    assert!(said.contains("purged 2 workflows"), "{said}");
+    desk.write("keep.toml", "[retention]\nkeep = \"0s\"\n");
+    desk.expect(0, &["run", "good.yaml", "--config", "keep.toml", "--store", &url]);
+    assert_eq!(cluster.sql("SELECT count(*) FROM baton.workflow WHERE head > 0"), "0");
+    assert_eq!(cluster.sql("SELECT count(*) FROM baton.task"), "0");
+    is_sound(&desk, &url);
+}
+
+#[test]
 fn an_encrypted_server_is_used_only_with_a_certificate_that_is_trusted() {
     let Some(mut cluster) = Cluster::start(&[]) else { return };
     let Some(()) = certificate(&cluster) else { return };

@@ -7,8 +7,7 @@ use baton_core::body::{Blob, BlobHash};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_engine::store::{Audit, DefinitionRow, Head, Record, StoreError};
 
-use super::fault::Fault;
-use super::link::{Link, Purpose, Target};
+use super::link::{Link, Purpose};
 use super::{migrate, read};
 use crate::rows::{self, Cells, DEFINITION, WORKFLOW};
 use crate::sound::{integer, split_key, task_keys};
@@ -23,59 +22,48 @@ impl PostgresAudit {
     ///
     /// The server cannot clear away what changed rows were while this is open.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        let target = Target::parse(url, Purpose::Snapshot)?;
-        let place = target.place.clone();
-        let open = || {
-            let mut link = Link::open(target)?;
+        Link::open(url, Purpose::Snapshot, |mut link| {
             link.batch("BEGIN")?;
             // The snapshot is taken by the first read.
             migrate::require_current(&mut link)?;
             Ok(Self { link })
-        };
-        open().map_err(|fault: Fault| fault.said(&place))
-    }
-
-    fn read<T>(
-        &mut self,
-        work: impl FnOnce(&mut Link) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        work(&mut self.link).map_err(|fault| fault.said(&self.link.target().place))
+        })
     }
 }
 
 impl Audit for PostgresAudit {
     fn head(&mut self) -> Result<Head, StoreError> {
-        self.read(read::head)
+        self.link.with(read::head)
     }
 
     fn events(&mut self, after: u64, limit: u32) -> Result<Vec<Record>, StoreError> {
-        self.read(|link| read::events(link, after, limit))
+        self.link.with(|link| read::events(link, after, limit))
     }
 
     fn chain(&mut self, stream: u64, newest: u64) -> Result<Vec<Record>, StoreError> {
-        self.read(|link| read::chain_from(link, stream, newest))
+        self.link.with(|link| read::chain_from(link, stream, newest))
     }
 
     fn workflow(&mut self, number: u64) -> Result<Option<(WorkflowCard, WorkflowRow)>, StoreError> {
-        self.read(|link| {
+        self.link.with(|link| {
             let sql = format!("SELECT {WORKFLOW} FROM workflow WHERE number = $1");
             read::first(&link.read(&sql, &[&integer(number)])?, rows::workflow)
         })
     }
 
     fn next_workflow(&mut self, after: u64) -> Result<Option<u64>, StoreError> {
-        self.read(|link| {
+        self.link.with(|link| {
             let sql = "SELECT number FROM workflow WHERE number > $1 ORDER BY number LIMIT 1";
             read::first(&link.read(sql, &[&integer(after)])?, Cells::number)
         })
     }
 
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {
-        self.read(|link| read::tasks(link, number))
+        self.link.with(|link| read::tasks(link, number))
     }
 
     fn next_with_tasks(&mut self, after: u64) -> Result<Option<u64>, StoreError> {
-        self.read(|link| {
+        self.link.with(|link| {
             let [_, last] = task_keys(after);
             let sql = "SELECT key FROM task WHERE key > $1 ORDER BY key LIMIT 1";
             let key: Option<u64> = read::first(&link.read(sql, &[&last])?, Cells::number)?;
@@ -88,7 +76,7 @@ impl Audit for PostgresAudit {
         after: Option<BlobHash>,
         limit: u32,
     ) -> Result<Vec<(BlobHash, u64)>, StoreError> {
-        self.read(|link| {
+        self.link.with(|link| {
             // No hash is shorter than the empty one.
             let after = after.as_ref().map_or(&[][..], |hash| hash.0.as_slice());
             let sql = "SELECT hash, uses FROM blob WHERE hash > $1 ORDER BY hash LIMIT $2";
@@ -99,17 +87,17 @@ impl Audit for PostgresAudit {
     }
 
     fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {
-        self.read(|link| read::blob(link, hash))
+        self.link.with(|link| read::blob(link, hash))
     }
 
     fn definitions(&mut self) -> Result<Vec<DefinitionRow>, StoreError> {
-        self.read(|link| {
+        self.link.with(|link| {
             let sql = format!("SELECT {DEFINITION} FROM definition");
             read::all(&link.read(&sql, &[])?, rows::definition)
         })
     }
 
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {
-        self.read(read::actors)
+        self.link.with(read::actors)
     }
 }

@@ -157,8 +157,27 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Connects, so that a wrong URL is noticed at once.
-    pub fn open(target: Target) -> Result<Self, Fault> {
+    /// Connects to the store at this URL, so that a wrong one is noticed at once, and makes
+    /// something of the connection.
+    pub fn open<T>(
+        url: &str,
+        purpose: Purpose,
+        make: impl FnOnce(Self) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let target = Target::parse(url, purpose)?;
+        let place = target.place.clone();
+        Self::to(target).and_then(make).map_err(|fault| fault.said(&place))
+    }
+
+    /// Does something here; what goes wrong is said with the place.
+    pub fn with<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        work(self).map_err(|fault| fault.said(&self.target.place))
+    }
+
+    fn to(target: Target) -> Result<Self, Fault> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
             Fault::unavailable(format!("no connection could be set up: {error}"))
         })?;

@@ -48,46 +48,35 @@ impl PostgresStore {
     /// `Unavailable` when the server cannot be reached, or not as safely as it must, or when the
     /// schema was written by a newer Baton; the message says which and what to do.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        let target = Target::parse(url, Purpose::Write)?;
-        let place = target.place.clone();
-        let open = || {
-            let mut link = Link::open(target)?;
+        Link::open(url, Purpose::Write, |mut link| {
             migrate::run(&mut link)?;
             Ok(Self { link })
-        };
-        open().map_err(|fault: Fault| fault.said(&place))
+        })
     }
 
     /// Waits a few seconds for other processes to let go of the store, for as long as this
     /// connection lives. A courtesy between owners: what keeps them apart is the epoch.
     pub fn claim(&mut self) -> Result<(), StoreError> {
-        self.with(claim::wait)
-    }
-
-    fn with<T>(
-        &mut self,
-        work: impl FnOnce(&mut Link) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        work(&mut self.link).map_err(|fault| fault.said(&self.link.target().place))
+        self.link.with(claim::wait)
     }
 }
 
 impl Store for PostgresStore {
     fn take_over(&mut self) -> Result<Head, StoreError> {
-        self.with(|link| {
+        self.link.with(|link| {
             let sql = format!("UPDATE head SET epoch = epoch + 1 RETURNING {}", crate::rows::HEAD);
             read::head_row(&link.once(&sql, &[])?)
         })
     }
 
     fn head(&mut self) -> Result<Head, StoreError> {
-        self.with(read::head)
+        self.link.with(read::head)
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
         crate::sound::check(commit)?;
         let columns = Columns::of(commit)?;
-        self.with(|link| {
+        self.link.with(|link| {
             if !link.once(COMMIT, &columns.parameters())?.is_empty() {
                 return Ok(());
             }
@@ -97,19 +86,19 @@ impl Store for PostgresStore {
     }
 
     fn live(&mut self) -> Result<Vec<u64>, StoreError> {
-        self.with(read::live)
+        self.link.with(read::live)
     }
 
     fn number_of(&mut self, id: WorkflowId) -> Result<Option<u64>, StoreError> {
-        self.with(|link| read::number_of(link, id))
+        self.link.with(|link| read::number_of(link, id))
     }
 
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
-        self.with(|link| read::stream(link, number, 0))
+        self.link.with(|link| read::stream(link, number, 0))
     }
 
     fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {
-        self.with(|link| read::blob(link, hash))
+        self.link.with(|link| read::blob(link, hash))
     }
 
     fn definition(
@@ -117,11 +106,11 @@ impl Store for PostgresStore {
         name: &str,
         version: Option<u32>,
     ) -> Result<Option<DefinitionRow>, StoreError> {
-        self.with(|link| read::definition(link, name, version))
+        self.link.with(|link| read::definition(link, name, version))
     }
 
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {
-        self.with(read::actors)
+        self.link.with(read::actors)
     }
 
     fn idle(&mut self) -> Result<Housekeeping, StoreError> {

@@ -8,7 +8,7 @@ use baton_engine::check::{Mend, Repair};
 use baton_engine::store::{DefinitionRow, Head, StoreError};
 
 use super::fault::Fault;
-use super::link::{Link, Parameters, Purpose, Target};
+use super::link::{Link, Parameters, Purpose};
 use super::write::{Columns, NEW_TASK, NEW_WORKFLOW};
 use super::{claim, migrate, read};
 use crate::rows::Cells;
@@ -25,10 +25,7 @@ impl PostgresRepair {
     ///
     /// `Unavailable` where there is no store, and while another process owns it.
     pub fn begin(url: &str) -> Result<Self, StoreError> {
-        let target = Target::parse(url, Purpose::Repair)?;
-        let place = target.place.clone();
-        let begin = || {
-            let mut link = Link::open(target)?;
+        Link::open(url, Purpose::Repair, |mut link| {
             if !migrate::is_there(&mut link)? {
                 return Err(Fault::unavailable("there is no store to mend in this schema"));
             }
@@ -36,26 +33,25 @@ impl PostgresRepair {
             claim::wait(&mut link)?;
             link.batch("BEGIN; SELECT 1 FROM head FOR UPDATE")?;
             Ok(Self { link, mends: 0 })
-        };
-        begin().map_err(|fault: Fault| fault.said(&place))
+        })
     }
 }
 
 impl Repair for PostgresRepair {
     fn mend(&mut self, mend: &Mend) -> Result<(), StoreError> {
         self.mends += 1;
-        carry_out(&mut self.link, mend).map_err(|fault| fault.said(&self.link.target().place))
+        self.link.with(|link| carry_out(link, mend))
     }
 
     fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
-        let mut end = || {
-            if self.mends == 0 {
-                return self.link.batch("ROLLBACK");
+        let mends = self.mends;
+        self.link.with(|link| {
+            if mends == 0 {
+                return link.batch("ROLLBACK");
             }
-            change(&mut self.link, "UPDATE head SET epoch = epoch + 1", &[])?;
-            self.link.batch("COMMIT")
-        };
-        end().map_err(|fault| fault.said(&self.link.target().place))
+            change(link, "UPDATE head SET epoch = epoch + 1", &[])?;
+            link.batch("COMMIT")
+        })
     }
 }
 
@@ -136,10 +132,7 @@ pub struct Inspection {
 
 /// Looks the store at this URL over and brings it up to this version; `None` where there is none.
 pub fn inspect(url: &str) -> Result<Option<Inspection>, StoreError> {
-    let target = Target::parse(url, Purpose::Write)?;
-    let place = target.place.clone();
-    let look = || {
-        let mut link = Link::open(target)?;
+    Link::open(url, Purpose::Write, |mut link| {
         if !migrate::is_there(&mut link)? {
             return Ok(None);
         }
@@ -155,14 +148,13 @@ pub fn inspect(url: &str) -> Result<Option<Inspection>, StoreError> {
             is_owned: claim::is_held(&mut link)?,
             bytes: read::bytes_on_disk(&mut link)?,
         }))
-    };
-    look().map_err(|fault: Fault| fault.said(&place))
+    })
 }
 
 /// Removes the schema of this URL with everything in it.
 pub fn remove(url: &str) -> Result<(), StoreError> {
-    let target = Target::parse(url, Purpose::Repair)?;
-    let (place, schema) = (target.place.clone(), target.schema.clone());
-    let remove = || Link::open(target)?.batch(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE"));
-    remove().map_err(|fault: Fault| fault.said(&place))
+    Link::open(url, Purpose::Repair, |mut link| {
+        let schema = link.target().schema.clone();
+        link.batch(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE"))
+    })
 }

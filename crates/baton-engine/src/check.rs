@@ -62,6 +62,16 @@ pub enum Mend {
     Head(Head),
 }
 
+/// Mends read models in one transaction, while nobody else writes. Dropped without
+/// [`Repair::commit`], it changes nothing.
+pub trait Repair {
+    /// Carries one mend out.
+    fn mend(&mut self, mend: &Mend) -> Result<(), StoreError>;
+
+    /// Makes all mends last. Where there are any, whoever owned the store before is fenced off.
+    fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
+
 /// Takes differences in as they are found.
 pub type Found<'a> = &'a mut dyn FnMut(Difference) -> Result<(), StoreError>;
 

@@ -9,13 +9,14 @@ mod conformance;
 mod listing;
 pub mod memory;
 pub mod postgres;
+mod rows;
 mod sound;
 pub mod sqlite;
 mod steps;
 mod url;
 mod vocabulary;
 
-pub use url::{NotAStoreUrl, StoreUrl, open, open_views};
+pub use url::{NotAStoreUrl, StoreUrl, begin_repair, open, open_audit, open_views};
 
 /// How many of the low bits of a task's key are its ordinal; the rest is its workflow's number.
 const ORDINAL_BITS: u32 = 20;

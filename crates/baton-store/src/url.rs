@@ -6,10 +6,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use baton_engine::store::{Store, StoreError, Views};
+use baton_engine::check::Repair;
+use baton_engine::store::{Audit, Store, StoreError, Views};
 
-use crate::postgres::{PostgresStore, PostgresViews};
-use crate::sqlite::{SqliteStore, SqliteViews};
+use crate::postgres::{self, PostgresAudit, PostgresRepair, PostgresStore, PostgresViews};
+use crate::sqlite::{SqliteAudit, SqliteRepair, SqliteStore, SqliteViews};
 
 /// Where a store is: `postgres://user@host/database?schema=name`, `sqlite:PATH`, or just a path.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,6 +54,16 @@ impl FromStr for StoreUrl {
     }
 }
 
+/// The file, or the database and schema; never a password.
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => path.display().fmt(f),
+            Self::Postgres(url) => f.write_str(&postgres::place(url)),
+        }
+    }
+}
+
 /// Without what may be a password.
 impl fmt::Debug for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,6 +96,24 @@ pub fn open_views(url: &StoreUrl) -> Result<Box<dyn Views>, StoreError> {
     })
 }
 
+/// Opens a store to check it: a snapshot of everything.
+pub fn open_audit(url: &StoreUrl) -> Result<Box<dyn Audit>, StoreError> {
+    Ok(match url {
+        StoreUrl::Sqlite(path) => Box::new(SqliteAudit::open(path)?),
+        StoreUrl::Postgres(url) => Box::new(PostgresAudit::open(url)?),
+    })
+}
+
+/// Keeps everybody else from writing to a store, to mend it.
+///
+/// An audit that is opened after this sees what the repair begins with.
+pub fn begin_repair(url: &StoreUrl) -> Result<Box<dyn Repair>, StoreError> {
+    Ok(match url {
+        StoreUrl::Sqlite(path) => Box::new(SqliteRepair::begin(path)?),
+        StoreUrl::Postgres(url) => Box::new(PostgresRepair::begin(url)?),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::StoreUrl;
@@ -97,7 +126,8 @@ mod tests {
         assert_eq!("a/b.db".parse(), sqlite("a/b.db"));
         assert_eq!("a:b.db".parse(), sqlite("a:b.db"));
         let server = "postgres://ada:secret@localhost/x".parse::<StoreUrl>().expect("a server");
-        assert!(!format!("{server:?}").contains("secret"));
+        assert!(!format!("{server:?} {server}").contains("secret"));
+        assert_eq!(server.to_string(), "postgres \"x\" schema baton");
         let stranger = "mysql://localhost/x".parse::<StoreUrl>().expect_err("not a store");
         assert!(stranger.to_string().contains("`mysql`"));
     }

@@ -3,8 +3,10 @@
 use std::fmt;
 
 use baton_core::workflow::Refusal;
+use baton_engine::store::StoreError;
 use baton_store::StoreUrl;
 
+use crate::admin::AdminError;
 use crate::place::Place;
 
 /// The exit codes of the contract.
@@ -21,6 +23,20 @@ pub enum Exit {
     WaitingForPerson = 3,
     /// The store or the server cannot be reached.
     Unreachable = 4,
+}
+
+impl Exit {
+    /// What a failed command ends with: a store that does not answer is not the caller's fault.
+    pub fn of(fault: &anyhow::Error) -> Self {
+        if let Some(failed) = fault.downcast_ref::<Failed>() {
+            return failed.exit;
+        }
+        let is_of_store = |cause: &(dyn std::error::Error + 'static)| {
+            let admin = cause.downcast_ref::<AdminError>();
+            cause.is::<StoreError>() || admin.is_some_and(|it| matches!(it, AdminError::Store(_)))
+        };
+        if fault.chain().any(is_of_store) { Self::Unreachable } else { Self::Usage }
+    }
 }
 
 /// A failure with the exit code it leads to.

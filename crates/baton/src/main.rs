@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use baton::cli::Cli;
 use baton::display::say;
-use baton::exit::{Exit, Failed};
+use baton::exit::Exit;
 use baton::text::clean_lines;
 use clap::Parser;
 
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let exit = baton::commands::carry_out(Cli::parse()).unwrap_or_else(|fault| {
         // A fault may hold what stands in files and names of strangers.
         say(&clean_lines(&format!("{fault:#}")));
-        fault.downcast_ref::<Failed>().map_or(Exit::Usage, |failed| failed.exit)
+        Exit::of(&fault)
     });
     ExitCode::from(exit as u8)
 }

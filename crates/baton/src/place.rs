@@ -91,9 +91,13 @@ impl Place {
     fn make(&self) -> anyhow::Result<()> {
         let mut builder = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
-        builder
-            .create(&self.folder)
-            .with_context(|| format!("the data folder {} cannot be made", self.folder.display()))?;
+        builder.create(&self.folder).with_context(|| {
+            format!(
+                "the data folder {} cannot be made; name one that this user may write with \
+                     `--data DIR`",
+                self.folder.display()
+            )
+        })?;
         let ignore = self.folder.join(".gitignore");
         if !ignore.exists() {
             std::fs::write(&ignore, "*\n")
@@ -133,7 +137,13 @@ impl Place {
         let path = self.lock_path();
         let opened =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = opened.with_context(|| format!("{} cannot be opened", path.display()))?;
+        let mut file = opened.with_context(|| {
+            format!(
+                "{} cannot be opened for writing; give this user the right to write its folder, \
+                 or name another one with `--data DIR`",
+                path.display()
+            )
+        })?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),

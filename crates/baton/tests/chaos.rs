@@ -48,6 +48,27 @@ fn chaos_loses_nothing_and_doubles_nothing() {
 }
 
 #[test]
+fn chaos_on_a_server_gives_each_trial_a_schema_and_leaves_none() {
+    let Ok(server) = std::env::var("BATON_TEST_POSTGRES") else {
+        println!("skipped: BATON_TEST_POSTGRES names no server");
+        return;
+    };
+    let desk = Desk::new();
+    desk.define(
+        "two.yaml",
+        &["{ id: a, tool: core.noop }", "{ id: b, tool: core.noop, needs: [a] }"],
+    );
+    let chaos = ["chaos", "two.yaml", "--random", "1", "--json", "--store", &server];
+    let report = desk.expect(0, &chaos).json().pop().unwrap();
+    assert_eq!((&report["lost"], &report["doubled"]), (&0.into(), &0.into()));
+    assert!(report["boundaries"].as_u64().unwrap() >= 3, "{report}");
+    // Its own store was never touched.
+    let place = format!("{server}?schema=test_untouched_{}", std::process::id());
+    let said = desk.expect(0, &["doctor", "--store", &place]).out;
+    assert!(said.contains("no store in this schema yet"), "{said}");
+}
+
+#[test]
 fn chaos_writes_into_copies_only() {
     let desk = Desk::new();
     desk.write("a.txt", "a");

@@ -147,3 +147,37 @@ fn all_told_is_there(desk: &Desk, out: &str) {
         assert!(events.iter().any(is_there), "{line} was told and is not there");
     }
 }
+
+#[test]
+fn a_folder_that_may_only_be_read_is_said_and_still_read() {
+    let desk = Desk::new();
+    desk.define("good.yaml", &["{ id: a, tool: core.noop }"]);
+    desk.expect(0, &["run", "good.yaml"]);
+    let lock = desk.path(".baton/lock");
+    let here = desk.path("");
+    let open = Command::new("chmod").args(["-R", "a+rX"]).arg(&here).status();
+    let closed = Command::new("chmod").args(["-R", "a-w"]).arg(desk.path(".baton")).status();
+    assert!(open.unwrap().success() && closed.unwrap().success());
+    // Root may write everything: somebody else is asked then, who may read this copy.
+    let is_root = rustix::process::geteuid().is_root();
+    let copy = desk.path("baton");
+    std::fs::copy(env!("CARGO_BIN_EXE_baton"), &copy).unwrap();
+    let call = |arguments: &[&str]| {
+        let mut command = Command::new("setpriv");
+        if is_root {
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        }
+        let output = command.arg(&copy).args(arguments).current_dir(&here).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = call(&["run", "good.yaml"]);
+    assert_eq!(code, Some(4), "{said}");
+    let names = said.contains(lock.to_str().unwrap()) && said.contains("--data DIR");
+    assert!(names && said.contains("Permission denied"), "{said}");
+    assert_eq!(call(&["list"]).0, Some(0));
+    let (code, _) = call(&["doctor"]);
+    assert_eq!(code, Some(1));
+    let (code, said) = call(&["doctor", "--rebuild"]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("baton.db") && said.contains("right to write"), "{said}");
+}

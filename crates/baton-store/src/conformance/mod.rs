@@ -3,6 +3,7 @@
 //! Each check gets an empty place of its own and knows nothing of what is behind it. What is
 //! peculiar to one store is tested beside that store.
 
+mod auditing;
 mod differential;
 mod purging;
 mod reading;
@@ -10,7 +11,8 @@ mod script;
 mod snapshots;
 mod writing;
 
-use baton_engine::store::{Store, Views};
+use baton_engine::check::Repair;
+use baton_engine::store::{Audit, Store, Views};
 
 pub(crate) use script::Script;
 
@@ -20,6 +22,14 @@ pub(crate) trait Site {
     fn owner(&self) -> Box<dyn Store>;
     /// The readers' side.
     fn reader(&self) -> Box<dyn Views>;
+}
+
+/// A place of a store that can be checked and mended.
+pub(crate) trait Audited: Site {
+    /// What checks read.
+    fn audit(&self) -> Box<dyn Audit>;
+    /// What mends.
+    fn repair(&self) -> Box<dyn Repair>;
 }
 
 /// Runs every check, each on a new site.
@@ -58,8 +68,8 @@ mod memory {
 }
 
 mod sqlite {
-    use super::{Site, Store, Views, check};
-    use crate::sqlite::{SqliteStore, SqliteViews};
+    use super::{Audit, Audited, Repair, Site, Store, Views, auditing, check};
+    use crate::sqlite::{SqliteAudit, SqliteRepair, SqliteStore, SqliteViews};
 
     struct Folder(tempfile::TempDir);
 
@@ -72,7 +82,20 @@ mod sqlite {
         }
     }
 
+    impl Audited for Folder {
+        fn audit(&self) -> Box<dyn Audit> {
+            Box::new(SqliteAudit::open(self.0.path().join("store.db")).expect("an audit"))
+        }
+        fn repair(&self) -> Box<dyn Repair> {
+            Box::new(SqliteRepair::begin(self.0.path().join("store.db")).expect("a repair"))
+        }
+    }
+
     pub(super) fn new() -> Box<dyn Site> {
+        audited()
+    }
+
+    fn audited() -> Box<dyn Audited> {
         let folder = Folder(tempfile::tempdir().expect("a folder"));
         // A reader may come first and does not make the store.
         drop(folder.owner());
@@ -82,14 +105,15 @@ mod sqlite {
     #[test]
     fn sqlite_keeps_every_promise() {
         check(&new);
+        auditing::check(&|| audited());
     }
 }
 
 mod postgres {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use super::{Site, Store, Views, check};
-    use crate::postgres::{PostgresStore, PostgresViews, drop_schema};
+    use super::{Audit, Audited, Repair, Site, Store, Views, auditing, check};
+    use crate::postgres::{PostgresAudit, PostgresRepair, PostgresStore, PostgresViews, remove};
 
     /// Names a server for tests: `postgres://user@127.0.0.1:port/database`.
     const SERVER: &str = "BATON_TEST_POSTGRES";
@@ -106,9 +130,18 @@ mod postgres {
         }
     }
 
+    impl Audited for Schema {
+        fn audit(&self) -> Box<dyn Audit> {
+            Box::new(PostgresAudit::open(&self.0).expect("an audit"))
+        }
+        fn repair(&self) -> Box<dyn Repair> {
+            Box::new(PostgresRepair::begin(&self.0).expect("a repair"))
+        }
+    }
+
     impl Drop for Schema {
         fn drop(&mut self) {
-            drop_schema(&self.0);
+            remove(&self.0).expect("a schema to remove");
         }
     }
 
@@ -122,6 +155,10 @@ mod postgres {
     }
 
     pub(super) fn new(server: &str) -> Box<dyn Site> {
+        audited(server)
+    }
+
+    fn audited(server: &str) -> Box<dyn Audited> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
         let schema = Schema(format!("{server}?schema=test_{}_{next}", std::process::id()));
@@ -133,6 +170,7 @@ mod postgres {
     fn postgres_keeps_every_promise() {
         if let Some(server) = server() {
             check(&|| new(&server));
+            auditing::check(&|| audited(&server));
         }
     }
 }

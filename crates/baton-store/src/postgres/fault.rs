@@ -9,6 +9,11 @@ use tokio_postgres::error::{DbError, SqlState};
 
 use crate::sound::refused;
 
+/// What to do where no encrypted connection comes about; the driver's word for it is `TLS`.
+const TLS_NEXT: &str = "see that the server has `ssl = on` and a certificate for the name in the \
+    URL, and name the certificate of its authority with `sslrootcert=FILE` where this system does \
+    not trust it";
+
 /// A failure of the connection's or the server's, or one that is already in the port's words.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -61,10 +66,14 @@ impl Fault {
             Self::Said(StoreError::Unavailable(detail)) => StoreError::Unavailable(at(detail)),
             Self::Postgres(error) => match error.as_db_error() {
                 Some(said) => explain(said, place),
-                None => StoreError::Unavailable(at(format!(
-                    "{}; see that the server runs and can be reached, then go on",
-                    chain(&error)
-                ))),
+                None => {
+                    let said = chain(&error);
+                    let next = match said.contains("TLS") {
+                        true => TLS_NEXT,
+                        false => "see that the server runs and can be reached, then go on",
+                    };
+                    StoreError::Unavailable(at(format!("{said}; {next}")))
+                }
             },
         }
     }

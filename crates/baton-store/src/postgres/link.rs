@@ -1,22 +1,28 @@
 //! A connection to the server that blocks its caller, and comes back after it was lost.
 //!
-//! It speaks to this machine only: encryption is not built in, and a password or a journal that
-//! crosses a network in the clear is refused rather than sent.
+//! What of it is encrypted is decided elsewhere.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use baton_engine::store::StoreError;
+use rustls::ClientConfig;
 use tokio::runtime::{Builder, Runtime};
-use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Row, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::fault::Fault;
+use super::tls::{Asked, Encryption};
 
 /// How long a server may take to answer a new connection, and to acknowledge what was sent.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// How long a question is asked again while the server does not answer: it may be starting anew.
+const OUTAGE_MAX: Duration = Duration::from_secs(10);
+/// The pause before the second time; it doubles each time.
+const PAUSE: Duration = Duration::from_millis(20);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// The schema that is used where the URL names none.
 const SCHEMA: &str = "baton";
 /// The longest name PostgreSQL does not cut.
@@ -29,14 +35,30 @@ pub(crate) enum Purpose {
     Write,
     /// Reading beside the owner.
     Read,
+    /// Reading all of one instant.
+    Snapshot,
+    /// Changing rows in one transaction.
+    Repair,
+}
+
+impl Purpose {
+    /// Whether a lost connection may be made again: not where a transaction went with it.
+    fn may_reconnect(self) -> bool {
+        match self {
+            Self::Write | Self::Read => true,
+            Self::Snapshot | Self::Repair => false,
+        }
+    }
 }
 
 /// Where the server is and which schema is ours.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     config: Config,
+    encryption: Encryption,
     /// The schema's name: lower-case letters, digits and `_`.
     pub schema: String,
+    purpose: Purpose,
     /// Server and schema, for messages; never the password.
     pub place: String,
 }
@@ -45,9 +67,11 @@ pub(crate) struct Target {
 pub(crate) type Parameters<'a> = [&'a (dyn ToSql + Sync)];
 
 impl Target {
-    /// Reads `postgres://user@host/database?schema=name`.
+    /// Reads `postgres://user@host/database?schema=name&sslmode=verify-full&sslrootcert=FILE`.
     pub fn parse(url: &str, purpose: Purpose) -> Result<Self, StoreError> {
-        let (plain, schema) = split_schema(url);
+        let (plain, schema) = split(url, "schema");
+        let (plain, mode) = split(&plain, "sslmode");
+        let (plain, roots) = split(&plain, "sslrootcert");
         let schema = schema.unwrap_or(SCHEMA).to_owned();
         let letter = |at: usize, byte: u8| {
             byte.is_ascii_lowercase() || byte == b'_' || (at > 0 && byte.is_ascii_digit())
@@ -66,7 +90,7 @@ impl Target {
                  postgres://user@127.0.0.1:5432/database"
             ))
         })?;
-        refuse_the_network(&config)?;
+        let encryption = Encryption::of(Asked { mode, roots }, &mut config)?;
         let place = format!("postgres {:?} schema {schema}", config.get_dbname().unwrap_or("?"));
         let given = config.get_options().unwrap_or("").to_owned();
         config
@@ -77,7 +101,7 @@ impl Target {
         if config.get_application_name().is_none() {
             config.application_name("baton");
         }
-        Ok(Self { config, schema, place })
+        Ok(Self { config, encryption, schema, purpose, place })
     }
 }
 
@@ -90,45 +114,33 @@ fn options(schema: &str, purpose: Purpose) -> String {
              -c plan_cache_mode=force_generic_plan"
         }
         Purpose::Read => "-c default_transaction_read_only=on",
+        Purpose::Snapshot => {
+            "-c default_transaction_read_only=on \
+             -c default_transaction_isolation=repeatable\\ read"
+        }
+        Purpose::Repair => "",
     };
     format!("-c search_path={schema} -c synchronous_commit=on -c jit=off {purpose}")
 }
 
-/// Takes `schema=…` out of a URL's query, which the driver would refuse.
-fn split_schema(url: &str) -> (String, Option<&str>) {
+/// The same server and database, with another schema.
+pub fn with_schema(url: &str, schema: &str) -> String {
+    let (plain, _) = split(url, "schema");
+    let joint = if plain.contains('?') { '&' } else { '?' };
+    format!("{plain}{joint}schema={schema}")
+}
+
+/// Takes `name=…`, which the driver would refuse, out of a URL's query.
+fn split<'url>(url: &'url str, name: &str) -> (String, Option<&'url str>) {
     let Some((before, query)) = url.split_once('?') else {
         return (url.to_owned(), None);
     };
-    let schema = query.split('&').find_map(|pair| pair.strip_prefix("schema="));
-    let rest: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("schema=")).collect();
+    let value_of = |pair: &'url str| pair.strip_prefix(name)?.strip_prefix('=');
+    let value = query.split('&').find_map(value_of);
+    let rest: Vec<&str> = query.split('&').filter(|pair| value_of(pair).is_none()).collect();
     let plain =
         if rest.is_empty() { before.to_owned() } else { format!("{before}?{}", rest.join("&")) };
-    (plain, schema)
-}
-
-fn refuse_the_network(config: &Config) -> Result<(), StoreError> {
-    let refuse = |what: String| {
-        Err(StoreError::Unavailable(format!(
-            "{what}, and this Baton has no encryption for PostgreSQL yet: use a server on this \
-             machine, or an encrypted tunnel that ends on 127.0.0.1"
-        )))
-    };
-    if config.get_ssl_mode() == SslMode::Require {
-        return refuse("the URL asks for an encrypted connection".to_owned());
-    }
-    let here = |host: &Host| match host {
-        Host::Unix(_) => true,
-        Host::Tcp(name) => {
-            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-        }
-    };
-    if let Some(Host::Tcp(name)) = config.get_hosts().iter().find(|host| !here(host)) {
-        return refuse(format!("the PostgreSQL server `{name}` is not this machine"));
-    }
-    if let Some(address) = config.get_hostaddrs().iter().find(|ip| !ip.is_loopback()) {
-        return refuse(format!("the PostgreSQL server {address} is not this machine"));
-    }
-    Ok(())
+    (plain, value)
 }
 
 struct Session {
@@ -141,15 +153,35 @@ pub(crate) struct Link {
     runtime: Runtime,
     target: Target,
     session: Option<Session>,
+    on_return: Option<String>,
 }
 
 impl Link {
-    /// Connects, so that a wrong URL is noticed at once.
-    pub fn open(target: Target) -> Result<Self, Fault> {
+    /// Connects to the store at this URL, so that a wrong one is noticed at once, and makes
+    /// something of the connection.
+    pub fn open<T>(
+        url: &str,
+        purpose: Purpose,
+        make: impl FnOnce(Self) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let target = Target::parse(url, purpose)?;
+        let place = target.place.clone();
+        Self::to(target).and_then(make).map_err(|fault| fault.said(&place))
+    }
+
+    /// Does something here; what goes wrong is said with the place.
+    pub fn with<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        work(self).map_err(|fault| fault.said(&self.target.place))
+    }
+
+    fn to(target: Target) -> Result<Self, Fault> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
             Fault::unavailable(format!("no connection could be set up: {error}"))
         })?;
-        let mut link = Self { runtime, target, session: None };
+        let mut link = Self { runtime, target, session: None, on_return: None };
         link.session = Some(link.connect()?);
         Ok(link)
     }
@@ -167,12 +199,28 @@ impl Link {
         self.keep(session, outcome)
     }
 
-    /// Runs a statement that changes nothing; once more where the connection had been lost.
+    /// Runs a statement that changes nothing; again, for some seconds, where the connection had
+    /// been lost.
     pub fn read(&mut self, sql: &str, parameters: &Parameters<'_>) -> Result<Vec<Row>, Fault> {
-        match self.once(sql, parameters) {
-            Err(fault) if fault.lost_the_connection() => self.once(sql, parameters),
-            outcome => outcome,
+        let began = Instant::now();
+        let mut pause = PAUSE;
+        loop {
+            match self.once(sql, parameters) {
+                Err(fault) if fault.lost_the_connection() && began.elapsed() < OUTAGE_MAX => {}
+                outcome => return outcome,
+            }
+            // The first new connection is made at once.
+            if pause > PAUSE {
+                // sleep: a server that starts gives no signal to those who wait for it.
+                std::thread::sleep(pause);
+            }
+            pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    /// Has a statement run first on each connection that takes the place of a lost one.
+    pub fn on_return(&mut self, sql: String) {
+        self.on_return = Some(sql);
     }
 
     /// Runs several statements without parameters.
@@ -185,7 +233,17 @@ impl Link {
     fn session(&mut self) -> Result<Session, Fault> {
         match self.session.take().filter(|session| !session.client.is_closed()) {
             Some(session) => Ok(session),
-            None => self.connect(),
+            None if self.target.purpose.may_reconnect() => {
+                let session = self.connect()?;
+                if let Some(sql) = &self.on_return {
+                    self.runtime.block_on(session.client.batch_execute(sql))?;
+                }
+                Ok(session)
+            }
+            None => Err(Fault::unavailable(
+                "the connection was lost, and with it the transaction: nothing was changed; see \
+                 that the server runs, then call it again",
+            )),
         }
     }
 
@@ -196,10 +254,22 @@ impl Link {
     }
 
     fn connect(&self) -> Result<Session, Fault> {
-        let (client, connection) = self.runtime.block_on(self.target.config.connect(NoTls))?;
-        // Moves only while a statement waits, which is when there is something to move. How it
-        // ends is seen by the next statement.
-        drop(self.runtime.spawn(connection));
+        let config = &self.target.config;
+        // A connection moves only while a statement waits, which is when there is something to
+        // move. How it ends is seen by the next statement.
+        let client = match &self.target.encryption {
+            Encryption::Plain => {
+                let (client, connection) = self.runtime.block_on(config.connect(NoTls))?;
+                drop(self.runtime.spawn(connection));
+                client
+            }
+            Encryption::Tls(tls) => {
+                let tls = MakeRustlsConnect::new(ClientConfig::clone(tls));
+                let (client, connection) = self.runtime.block_on(config.connect(tls))?;
+                drop(self.runtime.spawn(connection));
+                client
+            }
+        };
         Ok(Session { client, prepared: HashMap::new() })
     }
 }
@@ -220,7 +290,7 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use super::{Purpose, Target};
+    use super::{Encryption, Purpose, Target};
 
     fn refusal(url: &str) -> String {
         match Target::parse(url, Purpose::Write) {
@@ -229,15 +299,40 @@ mod tests {
         }
     }
 
-    #[test]
-    fn only_this_machine_is_spoken_to() {
-        assert!(refusal("postgres://u@db.example.org/x").contains("db.example.org"));
-        assert!(refusal("postgres://u@10.0.0.1/x").contains("encrypt"));
-        assert!(refusal("postgres://u@127.0.0.1/x?sslmode=require").contains("encrypt"));
-        assert!(refusal("postgres://u@localhost/x?hostaddr=10.0.0.1").contains("10.0.0.1"));
-        for url in ["postgres://u@[::1]/x", "postgres://u@localhost/x", "postgres://u@%2Ftmp/x"] {
-            assert!(Target::parse(url, Purpose::Read).is_ok(), "{url}");
+    fn encrypts(url: &str) -> bool {
+        match Target::parse(url, Purpose::Read).expect(url).encryption {
+            Encryption::Plain => false,
+            Encryption::Tls(_) => true,
         }
+    }
+
+    #[test]
+    fn nothing_leaves_this_machine_in_the_clear() {
+        let refused = refusal("postgres://u@db.example.org/x?sslmode=disable");
+        assert!(refused.contains("`db.example.org`") && refused.contains("verify-full"));
+        assert!(refusal("postgres://u@10.0.0.1/x?sslmode=prefer").contains("encrypted"));
+        assert!(
+            refusal("postgres://u@localhost/x?hostaddr=10.0.0.1&sslmode=disable")
+                .contains("10.0.0.1")
+        );
+        assert!(refusal("postgres://u@localhost/x?sslmode=verify-ca").contains("verify-ca"));
+        assert!(refusal("postgres://u@localhost/x?sslrootcert=/no/such").contains("/no/such"));
+        let both = refusal("postgres://u@h/x?sslmode=require&sslrootcert=/no/such");
+        assert!(both.contains("goes with"), "{both}");
+        for url in ["postgres://u@[::1]/x", "postgres://u@localhost/x", "postgres://u@%2Ftmp/x"] {
+            assert!(!encrypts(url), "{url}");
+        }
+        for url in ["postgres://u@127.0.0.1/x?sslmode=require", "postgres://u@h/x?sslmode=require"]
+        {
+            assert!(encrypts(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn another_schema_takes_the_place_of_the_first() {
+        let other = |url| super::with_schema(url, "b");
+        assert_eq!(other("postgres://u@h/x"), "postgres://u@h/x?schema=b");
+        assert_eq!(other("postgres://h/x?schema=a&user=u"), "postgres://h/x?user=u&schema=b");
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 
 use super::fault::Fault;
 use super::link::Link;
-use super::read::Cells;
+use super::read::RowCells;
+use crate::rows::Cells;
 use crate::steps::{self, Numbered, Step};
 use crate::vocabulary::{Member, Vocabulary, missing, vocabularies};
 
@@ -60,6 +61,11 @@ pub(crate) fn require_current(link: &mut Link) -> Result<(), Fault> {
     ))
 }
 
+/// Whether the schema holds a store, of whatever version.
+pub(crate) fn is_there(link: &mut Link) -> Result<bool, Fault> {
+    exists(link, "migration")
+}
+
 fn bring_up(link: &mut Link, schema: &str) -> Result<(), Fault> {
     // Another process may have been faster: what is lacking is asked again, under the lock.
     let lacks = lacks(link)?;
@@ -91,7 +97,7 @@ fn lacks(link: &mut Link) -> Result<Lacks, Fault> {
     let stored = if exists(link, "migration")? {
         let rows = link.once("SELECT number, checksum FROM migration", &[])?;
         let step = |row| {
-            let mut cells = Cells::of(row);
+            let mut cells = RowCells::of(row);
             Ok((cells.take()?, cells.take()?))
         };
         rows.iter().map(step).collect::<Result<Vec<_>, Fault>>()?
@@ -115,13 +121,13 @@ fn members(link: &mut Link, Vocabulary { name, .. }: &Vocabulary) -> Result<Vec<
     }
     let rows = link.once(&format!("SELECT code, word, terminal FROM {name}"), &[])?;
     let member = |row| {
-        let mut cells = Cells::of(row);
-        Ok(Member { code: cells.small()?, word: cells.take()?, terminal: cells.take()? })
+        let mut cells = RowCells::of(row);
+        Ok(Member { code: cells.number()?, word: cells.take()?, terminal: cells.take()? })
     };
     rows.iter().map(member).collect()
 }
 
 fn exists(link: &mut Link, table: &str) -> Result<bool, Fault> {
     let rows = link.once("SELECT to_regclass($1) IS NOT NULL", &[&table])?;
-    rows.first().map_or(Ok(false), |row| Cells::of(row).take())
+    rows.first().map_or(Ok(false), |row| RowCells::of(row).take())
 }

@@ -3,12 +3,16 @@
 //!
 //! It holds no transaction open between calls and takes no lock that outlives a statement.
 
+mod audit;
+mod claim;
 mod fault;
 mod link;
 mod migrate;
 mod read;
+mod repair;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod views;
 mod write;
 
@@ -23,9 +27,16 @@ use fault::Fault;
 use link::{Link, Purpose, Target};
 use write::{COMMIT, Columns};
 
-#[cfg(test)]
-pub(crate) use tests::drop_schema;
+pub use audit::PostgresAudit;
+pub use link::with_schema;
+pub use repair::{Inspection, PostgresRepair, inspect, remove};
 pub use views::PostgresViews;
+
+/// The database and the schema that a URL names, for people; never the password.
+pub fn place(url: &str) -> String {
+    let target = Target::parse(url, Purpose::Read);
+    target.map_or_else(|_| "postgres".to_owned(), |target| target.place)
+}
 
 /// The owner's connection to a store on PostgreSQL.
 pub struct PostgresStore {
@@ -36,59 +47,38 @@ impl PostgresStore {
     /// Opens the store at `postgres://user@host/database?schema=name`, makes it where there is
     /// none, and brings it up to this version.
     ///
-    /// `Unavailable` when the server cannot be reached or is not this machine, or when the schema
-    /// was written by a newer Baton; the message says which and what to do.
+    /// `Unavailable` when the server cannot be reached, or not as safely as it must, or when the
+    /// schema was written by a newer Baton; the message says which and what to do.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        let target = Target::parse(url, Purpose::Write)?;
-        let place = target.place.clone();
-        let open = || {
-            let mut link = Link::open(target)?;
+        Link::open(url, Purpose::Write, |mut link| {
             migrate::run(&mut link)?;
             Ok(Self { link })
-        };
-        open().map_err(|fault: Fault| fault.said(&place))
+        })
     }
 
     /// Waits a few seconds for other processes to let go of the store, for as long as this
     /// connection lives. A courtesy between owners: what keeps them apart is the epoch.
     pub fn claim(&mut self) -> Result<(), StoreError> {
-        let claimed = self.with(|link| {
-            let sql = "SELECT pg_advisory_lock(hashtext('baton owner'), hashtext(current_schema())) \
-                       FROM set_config('lock_timeout', '5s', false)";
-            link.once(sql, &[]).map(drop)
-        });
-        claimed.map_err(|fault| match fault {
-            StoreError::Unavailable(detail) if detail.contains("lock timeout") => {
-                StoreError::Unavailable(format!("another process owns this store: {detail}"))
-            }
-            StoreError::Unavailable(_) | StoreError::Conflict(_) | StoreError::Corrupt(_) => fault,
-        })
-    }
-
-    fn with<T>(
-        &mut self,
-        work: impl FnOnce(&mut Link) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        work(&mut self.link).map_err(|fault| fault.said(&self.link.target().place))
+        self.link.with(claim::wait)
     }
 }
 
 impl Store for PostgresStore {
     fn take_over(&mut self) -> Result<Head, StoreError> {
-        self.with(|link| {
-            let sql = format!("UPDATE head SET epoch = epoch + 1 RETURNING {}", read::HEAD);
+        self.link.with(|link| {
+            let sql = format!("UPDATE head SET epoch = epoch + 1 RETURNING {}", crate::rows::HEAD);
             read::head_row(&link.once(&sql, &[])?)
         })
     }
 
     fn head(&mut self) -> Result<Head, StoreError> {
-        self.with(read::head)
+        self.link.with(read::head)
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
         crate::sound::check(commit)?;
         let columns = Columns::of(commit)?;
-        self.with(|link| {
+        self.link.with(|link| {
             if !link.once(COMMIT, &columns.parameters())?.is_empty() {
                 return Ok(());
             }
@@ -98,23 +88,23 @@ impl Store for PostgresStore {
     }
 
     fn live(&mut self) -> Result<Vec<u64>, StoreError> {
-        self.with(read::live)
+        self.link.with(read::live)
     }
 
     fn number_of(&mut self, id: WorkflowId) -> Result<Option<u64>, StoreError> {
-        self.with(|link| read::number_of(link, id))
+        self.link.with(|link| read::number_of(link, id))
     }
 
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
-        self.with(|link| read::stream(link, number, 0))
+        self.link.with(|link| read::stream(link, number, 0))
     }
 
     fn tail(&mut self, number: u64) -> Result<Tail, StoreError> {
-        self.with(|link| read::tail(link, number))
+        self.link.with(|link| read::tail(link, number))
     }
 
     fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {
-        self.with(|link| read::blob(link, hash))
+        self.link.with(|link| read::blob(link, hash))
     }
 
     fn definition(
@@ -122,11 +112,11 @@ impl Store for PostgresStore {
         name: &str,
         version: Option<u32>,
     ) -> Result<Option<DefinitionRow>, StoreError> {
-        self.with(|link| read::definition(link, name, version))
+        self.link.with(|link| read::definition(link, name, version))
     }
 
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {
-        self.with(read::actors)
+        self.link.with(read::actors)
     }
 
     fn idle(&mut self) -> Result<Housekeeping, StoreError> {

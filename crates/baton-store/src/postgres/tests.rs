@@ -5,24 +5,16 @@ use baton_core::codes::Code;
 use baton_core::words::TaskStatus;
 use baton_engine::store::{Commit, Store, StoreError};
 
-use super::link::{Link, Purpose, Target};
-use super::{PostgresStore, PostgresViews};
+use super::link::{Link, Purpose};
+use super::{PostgresAudit, PostgresRepair, PostgresStore, PostgresViews, remove};
 
 /// A connection beside the store's, to do what Baton never does.
 fn link(url: &str) -> Link {
-    let target = Target::parse(url, Purpose::Write).expect("a target");
-    Link::open(target).unwrap_or_else(|fault| panic!("{fault:?}"))
+    Link::open(url, Purpose::Write, Ok).expect("a connection")
 }
 
 fn batch(link: &mut Link, sql: &str) {
     link.batch(sql).unwrap_or_else(|fault| panic!("{sql}: {fault:?}"));
-}
-
-/// Removes the schema a test was given.
-pub(crate) fn drop_schema(url: &str) {
-    let mut link = link(url);
-    let schema = link.target().schema.clone();
-    batch(&mut link, &format!("DROP SCHEMA IF EXISTS {schema} CASCADE"));
 }
 
 /// Runs a test on a new schema, where there is a server.
@@ -32,10 +24,10 @@ fn with_store(name: &str, test: impl FnOnce(&str, PostgresStore)) {
         return;
     };
     let url = format!("{server}?schema=test_{name}_{}", std::process::id());
-    drop_schema(&url);
+    remove(&url).expect("a schema to remove");
     let store = PostgresStore::open(&url).expect("a new store");
     test(&url, store);
-    drop_schema(&url);
+    remove(&url).expect("a schema to remove");
 }
 
 fn unavailable<T>(outcome: Result<T, StoreError>) -> String {
@@ -81,7 +73,7 @@ fn no_status_outside_the_vocabulary_can_be_stored() {
 fn two_that_open_at_once_make_one_store() {
     with_store("race", |url, store| {
         drop(store);
-        drop_schema(url);
+        remove(url).expect("a schema to remove");
         let heads = std::thread::scope(|scope| {
             let open = || PostgresStore::open(url).and_then(|mut store| store.head());
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
@@ -111,6 +103,31 @@ fn a_lost_connection_comes_back_and_nothing_is_written_twice() {
         assert_eq!(store.commit(&commit), Ok(()));
         use baton_engine::store::Views;
         assert_eq!(views.events(0, None, 1), Ok(vec![]));
+    });
+}
+
+#[test]
+fn an_audit_and_a_repair_end_with_their_connection() {
+    use baton_engine::check::{Mend, Repair};
+    use baton_engine::store::Audit;
+    with_store("pinned", |url, mut store| {
+        let head = store.take_over().expect("an epoch");
+        let ours = format!("{url}&application_name=pinned");
+        let mut repair = Box::new(PostgresRepair::begin(&ours).expect("a repair"));
+        let mut audit = PostgresAudit::open(&ours).expect("an audit");
+        repair.mend(&Mend::Head(baton_engine::store::Head { streams: 7, ..head })).expect("a mend");
+        batch(
+            &mut link(url),
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE application_name = 'pinned'",
+        );
+        // Another snapshot would not be the one that was begun with.
+        let detail = unavailable(audit.head());
+        assert!(detail.contains("nothing was changed"), "{detail}");
+        unavailable(repair.mend(&Mend::NoWorkflow(1)));
+        let detail = unavailable(repair.commit());
+        assert!(detail.contains("nothing was changed"), "{detail}");
+        assert_eq!(store.head(), Ok(head));
     });
 }
 

@@ -1,6 +1,6 @@
 //! The readers' side of a store on PostgreSQL: a connection of its own that cannot write.
 //!
-//! A reader that lost its connection asks once more; it never waits longer than that.
+//! A reader that lost its connection asks again for some seconds; it never waits longer than that.
 
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
@@ -10,12 +10,11 @@ use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_engine::store::{DefinitionRow, Filter, Record, StoreError, Views};
 use tokio_postgres::types::ToSql;
 
-use super::fault::Fault;
-use super::link::{Link, Purpose, Target};
+use super::link::{Link, Purpose};
 use super::migrate;
-use super::read::{self, RECORD, TASK, WORKFLOW};
+use super::read;
 use crate::listing::{Dialect, Value, listing};
-use crate::sound::{integer, task_keys};
+use crate::rows::{self, TASK, WORKFLOW};
 use crate::vocabulary::FOR_PEOPLE;
 
 const DIALECT: Dialect = Dialect { parameter: '$', find: "strpos" };
@@ -28,42 +27,24 @@ pub struct PostgresViews {
 impl PostgresViews {
     /// Opens the store at this URL, which must exist and be of this version, for reading.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        let target = Target::parse(url, Purpose::Read)?;
-        let place = target.place.clone();
-        let open = || {
-            let mut link = Link::open(target)?;
+        Link::open(url, Purpose::Read, |mut link| {
             migrate::require_current(&mut link)?;
             Ok(Self { link })
-        };
-        open().map_err(|fault: Fault| fault.said(&place))
+        })
     }
 
     /// What the tables and indexes of the store take on disk.
     pub fn bytes_on_disk(&mut self) -> Result<u64, StoreError> {
-        self.read(|link| {
-            let sql = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint \
-                       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-                       WHERE n.nspname = current_schema() AND c.relkind = 'r'";
-            let rows = link.read(sql, &[])?;
-            let bytes: i64 = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(0);
-            Ok(u64::try_from(bytes).unwrap_or(0))
-        })
-    }
-
-    fn read<T>(
-        &mut self,
-        work: impl FnOnce(&mut Link) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        work(&mut self.link).map_err(|fault| fault.said(&self.link.target().place))
+        self.link.with(read::bytes_on_disk)
     }
 }
 
 impl Views for PostgresViews {
     fn list(&mut self, filter: &Filter) -> Result<Vec<(WorkflowCard, WorkflowRow)>, StoreError> {
-        self.read(|link| {
+        self.link.with(|link| {
             let (sql, values) = listing(filter, WORKFLOW, &DIALECT);
             let parameters: Vec<&(dyn ToSql + Sync)> = values.iter().map(parameter).collect();
-            read::all(&link.read(&sql, &parameters)?, read::workflow)
+            read::all(&link.read(&sql, &parameters)?, rows::workflow)
         })
     }
 
@@ -71,29 +52,25 @@ impl Views for PostgresViews {
         &mut self,
         id: WorkflowId,
     ) -> Result<Option<(WorkflowCard, WorkflowRow)>, StoreError> {
-        self.read(|link| read::workflow_by_id(link, id))
+        self.link.with(|link| read::workflow_by_id(link, id))
     }
 
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {
-        self.read(|link| {
-            let sql = format!("SELECT {TASK} FROM task WHERE key BETWEEN $1 AND $2 ORDER BY key");
-            let [first, last] = task_keys(number);
-            read::all(&link.read(&sql, &[&first, &last])?, read::task)
-        })
+        self.link.with(|link| read::tasks(link, number))
     }
 
     fn waiting_for_people(
         &mut self,
         limit: u32,
     ) -> Result<Vec<(WorkflowCard, TaskRow)>, StoreError> {
-        self.read(|link| {
+        self.link.with(|link| {
             let sql = format!(
                 "SELECT {WORKFLOW}, {TASK} FROM task JOIN workflow ON workflow.number = key >> 20 \
                  WHERE waits_for = ANY ($1) ORDER BY position, key LIMIT $2"
             );
             let reasons = FOR_PEOPLE.map(|reason| i16::from(reason.code()));
             let rows = link.read(&sql, &[&reasons.as_slice(), &i64::from(limit)])?;
-            read::all(&rows, |cells| Ok((read::workflow(cells)?.0, read::task(cells)?)))
+            read::all(&rows, |cells| Ok((rows::workflow(cells)?.0, rows::task(cells)?)))
         })
     }
 
@@ -103,40 +80,37 @@ impl Views for PostgresViews {
         stream: Option<u64>,
         limit: u32,
     ) -> Result<Vec<Record>, StoreError> {
-        self.read(|link| {
+        self.link.with(|link| {
             if let Some(number) = stream {
                 let mut records = read::stream(link, number, after)?;
                 records.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
                 return Ok(records);
             }
-            let sql = format!(
-                "SELECT {RECORD} FROM journal WHERE position > $1 ORDER BY position LIMIT $2"
-            );
-            read::all(&link.read(&sql, &[&integer(after), &i64::from(limit)])?, read::record)
+            read::events(link, after, limit)
         })
     }
 
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
-        self.read(|link| read::stream(link, number, 0))
+        self.link.with(|link| read::stream(link, number, 0))
     }
 
     fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {
-        self.read(|link| read::blob(link, hash))
+        self.link.with(|link| read::blob(link, hash))
     }
 
     fn actor(&mut self, number: u32) -> Result<Option<Actor>, StoreError> {
-        self.read(|link| read::actor(link, number))
+        self.link.with(|link| read::actor(link, number))
     }
 
     fn id_of(&mut self, number: u64) -> Result<Option<WorkflowId>, StoreError> {
-        self.read(|link| read::id_of(link, number))
+        self.link.with(|link| read::id_of(link, number))
     }
 
     fn workflow_of(&mut self, task: TaskId) -> Result<Option<u64>, StoreError> {
         let Some((workflow, _)) = task.split() else {
             return Ok(None);
         };
-        self.read(|link| read::number_of(link, workflow))
+        self.link.with(|link| read::number_of(link, workflow))
     }
 
     fn definition(
@@ -144,7 +118,7 @@ impl Views for PostgresViews {
         name: &str,
         version: Option<u32>,
     ) -> Result<Option<DefinitionRow>, StoreError> {
-        self.read(|link| read::definition(link, name, version))
+        self.link.with(|link| read::definition(link, name, version))
     }
 }
 

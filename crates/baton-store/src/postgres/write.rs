@@ -17,6 +17,20 @@ use crate::sound::{integer, rowless, task_key};
 /// The one statement of a commit.
 pub(crate) const COMMIT: &str = include_str!("commit.sql");
 
+/// Writes a workflow's row anew, as `commit.sql` does.
+pub(crate) const NEW_WORKFLOW: &str = "INSERT INTO workflow (number, id, conversation, parent, \
+    name, version, plan, origin, priority, created_at, status, run, revision, head, \
+    current_stage, completed, total, percentage, method, failed, waiting_people, started_at, \
+    updated_at, ended_at) SELECT * FROM unnest($1::int8[], $2::bytea[], $3::bytea[], $4::bytea[], \
+    $5::text[], $6::int8[], $7::bytea[], $8::int2[], $9::int2[], $10::int8[], $11::int2[], \
+    $12::int8[], $13::int8[], $14::int8[], $15::text[], $16::int8[], $17::int8[], $18::int2[], \
+    $19::int2[], $20::int8[], $21::int8[], $22::int8[], $23::int8[], $24::int8[])";
+/// Writes a task's row, which is removed before, as `commit.sql` does.
+pub(crate) const NEW_TASK: &str = "INSERT INTO task (key, of, status, waits_for, attempts, \
+    started_at, ended_at, items_first, items_count, position) SELECT * FROM unnest($1::int8[], \
+    $2::int8[], $3::int2[], $4::int2[], $5::int8[], $6::int8[], $7::int8[], $8::int8[], \
+    $9::int8[], $10::int8[])";
+
 /// Parameters in order, arrays one value a row.
 #[derive(Default)]
 pub(crate) struct Columns<'a>(Vec<Box<dyn ToSql + Sync + 'a>>);
@@ -52,6 +66,21 @@ impl<'a> Columns<'a> {
         columns.snapshots(&commit.snapshots);
         columns.column(&commit.outlived, |number| integer(*number));
         Ok(columns)
+    }
+
+    /// A workflow's row with all it holds, in the order of [`NEW_WORKFLOW`].
+    pub fn of_workflow(card: &'a WorkflowCard, row: &'a WorkflowRow) -> Self {
+        let mut columns = Self::default();
+        columns.cards(&[(card, row)]);
+        columns.rows(&[row]);
+        columns
+    }
+
+    /// A task's row, in the order of [`NEW_TASK`].
+    pub fn of_task(row: &TaskRow) -> Self {
+        let mut columns = Self::default();
+        columns.tasks(std::slice::from_ref(row));
+        columns
     }
 
     /// As the driver wants them.

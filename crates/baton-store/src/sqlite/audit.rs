@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
-use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_engine::store::{Audit, DefinitionRow, Head, Record, SnapshotRow, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::{Fault, Place};
-use super::read::{self, Cells, RECORD, TASK, WORKFLOW};
+use super::read::{self, RowCells};
 use super::{migrate, open};
+use crate::rows::{self, DEFINITION, WORKFLOW};
 use crate::sound::{integer, split_key, task_keys};
 
 /// A reader that sees the store as it was when it was opened, however long it reads.
@@ -51,14 +51,7 @@ impl Audit for SqliteAudit {
     }
 
     fn events(&mut self, after: u64, limit: u32) -> Result<Vec<Record>, StoreError> {
-        self.read(|connection| {
-            let sql = format!(
-                "SELECT {RECORD} FROM journal WHERE position > ?1 ORDER BY position LIMIT ?2"
-            );
-            let mut select = connection.prepare_cached(&sql)?;
-            let rows = select.query_and_then(params![integer(after), limit], read::record)?;
-            rows.collect()
-        })
+        self.read(|connection| read::events(connection, after, limit))
     }
 
     fn chain(&mut self, stream: u64, newest: u64) -> Result<Vec<Record>, StoreError> {
@@ -70,7 +63,7 @@ impl Audit for SqliteAudit {
             let sql = format!("SELECT {WORKFLOW} FROM workflow WHERE number = ?1");
             let mut select = connection.prepare_cached(&sql)?;
             let mut rows = select.query([integer(number)])?;
-            rows.next()?.map(|row| read::workflow(&mut Cells::of(row))).transpose()
+            rows.next()?.map(|row| rows::workflow(&mut RowCells::of(row))).transpose()
         })
     }
 
@@ -83,13 +76,7 @@ impl Audit for SqliteAudit {
     }
 
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {
-        self.read(|connection| {
-            let sql = format!("SELECT {TASK} FROM task WHERE key BETWEEN ?1 AND ?2 ORDER BY key");
-            let mut select = connection.prepare_cached(&sql)?;
-            let rows =
-                select.query_and_then(task_keys(number), |row| read::task(&mut Cells::of(row)))?;
-            rows.collect()
-        })
+        self.read(|connection| read::tasks(connection, number))
     }
 
     fn next_with_tasks(&mut self, after: u64) -> Result<Option<u64>, StoreError> {
@@ -124,28 +111,14 @@ impl Audit for SqliteAudit {
     }
 
     fn next_snapshot(&mut self, after: u64) -> Result<Option<SnapshotRow>, StoreError> {
-        self.read(|connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT stream, version, position, shape, bytes FROM snapshot \
-                 WHERE stream > ?1 ORDER BY stream LIMIT 1",
-            )?;
-            let mut rows = select.query([integer(after)])?;
-            rows.next()?.map(read::snapshot_row).transpose()
-        })
+        self.read(|connection| read::next_snapshot(connection, after))
     }
 
     fn definitions(&mut self) -> Result<Vec<DefinitionRow>, StoreError> {
         self.read(|connection| {
-            let mut select =
-                connection.prepare_cached("SELECT name, version, plan, at FROM definition")?;
-            let rows = select.query_and_then([], |row| {
-                Ok::<_, Fault>(DefinitionRow {
-                    name: row.get(0)?,
-                    version: row.get(1)?,
-                    plan: BlobHash(row.get(2)?),
-                    at: Timestamp::from_millis(row.get(3)?),
-                })
-            })?;
+            let sql = format!("SELECT {DEFINITION} FROM definition");
+            let mut select = connection.prepare_cached(&sql)?;
+            let rows = select.query_and_then([], |row| rows::definition(&mut RowCells::of(row)))?;
             rows.collect()
         })
     }

@@ -2,96 +2,71 @@
 //!
 //! It does not judge what it reads, except that it is what the declared types can hold.
 
-use std::sync::Arc;
-
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
-use baton_core::codes::Code;
-use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
-use baton_core::progress::Progress;
-use baton_core::time::Timestamp;
-use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_core::ids::WorkflowId;
+use baton_core::workflow::rows::TaskRow;
 use baton_engine::store::{DefinitionRow, Head, Record, SYSTEM_STREAM, SnapshotRow, Tail};
-use rusqlite::types::FromSql;
+use rusqlite::types::{FromSqlError, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::Fault;
 use crate::chain::Walk;
-use crate::sound::{integer, split_key};
+use crate::rows::{self, Cells, DEFINITION, HEAD, RECORD, SNAPSHOT, TASK};
+use crate::sound::{integer, task_keys};
 
 /// How far apart two events of a stream may stand to be reached by stepping over what is between:
 /// a step over a row costs about a twentieth of a search.
 const STEPS_MAX: u64 = 16;
 
-/// The columns of [`record`], in its order.
-pub(crate) const RECORD: &str =
-    "position, stream, version, previous, cause, kind, shape, actor, at, body";
-/// The columns of [`workflow`], in its order.
-pub(crate) const WORKFLOW: &str = "workflow.number, id, conversation, parent, name, version, \
-    plan, origin, priority, created_at, workflow.status, run, revision, head, current_stage, \
-    completed, total, percentage, method, failed, waiting_people, workflow.started_at, \
-    updated_at, workflow.ended_at";
-/// The columns of [`task`], in its order.
-pub(crate) const TASK: &str = "key, of, task.status, waits_for, attempts, task.started_at, \
-    task.ended_at, items_first, items_count, position";
-
-/// The cells of a row, taken one after the other.
-pub(crate) struct Cells<'row, 'statement> {
-    row: &'row Row<'statement>,
+/// The cells of a row.
+pub(crate) struct RowCells<'row> {
+    row: &'row Row<'row>,
     next: usize,
 }
 
-impl<'row, 'statement> Cells<'row, 'statement> {
+impl<'row> RowCells<'row> {
     /// All cells of a row, from the first.
-    pub fn of(row: &'row Row<'statement>) -> Self {
+    pub fn of(row: &'row Row<'row>) -> Self {
         Self { row, next: 0 }
     }
 
-    fn take<T: FromSql>(&mut self) -> Result<T, Fault> {
+    fn take(&mut self) -> Result<(usize, ValueRef<'row>), Fault> {
         let at = self.next;
         self.next += 1;
-        Ok(self.row.get(at)?)
-    }
-
-    fn time(&mut self) -> Result<Timestamp, Fault> {
-        self.take().map(Timestamp::from_millis)
-    }
-
-    fn maybe_time(&mut self) -> Result<Option<Timestamp>, Fault> {
-        Ok(self.take::<Option<i64>>()?.map(Timestamp::from_millis))
-    }
-
-    fn code<C: Code>(&mut self) -> Result<C, Fault> {
-        let code = self.take()?;
-        C::from_code(code).ok_or_else(|| unknown::<C>(code))
-    }
-
-    fn maybe_code<C: Code>(&mut self) -> Result<Option<C>, Fault> {
-        let code: Option<u8> = self.take()?;
-        code.map(|code| C::from_code(code).ok_or_else(|| unknown::<C>(code))).transpose()
+        Ok((at, self.row.get_ref(at)?))
     }
 }
 
-fn unknown<C: Code>(code: u8) -> Fault {
-    Fault::corrupt(format!("{code} is not a code of the vocabulary `{}`", C::VOCABULARY))
+impl<'row> Cells<'row> for RowCells<'row> {
+    type Fault = Fault;
+
+    fn maybe_integer(&mut self) -> Result<Option<i64>, Fault> {
+        let (at, value) = self.take()?;
+        value.as_i64_or_null().map_err(|error| odd(at, error))
+    }
+
+    fn maybe_text(&mut self) -> Result<Option<&'row str>, Fault> {
+        let (at, value) = self.take()?;
+        value.as_str_or_null().map_err(|error| odd(at, error))
+    }
+
+    fn maybe_bytes(&mut self) -> Result<Option<&'row [u8]>, Fault> {
+        let (at, value) = self.take()?;
+        value.as_blob_or_null().map_err(|error| odd(at, error))
+    }
+}
+
+fn odd(at: usize, error: FromSqlError) -> Fault {
+    Fault::corrupt(format!("column {at} is odd: {error}"))
 }
 
 /// The head row.
 pub(crate) fn head(connection: &Connection) -> Result<Head, Fault> {
-    let mut select = connection.prepare_cached(
-        "SELECT position, streams, system_version, system_head, epoch, at FROM head WHERE one = 1",
-    )?;
+    let mut select =
+        connection.prepare_cached(&format!("SELECT {HEAD} FROM head WHERE one = 1"))?;
     let mut rows = select.query([])?;
-    let row = rows.next()?.ok_or_else(|| Fault::corrupt("its head row is missing"))?;
-    let mut cells = Cells::of(row);
-    Ok(Head {
-        position: cells.take()?,
-        streams: cells.take()?,
-        system_version: cells.take()?,
-        system_head: cells.take()?,
-        epoch: cells.take()?,
-        at: cells.time()?,
-    })
+    rows::head(rows.next()?.map(RowCells::of))
 }
 
 /// The numbers of the workflows whose status does not end, ascending.
@@ -142,7 +117,7 @@ pub(crate) fn chain_from(
                     found => break found,
                 }
             };
-            walk.take(found.map(record).transpose()?)?;
+            walk.take(found.map(|row| rows::record(&mut RowCells::of(row))).transpose()?)?;
             last = next;
         }
     }
@@ -151,23 +126,27 @@ pub(crate) fn chain_from(
 
 /// A workflow's snapshot.
 pub(crate) fn snapshot(connection: &Connection, number: u64) -> Result<Option<SnapshotRow>, Fault> {
-    let mut select = connection.prepare_cached(
-        "SELECT stream, version, position, shape, bytes FROM snapshot WHERE stream = ?1",
-    )?;
-    let mut rows = select.query([integer(number)])?;
-    rows.next()?.map(snapshot_row).transpose()
+    let sql = format!("SELECT {SNAPSHOT} FROM snapshot WHERE stream = ?1");
+    one_snapshot(connection, &sql, number)
 }
 
-/// A snapshot.
-pub(crate) fn snapshot_row(row: &Row<'_>) -> Result<SnapshotRow, Fault> {
-    let mut cells = Cells::of(row);
-    Ok(SnapshotRow {
-        number: cells.take()?,
-        version: cells.take()?,
-        position: cells.take()?,
-        shape: cells.take()?,
-        bytes: cells.take::<Vec<u8>>()?.into(),
-    })
+/// The snapshot of the smallest number after this one that has any.
+pub(crate) fn next_snapshot(
+    connection: &Connection,
+    after: u64,
+) -> Result<Option<SnapshotRow>, Fault> {
+    let sql = format!("SELECT {SNAPSHOT} FROM snapshot WHERE stream > ?1 ORDER BY stream LIMIT 1");
+    one_snapshot(connection, &sql, after)
+}
+
+fn one_snapshot(
+    connection: &Connection,
+    sql: &str,
+    number: u64,
+) -> Result<Option<SnapshotRow>, Fault> {
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query([integer(number)])?;
+    rows.next()?.map(|row| rows::snapshot(&mut RowCells::of(row))).transpose()
 }
 
 /// A workflow's snapshot and the events from its on; the whole stream where it has none.
@@ -202,22 +181,14 @@ pub(crate) fn definition(
     name: &str,
     version: Option<u32>,
 ) -> Result<Option<DefinitionRow>, Fault> {
-    let mut select = connection.prepare_cached(
-        "SELECT name, version, plan, at FROM definition \
+    let sql = format!(
+        "SELECT {DEFINITION} FROM definition \
          WHERE workspace = 1 AND name = ?1 AND version = coalesce(?2, version) \
-         ORDER BY version DESC LIMIT 1",
-    )?;
+         ORDER BY version DESC LIMIT 1"
+    );
+    let mut select = connection.prepare_cached(&sql)?;
     let mut rows = select.query(params![name, version])?;
-    let Some(row) = rows.next()? else {
-        return Ok(None);
-    };
-    let mut cells = Cells::of(row);
-    Ok(Some(DefinitionRow {
-        name: cells.take()?,
-        version: cells.take()?,
-        plan: BlobHash(cells.take()?),
-        at: cells.time()?,
-    }))
+    rows.next()?.map(|row| rows::definition(&mut RowCells::of(row))).transpose()
 }
 
 /// Every actor that has a number, ascending.
@@ -225,8 +196,8 @@ pub(crate) fn actors(connection: &Connection) -> Result<Vec<(u32, Actor)>, Fault
     let mut select =
         connection.prepare_cached("SELECT number, kind, name FROM actor ORDER BY number")?;
     let rows = select.query_and_then([], |row| {
-        let mut cells = Cells::of(row);
-        Ok((cells.take()?, Actor { kind: cells.code()?, name: cells.take()? }))
+        let mut cells = RowCells::of(row);
+        Ok((cells.number()?, rows::actor(&mut cells)?))
     })?;
     rows.collect()
 }
@@ -235,82 +206,29 @@ pub(crate) fn actors(connection: &Connection) -> Result<Vec<(u32, Actor)>, Fault
 pub(crate) fn actor(connection: &Connection, number: u32) -> Result<Option<Actor>, Fault> {
     let mut select = connection.prepare_cached("SELECT kind, name FROM actor WHERE number = ?1")?;
     let mut rows = select.query([number])?;
-    let Some(row) = rows.next()? else {
-        return Ok(None);
-    };
-    let mut cells = Cells::of(row);
-    Ok(Some(Actor { kind: cells.code()?, name: cells.take()? }))
+    rows.next()?.map(|row| rows::actor(&mut RowCells::of(row))).transpose()
 }
 
-/// An event.
-pub(crate) fn record(row: &Row<'_>) -> Result<Record, Fault> {
-    let mut cells = Cells::of(row);
-    Ok(Record {
-        position: cells.take()?,
-        stream: cells.take()?,
-        version: cells.take()?,
-        previous: cells.take()?,
-        cause: cells.take()?,
-        kind: cells.take()?,
-        shape: cells.take()?,
-        actor: cells.take()?,
-        at: cells.time()?,
-        body: cells.take::<Arc<str>>()?,
-    })
+/// The rows of a workflow's tasks, by ordinal.
+pub(crate) fn tasks(connection: &Connection, number: u64) -> Result<Vec<TaskRow>, Fault> {
+    let sql = format!("SELECT {TASK} FROM task WHERE key BETWEEN ?1 AND ?2 ORDER BY key");
+    let mut select = connection.prepare_cached(&sql)?;
+    let rows =
+        select.query_and_then(task_keys(number), |row| rows::task(&mut RowCells::of(row)))?;
+    rows.collect()
 }
 
-/// A workflow.
-pub(crate) fn workflow(cells: &mut Cells<'_, '_>) -> Result<(WorkflowCard, WorkflowRow), Fault> {
-    let card = WorkflowCard {
-        number: cells.take()?,
-        id: WorkflowId::from_bytes(cells.take()?),
-        conversation: ConversationId::from_bytes(cells.take()?),
-        parent: cells.take::<Option<[u8; 16]>>()?.map(TaskId::from_bytes),
-        name: cells.take()?,
-        version: cells.take()?,
-        plan: BlobHash(cells.take()?),
-        origin: cells.code()?,
-        priority: cells.take()?,
-        created_at: cells.time()?,
-    };
-    let row = WorkflowRow {
-        number: card.number,
-        status: cells.code()?,
-        run: cells.take()?,
-        revision: cells.take()?,
-        head: cells.take()?,
-        current_stage: cells.take()?,
-        progress: Progress {
-            completed: cells.take()?,
-            total: cells.take()?,
-            percentage: cells.take()?,
-            method: cells.code()?,
-        },
-        failed: cells.take()?,
-        waiting_people: cells.take()?,
-        started_at: cells.maybe_time()?,
-        updated_at: cells.time()?,
-        ended_at: cells.maybe_time()?,
-    };
-    Ok((card, row))
-}
-
-/// A task's row.
-pub(crate) fn task(cells: &mut Cells<'_, '_>) -> Result<TaskRow, Fault> {
-    let (number, ordinal) = split_key(cells.take()?);
-    Ok(TaskRow {
-        number,
-        ordinal: Ordinal(ordinal),
-        of: Ordinal(cells.take()?),
-        status: cells.code()?,
-        waits_for: cells.maybe_code()?,
-        attempts: cells.take()?,
-        started_at: cells.maybe_time()?,
-        ended_at: cells.maybe_time()?,
-        items: {
-            let (first, count) = (cells.take::<Option<u32>>()?, cells.take()?);
-            first.map(Ordinal).zip(count)
-        },
-        position: cells.take()?,
-    })
+/// Events of all streams after a position.
+pub(crate) fn events(
+    connection: &Connection,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Record>, Fault> {
+    let sql =
+        format!("SELECT {RECORD} FROM journal WHERE position > ?1 ORDER BY position LIMIT ?2");
+    let mut select = connection.prepare_cached(&sql)?;
+    let rows = select.query_and_then(params![integer(after), limit], |row| {
+        rows::record(&mut RowCells::of(row))
+    })?;
+    rows.collect()
 }

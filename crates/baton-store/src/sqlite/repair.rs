@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::check::Mend;
+use baton_engine::check::{Mend, Repair};
 use baton_engine::store::StoreError;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -13,7 +13,7 @@ use super::fault::{Fault, Place};
 use super::{migrate, open, write};
 use crate::sound::{integer, task_key};
 
-/// One exclusive transaction; dropped without [`SqliteRepair::commit`], it changes nothing.
+/// One exclusive transaction.
 pub struct SqliteRepair {
     path: PathBuf,
     connection: Connection,
@@ -35,16 +35,16 @@ impl SqliteRepair {
         let connection = begun().map_err(|fault| Place::of(&path).opening(fault))?;
         Ok(Self { path, connection, mends: 0 })
     }
+}
 
-    /// Carries one mend out.
-    pub fn mend(&mut self, mend: &Mend) -> Result<(), StoreError> {
+impl Repair for SqliteRepair {
+    fn mend(&mut self, mend: &Mend) -> Result<(), StoreError> {
         self.mends += 1;
         let place = Place::of(&self.path);
         carry_out(&self.connection, mend).map_err(|fault| place.of_fault(fault))
     }
 
-    /// Makes all mends last. Where there are any, whoever owned the store before is fenced off.
-    pub fn commit(self) -> Result<(), StoreError> {
+    fn commit(self: Box<Self>) -> Result<(), StoreError> {
         let end = || {
             if self.mends == 0 {
                 return Ok(self.connection.execute_batch("ROLLBACK")?);

@@ -14,10 +14,11 @@ use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::fault::{Fault, Place};
-use super::read::{self, Cells, RECORD, TASK, WORKFLOW};
+use super::read::{self, RowCells};
 use super::{migrate, open};
 use crate::listing::{Dialect, Value, listing};
-use crate::sound::{integer, task_keys};
+use crate::rows::{self, TASK, WORKFLOW};
+use crate::sound::integer;
 use crate::vocabulary::FOR_PEOPLE;
 
 /// A reader's connection to an embedded store.
@@ -61,7 +62,7 @@ impl Views for SqliteViews {
             let (sql, values) = listing(filter, WORKFLOW, &DIALECT);
             let mut select = connection.prepare_cached(&sql)?;
             let rows = select.query_and_then(params_from_iter(values), |row| {
-                read::workflow(&mut Cells::of(row))
+                rows::workflow(&mut RowCells::of(row))
             })?;
             rows.collect()
         })
@@ -75,18 +76,12 @@ impl Views for SqliteViews {
             let sql = format!("SELECT {WORKFLOW} FROM workflow WHERE id = ?1");
             let mut select = connection.prepare_cached(&sql)?;
             let mut rows = select.query([id.as_bytes()])?;
-            rows.next()?.map(|row| read::workflow(&mut Cells::of(row))).transpose()
+            rows.next()?.map(|row| rows::workflow(&mut RowCells::of(row))).transpose()
         })
     }
 
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {
-        self.read(|connection| {
-            let sql = format!("SELECT {TASK} FROM task WHERE key BETWEEN ?1 AND ?2 ORDER BY key");
-            let mut select = connection.prepare_cached(&sql)?;
-            let range = task_keys(number);
-            let rows = select.query_and_then(range, |row| read::task(&mut Cells::of(row)))?;
-            rows.collect()
-        })
+        self.read(|connection| read::tasks(connection, number))
     }
 
     fn waiting_for_people(
@@ -101,9 +96,9 @@ impl Views for SqliteViews {
             let mut select = connection.prepare_cached(&sql)?;
             let [one, two, three] = FOR_PEOPLE.map(Code::code);
             let rows = select.query_and_then(params![one, two, three, limit], |row| {
-                let mut cells = Cells::of(row);
-                let (card, _) = read::workflow(&mut cells)?;
-                Ok((card, read::task(&mut cells)?))
+                let mut cells = RowCells::of(row);
+                let (card, _) = rows::workflow(&mut cells)?;
+                Ok((card, rows::task(&mut cells)?))
             })?;
             rows.collect()
         })
@@ -121,12 +116,7 @@ impl Views for SqliteViews {
                 records.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
                 return Ok(records);
             }
-            let sql = format!(
-                "SELECT {RECORD} FROM journal WHERE position > ?1 ORDER BY position LIMIT ?2"
-            );
-            let mut select = connection.prepare_cached(&sql)?;
-            let rows = select.query_and_then(params![integer(after), limit], read::record)?;
-            rows.collect()
+            read::events(connection, after, limit)
         })
     }
 

@@ -27,9 +27,6 @@ use baton_engine::store::StoreError;
 
 use crate::text::many;
 
-/// The embedded store's file in its folder.
-const STORE_FILE: &str = "baton.db";
-
 /// Why something was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminError {

@@ -5,11 +5,11 @@
 use std::path::Path;
 
 use baton_engine::check::{CheckReport, Difference, compare};
-use baton_store::sqlite::{SqliteAudit, SqliteRepair};
+use baton_store::{StoreUrl, begin_repair, open_audit};
 use serde::Serialize;
 
+use super::AdminError;
 use super::lock::{self, Lock};
-use super::{AdminError, STORE_FILE};
 use crate::text::many;
 
 /// What was compared and mended.
@@ -51,7 +51,7 @@ impl RebuildReport {
         if self.left() > 0 {
             text.push_str(
                 "what was not mended is a fault of the journal itself: restore a backup, or keep \
-                 a copy of the folder and purge the workflows named above\n",
+                 a copy of the store and purge the workflows named above\n",
             );
         }
         text
@@ -65,23 +65,20 @@ pub(super) fn line(difference: &Difference) -> String {
     format!("  {what}: stored is {stored}; the journal says {recomputed}{verb}\n")
 }
 
-/// Rebuilds the store in `folder`, in one exclusive transaction.
+/// Rebuilds a store in one exclusive transaction; `folder` is where the lock of its owner is.
 ///
 /// Refused while a process owns the store; an owner that starts meanwhile is fenced off.
-pub fn rebuild(folder: &Path) -> Result<RebuildReport, AdminError> {
-    let path = folder.join(STORE_FILE);
-    if !path.exists() {
-        return Err(AdminError::file(&path, "there is no store to rebuild"));
-    }
-    let lock = lock::take(folder).map_err(|e| AdminError::file(folder, e))?;
-    if let Lock::Taken(process) = lock {
-        return Err(AdminError::Owned { process });
-    }
-    let mut repair = SqliteRepair::begin(&path)?;
+pub fn rebuild(folder: &Path, store: &StoreUrl) -> Result<RebuildReport, AdminError> {
+    // A store on a server is claimed there, by whoever owns it from whatever folder.
+    let _lock = match store {
+        StoreUrl::Sqlite(path) => Some(lock_file_of(folder, path)?),
+        StoreUrl::Postgres(_) => None,
+    };
+    let mut repair = begin_repair(store)?;
     // Its snapshot is what the transaction above began with: nobody else writes.
-    let mut audit = SqliteAudit::open(&path)?;
+    let mut audit = open_audit(store)?;
     let mut report = RebuildReport::default();
-    let examined = compare(&mut audit, &mut |difference| {
+    let examined = compare(audit.as_mut(), &mut |difference| {
         if let Some(mend) = &difference.mend {
             repair.mend(mend)?;
             report.mended += 1;
@@ -93,4 +90,14 @@ pub fn rebuild(folder: &Path) -> Result<RebuildReport, AdminError> {
     drop(audit);
     repair.commit()?;
     Ok(report)
+}
+
+fn lock_file_of(folder: &Path, store: &Path) -> Result<Lock, AdminError> {
+    if !store.exists() {
+        return Err(AdminError::file(store, "there is no store to rebuild"));
+    }
+    match lock::take(folder).map_err(|e| AdminError::file(folder, e))? {
+        Lock::Taken(process) => Err(AdminError::Owned { process }),
+        lock @ (Lock::Absent | Lock::Held(_)) => Ok(lock),
+    }
 }

@@ -1,6 +1,7 @@
 //! Looking after real stores with real histories.
 
 mod archives;
+mod desk;
 mod doctoring;
 mod driver;
 mod history;

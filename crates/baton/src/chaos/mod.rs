@@ -14,5 +14,5 @@ mod verdict;
 
 pub use effect_log::{EffectLog, LoggedTools, Truth};
 pub use ground::{COPY_BYTES_MAX, COPY_FILES_MAX, Ground};
-pub use trial::{Kill, Subject, Trial, Trialled};
+pub use trial::{Kill, Site, Subject, Trial, Trialled};
 pub use verdict::{Reference, Verdict};

@@ -2,11 +2,15 @@
 //! there is read. It judges nothing but calls in doubt, which it settles by the effect log.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
+use baton_store::StoreUrl;
+use baton_store::postgres::with_schema;
 use serde_json::Value;
 
 use super::child::{self, Ended};
@@ -33,6 +37,8 @@ pub struct Subject {
     pub config: Option<PathBuf>,
     /// Where its runs take place.
     pub ground: Ground,
+    /// The server that keeps its stores, each in a schema of its own; without it they are files.
+    pub server: Option<String>,
     /// What tasks brought undisturbed, by definition and key: what a person would say who settles
     /// a call that was begun and never heard of again.
     pub results: BTreeMap<(String, String), Value>,
@@ -51,11 +57,46 @@ pub enum Kill {
     After(Duration, Duration),
 }
 
-/// One run and its recovery, in a folder of its own.
+/// One run and its recovery, in a folder and a store of its own.
 pub struct Trial<'s> {
     subject: &'s Subject,
-    folder: PathBuf,
+    site: Site,
     ground: PathBuf,
+}
+
+/// What a trial leaves behind.
+#[derive(Clone, Debug)]
+pub struct Site {
+    folder: PathBuf,
+    store: StoreUrl,
+}
+
+impl Site {
+    /// Lets it go: the folder, and the store wherever it is.
+    pub fn discard(&self) -> anyhow::Result<()> {
+        if let StoreUrl::Postgres(url) = &self.store {
+            baton_store::postgres::remove(url).map_err(Failed::unreachable)?;
+        }
+        std::fs::remove_dir_all(&self.folder)
+            .with_context(|| format!("{} cannot be removed", self.folder.display()))
+    }
+
+    /// Whether a store can be taken up: a run may be killed before it has made one.
+    fn has_store(&self) -> bool {
+        match &self.store {
+            StoreUrl::Sqlite(path) => path.exists(),
+            StoreUrl::Postgres(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.store {
+            StoreUrl::Sqlite(_) => self.folder.display().fmt(f),
+            StoreUrl::Postgres(_) => write!(f, "{} and {}", self.store, self.folder.display()),
+        }
+    }
 }
 
 /// What came of a trial.
@@ -104,11 +145,20 @@ impl<'s> Trial<'s> {
     pub fn prepare(subject: &'s Subject, folder: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("{} cannot be made", folder.display()))?;
+        let store = match &subject.server {
+            Some(server) => StoreUrl::Postgres(with_schema(server, &new_schema())),
+            None => StoreUrl::Sqlite(folder.join("data/baton.db")),
+        };
         Ok(Self {
             subject,
-            folder: folder.to_owned(),
+            site: Site { folder: folder.to_owned(), store },
             ground: subject.ground.prepare(&folder.join("work"))?,
         })
+    }
+
+    /// Where it takes place.
+    pub fn site(&self) -> &Site {
+        &self.site
     }
 
     /// Runs, kills, recovers, and reads what there is.
@@ -157,7 +207,7 @@ impl<'s> Trial<'s> {
     ) -> anyhow::Result<()> {
         let mut stuck = 0;
         for _ in 0..TAKE_UPS_MAX {
-            if !self.data().join("baton.db").exists() {
+            if !self.site.has_store() {
                 return Ok(());
             }
             let mut command = self.working("resume");
@@ -174,7 +224,7 @@ impl<'s> Trial<'s> {
             if code == Exit::Unreachable as i32 || code == Exit::Usage as i32 {
                 bail!(Failed::unreachable(anyhow::anyhow!(
                     "the store in {} cannot be taken up again: {}",
-                    self.data().display(),
+                    self.site,
                     ended.said.trim()
                 )));
             }
@@ -192,7 +242,7 @@ impl<'s> Trial<'s> {
         bail!(Failed::usage(format!(
             "the workflow did not rest after the store was taken up {TAKE_UPS_MAX} times; \
              it is in {}",
-            self.data().display()
+            self.site
         )))
     }
 
@@ -255,11 +305,11 @@ impl<'s> Trial<'s> {
     }
 
     fn data(&self) -> PathBuf {
-        self.folder.join("data")
+        self.site.folder.join("data")
     }
 
     fn log(&self) -> PathBuf {
-        self.folder.join("effects.log")
+        self.site.folder.join("effects.log")
     }
 
     /// A command that only looks or tells.
@@ -269,6 +319,11 @@ impl<'s> Trial<'s> {
         command.current_dir(&self.ground).arg(word).arg("--json");
         command.arg("--data").arg(self.data());
         command.env_remove("BATON_CONFIG");
+        match &self.site.store {
+            StoreUrl::Sqlite(_) => command.env_remove("BATON_STORE"),
+            // Not as an argument, which everybody on this machine could read.
+            StoreUrl::Postgres(url) => command.env("BATON_STORE", url),
+        };
         if let Some(config) = &self.subject.config {
             command.arg("--config").arg(config);
         }
@@ -285,6 +340,14 @@ impl<'s> Trial<'s> {
         }
         command
     }
+}
+
+/// The name of a schema that was not there before.
+fn new_schema() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("baton_chaos_{:x}_{:x}_{next}", std::process::id(), began.as_millis())
 }
 
 fn is_open(workflow: &Value) -> bool {

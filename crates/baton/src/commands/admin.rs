@@ -18,20 +18,14 @@ use crate::session::{Purpose, Session, read};
 
 /// Looks for what is wrong, or mends the read models.
 pub fn doctor_or_rebuild(common: &Common, mend: bool) -> anyhow::Result<Exit> {
-    if common.store.is_some() {
-        return Err(Failed::usage(
-            "`baton doctor` looks after the embedded store only; leave `--store` out",
-        )
-        .into());
-    }
     let place = Place::new(common)?;
     if mend {
-        let report = rebuild(place.folder()).map_err(Failed::unreachable)?;
+        let report = rebuild(place.folder(), place.store()).map_err(Failed::unreachable)?;
         print(common, &report, &report.render())?;
         return Ok(if report.left() == 0 { Exit::Done } else { Exit::WorkFailed });
     }
     let config = Config::read(common.config.as_deref())?;
-    let report = doctor(place.folder(), &config);
+    let report = doctor(place.folder(), place.store(), &config);
     print(common, &report, &report.render())?;
     Ok(if report.worst() == Level::Problem { Exit::WorkFailed } else { Exit::Done })
 }

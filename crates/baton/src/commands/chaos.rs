@@ -9,14 +9,16 @@ use anyhow::Context;
 use baton_core::plan::{Plan, ToolCall, Work};
 use baton_core::words::{Effect, HumanKind, Permission};
 use baton_engine::ports::Tools;
+use baton_store::StoreUrl;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::run::{read_definition, read_inputs};
-use crate::chaos::{Ground, Kill, Reference, Subject, Trial, Trialled, report};
+use crate::chaos::{Ground, Kill, Reference, Site, Subject, Trial, Trialled, report};
 use crate::cli::{Chaos, Common};
 use crate::config::Config;
 use crate::display::{say, say_out};
 use crate::exit::{Exit, Failed};
+use crate::place::Place;
 use crate::runtime::{Death, DeathPoint};
 use crate::session::tools;
 use crate::text::clean;
@@ -40,6 +42,7 @@ pub fn chaos(common: &Common, chaos: &Chaos) -> anyhow::Result<Exit> {
             inputs: chaos.inputs.clone(),
             config: config_file(common)?,
             ground: ground(chaos, &traits, &scratch)?,
+            server: server(common)?,
             results: Default::default(),
         },
         scratch,
@@ -73,7 +76,7 @@ struct Campaign {
     subject: Subject,
     scratch: PathBuf,
     progress: ProgressBar,
-    trials: Vec<(Kill, Trialled, PathBuf)>,
+    trials: Vec<(Kill, Trialled, Site)>,
     faults: Vec<String>,
 }
 
@@ -105,8 +108,9 @@ impl Campaign {
     fn undisturbed(&mut self, name: &str) -> anyhow::Result<Trialled> {
         self.progress.set_message(format!("{name} run, undisturbed"));
         let folder = self.scratch.join(name);
-        let trialled = Trial::prepare(&self.subject, &folder)?.carry_out(Kill::Never)?;
-        std::fs::remove_dir_all(&folder)?;
+        let trial = Trial::prepare(&self.subject, &folder)?;
+        let trialled = trial.carry_out(Kill::Never)?;
+        trial.site().discard()?;
         Ok(trialled)
     }
 
@@ -132,22 +136,23 @@ impl Campaign {
             kill.name()
         ));
         let folder = self.scratch.join(name);
-        let trialled = Trial::prepare(&self.subject, &folder)?
-            .carry_out(kill)
-            .with_context(|| format!("a run killed {}", kill.name()))?;
+        let trial = Trial::prepare(&self.subject, &folder)?;
+        let trialled =
+            trial.carry_out(kill).with_context(|| format!("a run killed {}", kill.name()))?;
+        let site = trial.site().clone();
         let killed = trialled.killed;
         if killed {
             // Kept until it is judged: the store of a failed trial is its evidence.
-            self.trials.push((kill, trialled, folder));
+            self.trials.push((kill, trialled, site));
         } else {
-            std::fs::remove_dir_all(&folder)?;
+            site.discard()?;
         }
         Ok(killed)
     }
 
     fn judge(&mut self, reference: &Reference) -> report::Report {
         let mut report = report::Report::default();
-        for (kill, trialled, folder) in &self.trials {
+        for (kill, trialled, site) in &self.trials {
             let verdict = reference.judge(trialled);
             report.count(*kill, trialled, &verdict);
             let doubled = (verdict.doubled > 0)
@@ -155,12 +160,11 @@ impl Campaign {
             let faults: Vec<String> = verdict.lost.into_iter().chain(doubled).collect();
             if faults.is_empty() {
                 // What stays behind is in scratch, and no fault.
-                let _ = std::fs::remove_dir_all(folder);
+                let _ = site.discard();
             }
-            let told = faults.iter().map(|fault| {
-                let (kill, folder) = (kill.name(), folder.display());
-                format!("killed {kill}: {}; see {folder}", clean(fault))
-            });
+            let told = faults
+                .iter()
+                .map(|fault| format!("killed {}: {}; see {site}", kill.name(), clean(fault)));
             self.faults.extend(told);
         }
         report
@@ -223,6 +227,14 @@ impl Traits {
         }
         Ok(())
     }
+}
+
+/// The server that is to keep the stores, where the caller names one.
+fn server(common: &Common) -> anyhow::Result<Option<String>> {
+    Ok(match Place::new(common)?.store() {
+        StoreUrl::Sqlite(_) => None,
+        StoreUrl::Postgres(url) => Some(url.clone()),
+    })
 }
 
 fn ground(chaos: &Chaos, traits: &Traits, scratch: &Path) -> anyhow::Result<Ground> {

@@ -10,7 +10,7 @@ use baton_engine::check::SelfCheck;
 use baton_engine::engine::{Engine, Settings, TakeUp};
 use baton_engine::exchange::{Input, Turn};
 use baton_engine::ports::Tools;
-use baton_engine::store::{Commit, Housekeeping, Store, StoreError, Views};
+use baton_engine::store::{Commit, Head, Housekeeping, Store, StoreError, Views};
 use serde_json::json;
 
 use crate::log::{Level, is_on, log};
@@ -28,6 +28,8 @@ const SLOW_SYNC: Duration = Duration::from_millis(1);
 const COMMIT_TRIES_MAX: u32 = 6;
 /// The pause before the second try; it doubles each time.
 const COMMIT_PAUSE: Duration = Duration::from_millis(50);
+/// After this long with the store out of reach, the owner ends.
+const COMMIT_WAIT_MAX: Duration = Duration::from_secs(15);
 /// How often the self-check looks while there are commits.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// How long an owner that leaves lets its store tidy up.
@@ -306,45 +308,62 @@ impl Work {
     /// is written again. A lasting fault ends the owner, and with it everything it had staged.
     fn write(&mut self, commit: &Commit) -> Result<(), OwnerEnded> {
         let mut pause = COMMIT_PAUSE;
-        let mut tries = 1;
+        let began = Instant::now();
+        let mut tries = 0;
         loop {
             let Err(fault) = self.store.commit(commit) else {
                 return Ok(());
             };
-            let facts =
-                [("position", json!(commit.head.position)), ("fault", json!(fault.to_string()))];
-            // The last try's fault is the owner's end, which is told to whoever waits for it.
-            log(
-                if tries == 1 { Level::Warn } else { Level::Info },
-                "a commit did not go through; the head says whether it is there",
-                &facts,
-            );
-            let is_passing = matches!(fault, StoreError::Unavailable(_));
-            match self.store.head() {
-                Ok(head)
-                    if (head.position, head.epoch) == (commit.head.position, commit.head.epoch) =>
-                {
-                    return Ok(());
-                }
-                Ok(head)
-                    if (head.position, head.epoch)
-                        != (commit.after.position, commit.after.epoch) =>
-                {
-                    return Err(OwnerEnded(StoreError::Conflict(
-                        "the head has moved on".to_owned(),
-                    )));
-                }
-                Ok(_) | Err(StoreError::Unavailable(_))
-                    if is_passing && tries < COMMIT_TRIES_MAX => {}
-                Ok(_) | Err(StoreError::Unavailable(_)) => return Err(OwnerEnded(fault)),
-                Err(lasting) => return Err(OwnerEnded(lasting)),
-            }
             tries += 1;
+            log_fault(commit, &fault, tries);
+            let may_pass = matches!(fault, StoreError::Unavailable(_))
+                && tries < COMMIT_TRIES_MAX
+                && began.elapsed() < COMMIT_WAIT_MAX;
+            match outcome(commit, self.store.head()) {
+                Outcome::Applied => return Ok(()),
+                Outcome::Not | Outcome::Unknown if may_pass => {}
+                Outcome::Not | Outcome::Unknown => return Err(OwnerEnded(fault)),
+                Outcome::Lost(why) => return Err(OwnerEnded(why)),
+            }
             // sleep: a passing fault of the store gives no signal when it has passed.
             std::thread::sleep(pause);
             pause *= 2;
         }
     }
+}
+
+/// What became of a commit that did not go through.
+enum Outcome {
+    /// It is there.
+    Applied,
+    /// It is not.
+    Not,
+    /// The store does not say.
+    Unknown,
+    /// It never will be: somebody else has written, or the store is damaged.
+    Lost(StoreError),
+}
+
+/// Where the journal ends says what became of a commit.
+fn outcome(commit: &Commit, head: Result<Head, StoreError>) -> Outcome {
+    let at = |head: &Head| (head.position, head.epoch);
+    match head {
+        Ok(head) if at(&head) == at(&commit.head) => Outcome::Applied,
+        Ok(head) if at(&head) == at(&commit.after) => Outcome::Not,
+        Ok(_) => Outcome::Lost(StoreError::Conflict("the head has moved on".to_owned())),
+        Err(StoreError::Unavailable(_)) => Outcome::Unknown,
+        Err(lasting) => Outcome::Lost(lasting),
+    }
+}
+
+/// The last try's fault is the owner's end, which is told to whoever waits for it.
+fn log_fault(commit: &Commit, fault: &StoreError, tries: u32) {
+    let facts = [("position", json!(commit.head.position)), ("fault", json!(fault.to_string()))];
+    log(
+        if tries == 1 { Level::Warn } else { Level::Info },
+        "a commit did not go through; the head says whether it is there",
+        &facts,
+    );
 }
 
 /// Each commit can be followed: its position, streams and duration.

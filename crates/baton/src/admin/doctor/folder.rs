@@ -3,11 +3,12 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use baton_store::StoreUrl;
 use rustix::fs::Access;
 
 use super::Report;
+use crate::admin::bytes;
 use crate::admin::lock::{self, LOCK_FILE, Lock};
-use crate::admin::{STORE_FILE, bytes};
 
 /// Below this much room new work is at risk.
 const ROOM_LOW: u64 = 1 << 30;
@@ -23,7 +24,7 @@ pub(super) enum Owner {
     Running,
 }
 
-pub(super) fn look(folder: &Path, report: &mut Report) -> Owner {
+pub(super) fn look(folder: &Path, store: &StoreUrl, report: &mut Report) -> Owner {
     let place = folder.display();
     match std::fs::metadata(folder) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -58,13 +59,17 @@ pub(super) fn look(folder: &Path, report: &mut Report) -> Owner {
             "`chmod u+rwx` it, or give it to this user with `chown`",
         );
     }
-    privacy(folder, report);
+    privacy(folder, store, report);
     room(folder, report);
     owner(folder, report)
 }
 
-fn privacy(folder: &Path, report: &mut Report) {
-    for (path, mode) in [(folder.to_path_buf(), 0o700_u32), (folder.join(STORE_FILE), 0o600)] {
+fn privacy(folder: &Path, store: &StoreUrl, report: &mut Report) {
+    let file = match store {
+        StoreUrl::Sqlite(path) => Some((path.clone(), 0o600)),
+        StoreUrl::Postgres(_) => None,
+    };
+    for (path, mode) in [(folder.to_path_buf(), 0o700_u32)].into_iter().chain(file) {
         let Ok(found) = std::fs::metadata(&path) else {
             continue;
         };

@@ -2,17 +2,23 @@
 //!
 //! It changes nothing but what opening a store changes. What is not built in is not spoken of.
 
+mod contents;
+mod file;
 mod folder;
-mod store;
+mod server;
 mod world;
 
 use std::path::Path;
 
+use baton_engine::store::StoreError;
+use baton_store::StoreUrl;
 use serde::Serialize;
 
-use super::STORE_FILE;
 use crate::config::Config;
 use crate::text::many;
+
+/// What mends a store whose journal or bodies are at fault.
+const RESTORE: &str = "restore a backup of the store";
 
 /// How serious a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -110,14 +116,28 @@ impl Report {
     }
 }
 
-/// Looks everything over.
-pub fn doctor(folder: &Path, config: &Config) -> Report {
+/// Looks everything over: the data folder, the store wherever it is, and the tools' surroundings.
+pub fn doctor(folder: &Path, store: &StoreUrl, config: &Config) -> Report {
     let mut report = Report::default();
-    let owner = folder::look(folder, &mut report);
-    let path = folder.join(STORE_FILE);
-    if path.exists() {
-        store::look(&path, owner, &mut report);
+    let owner = folder::look(folder, store, &mut report);
+    let owner = match store {
+        StoreUrl::Sqlite(path) => file::look(path, &mut report).map(|()| owner),
+        StoreUrl::Postgres(url) => server::look(url, &store.to_string(), &mut report),
+    };
+    if let Some(owner) = owner {
+        contents::look(store, owner, &mut report);
     }
     world::look(&config.tools.roots, &mut report);
     report
+}
+
+/// Says that the store does not open.
+fn unopened(fault: &StoreError, place: &str, report: &mut Report) {
+    let mend = match fault {
+        StoreError::Corrupt(_) => RESTORE,
+        StoreError::Unavailable(_) | StoreError::Conflict(_) => {
+            "do what it says, then run `baton doctor` again"
+        }
+    };
+    report.problem(format!("the store does not open: {fault}"), place, mend);
 }

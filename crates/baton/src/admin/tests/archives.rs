@@ -5,13 +5,13 @@ use std::sync::Mutex;
 
 use baton_core::actor::Actor;
 use baton_core::body::BlobHash;
-use baton_engine::check::check;
 use baton_engine::exchange::Burial;
 use baton_engine::live::read_event;
-use baton_engine::store::{Store, Views};
-use baton_store::sqlite::{SqliteAudit, SqliteViews};
+use baton_engine::store::Views;
+use baton_store::sqlite::SqliteViews;
 use serde_json::Value;
 
+use super::desk::Desk;
 use super::driver::{CHILD, Driver, DriverDoor, EVERYTHING, Mood};
 use crate::admin::archive::{FORMAT, archive};
 use crate::admin::selection::Selection;
@@ -24,12 +24,15 @@ fn lines(file: &Path) -> Vec<Value> {
 }
 
 #[test]
-// Long because it reads the archive line by line.
 fn an_archive_holds_every_event_and_every_large_body_once() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut driver = Driver::open(folder.path(), 31);
+    Desk::every().iter().for_each(archive_and_read);
+}
+
+// Long because it reads the archive line by line.
+fn archive_and_read(desk: &Desk) {
+    let mut driver = desk.driver(31);
     let ids = [driver.run(EVERYTHING), driver.run(CHILD), driver.run(CHILD)];
-    let mut views = SqliteViews::open(&driver.path).expect("views");
+    let mut views = desk.views();
     let ids = ids[1..].to_vec();
     let mut expected = Vec::new();
     let mut named = std::collections::BTreeSet::new();
@@ -43,13 +46,12 @@ fn an_archive_holds_every_event_and_every_large_body_once() {
             expected.push((record.position, record.body.to_string()));
         }
     }
-    let path = driver.path.clone();
     let door = DriverDoor(Mutex::new(driver));
     let actor = Actor::user("tester");
     let mut purger = DoorPurger { door: &door, actor: &actor };
-    let file = folder.path().join("old.jsonl");
+    let file = desk.folder().join("old.jsonl");
     let selection = Selection { ids, ..Selection::default() };
-    let report = archive(&selection, &file, &mut views, &mut purger).expect("an archive");
+    let report = archive(&selection, &file, views.as_mut(), &mut purger).expect("an archive");
     assert_eq!((report.counts.workflows, report.purge.purged), (2, 2));
     assert!(report.render().starts_with("archived 2 workflows with"), "{}", report.render());
     let lines = lines(&file);
@@ -70,9 +72,8 @@ fn an_archive_holds_every_event_and_every_large_body_once() {
         assert!(blobs.insert(hash), "a body twice");
     }
     assert_eq!(blobs, named);
-    let mut audit = SqliteAudit::open(&path).expect("an audit");
-    assert_eq!(check(&mut audit).expect("a check").differences, vec![]);
-    let again = archive(&selection, &file, &mut views, &mut purger).expect("nothing to do");
+    assert_eq!(desk.check().differences, vec![]);
+    let again = archive(&selection, &file, views.as_mut(), &mut purger).expect("nothing to do");
     assert_eq!(again.file, None);
 }
 

@@ -24,7 +24,7 @@ use baton_engine::loaded::Loaded;
 use baton_engine::ports::{Door, Then};
 use baton_engine::scope::{render, render_output};
 use baton_engine::store::Store;
-use baton_store::sqlite::SqliteStore;
+use baton_store::StoreUrl;
 
 /// How a test's calls end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,8 @@ pub enum Mood {
 
 pub struct Driver {
     engine: Engine,
-    pub store: SqliteStore,
+    pub store: Box<dyn Store + Send>,
+    /// Its file, where it is one.
     pub path: PathBuf,
     pub mood: Mood,
     now: Now,
@@ -55,14 +56,22 @@ fn settings() -> Settings {
 }
 
 impl Driver {
+    /// On an embedded store in this folder.
     pub fn open(folder: &Path, seed: u64) -> Self {
-        let path = folder.join("baton.db");
-        let mut store = SqliteStore::open(&path).expect("a store");
+        Self::at(&StoreUrl::Sqlite(folder.join("baton.db")), seed)
+    }
+
+    pub fn at(url: &StoreUrl, seed: u64) -> Self {
+        let path = match url {
+            StoreUrl::Sqlite(path) => path.clone(),
+            StoreUrl::Postgres(_) => PathBuf::new(),
+        };
+        let mut store = baton_store::open(url).expect("a store");
         let now = Now {
             moment: Moment::new(Timestamp::from_millis(1_700_000_000_000), seed),
             uptime: Duration::ZERO,
         };
-        let engine = Engine::open(&mut store, settings(), TakeUp::All, now).expect("an engine");
+        let engine = Engine::open(store.as_mut(), settings(), TakeUp::All, now).expect("an engine");
         Self {
             engine,
             store,
@@ -81,7 +90,7 @@ impl Driver {
         self.inbox.clear();
         self.hanging.clear();
         self.engine =
-            Engine::open(&mut self.store, settings(), take_up, self.now).expect("an engine");
+            Engine::open(self.store.as_mut(), settings(), take_up, self.now).expect("an engine");
     }
 
     pub fn draw(&mut self, below: u64) -> u64 {
@@ -107,7 +116,7 @@ impl Driver {
     pub fn turn(&mut self, most: usize) {
         self.pass(Duration::from_millis(1));
         let taken: Vec<Input> = self.inbox.drain(..most.min(self.inbox.len())).collect();
-        let turn = self.engine.turn(&mut self.store, self.now, taken);
+        let turn = self.engine.turn(self.store.as_mut(), self.now, taken);
         if !turn.commit.is_empty() {
             self.store.commit(&turn.commit).expect("a commit");
         }
@@ -188,7 +197,7 @@ impl Driver {
                 number: job.number,
                 task: job.task,
                 run: job.run,
-                result: render(&job, &mut |hash| read_blob(hash, &mut self.store)),
+                result: render(&job, &mut |hash| read_blob(hash, self.store.as_mut())),
             },
             Effect::Probe(job) => {
                 Input::Probed { number: job.number, task: job.task, verdict: None }
@@ -196,7 +205,7 @@ impl Driver {
             Effect::Conclude(job) => {
                 let program = &job.loaded.program;
                 let result = render_output(program, &job.ingredients, &mut |hash| {
-                    read_blob(hash, &mut self.store)
+                    read_blob(hash, self.store.as_mut())
                 });
                 Input::Concluded { number: job.number, result }
             }

@@ -5,38 +5,30 @@ use std::time::Duration;
 use baton_core::ids::WorkflowId;
 use baton_core::words::WaitReason;
 use baton_core::workflow::{Command, PauseCause, Verdict};
-use baton_engine::check::{CheckReport, SelfCheck, check};
+use baton_engine::check::SelfCheck;
 use baton_engine::engine::TakeUp;
 use baton_engine::exchange::{Burial, Reply, Request};
 use baton_engine::store::Views;
-use baton_store::sqlite::{SqliteAudit, SqliteViews};
-use rusqlite::Connection;
 use serde_json::json;
-use tempfile::TempDir;
 
+use super::desk::Desk;
 use super::driver::{CHILD, Driver, EVERYTHING, Mood, STRICT};
-use crate::admin::rebuild::rebuild;
-
-fn checked(driver: &Driver) -> CheckReport {
-    check(&mut SqliteAudit::open(&driver.path).expect("an audit")).expect("a check")
-}
 
 /// A store whose journal was driven through everything, and what was admitted.
-pub fn random(seed: u64, steps: u32) -> (TempDir, Driver) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut driver = Driver::open(folder.path(), seed);
-    let mut views = SqliteViews::open(&driver.path).expect("views");
+pub fn random(desk: &Desk, seed: u64, steps: u32) -> Driver {
+    let mut driver = desk.driver(seed);
+    let mut views = desk.views();
     let mut known = Vec::new();
     let mut self_check = SelfCheck::default();
     driver.mood = Mood::Mixed;
     for step in 0..steps {
-        act(&mut driver, &mut known, &mut views);
+        act(&mut driver, &mut known, views.as_mut());
         if step % 7 == 0 {
-            let found = self_check.step(driver.engine().states(), &mut views);
+            let found = self_check.step(driver.engine().states(), views.as_mut());
             assert_eq!(found.expect("a step"), vec![], "seed {seed}, step {step}");
         }
     }
-    (folder, driver)
+    driver
 }
 
 fn act(driver: &mut Driver, known: &mut Vec<WorkflowId>, views: &mut dyn Views) {
@@ -98,66 +90,68 @@ fn answer_people(driver: &mut Driver, views: &mut dyn Views) {
 #[test]
 fn after_any_history_there_is_nothing_to_mend() {
     for seed in 1..=12 {
-        let (folder, driver) = random(seed, 150);
-        let found = checked(&driver);
-        assert_eq!(found.differences, vec![], "seed {seed}");
-        assert!(found.examined.events > 100 && found.examined.blobs > 0);
-        drop(driver);
-        let report = rebuild(folder.path()).expect("a rebuild");
-        assert_eq!((report.check.total, report.mended), (0, 0), "seed {seed}");
-        assert!(report.render().contains("nothing was changed"));
+        // Each commit to a server takes milliseconds: a few seeds are enough there.
+        let desks = Desk::every().into_iter().take(if seed % 4 == 0 { 2 } else { 1 });
+        for desk in desks {
+            let driver = random(&desk, seed, 150);
+            let found = desk.check();
+            assert_eq!(found.differences, vec![], "seed {seed} on {}", desk.store);
+            assert!(found.examined.events > 100 && found.examined.blobs > 0);
+            drop(driver);
+            let report = desk.rebuild().expect("a rebuild");
+            assert_eq!((report.check.total, report.mended), (0, 0), "seed {seed}");
+            assert!(report.render().contains("nothing was changed"));
+        }
     }
 }
 
+const DAMAGES: [&str; 12] = [
+    "UPDATE workflow SET percentage = 7, completed = completed + 1",
+    "UPDATE workflow SET status = 3, ended_at = NULL",
+    "UPDATE workflow SET name = 'other', priority = 1",
+    "UPDATE workflow SET head = head - 1 WHERE head > 0",
+    "DELETE FROM workflow",
+    "UPDATE task SET status = 4",
+    "UPDATE task SET attempts = 9, waits_for = 0",
+    "DELETE FROM task WHERE key % 2 = 0",
+    "INSERT INTO task (key, of, status, attempts, position) VALUES (999 << 20, 0, 1, 0, 1)",
+    "UPDATE blob SET uses = uses + 3",
+    "DELETE FROM definition",
+    "UPDATE head SET position = position - 1, streams = 1",
+];
+
 #[test]
 fn wf6_what_was_changed_behind_batons_back_is_found_and_mended() {
-    let damages = [
-        "UPDATE workflow SET percentage = 7, completed = completed + 1",
-        "UPDATE workflow SET status = 3, ended_at = NULL",
-        "UPDATE workflow SET name = 'other', priority = 1",
-        "UPDATE workflow SET head = head - 1 WHERE head > 0",
-        "DELETE FROM workflow",
-        "UPDATE task SET status = 4",
-        "UPDATE task SET attempts = 9, waits_for = 0",
-        "DELETE FROM task WHERE key % 2 = 0",
-        "INSERT INTO task (key, of, status, attempts, position) VALUES (999 << 20, 0, 1, 0, 1)",
-        "UPDATE blob SET uses = uses + 3",
-        "DELETE FROM definition",
-        "UPDATE head SET position = position - 1, streams = 1",
-    ];
-    let (folder, mut driver) = random(77, 120);
-    let Request::Submit(submit) = super::driver::submission(CHILD) else {
-        unreachable!("a submission");
-    };
-    driver.ask(Request::Define(submit.loaded)).expect("defined");
-    let path = driver.path.clone();
-    drop(driver);
-    for damage in damages {
-        let other = Connection::open(&path).expect("the file");
-        assert!(other.execute(damage, []).expect(damage) > 0, "{damage}");
-        drop(other);
-        let found = check(&mut SqliteAudit::open(&path).expect("an audit")).expect("a check");
-        assert!(found.total > 0, "{damage}");
-        let report = rebuild(folder.path()).expect("a rebuild");
-        assert_eq!(report.left(), 0, "{damage}: {}", report.render());
-        let left = check(&mut SqliteAudit::open(&path).expect("an audit")).expect("a check");
-        assert_eq!(left.differences, vec![], "{damage}");
+    for desk in Desk::every() {
+        let mut driver = random(&desk, 77, 120);
+        let Request::Submit(submit) = super::driver::submission(CHILD) else {
+            unreachable!("a submission");
+        };
+        driver.ask(Request::Define(submit.loaded)).expect("defined");
+        drop(driver);
+        for damage in DAMAGES {
+            assert!(desk.change(damage) > 0, "{damage}");
+            assert!(desk.check().total > 0, "{damage}");
+            let report = desk.rebuild().expect("a rebuild");
+            assert_eq!(report.left(), 0, "{damage}: {}", report.render());
+            assert_eq!(desk.check().differences, vec![], "{damage}");
+        }
     }
 }
 
 #[test]
 fn wf6_the_self_check_of_a_running_owner_sees_a_row_that_was_changed() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut driver = Driver::open(folder.path(), 5);
+    let desk = Desk::sqlite();
+    let mut driver = desk.driver(5);
     driver.mood = Mood::Hang;
     for _ in 0..20 {
         driver.submit(STRICT);
     }
     (0..20).for_each(|_| driver.turn(8));
-    let mut views = SqliteViews::open(&driver.path).expect("views");
+    let mut views = desk.views();
     let mut self_check = SelfCheck::new(4, 1_000);
     let mut round = |driver: &Driver| -> Vec<String> {
-        let mut steps = (0..5).map(|_| self_check.step(driver.engine().states(), &mut views));
+        let mut steps = (0..5).map(|_| self_check.step(driver.engine().states(), views.as_mut()));
         let found = steps.try_fold(Vec::new(), |mut all, found| {
             all.extend(found?);
             Ok::<_, baton_engine::store::StoreError>(all)
@@ -166,11 +160,8 @@ fn wf6_the_self_check_of_a_running_owner_sees_a_row_that_was_changed() {
         found.map(|difference| difference.what).collect()
     };
     assert_eq!(round(&driver), Vec::<String>::new());
-    let other = Connection::open(&driver.path).expect("the file");
-    let damage = "UPDATE workflow SET percentage = 50 WHERE number = 11";
-    other.execute(damage, []).expect("an update");
-    let damage = "UPDATE task SET status = 4 WHERE key = (13 << 20) + 1";
-    assert_eq!(other.execute(damage, []).expect("an update"), 1);
+    assert_eq!(desk.change("UPDATE workflow SET percentage = 50 WHERE number = 11"), 1);
+    assert_eq!(desk.change("UPDATE task SET status = 4 WHERE key = (13 << 20) + 1"), 1);
     let found = round(&driver);
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found.iter().any(|what| what.starts_with("workflow 11 ")));
@@ -179,28 +170,23 @@ fn wf6_the_self_check_of_a_running_owner_sees_a_row_that_was_changed() {
 
 #[test]
 fn a_fault_of_the_journal_is_named_and_left_alone() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut driver = Driver::open(folder.path(), 3);
-    driver.run(CHILD);
-    let path = driver.path.clone();
-    drop(driver);
-    let other = Connection::open(&path).expect("the file");
-    let damage = "DELETE FROM journal WHERE stream = 1 AND version = 2";
-    assert_eq!(other.execute(damage, []).expect("a delete"), 1);
-    drop(other);
-    let report = rebuild(folder.path()).expect("a rebuild");
-    assert_eq!((report.left(), report.mended), (3, 0), "{}", report.render());
-    let text = report.render();
-    assert!(text.contains("positions without an event"), "{text}");
-    assert!(text.contains("its place in stream 1"), "{text}");
-    assert!(text.contains("the events of workflow 1"), "{text}");
-    assert!(text.contains("restore a backup"), "{text}");
+    for desk in Desk::every() {
+        desk.driver(3).run(CHILD);
+        assert_eq!(desk.change("DELETE FROM journal WHERE stream = 1 AND version = 2"), 1);
+        let report = desk.rebuild().expect("a rebuild");
+        assert_eq!((report.left(), report.mended), (3, 0), "{}", report.render());
+        let text = report.render();
+        assert!(text.contains("positions without an event"), "{text}");
+        assert!(text.contains("its place in stream 1"), "{text}");
+        assert!(text.contains("the events of workflow 1"), "{text}");
+        assert!(text.contains("restore a backup"), "{text}");
+    }
 }
 
 #[test]
 fn a_task_that_a_retry_holds_back_has_the_row_the_journal_says() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut driver = Driver::open(folder.path(), 3);
+    let desk = Desk::sqlite();
+    let mut driver = desk.driver(3);
     let keyed = "{ id: keyed, tool: core.noop, concurrency_key: one, needs: [";
     let source = format!(
         "{{ name: again, version: 1, stages: [ {{ name: all, tasks: [ \
@@ -217,5 +203,5 @@ fn a_task_that_a_retry_holds_back_has_the_row_the_journal_says() {
     let tasks = vec![baton_core::ids::Ordinal(0)];
     driver.command(id, Command::Retry { tasks }).expect("retried");
     driver.settle();
-    assert_eq!(checked(&driver).differences, vec![]);
+    assert_eq!(desk.check().differences, vec![]);
 }

@@ -15,13 +15,14 @@ use baton_engine::check::check;
 use baton_engine::cursor;
 use baton_engine::engine::TakeUp;
 use baton_engine::exchange::{Burial, Declined, Reply, Request};
-use baton_engine::store::{Filter, Housekeeping, SYSTEM_STREAM, Store, Views};
+use baton_engine::store::{Filter, Housekeeping, SYSTEM_STREAM, Views};
+use baton_store::StoreUrl;
 use baton_store::sqlite::{SqliteAudit, SqliteViews, inspect};
 use rusqlite::Connection;
 
 use super::driver::{CHILD, Driver, DriverDoor, Mood};
 use crate::admin::purge::purge;
-use crate::admin::rebuild::rebuild;
+use crate::admin::rebuild::{RebuildReport, rebuild};
 use crate::admin::retention::{Retention, Retired};
 use crate::admin::selection::Selection;
 use crate::admin::{AdminError, DoorPurger};
@@ -174,6 +175,11 @@ fn purged(folder: &Path, count: u32) -> (Driver, u64) {
     (door.0.into_inner().expect("the driver"), before)
 }
 
+fn rebuilt(path: &Path) -> Result<RebuildReport, AdminError> {
+    let folder = path.parent().expect("a folder");
+    rebuild(folder, &StoreUrl::Sqlite(path.to_owned()))
+}
+
 #[test]
 fn many_tiny_workflows_leave_little_behind() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -186,7 +192,7 @@ fn many_tiny_workflows_leave_little_behind() {
     // An empty store has some 150 KiB; of what came on top, less than two fifths stay.
     let empty = 150 * 1_024;
     assert!((length - empty) * 5 < (before - empty) * 2, "{length} of {before}");
-    let report = rebuild(folder.path()).expect("a rebuild");
+    let report = rebuilt(&path).expect("a rebuild");
     assert_eq!((report.check.total, report.check.examined.purged), (0, 1_500));
 }
 
@@ -207,7 +213,7 @@ fn a_rebuild_starts_from_the_tombstones() {
     };
     change("DELETE FROM workflow WHERE number % 2 = 0");
     change("UPDATE workflow SET name = 'other', updated_at = 0");
-    assert_eq!(rebuild(folder.path()).expect("a rebuild").left(), 0);
+    assert_eq!(rebuilt(&path).expect("a rebuild").left(), 0);
     assert_eq!(listed(), before);
 }
 
@@ -220,7 +226,7 @@ fn tombstones_that_cannot_be_read_cost_no_row() {
     let other = Connection::open(&path).expect("the file");
     other.execute("UPDATE blob_bytes SET packed = x'00'", []).expect("damage");
     drop(other);
-    let report = rebuild(folder.path()).expect("a rebuild");
+    let report = rebuilt(&path).expect("a rebuild");
     assert_eq!((report.left(), report.mended), (1, 0), "{}", report.render());
     assert!(report.render().contains("what stays of purged workflows"), "{}", report.render());
     let mut views = SqliteViews::open(&path).expect("views");
@@ -252,13 +258,13 @@ fn a_tombstone_of_the_first_shape_is_still_read() {
     let bytes = "INSERT INTO blob_bytes (blob, packed) VALUES (1, ?1)";
     other.execute(bytes, [&*plan.packed]).expect("its bytes");
     drop(other);
-    let report = rebuild(folder.path()).expect("a rebuild");
+    let report = rebuilt(&path).expect("a rebuild");
     assert_eq!(report.check.total, 0, "{}", report.render());
     assert_eq!(report.check.examined.purged, 1);
     let other = Connection::open(&path).expect("the file");
     other.execute("DELETE FROM workflow", []).expect("damage");
     drop(other);
-    assert_eq!(rebuild(folder.path()).expect("a rebuild").mended, 1);
+    assert_eq!(rebuilt(&path).expect("a rebuild").mended, 1);
     let mut views = SqliteViews::open(&path).expect("views");
     let (_, row) = views.workflow(id).expect("a read").expect("a row");
     assert_eq!((row.head, row.updated_at.as_millis()), (0, updated_at));

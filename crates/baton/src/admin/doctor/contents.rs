@@ -1,100 +1,48 @@
-//! The embedded store: whether it opens, is sound, agrees with its journal, and waits for somebody.
+//! What is in a store: whether it agrees with its journal, is whole, and waits for somebody.
+//!
+//! It reads through the ports, so that it is the same for every store.
 
-use std::path::Path;
 use std::time::Duration;
 
 use baton_core::codes::Code;
 use baton_core::words::{WaitReason, WorkflowStatus};
 use baton_engine::check::{CheckReport, check, damaged_blobs};
 use baton_engine::store::{Audit, Filter, StoreError, Views};
-use baton_store::sqlite::{Inspection, SqliteAudit, SqliteViews, inspect};
+use baton_store::{StoreUrl, open_audit, open_views};
 
-use super::Report;
 use super::folder::Owner;
-use crate::admin::{bytes, now, rebuild};
+use super::{RESTORE, Report};
+use crate::admin::{now, rebuild};
 use crate::text::many;
 
 /// How many workflows or tasks are named of each kind.
 const NAMED_MAX: u32 = 20;
 /// How far ahead of the clock the journal may end without a word.
 const CLOCK_SLACK: Duration = Duration::from_secs(5);
-/// The share of the file that may hold nothing before it is worth a word, as one part of this many.
-const FREE_PART: u64 = 4;
 
-pub(super) fn look(path: &Path, owner: Owner, report: &mut Report) {
-    let place = path.display().to_string();
-    match inspect(path) {
-        Err(fault) => return unopened(&fault, &place, report),
-        Ok(inspection) => structure(&inspection, &place, report),
-    }
-    if let Err(fault) = contents(path, owner, &place, report) {
-        report.problem(
-            format!("the store cannot be read: {fault}"),
-            &place,
-            "restore a backup of the data folder",
-        );
+pub(super) fn look(store: &StoreUrl, owner: Owner, report: &mut Report) {
+    let place = store.to_string();
+    if let Err(fault) = contents(store, owner, &place, report) {
+        report.problem(format!("the store cannot be read: {fault}"), &place, RESTORE);
     }
 }
 
-fn unopened(fault: &StoreError, place: &str, report: &mut Report) {
-    let mend = match fault {
-        StoreError::Corrupt(_) => "restore a backup of the data folder",
-        StoreError::Unavailable(_) | StoreError::Conflict(_) => {
-            "do what it says, then run `baton doctor` again"
-        }
-    };
-    report.problem(format!("the store does not open: {fault}"), place, mend);
-}
-
-fn structure(inspection: &Inspection, place: &str, report: &mut Report) {
-    let size = bytes(inspection.bytes);
-    let faults = inspection.integrity.iter().chain(&inspection.dangling);
-    let faults: Vec<&str> = faults.map(String::as_str).collect();
-    if faults.is_empty() {
-        report.ok(format!("the store opens and its file is sound, {size}"), place);
-    } else {
-        let what = format!("the store's file is damaged: {}", faults.join("; "));
-        report.problem(
-            what,
-            place,
-            "restore a backup; without one, keep a copy and try `sqlite3 baton.db .recover`",
-        );
-    }
-    if inspection.journal_mode != "wal" || inspection.synchronous != 2 {
-        let what = format!(
-            "commits are not safe: journal_mode is {}, synchronous is {}",
-            inspection.journal_mode, inspection.synchronous
-        );
-        report.problem(
-            what,
-            place,
-            "move the folder to a local disk: the log does not work on network file systems",
-        );
-    }
-    if inspection.auto_vacuum != 2 {
-        report.note(
-            "the file cannot get shorter when workflows are purged",
-            place,
-            "`sqlite3 baton.db 'PRAGMA auto_vacuum=2; VACUUM'` while no baton runs",
-        );
-    }
-    if inspection.bytes_free > inspection.bytes / FREE_PART && inspection.bytes_free > 16 << 20 {
-        let what = format!("{} of {size} hold nothing", bytes(inspection.bytes_free));
-        report.note(what, place, "nothing to do: an idle owner gives them back to the disk");
-    }
-}
-
-fn contents(path: &Path, owner: Owner, place: &str, report: &mut Report) -> Result<(), StoreError> {
-    let mut audit = SqliteAudit::open(path)?;
-    journal(&check(&mut audit)?, place, report);
-    blobs(&mut audit, place, report)?;
-    clock(&mut audit, place, report)?;
+fn contents(
+    store: &StoreUrl,
+    owner: Owner,
+    place: &str,
+    report: &mut Report,
+) -> Result<(), StoreError> {
+    let mut audit = open_audit(store)?;
+    journal(&check(audit.as_mut())?, place, report);
+    blobs(audit.as_mut(), place, report)?;
+    clock(audit.as_mut(), place, report)?;
     drop(audit);
-    let mut views = SqliteViews::open(path)?;
+    let mut views = open_views(store)?;
     if owner == Owner::Nobody {
-        interrupted(&mut views, report)?;
+        interrupted(views.as_mut(), report)?;
     }
-    people(&mut views, report)
+    people(views.as_mut(), report)
 }
 
 fn journal(check: &CheckReport, place: &str, report: &mut Report) {
@@ -123,7 +71,7 @@ fn journal(check: &CheckReport, place: &str, report: &mut Report) {
     let lines: Vec<String> = faults.map(rebuild::line).collect();
     if !lines.is_empty() {
         let what = format!("the journal itself is at fault:\n{}", named(&lines));
-        report.problem(what, place, "restore a backup of the data folder");
+        report.problem(what, place, RESTORE);
     }
     if check.total > check.differences.len() as u64 {
         let what = format!("there are {} in all", many(check.total, "difference"));

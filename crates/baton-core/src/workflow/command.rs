@@ -68,7 +68,8 @@ pub enum Command {
         /// The list.
         list: Body,
     },
-    /// A ready task cannot even start: its templates failed on the data at hand.
+    /// A ready task cannot start: its templates failed on the data at hand. On a fallback this is a
+    /// failure of that rung, after which the next one is tried.
     RefuseTask {
         /// Which task.
         task: Ordinal,

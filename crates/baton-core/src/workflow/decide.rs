@@ -58,10 +58,7 @@ impl WorkflowState {
                 Ok(one(TaskSkipped { task: *task, cause: SkipCause::When }))
             }
             Command::ExpandTask { task, count, list } => self.expand_task(*task, *count, list),
-            Command::RefuseTask { task, failure } => {
-                self.startable(*task)?;
-                Ok(one(TaskFailed { task: *task, status: None, failure: failure.clone() }))
-            }
+            Command::RefuseTask { task, failure } => self.refuse(*task, failure, moment),
             Command::Complete { task, attempt, output } => {
                 self.executing_attempt(*task, *attempt)?;
                 Ok(one(completed(*task, output.clone())))
@@ -261,6 +258,27 @@ impl WorkflowState {
         }
         let first = Ordinal(u32::try_from(self.tasks.len()).unwrap_or(u32::MAX));
         Ok(one(TaskExpanded { task, first, count, list: list.clone() }))
+    }
+
+    /// What a task's templates that fail on the data lead to. The work's own are the definition's
+    /// fault and end the task. A fallback's are a failure of that rung, whose attempt ends before
+    /// its call is made: the next rung is tried.
+    fn refuse(&self, ordinal: Ordinal, failure: &CallFailure, moment: &Moment) -> Decision {
+        self.startable(ordinal)?;
+        let (rung, attempt) = self.task(ordinal).map_or((0, 0), |task| (task.rung, task.attempts));
+        let (status, attempt) = (AttemptStatus::Failed, attempt + 1);
+        // No later try renders otherwise: nothing a template sees can change any more.
+        let failure = CallFailure { happened: Happened::No, retryable: false, ..failure.clone() };
+        let next = match rung {
+            0 => None,
+            _ => self.next_try(ordinal, status, &failure, moment),
+        };
+        let Some(next) = next else {
+            return Ok(one(TaskFailed { task: ordinal, status: None, failure }));
+        };
+        let begun = TaskStarted { task: ordinal, attempt, input: None };
+        let failed = AttemptFailed { task: ordinal, attempt, status, failure, next };
+        Ok(vec![begun.into(), failed.into()])
     }
 
     fn executing_attempt(&self, ordinal: Ordinal, attempt: u32) -> Result<(), Refusal> {

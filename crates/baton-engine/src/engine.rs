@@ -124,7 +124,7 @@ impl Engine {
             }
         }
         for number in &taken {
-            self.revive(*number, store)?;
+            self.revive_or_end(*number, store)?;
         }
         Ok(u32::try_from(taken.len()).unwrap_or(u32::MAX))
     }
@@ -217,6 +217,16 @@ impl Engine {
         self.turn.answers.push((token, reply));
     }
 
+    /// Ends the owner: a decision could not be finished for want of what the store has.
+    pub(crate) fn fault(&mut self, fault: StoreError) {
+        self.turn.fault.get_or_insert(fault);
+    }
+
+    /// Takes a workflow up whole. One that is half taken up would wait for what never comes.
+    fn revive_or_end(&mut self, number: u64, store: &mut dyn Store) -> Result<(), StoreError> {
+        self.revive(number, store).inspect_err(|fault| self.fault(fault.clone()))
+    }
+
     /// Asks the world for something once the turn is written.
     pub(crate) fn effect(&mut self, effect: Effect) {
         self.turn.effects.push(effect);
@@ -304,7 +314,13 @@ impl Engine {
     }
 
     fn in_memory_or_load(&mut self, number: u64, store: &mut dyn Store) -> bool {
-        self.lives.contains_key(&number) || self.load(number, store).is_ok_and(|found| found)
+        if self.lives.contains_key(&number) {
+            return true;
+        }
+        self.load(number, store).unwrap_or_else(|fault| {
+            self.fault(fault);
+            false
+        })
     }
 
     fn advance(&mut self, number: u64, store: &mut dyn Store) {
@@ -401,7 +417,7 @@ impl Engine {
             // It may have ended: then it is forgotten at the end of the turn.
             self.staging.workflows.push(number);
             if self.lives.get(&number).is_some_and(|live| live.state.ended().is_none()) {
-                self.revive(number, store).map_err(unread)?;
+                self.revive_or_end(number, store).map_err(unread)?;
                 self.settle(store);
             }
             return Ok(number);

@@ -14,6 +14,7 @@ mod purge;
 pub mod queue;
 mod react;
 mod request;
+mod reread;
 pub mod scope;
 mod staging;
 mod start;

@@ -14,7 +14,7 @@ use baton_core::workflow::{
 use crate::engine::Engine;
 use crate::exchange::{Effect, JobKey, Prepare, Reply, Split};
 use crate::live::read_blob;
-use crate::scope::Ingredients;
+use crate::scope::{Ingredients, Unrendered};
 use crate::store::{Store, StoreError};
 use crate::timers::Due;
 
@@ -337,6 +337,7 @@ impl Engine {
                 Due::Task(number, task, attempt) => self.fire_task(number, task, attempt),
                 Due::CancelDeadline(number, run) => self.give_up_calls(number, run),
                 Due::Budget(number) => self.check_budget(number),
+                Due::Read(number, reading) => self.read_again(number, reading, store),
             }
             self.settle(store);
         }
@@ -403,10 +404,15 @@ impl Engine {
     pub(crate) fn deliver_all(&mut self, store: &mut dyn Store) {
         while let Some(arrival) = self.arrivals.pop_front() {
             let (number, task) = (arrival.listener, arrival.task);
-            // What cannot be read, or a `when` that fails on this event, does not match it.
-            if let Ok(Some((event, blob))) = self.fitting_event(&arrival, store) {
-                self.staging.offer(blob);
-                let _ = self.apply_own(number, &Command::Deliver { task, event });
+            match self.fitting_event(&arrival, store) {
+                Ok(Some((event, blob))) => {
+                    self.staging.offer(blob);
+                    let _ = self.apply_own(number, &Command::Deliver { task, event });
+                }
+                // A `when` that fails on this event does not match it.
+                Ok(None) | Err(Unrendered::Failed(_)) => {}
+                // It comes once: the emission must not be written without its deliveries.
+                Err(Unrendered::Unread(fault)) => self.fault(fault),
             }
         }
     }
@@ -415,7 +421,7 @@ impl Engine {
         &self,
         arrival: &Arrival,
         store: &mut dyn Store,
-    ) -> Result<Option<Split>, CallFailure> {
+    ) -> Result<Option<Split>, Unrendered> {
         let Some(live) = self.lives.get(&arrival.listener) else {
             return Ok(None);
         };

@@ -16,10 +16,10 @@ use baton_core::workflow::{Admitted, Command, Event, Resume, TaskPhase, Waiting}
 
 use crate::engine::{Admission, Engine};
 use crate::exchange::{Call, CallResult, Effect, JobKey, Parts, Prepare, Split};
-use crate::live::{Live, read_blob};
+use crate::live::{Live, Reading, read_blob};
 use crate::queue::Taken;
-use crate::scope::{Ingredients, Ready, render, render_output};
-use crate::store::Store;
+use crate::scope::{Ingredients, Ready, Unrendered, render, render_output};
+use crate::store::{Store, StoreError};
 
 impl Engine {
     /// Starts everything that the limits allow.
@@ -54,7 +54,7 @@ impl Engine {
         }
         let item = match live.item(task, store) {
             Ok(item) => item,
-            Err(failure) => return self.refuse(number, task, failure),
+            Err(fault) => return self.rendered(number, task, Err(fault.into())),
         };
         let ingredients =
             Ingredients::gather(&live.state, loaded.program.references(of)).with_item(item);
@@ -62,10 +62,8 @@ impl Engine {
         let job =
             Prepare { number, task, run: live.state.run, of, rung, loaded, folder, ingredients };
         if job.ingredients.is_small() {
-            match render(&job, &mut |hash| Err(not_inline(hash))) {
-                Ok(ready) => self.proceed(number, task, ready),
-                Err(failure) => self.refuse(number, task, failure),
-            }
+            let ready = render(&job, &mut |hash| Err(not_inline(hash)));
+            self.rendered(number, task, ready);
         } else {
             live.preparing.insert(task, live.state.run);
             // Its place is taken now: limits hold for what is prepared as well.
@@ -88,7 +86,7 @@ impl Engine {
         &mut self,
         number: u64,
         (task, run): (Ordinal, u32),
-        result: Result<Ready, CallFailure>,
+        result: Result<Ready, Unrendered>,
     ) {
         let wanted = match self.lives.get_mut(&number) {
             Some(live) => takes(live, task, run) && !self.draining,
@@ -96,15 +94,27 @@ impl Engine {
         };
         let has_place = |live: &Live| live.state.item_may_start(task);
         if wanted && self.lives.get(&number).is_some_and(has_place) {
-            match result {
-                Ok(ready) => self.proceed(number, task, ready),
-                Err(failure) => self.refuse(number, task, failure),
-            }
+            self.rendered(number, task, result);
         } else if wanted {
             self.park(number, task);
         }
         if !self.lives.get(&number).is_some_and(|live| executes(live, task)) {
             self.queue.end(number, task, self.now.uptime);
+        }
+    }
+
+    fn rendered(&mut self, number: u64, task: Ordinal, result: Result<Ready, Unrendered>) {
+        if !matches!(result, Err(Unrendered::Unread(_)))
+            && let Some(live) = self.lives.get_mut(&number)
+        {
+            live.unread.remove(&Reading::Task(task));
+        }
+        match result {
+            Ok(ready) => self.proceed(number, task, ready),
+            Err(Unrendered::Failed(failure)) => self.refuse(number, task, failure),
+            Err(Unrendered::Unread(fault)) => {
+                self.read_later(number, Reading::Task(task), fault);
+            }
         }
     }
 
@@ -298,7 +308,7 @@ impl Engine {
         if ingredients.is_small() {
             let output =
                 render_output(&loaded.program, &ingredients, &mut |hash| read_blob(hash, store));
-            return self.finish(number, output);
+            return self.concluded(number, output);
         }
         live.concluding = true;
         let task = Ordinal(0);
@@ -315,10 +325,26 @@ impl Engine {
         }));
     }
 
+    /// Takes in the output that was rendered beside the owner's thread.
+    pub(crate) fn concluded(&mut self, number: u64, result: Result<Split, Unrendered>) {
+        match result {
+            Ok(output) => self.finish(number, Ok(output)),
+            Err(Unrendered::Failed(failure)) => self.finish(number, Err(failure)),
+            Err(Unrendered::Unread(fault)) => {
+                // Until then it is still to conclude: only the timer tries again.
+                if let Some(live) = self.lives.get_mut(&number) {
+                    live.concluding = true;
+                }
+                self.read_later(number, Reading::Output, fault);
+            }
+        }
+    }
+
     /// Ends a run with its output.
-    pub(crate) fn finish(&mut self, number: u64, output: Result<Split, CallFailure>) {
+    fn finish(&mut self, number: u64, output: Result<Split, CallFailure>) {
         if let Some(live) = self.lives.get_mut(&number) {
             live.concluding = false;
+            live.unread.remove(&Reading::Output);
         }
         let output = output.map(|(output, blob)| {
             self.staging.offer(blob);
@@ -354,8 +380,8 @@ fn is_plain_call(plan: &Plan, of: Ordinal) -> bool {
     plan.task(of).is_some_and(plain)
 }
 
-fn not_inline(hash: BlobHash) -> CallFailure {
-    CallFailure::refused(FailureKind::Unavailable, format!("the blob {hash} was not expected here"))
+fn not_inline(hash: BlobHash) -> StoreError {
+    StoreError::Corrupt(format!("the blob {hash} was not expected here"))
 }
 
 /// The status an attempt ends with when its call failed like this.

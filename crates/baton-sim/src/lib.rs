@@ -6,6 +6,8 @@
 mod check;
 mod cut;
 mod fault;
+#[cfg(test)]
+mod fault_tests;
 mod ledger;
 mod people;
 mod plans;

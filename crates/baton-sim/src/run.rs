@@ -32,6 +32,7 @@ fn weather(rng: &mut Rng) -> Weather {
     let mut often = |most: u64| if rng.chance(500) { rng.below(most) } else { 0 };
     Weather {
         store: often(100),
+        reads: often(200),
         crash: often(100),
         take_over: often(60),
         drain: often(30),

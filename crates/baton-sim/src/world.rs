@@ -33,6 +33,8 @@ use crate::tools;
 pub struct Weather {
     /// Commits that fail.
     pub store: u64,
+    /// Readings of the store that fail.
+    pub reads: u64,
     /// Turns in which the owner dies.
     pub crash: u64,
     /// Turns before which another owner takes over.
@@ -150,7 +152,16 @@ impl World {
     pub fn calm_down(&mut self) {
         self.weather = Weather::default();
         if let Some(owner) = &mut self.owner {
-            owner.store.permille = 0;
+            (owner.store.permille, owner.store.reads) = (0, 0);
+        }
+    }
+
+    /// From now on this many of a thousand readings of the store fail.
+    #[cfg(test)]
+    pub fn fail_reads(&mut self, permille: u64) {
+        self.weather.reads = permille;
+        if let Some(owner) = &mut self.owner {
+            owner.store.reads = permille;
         }
     }
 
@@ -244,12 +255,22 @@ impl World {
         }
     }
 
+    /// The store as one sees it for whom it fails now and then.
+    fn faulty_store(&mut self) -> FaultyStore {
+        let rng = Rng::new(self.rng.next());
+        let store = FaultyStore::new(self.store.clone(), rng, self.weather.store);
+        store.failing_reads(self.weather.reads)
+    }
+
+    /// Opens the store; nobody owns it where it cannot be read just now.
     fn open(&mut self) -> Result<(), Violation> {
-        let (seed, now) = (self.rng.next(), self.now());
-        let mut store = FaultyStore::new(self.store.clone(), Rng::new(seed), self.weather.store);
-        let engine = Engine::open(&mut store, self.settings, TakeUp::All, now)
-            .map_err(|fault| Violation(format!("the store cannot be opened: {fault}")))?;
-        self.owner = Some(Owner { engine, store });
+        let mut store = self.faulty_store();
+        let now = self.now();
+        match Engine::open(&mut store, self.settings, TakeUp::All, now) {
+            Ok(engine) => self.owner = Some(Owner { engine, store }),
+            Err(StoreError::Unavailable(_)) => self.pass(1000),
+            Err(fault) => return violation(format!("the store cannot be opened: {fault}")),
+        }
         Ok(())
     }
 
@@ -294,7 +315,7 @@ impl World {
         let now = self.now();
         let turn = zombie.engine.turn(&mut zombie.store, now, late);
         zombie.store.permille = 0;
-        if turn.commit.is_empty() {
+        if turn.commit.is_empty() || turn.fault.is_some() {
             return self.turn(Vec::new());
         }
         match zombie.store.commit(&turn.commit) {
@@ -308,7 +329,11 @@ impl World {
         let Some(owner) = &mut self.owner else {
             return Ok(());
         };
-        let Turn { commit, answers, effects } = owner.engine.turn(&mut owner.store, now, inputs);
+        let turn = owner.engine.turn(&mut owner.store, now, inputs);
+        let Turn { commit, answers, effects, fault } = turn;
+        if fault.is_some() {
+            return self.die(Cut::Unwritten);
+        }
         let cut = self.cut_now(&commit);
         if cut == Some(Cut::Unwritten) {
             return self.die(Cut::Unwritten);
@@ -407,14 +432,14 @@ impl World {
             Effect::Call(call) => self.call(&call),
             Effect::Cancel(job) => self.cancel(job),
             Effect::Prepare(job) => {
-                let mut store = self.store.clone();
+                let mut store = self.faulty_store();
                 let result = render(&job, &mut |hash| read_blob(hash, &mut store));
                 let (number, task, run) = (job.number, job.task, job.run);
                 self.later(Input::Prepared { number, task, run, result });
                 Ok(())
             }
             Effect::Conclude(job) => {
-                let mut store = self.store.clone();
+                let mut store = self.faulty_store();
                 let mut read = |hash| read_blob(hash, &mut store);
                 let result = render_output(&job.loaded.program, &job.ingredients, &mut read);
                 let number = job.number;

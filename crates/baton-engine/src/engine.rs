@@ -11,10 +11,11 @@ use std::time::Duration;
 use baton_core::actor::Actor;
 use baton_core::body::BlobHash;
 use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
-use baton_core::time::Moment;
+use baton_core::time::{Moment, Timestamp};
 use baton_core::workflow::rows::{task_row, workflow_card, workflow_row};
 use baton_core::workflow::{Admitted, Command, Event, Kept, Refusal, WorkflowState};
 
+use crate::clock::offset;
 use crate::exchange::{Declined, Effect, Input, Reply, Token, Turn};
 use crate::live::{Live, fold};
 use crate::loaded::Loaded;
@@ -61,6 +62,10 @@ pub struct Now {
 pub struct Engine {
     pub(crate) settings: Settings,
     pub(crate) now: Now,
+    /// What the wall clock says: moments follow it even while the journal's time stands still.
+    pub(crate) wall: Timestamp,
+    /// By how much the clocks differed when that was last noted.
+    pub(crate) offset: i64,
     pub(crate) lives: HashMap<u64, Live>,
     pub(crate) ids: HashMap<WorkflowId, u64>,
     pub(crate) queue: Queue,
@@ -88,9 +93,13 @@ impl Engine {
         now: Now,
     ) -> Result<Self, StoreError> {
         let head = store.take_over()?;
+        let wall = now.moment.now;
+        let now = Now { moment: now.moment.not_before(head.at), ..now };
         let mut engine = Self {
             settings,
-            now: Now { moment: now.moment.not_before(head.at), ..now },
+            now,
+            wall,
+            offset: offset(&now),
             lives: HashMap::new(),
             ids: HashMap::new(),
             queue: Queue::new(settings.limits),
@@ -137,7 +146,9 @@ impl Engine {
         inputs: impl IntoIterator<Item = Input>,
     ) -> Turn {
         let moment = now.moment.not_before(self.staging.head().at);
+        self.wall = now.moment.now;
         self.now = Now { moment, uptime: now.uptime.max(self.now.uptime) };
+        self.note_clock();
         for input in inputs {
             self.take(input, store);
             self.settle(store);
@@ -272,6 +283,7 @@ impl Engine {
         let Some(live) = self.lives.get_mut(&number) else {
             return;
         };
+        live.look_at_clock(&self.now);
         live.state.evolve(event, self.now.moment.now);
         let place = Place { stream: number, version: live.state.revision, previous: live.head };
         let position = self.staging.append(place, event, cause, actor, self.now.moment.now);
@@ -361,7 +373,7 @@ impl Engine {
         self.staging.cards.push(workflow_card(&state, number, loaded.blob.hash));
         self.staging.workflows.push(number);
         self.staging.tasks.extend(changed.into_iter().map(|task| (number, task, position)));
-        self.lives.insert(number, Live::new(number, state, loaded, position));
+        self.lives.insert(number, Live::new((number, position), state, loaded, &self.now));
         self.ids.insert(id, number);
         self.enqueue(number, &ready);
         self.unsettled.push_back(number);
@@ -393,7 +405,7 @@ impl Engine {
         };
         state.take_changed();
         self.ids.insert(state.id, number);
-        self.lives.insert(number, Live::new(number, state, loaded, head));
+        self.lives.insert(number, Live::new((number, head), state, loaded, &self.now));
         Ok(true)
     }
 

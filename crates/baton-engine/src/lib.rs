@@ -4,6 +4,7 @@
 //! arguments, what it wants goes out as a commit, answers and effects.
 
 pub mod check;
+mod clock;
 pub mod cursor;
 pub mod engine;
 pub mod exchange;

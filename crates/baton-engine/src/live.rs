@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use baton_core::body::{Blob, BlobHash, Body, Json};
 use baton_core::codes::Code;
 use baton_core::ids::Ordinal;
 use baton_core::workflow::{Event, EventKind, WorkflowState};
 
+use crate::clock::{Ahead, offset};
+use crate::engine::Now;
 use crate::exchange::Token;
 use crate::loaded::Loaded;
 use crate::store::{Record, Store, StoreError};
@@ -44,11 +47,21 @@ pub struct Live {
     pub waiters: Vec<Token>,
     /// Whether its output is being rendered elsewhere.
     pub concluding: bool,
+    /// How far its time in the journal has gone ahead of the steady clock.
+    pub clock: Ahead,
+    /// By the steady clock, when the pauses of this owner before the next attempt are over; the
+    /// attempt before them.
+    pub pauses: HashMap<Ordinal, (u32, Duration)>,
 }
 
 impl Live {
-    /// A workflow that was just admitted or read.
-    pub fn new(number: u64, state: WorkflowState, loaded: Arc<Loaded>, head: u64) -> Self {
+    /// A workflow that was just admitted or read: its number, and the position of its newest event.
+    pub fn new(
+        (number, head): (u64, u64),
+        state: WorkflowState,
+        loaded: Arc<Loaded>,
+        now: &Now,
+    ) -> Self {
         Self {
             number,
             state,
@@ -60,6 +73,8 @@ impl Live {
             lists: HashMap::new(),
             waiters: Vec::new(),
             concluding: false,
+            clock: Ahead::from(offset(now)),
+            pauses: HashMap::new(),
         }
     }
 

@@ -25,8 +25,13 @@ impl Engine {
     /// What an event just staged leads to.
     pub(crate) fn react(&mut self, number: u64, event: &Event) {
         match event {
-            Event::Started(_) | Event::Retried(_) => self.watch_budget(number),
+            Event::Started(_) => self.watch_budget(number),
+            Event::Retried(_) => {
+                self.count_anew(number);
+                self.watch_budget(number);
+            }
             Event::Resumed(_) => {
+                self.count_anew(number);
                 self.watch_budget(number);
                 self.requeue(number);
             }
@@ -43,8 +48,11 @@ impl Engine {
                 self.release(number, failed.task);
                 match &failed.next {
                     Next::Retry { span, .. } => {
-                        let due = Due::Task(number, failed.task, failed.attempt);
-                        self.timers.after(self.now.uptime + *span, due);
+                        let over = self.now.uptime + *span;
+                        if let Some(live) = self.lives.get_mut(&number) {
+                            live.pauses.insert(failed.task, (failed.attempt, over));
+                        }
+                        self.timers.after(over, Due::Task(number, failed.task, failed.attempt));
                     }
                     Next::InDoubt => self.probe(number, failed.task),
                     Next::Repeat | Next::Fallback => {}
@@ -57,6 +65,7 @@ impl Engine {
             Event::TaskEmitted(emitted) => self.emitted(number, emitted),
             Event::Admitted(_)
             | Event::SentBack(_)
+            | Event::ClockSet(_)
             | Event::TaskStarted(_)
             | Event::TaskExpanded(_)
             | Event::CallUndone(_)
@@ -107,12 +116,18 @@ impl Engine {
             .map_or(0, |task| task.attempts)
     }
 
+    fn count_anew(&mut self, number: u64) {
+        if let Some(live) = self.lives.get_mut(&number) {
+            live.reset_clock(&self.now);
+        }
+    }
+
     fn watch_budget(&mut self, number: u64) {
-        let Some(live) = self.lives.get(&number) else {
+        let Some(live) = self.lives.get_mut(&number) else {
             return;
         };
         if let Some(most) = live.state.plan.time_max {
-            let left = most.0.saturating_sub(live.state.time_used(self.now.moment.now));
+            let left = most.0.saturating_sub(live.time_used(&self.now));
             self.timers.after(self.now.uptime + left.max(BUDGET_CHECK_MIN), Due::Budget(number));
         }
     }
@@ -266,7 +281,15 @@ impl Engine {
             .collect();
         self.enqueue(number, &ready);
         for (task, on) in retries {
-            self.await_outside(number, task, &on);
+            let attempt = self.attempt_of(number, task);
+            let pause = self.lives.get(&number).and_then(|live| live.pauses.get(&task));
+            match pause {
+                Some((of, over)) if *of == attempt => {
+                    self.timers.after(*over, Due::Task(number, task, attempt));
+                }
+                // It began under another owner.
+                Some(_) | None => self.await_outside(number, task, &on),
+            }
         }
     }
 
@@ -332,7 +355,7 @@ impl Engine {
 
     /// Fires everything that is due.
     pub(crate) fn fire_timers(&mut self, store: &mut dyn Store) {
-        while let Some(due) = self.timers.pop(self.now.uptime, self.now.moment.now) {
+        while let Some(due) = self.timers.pop(self.now.uptime, self.wall) {
             match due {
                 Due::Task(number, task, attempt) => self.fire_task(number, task, attempt),
                 Due::CancelDeadline(number, run) => self.give_up_calls(number, run),
@@ -385,13 +408,13 @@ impl Engine {
     }
 
     fn check_budget(&mut self, number: u64) {
-        let Some(live) = self.lives.get(&number) else {
+        let Some(live) = self.lives.get_mut(&number) else {
             return;
         };
         let Some(most) = live.state.plan.time_max else {
             return;
         };
-        let used = live.state.time_used(self.now.moment.now);
+        let used = live.time_used(&self.now);
         if used >= most.0 {
             // Refused where the workflow is paused or ending already.
             let _ = self.apply_own(number, &Command::Pause { cause: PauseCause::TimeBudget });

@@ -4,6 +4,8 @@
 //! It is never shipped, and knows nothing of threads, files, sockets or real time.
 
 mod check;
+#[cfg(test)]
+mod clock_tests;
 mod cut;
 mod fault;
 #[cfg(test)]

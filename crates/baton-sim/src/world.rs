@@ -156,6 +156,24 @@ impl World {
         }
     }
 
+    /// Sets the wall clock forward, or back.
+    #[cfg(test)]
+    pub fn set_clock(&mut self, by_millis: i64) {
+        self.wall += by_millis;
+    }
+
+    /// The steady clock, in milliseconds since the beginning of the world.
+    #[cfg(test)]
+    pub fn uptime(&self) -> u64 {
+        self.uptime
+    }
+
+    /// The wall clock.
+    #[cfg(test)]
+    pub fn wall(&self) -> Timestamp {
+        Timestamp::from_millis(self.wall)
+    }
+
     /// From now on this many of a thousand readings of the store fail.
     #[cfg(test)]
     pub fn fail_reads(&mut self, permille: u64) {

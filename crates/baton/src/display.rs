@@ -165,6 +165,7 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
         | Event::SentBack(_)
         | Event::Started(_)
         | Event::Finished(_)
+        | Event::ClockSet(_)
         | Event::DefinitionRegistered(_)
         | Event::Purged(_) => return None,
     };

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::command::{Command, Refusal, Verdict};
 use super::event::{
-    Approved, AttemptFailed, CallUndone, CancelRequested, Event, Finished, Paused, Resumed,
-    Retried, SentBack, Started, TaskCancelled, TaskCompleted, TaskEmitted, TaskExpanded,
+    Approved, AttemptFailed, CallUndone, CancelRequested, ClockSet, Event, Finished, Paused,
+    Resumed, Retried, SentBack, Started, TaskCancelled, TaskCompleted, TaskEmitted, TaskExpanded,
     TaskFailed, TaskSkipped, TaskStarted, TaskWaited,
 };
 use super::state::{
@@ -48,6 +48,7 @@ impl WorkflowState {
             Command::Resume => self.go_on(),
             Command::Cancel { reason } => self.cancel(reason.as_ref()),
             Command::Retry { tasks } => self.retry(tasks),
+            Command::NoteClock { ahead_ms } => self.note_clock(*ahead_ms),
             Command::StartTask { task, input } => self.start(*task, input.as_ref()),
             Command::Suspend { task, attempt, on } => {
                 self.executing_attempt(*task, *attempt)?;
@@ -144,6 +145,13 @@ impl WorkflowState {
             }
             Phase::Cancelling { .. } => Err(Refusal::AlreadyCancelling),
             Phase::Ended(_) => Err(Refusal::AlreadyEnded),
+        }
+    }
+
+    fn note_clock(&self, ahead_ms: i64) -> Decision {
+        match self.plan.time_max {
+            Some(_) if self.is_busy() => Ok(one(ClockSet { ahead_ms })),
+            Some(_) | None => Err(Refusal::NotRunning),
         }
     }
 

@@ -106,6 +106,7 @@ impl WorkflowState {
                 self.end_open_tasks(at);
                 self.phase = Phase::Ended(Ended { at, outcome: finished.outcome.clone() });
             }
+            Event::ClockSet(set) => self.set_clock(set.ahead_ms),
             Event::Retried(retried) => self.reopen(retried.run, &retried.tasks, at),
             Event::TaskStarted(started) => {
                 self.begin(started.task, started.attempt, at);
@@ -145,6 +146,15 @@ impl WorkflowState {
             | Phase::Cancelling { .. }
             | Phase::Ended(_) => None,
         }
+    }
+
+    /// What the wall clock took or gave is no time that was used.
+    fn set_clock(&mut self, ahead_ms: i64) {
+        let by = Duration::from_millis(ahead_ms.unsigned_abs());
+        self.used = match ahead_ms {
+            0.. => self.used.saturating_sub(by),
+            _ => self.used.saturating_add(by),
+        };
     }
 
     fn resume(&mut self) {

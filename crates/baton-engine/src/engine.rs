@@ -4,7 +4,7 @@
 //! with the answers and effects that may be released once it is written. It writes nothing itself,
 //! and reads the store only to load what is not in memory.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -20,23 +20,30 @@ use crate::exchange::{Declined, Effect, Input, Reply, Token, Turn};
 use crate::live::{Live, fold};
 use crate::loaded::Loaded;
 use crate::queue::{Limits, Queue};
+use crate::rates::{Rate, Rates};
 use crate::react::Arrival;
 use crate::staging::{Place, Staging};
 use crate::store::{Store, StoreError};
 use crate::timers::Timers;
 
 /// What the engine is told once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// How much may execute at a time.
     pub limits: Limits,
+    /// How often tasks of a `rate_key` may start.
+    pub rates: BTreeMap<String, Rate>,
     /// How long what runs has to end after a cancellation.
     pub cancel_deadline: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { limits: Limits::default(), cancel_deadline: Duration::from_secs(10) }
+        Self {
+            limits: Limits::default(),
+            rates: BTreeMap::new(),
+            cancel_deadline: Duration::from_secs(10),
+        }
     }
 }
 
@@ -69,6 +76,8 @@ pub struct Engine {
     pub(crate) lives: HashMap<u64, Live>,
     pub(crate) ids: HashMap<WorkflowId, u64>,
     pub(crate) queue: Queue,
+    /// When the timer for those that wait for a rate is due.
+    pub(crate) rates_due: Option<Duration>,
     pub(crate) timers: Timers,
     pub(crate) staging: Staging,
     pub(crate) listeners: Vec<(u64, Ordinal, String)>,
@@ -94,15 +103,17 @@ impl Engine {
     ) -> Result<Self, StoreError> {
         let head = store.take_over()?;
         let wall = now.moment.now;
+        let rates = Rates::new(&settings.rates, now.uptime, wall.since(head.at));
         let now = Now { moment: now.moment.not_before(head.at), ..now };
         let mut engine = Self {
+            queue: Queue::new(settings.limits, rates),
             settings,
             now,
             wall,
             offset: offset(&now),
             lives: HashMap::new(),
             ids: HashMap::new(),
-            queue: Queue::new(settings.limits),
+            rates_due: None,
             timers: Timers::default(),
             staging: Staging::new(head),
             listeners: Vec::new(),

@@ -13,6 +13,7 @@ pub mod loaded;
 pub mod ports;
 mod purge;
 pub mod queue;
+pub mod rates;
 mod react;
 mod request;
 mod reread;

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use baton_core::ids::Ordinal;
 
+use crate::rates::Rates;
+
 /// How far one step of priority sets a workflow ahead of those that asked at the same moment.
 pub const PRIORITY_HEAD_START: Duration = Duration::from_secs(10);
 
@@ -46,12 +48,14 @@ pub struct Queue {
     keys: HashMap<String, VecDeque<(u64, Ordinal, u8)>>,
     key_of: HashMap<(u64, Ordinal), String>,
     parked_items: BTreeMap<(u64, Ordinal), VecDeque<(Ordinal, u8)>>,
+    /// The declared rates.
+    pub rates: Rates,
 }
 
 impl Queue {
-    /// An empty queue under these limits.
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, ..Self::default() }
+    /// An empty queue under these limits and rates.
+    pub fn new(limits: Limits, rates: Rates) -> Self {
+        Self { limits, rates, ..Self::default() }
     }
 
     /// A task may start; `uptime` is when it asked.
@@ -157,8 +161,21 @@ impl Queue {
         }
     }
 
+    /// Lets those ask again for whom a rate has a token. `false` where there are none, or no room.
+    pub fn unpark_rated(&mut self, uptime: Duration) -> bool {
+        if self.executing >= self.limits.executing_max {
+            return false;
+        }
+        let parked = self.rates.unpark(uptime);
+        for (number, task, priority) in &parked {
+            self.push(*number, *task, *priority, uptime);
+        }
+        !parked.is_empty()
+    }
+
     /// Forgets a workflow that has ended.
     pub fn forget(&mut self, number: u64) {
+        self.rates.clear(number);
         self.lines.remove(&number);
         let parked: Vec<_> = self
             .parked_items
@@ -172,6 +189,7 @@ impl Queue {
 
     /// Drops what a workflow wanted to start; what executes stays counted.
     pub fn clear(&mut self, number: u64) {
+        self.rates.clear(number);
         if let Some(line) = self.lines.get_mut(&number) {
             line.tasks.clear();
         }
@@ -184,7 +202,8 @@ impl Queue {
 
     /// How many tasks wait for a place.
     pub fn depth(&self) -> usize {
-        self.lines.values().map(|line| line.tasks.len()).sum()
+        let asking: usize = self.lines.values().map(|line| line.tasks.len()).sum();
+        asking + self.rates.depth()
     }
 }
 

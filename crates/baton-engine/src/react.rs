@@ -360,6 +360,8 @@ impl Engine {
                 Due::Task(number, task, attempt) => self.fire_task(number, task, attempt),
                 Due::CancelDeadline(number, run) => self.give_up_calls(number, run),
                 Due::Budget(number) => self.check_budget(number),
+                // Whoever may start now is let in at the end of the turn.
+                Due::Rates => self.rates_due = None,
                 Due::Read(number, reading) => self.read_again(number, reading, store),
             }
             self.settle(store);

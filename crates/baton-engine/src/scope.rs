@@ -147,6 +147,8 @@ pub struct Ready {
     pub parts: Parts,
     /// The key at most one task of which executes at a time.
     pub key: Option<String>,
+    /// The name of the rate at which it may start.
+    pub rate: Option<String>,
 }
 
 /// Brings a blob's text.
@@ -183,13 +185,22 @@ impl From<StoreError> for Unrendered {
 pub fn render(job: &Prepare, blob: BlobReader<'_>) -> Result<Ready, Unrendered> {
     let scope = job.ingredients.resolve(blob)?;
     let program = &job.loaded.program;
-    let key = program.concurrency_key(job.of, &scope)?;
-    let Some(fallback) = job.rung.checked_sub(1) else {
-        return Ok(Ready { parts: parts(program.prepare(job.of, &scope)?), key });
+    let parts = match job.rung.checked_sub(1) {
+        None => parts(program.prepare(job.of, &scope)?),
+        Some(fallback) => {
+            let call = program.fallback(job.of, fallback as usize, &scope)?;
+            let missing =
+                || CallFailure::refused(FailureKind::Template, "the plan has no such fallback");
+            Parts::Tool(Body::split(call.ok_or_else(missing)?.input))
+        }
     };
-    let call = program.fallback(job.of, fallback as usize, &scope)?;
-    let missing = || CallFailure::refused(FailureKind::Template, "the plan has no such fallback");
-    Ok(Ready { parts: Parts::Tool(Body::split(call.ok_or_else(missing)?.input)), key })
+    if matches!(parts, Parts::Skip | Parts::Expand { .. }) {
+        // Nothing starts: keys are for what does, and may name its item.
+        return Ok(Ready { parts, key: None, rate: None });
+    }
+    let key = program.concurrency_key(job.of, &scope)?;
+    let rate = program.rate_key(job.of, &scope)?;
+    Ok(Ready { parts, key, rate })
 }
 
 /// Renders a workflow's output.

@@ -18,17 +18,28 @@ use crate::engine::{Admission, Engine};
 use crate::exchange::{Call, CallResult, Effect, JobKey, Parts, Prepare, Split};
 use crate::live::{Live, Reading, read_blob};
 use crate::queue::Taken;
+use crate::rates::Pace;
 use crate::scope::{Ingredients, Ready, Unrendered, render, render_output};
 use crate::store::{Store, StoreError};
+use crate::timers::Due;
 
 impl Engine {
     /// Starts everything that the limits allow.
     pub(crate) fn start_ready(&mut self, store: &mut dyn Store) {
-        while !self.draining
-            && let Some((number, task)) = self.queue.pop(self.now.uptime)
-        {
-            self.start_task(number, task, store);
-            self.settle(store);
+        while !self.draining {
+            match self.queue.pop(self.now.uptime) {
+                Some((number, task)) => {
+                    self.start_task(number, task, store);
+                    self.settle(store);
+                }
+                None if self.queue.unpark_rated(self.now.uptime) => {}
+                None => break,
+            }
+        }
+        let due = self.queue.rates.next(self.now.uptime);
+        if let Some(at) = due.filter(|_| due != self.rates_due) {
+            self.rates_due = due;
+            self.timers.after(at, Due::Rates);
         }
     }
 
@@ -40,6 +51,9 @@ impl Engine {
             return;
         };
         let (of, rung) = (facts.of, facts.rung);
+        if !matches!(facts.phase, TaskPhase::Ready | TaskPhase::Waiting { .. }) {
+            return;
+        }
         if !live.state.may_start() || live.preparing.get(&task) == Some(&live.state.run) {
             return;
         }
@@ -124,14 +138,40 @@ impl Engine {
         let _ = self.apply_own(number, &Command::RefuseTask { task, failure });
     }
 
-    fn proceed(&mut self, number: u64, task: Ordinal, ready: Ready) {
-        let keyed = ready.key.is_some();
-        if let Some(key) = ready.key {
-            let priority = self.lives.get(&number).map_or(0, |live| live.state.priority);
-            if self.queue.take_key(key, number, task, priority) == Taken::Parked {
-                return;
+    /// Whether neither the task's rate nor its concurrency key holds it back. Its key is looked at
+    /// last: what waits for a rate must not keep a key from others.
+    fn is_let_through(&mut self, number: u64, task: Ordinal, ready: &Ready) -> bool {
+        let priority = self.lives.get(&number).map_or(0, |live| live.state.priority);
+        let uptime = self.now.uptime;
+        if let Some(rate) = &ready.rate {
+            match self.queue.rates.pace(rate, uptime) {
+                Pace::Free => {}
+                Pace::Held => {
+                    self.queue.rates.park(rate, (number, task, priority));
+                    return false;
+                }
+                Pace::Undeclared => {
+                    self.refuse(number, task, undeclared(rate));
+                    return false;
+                }
             }
         }
+        if let Some(key) = &ready.key
+            && self.queue.take_key(key.clone(), number, task, priority) == Taken::Parked
+        {
+            return false;
+        }
+        if let Some(rate) = &ready.rate {
+            self.queue.rates.take(rate, uptime);
+        }
+        true
+    }
+
+    fn proceed(&mut self, number: u64, task: Ordinal, ready: Ready) {
+        if !self.is_let_through(number, task, &ready) {
+            return;
+        }
+        let keyed = ready.key.is_some();
         match ready.parts {
             Parts::Skip => drop(self.apply_own(number, &Command::SkipTask { task })),
             Parts::Expand { list, values } => self.expand(number, task, list, values),
@@ -376,8 +416,17 @@ fn is_plain_call(plan: &Plan, of: Ordinal) -> bool {
             && task.when.is_none()
             && task.each.is_none()
             && task.concurrency_key.is_none()
+            && task.rate_key.is_none()
     };
     plan.task(of).is_some_and(plain)
+}
+
+fn undeclared(rate: &str) -> CallFailure {
+    let message = format!(
+        "no rate is declared for the `rate_key` {rate:?}; add a line like `{rate:?} = \"10/1s\"` to \
+         `[limits.rates]` in baton.toml"
+    );
+    CallFailure::refused(FailureKind::InvalidInput, message)
 }
 
 fn not_inline(hash: BlobHash) -> StoreError {

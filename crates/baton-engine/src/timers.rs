@@ -25,6 +25,8 @@ pub enum Due {
     CancelDeadline(u64, u32),
     /// A look at a workflow's time budget.
     Budget(u64),
+    /// A rate lets somebody start.
+    Rates,
     /// Another try to read what a workflow's templates name.
     Read(u64, Reading),
 }

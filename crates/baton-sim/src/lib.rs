@@ -17,6 +17,8 @@ mod plans;
 mod probes_tests;
 #[cfg(test)]
 mod promises_tests;
+#[cfg(test)]
+mod rate_tests;
 mod reading;
 mod rng;
 mod run;

@@ -39,6 +39,7 @@ pub fn task(key: String, stage: u32, work: Work) -> TaskPlan {
         retry: Retry { attempts_max: 2, backoff: seconds(1), max: seconds(4) },
         timeout: Some(seconds(60)),
         concurrency_key: None,
+        rate_key: None,
         priority: None,
         permission: Permission::ReadWrite,
         work,
@@ -152,6 +153,9 @@ fn random_task(rng: &mut Rng, n: u32, stage: u32, depth: u32) -> TaskPlan {
     }
     if rng.chance(150) {
         task.concurrency_key = Some("key".to_owned());
+    }
+    if rng.chance(100) {
+        task.rate_key = Some("api".to_owned());
     }
     task
 }

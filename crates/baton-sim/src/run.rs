@@ -1,5 +1,7 @@
 //! One seed, from the first submission to the last end: a storm, then calm in which all must end.
 
+use std::collections::BTreeMap;
+
 use baton_engine::queue::Limits;
 use baton_engine::store::Store;
 
@@ -62,7 +64,9 @@ pub fn run(seed: u64) -> Result<Survived, Violation> {
 pub fn live(seed: u64) -> Result<World, Violation> {
     let mut rng = Rng::new(seed);
     let (weather, limits) = (weather(&mut rng), limits(&mut rng));
-    let mut world = World::new(rng.next(), weather, limits);
+    let rate = "2/10s".parse().map_err(|e| Violation(format!("{e}")))?;
+    let rates = BTreeMap::from([("api".to_owned(), rate)]);
+    let mut world = World::new(rng.next(), weather, limits).under_rates(rates);
     for _ in 0..=rng.below(3) {
         let plan = plans::random(&mut rng, 1);
         submit(&mut world, plan, rng.chance(100))?;

@@ -17,6 +17,7 @@ use baton_engine::exchange::{
 };
 use baton_engine::live::{read_blob, read_event};
 use baton_engine::queue::Limits;
+use baton_engine::rates::Rate;
 use baton_engine::scope::{render, render_output};
 use baton_engine::store::{Commit, Store, StoreError};
 use baton_store::memory::MemoryStore;
@@ -108,9 +109,12 @@ pub struct World {
     inbox: Vec<Input>,
     agenda: BTreeMap<(u64, u64), Happening>,
     running: BTreeMap<JobKey, Running>,
+    /// When tasks of a rate started lately.
+    rated: Vec<u64>,
     sequence: u64,
     uptime: u64,
     wall: i64,
+    has_jumped: bool,
 }
 
 impl World {
@@ -132,10 +136,18 @@ impl World {
             inbox: Vec::new(),
             agenda: BTreeMap::new(),
             running: BTreeMap::new(),
+            rated: Vec::new(),
             sequence: 0,
             uptime: 0,
             wall: 1_800_000_000_000,
+            has_jumped: false,
         }
+    }
+
+    /// The same world under these rates.
+    pub fn under_rates(mut self, rates: BTreeMap<String, Rate>) -> Self {
+        self.settings.rates = rates;
+        self
     }
 
     /// The owner's engine, while somebody owns the store.
@@ -210,6 +222,7 @@ impl World {
         if self.rng.chance(self.weather.jump) {
             let hours = i64::try_from(self.rng.below(8)).unwrap_or(0) - 4;
             self.wall += hours * 3_600_000;
+            self.has_jumped = true;
         }
         if self.owner.is_none() {
             self.open()?;
@@ -284,7 +297,7 @@ impl World {
     fn open(&mut self) -> Result<(), Violation> {
         let mut store = self.faulty_store();
         let now = self.now();
-        match Engine::open(&mut store, self.settings, TakeUp::All, now) {
+        match Engine::open(&mut store, self.settings.clone(), TakeUp::All, now) {
             Ok(engine) => self.owner = Some(Owner { engine, store }),
             Err(StoreError::Unavailable(_)) => self.pass(1000),
             Err(fault) => return violation(format!("the store cannot be opened: {fault}")),
@@ -352,6 +365,7 @@ impl World {
         if fault.is_some() {
             return self.die(Cut::Unwritten);
         }
+        let at = self.uptime;
         let cut = self.cut_now(&commit);
         if cut == Some(Cut::Unwritten) {
             return self.die(Cut::Unwritten);
@@ -364,6 +378,7 @@ impl World {
             }
             self.commits += 1;
             self.judge(&commit)?;
+            self.judge_rate(&commit, at)?;
         }
         if cut == Some(Cut::Unreleased) {
             return self.die(Cut::Unreleased);
@@ -430,6 +445,25 @@ impl World {
             Some(owner) => check::limits_hold(&owner.engine, self.settings.limits),
             None => Ok(()),
         }
+    }
+
+    /// No window holds more starts of a rate than it says: two in ten seconds, in storms. Between
+    /// two owners the wall clock is believed, so nothing is promised where it jumps.
+    fn judge_rate(&mut self, commit: &Commit, at: u64) -> Result<(), Violation> {
+        if self.settings.rates.is_empty() || self.weather.jump > 0 || self.has_jumped {
+            return Ok(());
+        }
+        for record in &commit.records {
+            let Ok(Event::TaskStarted(TaskStarted { task, .. })) = read_event(record) else {
+                continue;
+            };
+            let (state, _) = check::folded(&mut self.store, record.stream)?;
+            if state.task_plan(task).is_some_and(|plan| plan.rate_key.is_some()) {
+                self.rated.push(at);
+            }
+        }
+        let full = self.rated.windows(3).find(|three| matches!(three, [a, _, c] if c - a < 10_000));
+        full.map_or(Ok(()), |starts| violation(format!("the rate was exceeded: {starts:?}")))
     }
 
     /// MP1: what is answered stands in the journal.

@@ -215,3 +215,72 @@ pub enum Taken {
     /// It was not; the task waits for it.
     Parked,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Push(u64, u8),
+        Start,
+        End(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            2 => (0..4_u64, 0..10_u8).prop_map(|(number, priority)| Step::Push(number, priority)),
+            3 => Just(Step::Start),
+            1 => any::<usize>().prop_map(Step::End),
+        ]
+    }
+
+    proptest! {
+        /// Whatever comes in whatever order: no limit is exceeded, nothing starts twice, nothing is
+        /// forgotten.
+        #[test]
+        fn limits_hold_and_everything_starts_once(
+            (all, each) in (1..5_u32, 1..5_u32),
+            steps in prop::collection::vec(step(), 0..200),
+        ) {
+            let limits = Limits { executing_max: all, executing_per_workflow_max: each };
+            let mut queue = Queue::new(limits, Rates::default());
+            let (mut pushed, mut started) = (BTreeSet::new(), BTreeSet::new());
+            let mut running: Vec<(u64, Ordinal)> = Vec::new();
+            let mut uptime = Duration::ZERO;
+            let rest = std::iter::repeat_n([Step::Start, Step::End(0)], 400).flatten();
+            for step in steps.into_iter().chain(rest) {
+                uptime += Duration::from_millis(700);
+                match step {
+                    Step::Push(number, priority) => {
+                        let task = Ordinal(u32::try_from(pushed.len()).unwrap_or(0));
+                        pushed.insert((number, task));
+                        queue.push(number, task, priority, uptime);
+                    }
+                    Step::Start => {
+                        if let Some((number, task)) = queue.pop(uptime) {
+                            prop_assert!(started.insert((number, task)), "it started twice");
+                            queue.begin(number, task);
+                            running.push((number, task));
+                        }
+                    }
+                    Step::End(which) if !running.is_empty() => {
+                        let (number, task) = running.swap_remove(which % running.len());
+                        queue.end(number, task, uptime);
+                    }
+                    Step::End(_) => {}
+                }
+                prop_assert!(running.len() <= all as usize);
+                for number in 0..4 {
+                    let of_it = running.iter().filter(|(of, _)| *of == number).count();
+                    prop_assert!(of_it <= each as usize);
+                }
+            }
+            prop_assert_eq!(started, pushed);
+        }
+    }
+}

@@ -23,6 +23,8 @@ mod reading;
 mod rng;
 mod run;
 #[cfg(test)]
+mod scheduling_tests;
+#[cfg(test)]
 mod tests;
 mod tools;
 mod world;

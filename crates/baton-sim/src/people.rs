@@ -90,7 +90,8 @@ fn whim(world: &mut World, state: Option<&WorkflowState>) -> Command {
     }
 }
 
-fn ask(world: &mut World, request: Request) {
+/// Asks for something, as somebody.
+pub fn ask(world: &mut World, request: Request) {
     let name = format!("person-{}", world.rng.below(20));
     let token = world.rng.next();
     let actor = Actor::user(&name);

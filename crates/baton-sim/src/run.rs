@@ -35,6 +35,7 @@ fn weather(rng: &mut Rng) -> Weather {
     Weather {
         store: often(100),
         reads: often(200),
+        slow: often(400),
         crash: often(100),
         take_over: often(60),
         drain: often(30),

@@ -34,6 +34,8 @@ use crate::tools;
 pub struct Weather {
     /// Commits that fail.
     pub store: u64,
+    /// Commits that take their time, in which more arrives for the next.
+    pub slow: u64,
     /// Readings of the store that fail.
     pub reads: u64,
     /// Turns in which the owner dies.
@@ -64,6 +66,8 @@ pub enum Cut {
 /// Every place of a cut.
 pub const CUTS: [Cut; 4] = [Cut::Unwritten, Cut::Unreleased, Cut::Undone, Cut::Unanswered];
 
+/// The longest a slow commit takes, in milliseconds.
+const SLOW_COMMIT_MAX: u64 = 8_000;
 /// How often a commit is tried before the owner gives up.
 const COMMIT_TRIES_MAX: u32 = 6;
 
@@ -109,6 +113,8 @@ pub struct World {
     inbox: Vec<Input>,
     agenda: BTreeMap<(u64, u64), Happening>,
     running: BTreeMap<JobKey, Running>,
+    /// How often each call was made, by its key.
+    calls: BTreeMap<String, u64>,
     /// When tasks of a rate started lately.
     rated: Vec<u64>,
     sequence: u64,
@@ -136,6 +142,7 @@ impl World {
             inbox: Vec::new(),
             agenda: BTreeMap::new(),
             running: BTreeMap::new(),
+            calls: BTreeMap::new(),
             rated: Vec::new(),
             sequence: 0,
             uptime: 0,
@@ -250,15 +257,21 @@ impl World {
         let Some(next) = rest.into_iter().chain(due).min() else {
             return Ok(false);
         };
-        self.pass(next);
+        self.live_through(next)?;
+        let inputs = std::mem::take(&mut self.inbox);
+        self.turn(inputs).map(|()| true)
+    }
+
+    /// Time passes, and what is due in it happens.
+    fn live_through(&mut self, millis: u64) -> Result<(), Violation> {
+        self.pass(millis);
         while let Some(entry) =
             self.agenda.first_entry().filter(|entry| entry.key().0 <= self.uptime)
         {
             let happening = entry.remove();
             self.happens(happening)?;
         }
-        let inputs = std::mem::take(&mut self.inbox);
-        self.turn(inputs).map(|()| true)
+        Ok(())
     }
 
     fn happens(&mut self, happening: Happening) -> Result<(), Violation> {
@@ -414,6 +427,10 @@ impl World {
 
     /// Writes as an owner does. `false` when it gave up.
     fn write(&mut self, commit: &Commit) -> Result<bool, Violation> {
+        if self.rng.chance(self.weather.slow) {
+            let millis = self.rng.below(SLOW_COMMIT_MAX);
+            self.live_through(millis)?;
+        }
         for tries in 0..COMMIT_TRIES_MAX {
             let Some(owner) = &mut self.owner else {
                 return Ok(false);
@@ -528,10 +545,12 @@ impl World {
         let run = reading::row(&self.store, number).map_or(0, |(_, row)| row.run);
         let key = call.idempotency_key.clone();
         self.ledger.called(call.job, run, call.rung, &key)?;
+        let before = self.calls.entry(key.clone()).or_default();
         let course = match self.weather.tools {
             true => tools::wild(call, &mut self.rng),
-            false => tools::calm(call),
+            false => tools::calm(call, *before),
         };
+        *before += 1;
         let class = tools::effect_of(call);
         let pending = course.effect.is_some();
         self.running.insert(call.job, Running { key, class, pending });

@@ -20,7 +20,7 @@ use crate::codes::Code;
 use crate::ids::Ordinal;
 use crate::plan::Plan;
 use crate::time::Timestamp;
-use crate::words::{OnFailure, SkipCause};
+use crate::words::{FailureKind, OnFailure, SkipCause};
 
 /// What the end of a task means for those that need it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -132,7 +132,7 @@ impl WorkflowState {
             Event::TaskCancelled(cancelled) => {
                 self.enter(cancelled.task, TaskPhase::Cancelled { at })
             }
-            Event::CallUndone(undone) => self.enter(undone.task, TaskPhase::Ready),
+            Event::CallUndone(undone) => self.undo_call(undone.task),
             Event::TaskEmitted(_) => {}
         }
     }
@@ -193,6 +193,17 @@ impl WorkflowState {
             Next::InDoubt => waiting(Waiting::InDoubt { failure: failed.failure.clone() }),
         };
         self.enter(failed.task, phase);
+    }
+
+    /// A call that did not happen because its attempt was lost used up none of the task's tries.
+    fn undo_call(&mut self, ordinal: Ordinal) {
+        if let Some(task) = self.tasks.get_mut(ordinal.index())
+            && let TaskPhase::Waiting { on: Waiting::InDoubt { failure }, .. } = &task.phase
+            && failure.kind == FailureKind::Lost
+        {
+            task.tries = task.tries.saturating_sub(1);
+        }
+        self.enter(ordinal, TaskPhase::Ready);
     }
 
     fn expand(&mut self, expanded: &TaskExpanded, at: Timestamp) {

@@ -16,12 +16,12 @@ use baton_core::workflow::rows::{task_row, workflow_card, workflow_row};
 use baton_core::workflow::{Admitted, Command, Event, Kept, Refusal, WorkflowState};
 
 use crate::clock::offset;
+use crate::deliver::Arrival;
 use crate::exchange::{Declined, Effect, Input, Reply, Token, Turn};
-use crate::live::{Live, fold};
+use crate::live::Live;
 use crate::loaded::Loaded;
 use crate::queue::{Limits, Queue};
 use crate::rates::{Rate, Rates};
-use crate::react::Arrival;
 use crate::staging::{Place, Staging};
 use crate::store::{Store, StoreError};
 use crate::timers::Timers;
@@ -86,7 +86,7 @@ pub struct Engine {
     pub(crate) follow_ups: VecDeque<(u64, Command)>,
     pub(crate) arrivals: VecDeque<Arrival>,
     pub(crate) turn: Turn,
-    programs: HashMap<BlobHash, Weak<Loaded>>,
+    pub(crate) programs: HashMap<BlobHash, Weak<Loaded>>,
     actors: HashMap<Actor, u32>,
     salt: u64,
 }
@@ -130,23 +130,6 @@ impl Engine {
             engine.take_up_all(store)?;
         }
         Ok(engine)
-    }
-
-    /// Brings back everything that has not ended and is not in memory.
-    pub(crate) fn take_up_all(&mut self, store: &mut dyn Store) -> Result<u32, StoreError> {
-        let mut numbers: Vec<u64> = store.live()?;
-        numbers.retain(|number| !self.lives.contains_key(number));
-        numbers.sort_unstable();
-        let mut taken = Vec::new();
-        for number in numbers {
-            if self.load(number, store)? {
-                taken.push(number);
-            }
-        }
-        for number in &taken {
-            self.revive_or_end(*number, store)?;
-        }
-        Ok(u32::try_from(taken.len()).unwrap_or(u32::MAX))
     }
 
     /// One turn: takes what has arrived, fires what is due, starts what may start.
@@ -218,22 +201,6 @@ impl Engine {
         Turn { commit, ..std::mem::take(&mut self.turn) }
     }
 
-    /// Forgets a workflow whose run has ended and nobody waits for.
-    fn retire(&mut self, number: u64) {
-        let over = self.lives.get(&number).is_some_and(|live| live.state.ended().is_some());
-        if over {
-            self.forget(number);
-        }
-    }
-
-    /// Takes a workflow out of memory.
-    pub(crate) fn forget(&mut self, number: u64) {
-        if let Some(live) = self.lives.remove(&number) {
-            self.ids.remove(&live.state.id);
-            self.queue.forget(number);
-        }
-    }
-
     /// Gives an answer once the turn is written.
     pub(crate) fn answer(&mut self, token: Token, reply: Result<Reply, Declined>) {
         self.turn.answers.push((token, reply));
@@ -242,11 +209,6 @@ impl Engine {
     /// Ends the owner: a decision could not be finished for want of what the store has.
     pub(crate) fn fault(&mut self, fault: StoreError) {
         self.turn.fault.get_or_insert(fault);
-    }
-
-    /// Takes a workflow up whole. One that is half taken up would wait for what never comes.
-    fn revive_or_end(&mut self, number: u64, store: &mut dyn Store) -> Result<(), StoreError> {
-        self.revive(number, store).inspect_err(|fault| self.fault(fault.clone()))
     }
 
     /// Asks the world for something once the turn is written.
@@ -336,16 +298,6 @@ impl Engine {
         }
     }
 
-    fn in_memory_or_load(&mut self, number: u64, store: &mut dyn Store) -> bool {
-        if self.lives.contains_key(&number) {
-            return true;
-        }
-        self.load(number, store).unwrap_or_else(|fault| {
-            self.fault(fault);
-            false
-        })
-    }
-
     fn advance(&mut self, number: u64, store: &mut dyn Store) {
         let system = self.actor(&Actor::system());
         loop {
@@ -402,51 +354,6 @@ impl Engine {
         self.salt += 1;
         ConversationId::new(&self.now.moment, self.salt)
     }
-
-    /// Brings a workflow into memory; `false` where its events have been purged.
-    pub(crate) fn load(&mut self, number: u64, store: &mut dyn Store) -> Result<bool, StoreError> {
-        if self.staging.purges(number) {
-            return Ok(false);
-        }
-        let records = store.stream(number)?;
-        let programs = &mut self.programs;
-        let folded = fold(&records, u64::MAX, &mut |hash| load_plan(programs, hash, store))?;
-        let Some((mut state, loaded, head)) = folded else {
-            return Ok(false);
-        };
-        state.take_changed();
-        self.ids.insert(state.id, number);
-        self.lives.insert(number, Live::new((number, head), state, loaded, &self.now));
-        Ok(true)
-    }
-
-    /// The plan of a hash, shared with every workflow that runs it.
-    pub(crate) fn load_plan(
-        &mut self,
-        hash: BlobHash,
-        store: &mut dyn Store,
-    ) -> Result<Arc<Loaded>, StoreError> {
-        load_plan(&mut self.programs, hash, store)
-    }
-
-    /// The number of a workflow, brought into memory if it is not there.
-    pub(crate) fn find(&mut self, id: WorkflowId, store: &mut dyn Store) -> Result<u64, Declined> {
-        if let Some(number) = self.ids.get(&id) {
-            return Ok(*number);
-        }
-        let unread = |e: StoreError| Declined::Store(e.to_string());
-        let number = store.number_of(id).map_err(unread)?.ok_or(Declined::NoSuchWorkflow(id))?;
-        if self.load(number, store).map_err(unread)? {
-            // It may have ended: then it is forgotten at the end of the turn.
-            self.staging.workflows.push(number);
-            if self.lives.get(&number).is_some_and(|live| live.state.ended().is_none()) {
-                self.revive_or_end(number, store).map_err(unread)?;
-                self.settle(store);
-            }
-            return Ok(number);
-        }
-        Err(Declined::Purged(id))
-    }
 }
 
 /// How a workflow comes to be.
@@ -463,21 +370,4 @@ impl Admission {
         self.event.kept = kept;
         self
     }
-}
-
-fn load_plan(
-    programs: &mut HashMap<BlobHash, Weak<Loaded>>,
-    hash: BlobHash,
-    store: &mut dyn Store,
-) -> Result<Arc<Loaded>, StoreError> {
-    if let Some(loaded) = programs.get(&hash).and_then(Weak::upgrade) {
-        return Ok(loaded);
-    }
-    let blob = store
-        .blob(hash)?
-        .ok_or_else(|| StoreError::Corrupt(format!("the plan {hash} is missing")))?;
-    let loaded = Loaded::from_blob(blob).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-    let loaded = Arc::new(loaded);
-    programs.insert(hash, Arc::downgrade(&loaded));
-    Ok(loaded)
 }

@@ -5,7 +5,10 @@
 
 pub mod check;
 mod clock;
+mod conclude;
 pub mod cursor;
+mod deliver;
+mod due;
 pub mod engine;
 pub mod exchange;
 pub mod live;
@@ -17,6 +20,7 @@ pub mod rates;
 mod react;
 mod request;
 mod reread;
+mod residents;
 pub mod scope;
 mod staging;
 mod start;

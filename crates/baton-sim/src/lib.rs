@@ -7,10 +7,13 @@ mod check;
 #[cfg(test)]
 mod clock_tests;
 mod cut;
+mod effects;
 mod fault;
 #[cfg(test)]
 mod fault_tests;
+mod judge;
 mod ledger;
+mod owners;
 mod people;
 mod plans;
 #[cfg(test)]

@@ -12,11 +12,12 @@ use baton_engine::exchange::{Burial, Input, Request, Submit};
 use baton_engine::loaded::Loaded;
 use serde_json::{Value, json};
 
+use crate::effects::idempotency_key;
 use crate::ledger::Violation;
 use crate::plans;
 use crate::reading;
 use crate::tools;
-use crate::world::{World, idempotency_key};
+use crate::world::World;
 
 /// How much people do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

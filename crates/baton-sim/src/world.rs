@@ -6,28 +6,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use baton_core::failure::CallFailure;
 use baton_core::time::{Moment, Timestamp};
-use baton_core::words::{Effect as EffectClass, FailureKind};
-use baton_core::workflow::{Event, TaskStarted, Verdict};
-use baton_engine::attempt_status;
-use baton_engine::engine::{Engine, Now, Settings, TakeUp};
-use baton_engine::exchange::{
-    Call, CallResult, Declined, Effect, Input, JobKey, Prepare, Reply, Token, Turn,
-};
-use baton_engine::live::{read_blob, read_event};
+use baton_core::words::Effect as EffectClass;
+use baton_engine::engine::{Engine, Now, Settings};
+use baton_engine::exchange::{CallResult, Declined, Input, JobKey, Reply, Token, Turn};
 use baton_engine::queue::Limits;
 use baton_engine::rates::Rate;
-use baton_engine::scope::{render, render_output};
 use baton_engine::store::{Commit, Store, StoreError};
 use baton_store::memory::MemoryStore;
 
 use crate::check;
 use crate::fault::FaultyStore;
 use crate::ledger::{Ledger, Violation, violation};
-use crate::reading;
 use crate::rng::Rng;
-use crate::tools;
 
 /// What may go wrong, in so many of a thousand.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,19 +62,19 @@ const SLOW_COMMIT_MAX: u64 = 8_000;
 /// How often a commit is tried before the owner gives up.
 const COMMIT_TRIES_MAX: u32 = 6;
 
-struct Owner {
-    engine: Engine,
-    store: FaultyStore,
+pub(crate) struct Owner {
+    pub(crate) engine: Engine,
+    pub(crate) store: FaultyStore,
 }
 
-struct Running {
-    key: String,
-    class: EffectClass,
+pub(crate) struct Running {
+    pub(crate) key: String,
+    pub(crate) class: EffectClass,
     /// The effect is still to come.
-    pending: bool,
+    pub(crate) pending: bool,
 }
 
-enum Happening {
+pub(crate) enum Happening {
     Effect(JobKey),
     Answer(JobKey, CallResult),
     Arrives(Input),
@@ -107,20 +98,20 @@ pub struct World {
     pub deaths: u64,
     /// Answers since they were last taken.
     pub answers: Vec<(Token, Result<Reply, Declined>)>,
-    settings: Settings,
-    owner: Option<Owner>,
-    draining: bool,
-    inbox: Vec<Input>,
-    agenda: BTreeMap<(u64, u64), Happening>,
-    running: BTreeMap<JobKey, Running>,
+    pub(crate) settings: Settings,
+    pub(crate) owner: Option<Owner>,
+    pub(crate) draining: bool,
+    pub(crate) inbox: Vec<Input>,
+    pub(crate) agenda: BTreeMap<(u64, u64), Happening>,
+    pub(crate) running: BTreeMap<JobKey, Running>,
     /// How often each call was made, by its key.
-    calls: BTreeMap<String, u64>,
+    pub(crate) calls: BTreeMap<String, u64>,
     /// When tasks of a rate started lately.
-    rated: Vec<u64>,
+    pub(crate) rated: Vec<u64>,
     sequence: u64,
     uptime: u64,
     wall: i64,
-    has_jumped: bool,
+    pub(crate) has_jumped: bool,
 }
 
 impl World {
@@ -207,18 +198,18 @@ impl World {
         std::mem::take(&mut self.inbox)
     }
 
-    fn now(&mut self) -> Now {
+    pub(crate) fn now(&mut self) -> Now {
         let moment = Moment::new(Timestamp::from_millis(self.wall), self.rng.next());
         let uptime = Duration::from_millis(self.uptime);
         Now { moment, uptime }
     }
 
-    fn pass(&mut self, millis: u64) {
+    pub(crate) fn pass(&mut self, millis: u64) {
         self.uptime += millis;
         self.wall += i64::try_from(millis).unwrap_or(0);
     }
 
-    fn plan_ahead(&mut self, millis: u64, happening: Happening) {
+    pub(crate) fn plan_ahead(&mut self, millis: u64, happening: Happening) {
         self.sequence += 1;
         self.agenda.insert((self.uptime + millis, self.sequence), happening);
     }
@@ -289,7 +280,7 @@ impl World {
         }
     }
 
-    fn has_effect(&mut self, job: JobKey) -> Result<(), Violation> {
+    pub(crate) fn has_effect(&mut self, job: JobKey) -> Result<(), Violation> {
         match self.running.get_mut(&job) {
             Some(running) if running.pending => {
                 running.pending = false;
@@ -299,76 +290,7 @@ impl World {
         }
     }
 
-    /// The store as one sees it for whom it fails now and then.
-    fn faulty_store(&mut self) -> FaultyStore {
-        let rng = Rng::new(self.rng.next());
-        let store = FaultyStore::new(self.store.clone(), rng, self.weather.store);
-        store.failing_reads(self.weather.reads)
-    }
-
-    /// Opens the store; nobody owns it where it cannot be read just now.
-    fn open(&mut self) -> Result<(), Violation> {
-        let mut store = self.faulty_store();
-        let now = self.now();
-        match Engine::open(&mut store, self.settings.clone(), TakeUp::All, now) {
-            Ok(engine) => self.owner = Some(Owner { engine, store }),
-            Err(StoreError::Unavailable(_)) => self.pass(1000),
-            Err(fault) => return violation(format!("the store cannot be opened: {fault}")),
-        }
-        Ok(())
-    }
-
-    /// The owner's process ends: what was under way has happened by now, or never does.
-    fn die(&mut self, cut: Cut) -> Result<(), Violation> {
-        self.deaths += 1;
-        self.owner = None;
-        self.draining = false;
-        let jobs: Vec<JobKey> = self.running.keys().copied().collect();
-        for job in jobs {
-            let happens = match cut {
-                Cut::Unanswered => true,
-                Cut::Undone => false,
-                Cut::Unwritten | Cut::Unreleased => self.rng.chance(500),
-            };
-            if happens {
-                self.has_effect(job)?;
-            }
-        }
-        self.running.clear();
-        self.agenda.clear();
-        self.inbox.clear();
-        self.pass(1000);
-        Ok(())
-    }
-
-    /// Another owner takes over while this one still runs: its next commit must be refused.
-    fn take_over(&mut self) -> Result<(), Violation> {
-        let Some(mut zombie) = self.owner.take() else {
-            return Ok(());
-        };
-        let mut late: Vec<Input> = std::mem::take(&mut self.inbox);
-        for (_, happening) in std::mem::take(&mut self.agenda) {
-            match happening {
-                Happening::Answer(job, result) => late.push(Input::Called { job, result }),
-                Happening::Arrives(input) => late.push(input),
-                Happening::Effect(_) => {}
-            }
-        }
-        self.die(Cut::Unwritten)?;
-        self.open()?;
-        let now = self.now();
-        let turn = zombie.engine.turn(&mut zombie.store, now, late);
-        zombie.store.permille = 0;
-        if turn.commit.is_empty() || turn.fault.is_some() {
-            return self.turn(Vec::new());
-        }
-        match zombie.store.commit(&turn.commit) {
-            Err(StoreError::Conflict(_) | StoreError::Unavailable(_)) => self.turn(Vec::new()),
-            other => violation(format!("an owner that was replaced committed: {other:?}")),
-        }
-    }
-
-    fn turn(&mut self, inputs: Vec<Input>) -> Result<(), Violation> {
+    pub(crate) fn turn(&mut self, inputs: Vec<Input>) -> Result<(), Violation> {
         let now = self.now();
         let Some(owner) = &mut self.owner else {
             return Ok(());
@@ -449,175 +371,4 @@ impl World {
         }
         Ok(false)
     }
-
-    /// What must hold after each commit.
-    fn judge(&mut self, commit: &Commit) -> Result<(), Violation> {
-        for row in &commit.workflows {
-            let state = check::rows_are_derived(&mut self.store, row.number)?;
-            if let (Some(owner), Some(state)) = (&self.owner, state) {
-                check::memory_is_the_fold(&owner.engine, row.number, &state)?;
-            }
-        }
-        match &self.owner {
-            Some(owner) => check::limits_hold(&owner.engine, self.settings.limits),
-            None => Ok(()),
-        }
-    }
-
-    /// No window holds more starts of a rate than it says: two in ten seconds, in storms. Between
-    /// two owners the wall clock is believed, so nothing is promised where it jumps.
-    fn judge_rate(&mut self, commit: &Commit, at: u64) -> Result<(), Violation> {
-        if self.settings.rates.is_empty() || self.weather.jump > 0 || self.has_jumped {
-            return Ok(());
-        }
-        for record in &commit.records {
-            let Ok(Event::TaskStarted(TaskStarted { task, .. })) = read_event(record) else {
-                continue;
-            };
-            let (state, _) = check::folded(&mut self.store, record.stream)?;
-            if state.task_plan(task).is_some_and(|plan| plan.rate_key.is_some()) {
-                self.rated.push(at);
-            }
-        }
-        let full = self.rated.windows(3).find(|three| matches!(three, [a, _, c] if c - a < 10_000));
-        full.map_or(Ok(()), |starts| violation(format!("the rate was exceeded: {starts:?}")))
-    }
-
-    /// MP1: what is answered stands in the journal.
-    fn is_durable(&self, answer: &Result<Reply, Declined>) -> Result<(), Violation> {
-        let Ok(Reply::Workflow { number, revision, position, .. }) = answer else {
-            return Ok(());
-        };
-        let row = reading::row(&self.store, *number);
-        let stored = row.map_or(0, |(_, row)| row.revision);
-        if stored >= *revision && reading::position(&self.store) >= *position {
-            return Ok(());
-        }
-        violation(format!("{answer:?} was said, and revision {stored} stands"))
-    }
-
-    fn carry_out(&mut self, effect: Effect) -> Result<(), Violation> {
-        match effect {
-            Effect::Call(call) => self.call(&call),
-            Effect::Cancel(job) => self.cancel(job),
-            Effect::Prepare(job) => {
-                let mut store = self.faulty_store();
-                let result = render(&job, &mut |hash| read_blob(hash, &mut store));
-                let (number, task, run) = (job.number, job.task, job.run);
-                self.later(Input::Prepared { number, task, run, result });
-                Ok(())
-            }
-            Effect::Conclude(job) => {
-                let mut store = self.faulty_store();
-                let mut read = |hash| read_blob(hash, &mut store);
-                let result = render_output(&job.loaded.program, &job.ingredients, &mut read);
-                let number = job.number;
-                self.later(Input::Concluded { number, result });
-                Ok(())
-            }
-            Effect::Probe(job) => {
-                self.probe(&job);
-                Ok(())
-            }
-        }
-    }
-
-    fn later(&mut self, input: Input) {
-        let millis = match self.weather.tools {
-            true => self.rng.below(20_000),
-            false => 1,
-        };
-        self.plan_ahead(millis, Happening::Arrives(input));
-    }
-
-    /// CH6: the start of an attempt is durable before its call is made.
-    fn call(&mut self, call: &Call) -> Result<(), Violation> {
-        let JobKey { number, task, attempt } = call.job;
-        let stream = self.store.stream(number).map_err(check::unread)?;
-        let started = stream.iter().rev().any(|record| {
-            let event = read_event(record);
-            matches!(event, Ok(Event::TaskStarted(TaskStarted { task: t, attempt: a, .. }))
-                if t == task && a == attempt)
-        });
-        if !started {
-            return violation(format!("ch6: {:?} was called, its start is not durable", call.job));
-        }
-        let run = reading::row(&self.store, number).map_or(0, |(_, row)| row.run);
-        let key = call.idempotency_key.clone();
-        self.ledger.called(call.job, run, call.rung, &key)?;
-        let before = self.calls.entry(key.clone()).or_default();
-        let course = match self.weather.tools {
-            true => tools::wild(call, &mut self.rng),
-            false => tools::calm(call, *before),
-        };
-        *before += 1;
-        let class = tools::effect_of(call);
-        let pending = course.effect.is_some();
-        self.running.insert(call.job, Running { key, class, pending });
-        if let Some(at) = course.effect {
-            self.plan_ahead(at, Happening::Effect(call.job));
-        }
-        for (at, answer) in course.answers {
-            self.plan_ahead(at, Happening::Answer(call.job, answer));
-        }
-        Ok(())
-    }
-
-    /// A call is told to end: it does, or never answers again. Its effect has happened, or never does.
-    fn cancel(&mut self, job: JobKey) -> Result<(), Violation> {
-        if !self.running.contains_key(&job) {
-            return Ok(());
-        }
-        if self.rng.chance(300) {
-            self.has_effect(job)?;
-        }
-        self.running.remove(&job);
-        let of_job =
-            |happening: &Happening| matches!(happening, Happening::Answer(of, _) if *of == job);
-        self.agenda.retain(|_, happening| !of_job(happening));
-        if self.rng.chance(700) {
-            let failure = CallFailure::in_doubt(FailureKind::Cancelled, "told to stop");
-            let answer = Err((attempt_status(&failure), failure));
-            self.plan_ahead(100, Happening::Answer(job, answer));
-        }
-        Ok(())
-    }
-
-    /// A probe looks now and answers later. Some do not know.
-    fn probe(&mut self, job: &Prepare) {
-        let (number, task) = (job.number, job.task);
-        let id = reading::row(&self.store, number).map(|(card, row)| (card.id, row.run));
-        let verdict = id.filter(|_| !self.rng.chance(300)).map(|(id, run)| {
-            let key = idempotency_key(id, task, run, job.rung);
-            self.truth(&key, job)
-        });
-        self.later(Input::Probed { number, task, verdict });
-    }
-
-    fn truth(&self, key: &str, job: &Prepare) -> (Verdict, Option<baton_core::body::Blob>) {
-        if !self.ledger.has_happened(key) {
-            return (Verdict::DidNotHappen, None);
-        }
-        let plan = job.loaded.plan.task(job.of);
-        let (body, blob) = tools::output(plan.map_or("", |plan| plan.key.as_str()), job.rung);
-        (Verdict::Happened(body), blob)
-    }
-
-    /// What must hold of everything in the store.
-    pub fn judge_all(&mut self) -> Result<(), Violation> {
-        for (card, _) in reading::rows(&self.store) {
-            check::rows_are_derived(&mut self.store, card.number)?;
-        }
-        Ok(())
-    }
-}
-
-/// The key an attempt of this task calls under: as the engine makes it.
-pub fn idempotency_key(
-    id: baton_core::ids::WorkflowId,
-    task: baton_core::ids::Ordinal,
-    run: u32,
-    rung: u32,
-) -> String {
-    format!("{}:{run}:{rung}", id.task(task))
 }

@@ -98,6 +98,9 @@ pub struct TaskPlan {
     /// At most one task with the same key executes at a time, in the whole workspace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency_key: Option<String>,
+    /// The declared rate at which tasks of this key may start, in the whole workspace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_key: Option<String>,
     /// 0 to 9; the workflow's where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,

@@ -191,6 +191,16 @@ impl Program {
         Ok(Some(rendered))
     }
 
+    /// The name of the rate at which the task may start.
+    pub fn rate_key(&self, ordinal: Ordinal, scope: &Scope) -> Result<Option<String>, CallFailure> {
+        let Some(key) = &self.task(ordinal)?.rate_key else {
+            return Ok(None);
+        };
+        let forms = self.tasks.get(&ordinal.0);
+        let form = forms.and_then(|forms| forms.rate_key.as_ref());
+        self.text("rate_key", form, key, &self.view(scope)).map(Some)
+    }
+
     /// The workflow's output: `null` where the plan declares none.
     pub fn output(&self, scope: &Scope) -> Result<Json, CallFailure> {
         match &self.plan.output {

@@ -4,32 +4,35 @@
 //! with the answers and effects that may be released once it is written. It writes nothing itself,
 //! and reads the store only to load what is not in memory.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use baton_core::actor::Actor;
 use baton_core::body::BlobHash;
 use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
-use baton_core::time::Moment;
+use baton_core::time::{Moment, Timestamp};
 use baton_core::workflow::rows::{task_row, workflow_card, workflow_row};
 use baton_core::workflow::{Admitted, Command, Event, Kept, Refusal, WorkflowState};
 
+use crate::clock::offset;
+use crate::deliver::Arrival;
 use crate::exchange::{Declined, Effect, Input, Reply, Token, Turn};
 use crate::live::Live;
 use crate::loaded::Loaded;
 use crate::queue::{Limits, Queue};
-use crate::react::Arrival;
-use crate::snapshot::take_up;
+use crate::rates::{Rate, Rates};
 use crate::staging::{Place, Staging};
 use crate::store::{Store, StoreError};
 use crate::timers::Timers;
 
 /// What the engine is told once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// How much may execute at a time.
     pub limits: Limits,
+    /// How often tasks of a `rate_key` may start.
+    pub rates: BTreeMap<String, Rate>,
     /// How long what runs has to end after a cancellation.
     pub cancel_deadline: Duration,
     /// How many events of a workflow there are at least between two snapshots of it; more where its
@@ -44,6 +47,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            rates: BTreeMap::new(),
             cancel_deadline: Duration::from_secs(10),
             snapshot_events_min: SNAPSHOT_EVENTS_MIN,
         }
@@ -72,9 +76,15 @@ pub struct Now {
 pub struct Engine {
     pub(crate) settings: Settings,
     pub(crate) now: Now,
+    /// What the wall clock says: moments follow it even while the journal's time stands still.
+    pub(crate) wall: Timestamp,
+    /// By how much the clocks differed when that was last noted.
+    pub(crate) offset: i64,
     pub(crate) lives: HashMap<u64, Live>,
     pub(crate) ids: HashMap<WorkflowId, u64>,
     pub(crate) queue: Queue,
+    /// When the timer for those that wait for a rate is due.
+    pub(crate) rates_due: Option<Duration>,
     pub(crate) timers: Timers,
     pub(crate) staging: Staging,
     pub(crate) listeners: Vec<(u64, Ordinal, String)>,
@@ -83,7 +93,7 @@ pub struct Engine {
     pub(crate) follow_ups: VecDeque<(u64, Command)>,
     pub(crate) arrivals: VecDeque<Arrival>,
     pub(crate) turn: Turn,
-    programs: HashMap<BlobHash, Weak<Loaded>>,
+    pub(crate) programs: HashMap<BlobHash, Weak<Loaded>>,
     actors: HashMap<Actor, u32>,
     salt: u64,
 }
@@ -99,12 +109,18 @@ impl Engine {
         now: Now,
     ) -> Result<Self, StoreError> {
         let head = store.take_over()?;
+        let wall = now.moment.now;
+        let rates = Rates::new(&settings.rates, now.uptime, wall.since(head.at));
+        let now = Now { moment: now.moment.not_before(head.at), ..now };
         let mut engine = Self {
+            queue: Queue::new(settings.limits, rates),
             settings,
-            now: Now { moment: now.moment.not_before(head.at), ..now },
+            now,
+            wall,
+            offset: offset(&now),
             lives: HashMap::new(),
             ids: HashMap::new(),
-            queue: Queue::new(settings.limits),
+            rates_due: None,
             timers: Timers::default(),
             staging: Staging::new(head),
             listeners: Vec::new(),
@@ -123,23 +139,6 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Brings back everything that has not ended and is not in memory.
-    pub(crate) fn take_up_all(&mut self, store: &mut dyn Store) -> Result<u32, StoreError> {
-        let mut numbers: Vec<u64> = store.live()?;
-        numbers.retain(|number| !self.lives.contains_key(number));
-        numbers.sort_unstable();
-        let mut taken = Vec::new();
-        for number in numbers {
-            if self.load(number, store)? {
-                taken.push(number);
-            }
-        }
-        for number in &taken {
-            self.revive(*number, store)?;
-        }
-        Ok(u32::try_from(taken.len()).unwrap_or(u32::MAX))
-    }
-
     /// One turn: takes what has arrived, fires what is due, starts what may start.
     pub fn turn(
         &mut self,
@@ -148,7 +147,9 @@ impl Engine {
         inputs: impl IntoIterator<Item = Input>,
     ) -> Turn {
         let moment = now.moment.not_before(self.staging.head().at);
+        self.wall = now.moment.now;
         self.now = Now { moment, uptime: now.uptime.max(self.now.uptime) };
+        self.note_clock();
         for input in inputs {
             self.take(input, store);
             self.settle(store);
@@ -208,25 +209,14 @@ impl Engine {
         Turn { commit, ..std::mem::take(&mut self.turn) }
     }
 
-    /// Forgets a workflow whose run has ended and nobody waits for.
-    fn retire(&mut self, number: u64) {
-        let over = self.lives.get(&number).is_some_and(|live| live.state.ended().is_some());
-        if over {
-            self.forget(number);
-        }
-    }
-
-    /// Takes a workflow out of memory.
-    pub(crate) fn forget(&mut self, number: u64) {
-        if let Some(live) = self.lives.remove(&number) {
-            self.ids.remove(&live.state.id);
-            self.queue.forget(number);
-        }
-    }
-
     /// Gives an answer once the turn is written.
     pub(crate) fn answer(&mut self, token: Token, reply: Result<Reply, Declined>) {
         self.turn.answers.push((token, reply));
+    }
+
+    /// Ends the owner: a decision could not be finished for want of what the store has.
+    pub(crate) fn fault(&mut self, fault: StoreError) {
+        self.turn.fault.get_or_insert(fault);
     }
 
     /// Asks the world for something once the turn is written.
@@ -274,6 +264,7 @@ impl Engine {
         let Some(live) = self.lives.get_mut(&number) else {
             return;
         };
+        live.look_at_clock(&self.now);
         live.state.evolve(event, self.now.moment.now);
         let place = Place { stream: number, version: live.state.revision, previous: live.head };
         let position = self.staging.append(place, event, cause, actor, self.now.moment.now);
@@ -315,10 +306,6 @@ impl Engine {
         }
     }
 
-    fn in_memory_or_load(&mut self, number: u64, store: &mut dyn Store) -> bool {
-        self.lives.contains_key(&number) || self.load(number, store).is_ok_and(|found| found)
-    }
-
     fn advance(&mut self, number: u64, store: &mut dyn Store) {
         let system = self.actor(&Actor::system());
         loop {
@@ -357,7 +344,7 @@ impl Engine {
         self.staging.cards.push(workflow_card(&state, number, loaded.blob.hash));
         self.staging.workflows.push(number);
         self.staging.tasks.extend(changed.into_iter().map(|task| (number, task, position)));
-        self.lives.insert(number, Live::new(number, state, loaded, position));
+        self.lives.insert(number, Live::new((number, position), state, loaded, &self.now));
         self.ids.insert(id, number);
         self.enqueue(number, &ready);
         self.unsettled.push_back(number);
@@ -375,53 +362,6 @@ impl Engine {
         self.salt += 1;
         ConversationId::new(&self.now.moment, self.salt)
     }
-
-    /// Brings a workflow into memory; `false` where its events have been purged.
-    pub(crate) fn load(&mut self, number: u64, store: &mut dyn Store) -> Result<bool, StoreError> {
-        if self.staging.purges(number) {
-            return Ok(false);
-        }
-        let programs = &mut self.programs;
-        let mut load = |hash, store: &mut dyn Store| load_plan(programs, hash, store);
-        let (taken, mark) = take_up(number, store, &mut load)?;
-        let Some((mut state, loaded, head)) = taken else {
-            return Ok(false);
-        };
-        state.take_changed();
-        self.ids.insert(state.id, number);
-        let mut live = Live::new(number, state, loaded, head);
-        live.mark = mark;
-        self.lives.insert(number, live);
-        Ok(true)
-    }
-
-    /// The plan of a hash, shared with every workflow that runs it.
-    pub(crate) fn load_plan(
-        &mut self,
-        hash: BlobHash,
-        store: &mut dyn Store,
-    ) -> Result<Arc<Loaded>, StoreError> {
-        load_plan(&mut self.programs, hash, store)
-    }
-
-    /// The number of a workflow, brought into memory if it is not there.
-    pub(crate) fn find(&mut self, id: WorkflowId, store: &mut dyn Store) -> Result<u64, Declined> {
-        if let Some(number) = self.ids.get(&id) {
-            return Ok(*number);
-        }
-        let unread = |e: StoreError| Declined::Store(e.to_string());
-        let number = store.number_of(id).map_err(unread)?.ok_or(Declined::NoSuchWorkflow(id))?;
-        if self.load(number, store).map_err(unread)? {
-            // It may have ended: then it is forgotten at the end of the turn.
-            self.staging.workflows.push(number);
-            if self.lives.get(&number).is_some_and(|live| live.state.ended().is_none()) {
-                self.revive(number, store).map_err(unread)?;
-                self.settle(store);
-            }
-            return Ok(number);
-        }
-        Err(Declined::Purged(id))
-    }
 }
 
 /// How a workflow comes to be.
@@ -438,21 +378,4 @@ impl Admission {
         self.event.kept = kept;
         self
     }
-}
-
-fn load_plan(
-    programs: &mut HashMap<BlobHash, Weak<Loaded>>,
-    hash: BlobHash,
-    store: &mut dyn Store,
-) -> Result<Arc<Loaded>, StoreError> {
-    if let Some(loaded) = programs.get(&hash).and_then(Weak::upgrade) {
-        return Ok(loaded);
-    }
-    let blob = store
-        .blob(hash)?
-        .ok_or_else(|| StoreError::Corrupt(format!("the plan {hash} is missing")))?;
-    let loaded = Loaded::from_blob(blob).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-    let loaded = Arc::new(loaded);
-    programs.insert(hash, Arc::downgrade(&loaded));
-    Ok(loaded)
 }

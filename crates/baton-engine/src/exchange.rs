@@ -14,9 +14,9 @@ use baton_core::workflow::{Command, Outcome, Refusal, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::loaded::Loaded;
-use crate::scope::{Ingredients, Ready};
+use crate::scope::{Ingredients, Ready, Unrendered};
 use crate::snapshot::SnapshotJob;
-use crate::store::{Commit, SnapshotRow};
+use crate::store::{Commit, SnapshotRow, StoreError};
 
 /// Ties an answer to its request. Chosen by the caller.
 pub type Token = u64;
@@ -49,7 +49,7 @@ pub enum Input {
         /// The run it was rendered for.
         run: u32,
         /// What came out.
-        result: Result<Ready, CallFailure>,
+        result: Result<Ready, Unrendered>,
     },
     /// A probe of a call in doubt ended; an error leaves the doubt to a person.
     Probed {
@@ -65,7 +65,7 @@ pub enum Input {
         /// The workflow.
         number: u64,
         /// The output.
-        result: Result<Split, CallFailure>,
+        result: Result<Split, Unrendered>,
     },
     /// A snapshot was packed; `None` where it could not be.
     Snapshot {
@@ -384,4 +384,7 @@ pub struct Turn {
     pub answers: Vec<(Token, Result<Reply, Declined>)>,
     /// To be done after that.
     pub effects: Vec<Effect>,
+    /// The store could not be read in the middle of a decision, or not for a long time: nothing of
+    /// this turn may be written, and its owner ends. The next one takes up what the journal says.
+    pub fault: Option<StoreError>,
 }

@@ -4,7 +4,11 @@
 //! arguments, what it wants goes out as a commit, answers and effects.
 
 pub mod check;
+mod clock;
+mod conclude;
 pub mod cursor;
+mod deliver;
+mod due;
 pub mod engine;
 pub mod exchange;
 pub mod live;
@@ -12,8 +16,11 @@ pub mod loaded;
 pub mod ports;
 mod purge;
 pub mod queue;
+pub mod rates;
 mod react;
 mod request;
+mod reread;
+mod residents;
 pub mod scope;
 pub mod snapshot;
 mod staging;

@@ -2,18 +2,28 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use baton_core::body::{BlobHash, Body, Json};
+use baton_core::body::{Blob, BlobHash, Body, Json};
 use baton_core::codes::Code;
-use baton_core::failure::CallFailure;
 use baton_core::ids::Ordinal;
-use baton_core::words::FailureKind;
 use baton_core::workflow::{Event, EventKind, WorkflowState};
 
+use crate::clock::{Ahead, offset};
+use crate::engine::Now;
 use crate::exchange::Token;
 use crate::loaded::Loaded;
 use crate::snapshot::Mark;
 use crate::store::{Record, Store, StoreError};
+
+/// What the store is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reading {
+    /// A task's templates.
+    Task(Ordinal),
+    /// The workflow's output.
+    Output,
+}
 
 /// A workflow in its owner's memory.
 #[derive(Debug)]
@@ -28,6 +38,8 @@ pub struct Live {
     pub head: u64,
     /// Tasks whose templates are being rendered elsewhere, and for which run.
     pub preparing: HashMap<Ordinal, u32>,
+    /// What could not be read of the store, and how often in a row.
+    pub unread: HashMap<Reading, u32>,
     /// Tasks in doubt of which a probe is asked, and about which attempt.
     pub probing: HashMap<Ordinal, u32>,
     /// The elements of expanded lists, by the task with `each`.
@@ -38,22 +50,35 @@ pub struct Live {
     pub concluding: bool,
     /// Its snapshots.
     pub mark: Mark,
+    /// How far its time in the journal has gone ahead of the steady clock.
+    pub clock: Ahead,
+    /// By the steady clock, when the pauses of this owner before the next attempt are over; the
+    /// attempt before them.
+    pub pauses: HashMap<Ordinal, (u32, Duration)>,
 }
 
 impl Live {
-    /// A workflow that was just admitted or read.
-    pub fn new(number: u64, state: WorkflowState, loaded: Arc<Loaded>, head: u64) -> Self {
+    /// A workflow that was just admitted or read: its number, and the position of its newest event.
+    pub fn new(
+        (number, head): (u64, u64),
+        state: WorkflowState,
+        loaded: Arc<Loaded>,
+        now: &Now,
+    ) -> Self {
         Self {
             number,
             state,
             loaded,
             head,
             preparing: HashMap::new(),
+            unread: HashMap::new(),
             probing: HashMap::new(),
             lists: HashMap::new(),
             waiters: Vec::new(),
             concluding: false,
             mark: Mark::default(),
+            clock: Ahead::from(offset(now)),
+            pauses: HashMap::new(),
         }
     }
 
@@ -62,7 +87,7 @@ impl Live {
         &mut self,
         task: Ordinal,
         store: &mut dyn Store,
-    ) -> Result<Option<(u32, Json)>, CallFailure> {
+    ) -> Result<Option<(u32, Json)>, StoreError> {
         let Some((items, index)) = self.state.item(task) else {
             return Ok(None);
         };
@@ -79,23 +104,24 @@ impl Live {
     }
 }
 
-fn read_list(list: &Body, store: &mut dyn Store) -> Result<Arc<[Json]>, CallFailure> {
+fn read_list(list: &Body, store: &mut dyn Store) -> Result<Arc<[Json]>, StoreError> {
     let text = match list {
         Body::Inline(json) => json.clone(),
         Body::Blob { hash, .. } => read_blob(*hash, store)?,
     };
-    serde_json::from_str::<Vec<Json>>(text.as_str()).map(Arc::from).map_err(|e| {
-        CallFailure::refused(FailureKind::Template, format!("the stored list is no list: {e}"))
-    })
+    let list = serde_json::from_str::<Vec<Json>>(text.as_str());
+    list.map(Arc::from).map_err(|e| StoreError::Corrupt(format!("a stored list is no list: {e}")))
 }
 
-/// The text of a blob, as a call failure where it cannot be had.
-pub fn read_blob(hash: BlobHash, store: &mut dyn Store) -> Result<Json, CallFailure> {
-    let lost = |detail: String| CallFailure::passing(FailureKind::Unavailable, detail);
-    let blob = store.blob(hash).map_err(|e| lost(e.to_string()))?;
-    let blob = blob
-        .ok_or_else(|| lost(format!("the blob {hash} is not in the store; run `baton doctor`")))?;
-    blob.unpack().map_err(|e| lost(e.to_string()))
+/// The text of a blob.
+pub fn read_blob(hash: BlobHash, store: &mut dyn Store) -> Result<Json, StoreError> {
+    text_of(hash, store.blob(hash)?)
+}
+
+/// The text of what a store has under a hash. An event names it: where it is not, it was lost.
+pub fn text_of(hash: BlobHash, blob: Option<Blob>) -> Result<Json, StoreError> {
+    let lost = || StoreError::Corrupt(format!("the blob {hash} is not there"));
+    blob.ok_or_else(lost)?.unpack().map_err(|e| StoreError::Corrupt(e.to_string()))
 }
 
 /// Reads an event back.

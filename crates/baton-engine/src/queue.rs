@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use baton_core::ids::Ordinal;
 
+use crate::rates::Rates;
+
 /// How far one step of priority sets a workflow ahead of those that asked at the same moment.
 pub const PRIORITY_HEAD_START: Duration = Duration::from_secs(10);
 
@@ -46,12 +48,14 @@ pub struct Queue {
     keys: HashMap<String, VecDeque<(u64, Ordinal, u8)>>,
     key_of: HashMap<(u64, Ordinal), String>,
     parked_items: BTreeMap<(u64, Ordinal), VecDeque<(Ordinal, u8)>>,
+    /// The declared rates.
+    pub rates: Rates,
 }
 
 impl Queue {
-    /// An empty queue under these limits.
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, ..Self::default() }
+    /// An empty queue under these limits and rates.
+    pub fn new(limits: Limits, rates: Rates) -> Self {
+        Self { limits, rates, ..Self::default() }
     }
 
     /// A task may start; `uptime` is when it asked.
@@ -157,8 +161,21 @@ impl Queue {
         }
     }
 
+    /// Lets those ask again for whom a rate has a token. `false` where there are none, or no room.
+    pub fn unpark_rated(&mut self, uptime: Duration) -> bool {
+        if self.executing >= self.limits.executing_max {
+            return false;
+        }
+        let parked = self.rates.unpark(uptime);
+        for (number, task, priority) in &parked {
+            self.push(*number, *task, *priority, uptime);
+        }
+        !parked.is_empty()
+    }
+
     /// Forgets a workflow that has ended.
     pub fn forget(&mut self, number: u64) {
+        self.rates.clear(number);
         self.lines.remove(&number);
         let parked: Vec<_> = self
             .parked_items
@@ -172,6 +189,7 @@ impl Queue {
 
     /// Drops what a workflow wanted to start; what executes stays counted.
     pub fn clear(&mut self, number: u64) {
+        self.rates.clear(number);
         if let Some(line) = self.lines.get_mut(&number) {
             line.tasks.clear();
         }
@@ -184,7 +202,8 @@ impl Queue {
 
     /// How many tasks wait for a place.
     pub fn depth(&self) -> usize {
-        self.lines.values().map(|line| line.tasks.len()).sum()
+        let asking: usize = self.lines.values().map(|line| line.tasks.len()).sum();
+        asking + self.rates.depth()
     }
 }
 
@@ -195,4 +214,73 @@ pub enum Taken {
     Yes,
     /// It was not; the task waits for it.
     Parked,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Push(u64, u8),
+        Start,
+        End(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            2 => (0..4_u64, 0..10_u8).prop_map(|(number, priority)| Step::Push(number, priority)),
+            3 => Just(Step::Start),
+            1 => any::<usize>().prop_map(Step::End),
+        ]
+    }
+
+    proptest! {
+        /// Whatever comes in whatever order: no limit is exceeded, nothing starts twice, nothing is
+        /// forgotten.
+        #[test]
+        fn limits_hold_and_everything_starts_once(
+            (all, each) in (1..5_u32, 1..5_u32),
+            steps in prop::collection::vec(step(), 0..200),
+        ) {
+            let limits = Limits { executing_max: all, executing_per_workflow_max: each };
+            let mut queue = Queue::new(limits, Rates::default());
+            let (mut pushed, mut started) = (BTreeSet::new(), BTreeSet::new());
+            let mut running: Vec<(u64, Ordinal)> = Vec::new();
+            let mut uptime = Duration::ZERO;
+            let rest = std::iter::repeat_n([Step::Start, Step::End(0)], 400).flatten();
+            for step in steps.into_iter().chain(rest) {
+                uptime += Duration::from_millis(700);
+                match step {
+                    Step::Push(number, priority) => {
+                        let task = Ordinal(u32::try_from(pushed.len()).unwrap_or(0));
+                        pushed.insert((number, task));
+                        queue.push(number, task, priority, uptime);
+                    }
+                    Step::Start => {
+                        if let Some((number, task)) = queue.pop(uptime) {
+                            prop_assert!(started.insert((number, task)), "it started twice");
+                            queue.begin(number, task);
+                            running.push((number, task));
+                        }
+                    }
+                    Step::End(which) if !running.is_empty() => {
+                        let (number, task) = running.swap_remove(which % running.len());
+                        queue.end(number, task, uptime);
+                    }
+                    Step::End(_) => {}
+                }
+                prop_assert!(running.len() <= all as usize);
+                for number in 0..4 {
+                    let of_it = running.iter().filter(|(of, _)| *of == number).count();
+                    prop_assert!(of_it <= each as usize);
+                }
+            }
+            prop_assert_eq!(started, pushed);
+        }
+    }
 }

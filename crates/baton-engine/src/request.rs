@@ -28,7 +28,7 @@ impl Engine {
                 self.prepared(number, (task, run), result)
             }
             Input::Probed { number, task, verdict } => self.probed(number, task, verdict),
-            Input::Concluded { number, result } => self.finish(number, result),
+            Input::Concluded { number, result } => self.concluded(number, result),
             Input::Snapshot { number, row } => self.keep(number, row),
             Input::Drain => self.draining = true,
         }
@@ -241,7 +241,7 @@ fn item_output(
     match state.task(item).and_then(|facts| facts.output()) {
         Some(Output::Value(Body::Inline(json))) => Ok(json.clone()),
         Some(Output::Value(Body::Blob { hash, .. })) => {
-            read_blob(*hash, store).map_err(|failure| Declined::Store(failure.message))
+            read_blob(*hash, store).map_err(|fault| Declined::Store(fault.to_string()))
         }
         Some(Output::Items { .. }) | None => Ok(Json::null()),
     }

@@ -13,6 +13,7 @@ use baton_core::workflow::{Output, TaskPhase, WorkflowState};
 use serde_json::Value;
 
 use crate::exchange::{Parts, Prepare, Split};
+use crate::store::StoreError;
 
 /// Everything a task's templates name, as bodies.
 #[derive(Clone, Debug)]
@@ -67,10 +68,7 @@ impl Ingredients {
     }
 
     /// The values behind the bodies; `blob` brings the large ones.
-    pub fn resolve(
-        &self,
-        blob: &mut dyn FnMut(BlobHash) -> Result<Json, CallFailure>,
-    ) -> Result<Scope, CallFailure> {
+    pub fn resolve(&self, blob: BlobReader<'_>) -> Result<Scope, StoreError> {
         let mut value = |body: &Body| match body {
             Body::Inline(json) => Ok(json.value()),
             Body::Blob { hash, .. } => blob(*hash).map(|json| json.value()),
@@ -149,22 +147,60 @@ pub struct Ready {
     pub parts: Parts,
     /// The key at most one task of which executes at a time.
     pub key: Option<String>,
+    /// The name of the rate at which it may start.
+    pub rate: Option<String>,
 }
 
 /// Brings a blob's text.
-pub type BlobReader<'a> = &'a mut dyn FnMut(BlobHash) -> Result<Json, CallFailure>;
+pub type BlobReader<'a> = &'a mut dyn FnMut(BlobHash) -> Result<Json, StoreError>;
+
+/// Why templates were not rendered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unrendered {
+    /// They fail on the data: the task's own failure.
+    Failed(CallFailure),
+    /// The store does not answer: nothing is known about the task, and it is tried again.
+    Unread(StoreError),
+}
+
+impl From<CallFailure> for Unrendered {
+    fn from(failure: CallFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<StoreError> for Unrendered {
+    /// What is damaged stays so: a task that needs it has failed, and others have not.
+    fn from(fault: StoreError) -> Self {
+        match fault {
+            StoreError::Corrupt(_) => {
+                Self::Failed(CallFailure::refused(FailureKind::Unavailable, fault.to_string()))
+            }
+            StoreError::Unavailable(_) | StoreError::Conflict(_) => Self::Unread(fault),
+        }
+    }
+}
 
 /// Renders a task: the work itself or the fallback its rung names.
-pub fn render(job: &Prepare, blob: BlobReader<'_>) -> Result<Ready, CallFailure> {
+pub fn render(job: &Prepare, blob: BlobReader<'_>) -> Result<Ready, Unrendered> {
     let scope = job.ingredients.resolve(blob)?;
     let program = &job.loaded.program;
-    let key = program.concurrency_key(job.of, &scope)?;
-    let Some(fallback) = job.rung.checked_sub(1) else {
-        return Ok(Ready { parts: parts(program.prepare(job.of, &scope)?), key });
+    let parts = match job.rung.checked_sub(1) {
+        None => parts(program.prepare(job.of, &scope)?),
+        Some(fallback) => {
+            let call = program.fallback(job.of, fallback as usize, &scope)?;
+            let missing =
+                || CallFailure::refused(FailureKind::Template, "the plan has no such fallback");
+            Parts::Tool(Body::split(call.ok_or_else(missing)?.input))
+        }
     };
-    let call = program.fallback(job.of, fallback as usize, &scope)?;
-    let missing = || CallFailure::refused(FailureKind::Template, "the plan has no such fallback");
-    Ok(Ready { parts: Parts::Tool(Body::split(call.ok_or_else(missing)?.input)), key })
+    if matches!(parts, Parts::Skip | Parts::Expand { .. }) {
+        // Nothing starts: keys are for what does, and may name its item.
+        return Ok(Ready { parts, key: None, rate: None });
+    }
+    let key = program.concurrency_key(job.of, &scope)?;
+    let rate = program.rate_key(job.of, &scope)?;
+    Ok(Ready { parts, key, rate })
 }
 
 /// Renders a workflow's output.
@@ -172,6 +208,6 @@ pub fn render_output(
     program: &Program,
     ingredients: &Ingredients,
     blob: BlobReader<'_>,
-) -> Result<Split, CallFailure> {
-    program.output(&ingredients.resolve(blob)?).map(Body::split)
+) -> Result<Split, Unrendered> {
+    Ok(Body::split(program.output(&ingredients.resolve(blob)?)?))
 }

@@ -12,23 +12,34 @@ use baton_core::failure::CallFailure;
 use baton_core::ids::Ordinal;
 use baton_core::plan::{Plan, TaskPlan, Work};
 use baton_core::words::{AttemptStatus, FailureKind, Origin};
-use baton_core::workflow::{Admitted, Command, Event, Resume, TaskPhase, Waiting};
+use baton_core::workflow::{Admitted, Command, Resume, TaskPhase, Waiting};
 
 use crate::engine::{Admission, Engine};
 use crate::exchange::{Call, CallResult, Effect, JobKey, Parts, Prepare, Split};
-use crate::live::{Live, read_blob};
+use crate::live::{Live, Reading};
 use crate::queue::Taken;
-use crate::scope::{Ingredients, Ready, render, render_output};
-use crate::store::Store;
+use crate::rates::Pace;
+use crate::scope::{Ingredients, Ready, Unrendered, render};
+use crate::store::{Store, StoreError};
+use crate::timers::Due;
 
 impl Engine {
     /// Starts everything that the limits allow.
     pub(crate) fn start_ready(&mut self, store: &mut dyn Store) {
-        while !self.draining
-            && let Some((number, task)) = self.queue.pop(self.now.uptime)
-        {
-            self.start_task(number, task, store);
-            self.settle(store);
+        while !self.draining {
+            match self.queue.pop(self.now.uptime) {
+                Some((number, task)) => {
+                    self.start_task(number, task, store);
+                    self.settle(store);
+                }
+                None if self.queue.unpark_rated(self.now.uptime) => {}
+                None => break,
+            }
+        }
+        let due = self.queue.rates.next(self.now.uptime);
+        if let Some(at) = due.filter(|_| due != self.rates_due) {
+            self.rates_due = due;
+            self.timers.after(at, Due::Rates);
         }
     }
 
@@ -40,6 +51,9 @@ impl Engine {
             return;
         };
         let (of, rung) = (facts.of, facts.rung);
+        if !matches!(facts.phase, TaskPhase::Ready | TaskPhase::Waiting { .. }) {
+            return;
+        }
         if !live.state.may_start() || live.preparing.get(&task) == Some(&live.state.run) {
             return;
         }
@@ -54,7 +68,7 @@ impl Engine {
         }
         let item = match live.item(task, store) {
             Ok(item) => item,
-            Err(failure) => return self.refuse(number, task, failure),
+            Err(fault) => return self.rendered(number, task, Err(fault.into())),
         };
         let ingredients =
             Ingredients::gather(&live.state, loaded.program.references(of)).with_item(item);
@@ -62,10 +76,8 @@ impl Engine {
         let job =
             Prepare { number, task, run: live.state.run, of, rung, loaded, folder, ingredients };
         if job.ingredients.is_small() {
-            match render(&job, &mut |hash| Err(not_inline(hash))) {
-                Ok(ready) => self.proceed(number, task, ready),
-                Err(failure) => self.refuse(number, task, failure),
-            }
+            let ready = render(&job, &mut |hash| Err(not_inline(hash)));
+            self.rendered(number, task, ready);
         } else {
             live.preparing.insert(task, live.state.run);
             // Its place is taken now: limits hold for what is prepared as well.
@@ -88,7 +100,7 @@ impl Engine {
         &mut self,
         number: u64,
         (task, run): (Ordinal, u32),
-        result: Result<Ready, CallFailure>,
+        result: Result<Ready, Unrendered>,
     ) {
         let wanted = match self.lives.get_mut(&number) {
             Some(live) => takes(live, task, run) && !self.draining,
@@ -96,15 +108,27 @@ impl Engine {
         };
         let has_place = |live: &Live| live.state.item_may_start(task);
         if wanted && self.lives.get(&number).is_some_and(has_place) {
-            match result {
-                Ok(ready) => self.proceed(number, task, ready),
-                Err(failure) => self.refuse(number, task, failure),
-            }
+            self.rendered(number, task, result);
         } else if wanted {
             self.park(number, task);
         }
         if !self.lives.get(&number).is_some_and(|live| executes(live, task)) {
             self.queue.end(number, task, self.now.uptime);
+        }
+    }
+
+    fn rendered(&mut self, number: u64, task: Ordinal, result: Result<Ready, Unrendered>) {
+        if !matches!(result, Err(Unrendered::Unread(_)))
+            && let Some(live) = self.lives.get_mut(&number)
+        {
+            live.unread.remove(&Reading::Task(task));
+        }
+        match result {
+            Ok(ready) => self.proceed(number, task, ready),
+            Err(Unrendered::Failed(failure)) => self.refuse(number, task, failure),
+            Err(Unrendered::Unread(fault)) => {
+                self.read_later(number, Reading::Task(task), fault);
+            }
         }
     }
 
@@ -114,14 +138,40 @@ impl Engine {
         let _ = self.apply_own(number, &Command::RefuseTask { task, failure });
     }
 
-    fn proceed(&mut self, number: u64, task: Ordinal, ready: Ready) {
-        let keyed = ready.key.is_some();
-        if let Some(key) = ready.key {
-            let priority = self.lives.get(&number).map_or(0, |live| live.state.priority);
-            if self.queue.take_key(key, number, task, priority) == Taken::Parked {
-                return;
+    /// Whether neither the task's rate nor its concurrency key holds it back. Its key is looked at
+    /// last: what waits for a rate must not keep a key from others.
+    fn is_let_through(&mut self, number: u64, task: Ordinal, ready: &Ready) -> bool {
+        let priority = self.lives.get(&number).map_or(0, |live| live.state.priority);
+        let uptime = self.now.uptime;
+        if let Some(rate) = &ready.rate {
+            match self.queue.rates.pace(rate, uptime) {
+                Pace::Free => {}
+                Pace::Held => {
+                    self.queue.rates.park(rate, (number, task, priority));
+                    return false;
+                }
+                Pace::Undeclared => {
+                    self.refuse(number, task, undeclared(rate));
+                    return false;
+                }
             }
         }
+        if let Some(key) = &ready.key
+            && self.queue.take_key(key.clone(), number, task, priority) == Taken::Parked
+        {
+            return false;
+        }
+        if let Some(rate) = &ready.rate {
+            self.queue.rates.take(rate, uptime);
+        }
+        true
+    }
+
+    fn proceed(&mut self, number: u64, task: Ordinal, ready: Ready) {
+        if !self.is_let_through(number, task, &ready) {
+            return;
+        }
+        let keyed = ready.key.is_some();
         match ready.parts {
             Parts::Skip => drop(self.apply_own(number, &Command::SkipTask { task })),
             Parts::Expand { list, values } => self.expand(number, task, list, values),
@@ -280,63 +330,11 @@ impl Engine {
         };
         let _ = self.apply_own(number, &command);
     }
-
-    /// Ends a run whose tasks have all ended: renders its output first, where it has one.
-    pub(crate) fn conclude(&mut self, number: u64, store: &mut dyn Store) {
-        let Some(live) = self.lives.get_mut(&number) else {
-            return;
-        };
-        let fails =
-            live.state.decide(&Command::Finish { output: Ok(Body::null()) }, &self.now.moment);
-        let needs_output =
-            live.state.plan.output.is_some() && fails.is_ok_and(|events| ends_well(&events));
-        if !needs_output {
-            return self.finish(number, Ok((Body::null(), None)));
-        }
-        let loaded = Arc::clone(&live.loaded);
-        let ingredients = Ingredients::gather(&live.state, loaded.program.output_references());
-        if ingredients.is_small() {
-            let output =
-                render_output(&loaded.program, &ingredients, &mut |hash| read_blob(hash, store));
-            return self.finish(number, output);
-        }
-        live.concluding = true;
-        let task = Ordinal(0);
-        let run = live.state.run;
-        self.effect(Effect::Conclude(Prepare {
-            number,
-            task,
-            run,
-            of: task,
-            rung: 0,
-            loaded,
-            folder: None,
-            ingredients,
-        }));
-    }
-
-    /// Ends a run with its output.
-    pub(crate) fn finish(&mut self, number: u64, output: Result<Split, CallFailure>) {
-        if let Some(live) = self.lives.get_mut(&number) {
-            live.concluding = false;
-        }
-        let output = output.map(|(output, blob)| {
-            self.staging.offer(blob);
-            output
-        });
-        // Refused where the run was retried or cancelled meanwhile.
-        let _ = self.apply_own(number, &Command::Finish { output });
-    }
 }
 
 fn executes(live: &Live, task: Ordinal) -> bool {
     let executing = |phase: &TaskPhase| matches!(phase, TaskPhase::Executing { .. });
     live.state.task(task).is_some_and(|facts| executing(&facts.phase))
-}
-
-fn ends_well(events: &[Event]) -> bool {
-    let output = |event: &Event| matches!(event, Event::Finished(finished) if finished.outcome.output().is_some());
-    events.iter().any(output)
 }
 
 /// Whether what was rendered for this run is still wanted; it is taken in once.
@@ -350,12 +348,21 @@ fn is_plain_call(plan: &Plan, of: Ordinal) -> bool {
             && task.when.is_none()
             && task.each.is_none()
             && task.concurrency_key.is_none()
+            && task.rate_key.is_none()
     };
     plan.task(of).is_some_and(plain)
 }
 
-fn not_inline(hash: BlobHash) -> CallFailure {
-    CallFailure::refused(FailureKind::Unavailable, format!("the blob {hash} was not expected here"))
+fn undeclared(rate: &str) -> CallFailure {
+    let message = format!(
+        "no rate is declared for the `rate_key` {rate:?}; add a line like `{rate:?} = \"10/1s\"` to \
+         `[limits.rates]` in baton.toml"
+    );
+    CallFailure::refused(FailureKind::InvalidInput, message)
+}
+
+fn not_inline(hash: BlobHash) -> StoreError {
+    StoreError::Corrupt(format!("the blob {hash} was not expected here"))
 }
 
 /// The status an attempt ends with when its call failed like this.

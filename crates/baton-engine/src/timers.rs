@@ -10,6 +10,8 @@ use std::time::Duration;
 use baton_core::ids::Ordinal;
 use baton_core::time::Timestamp;
 
+use crate::live::Reading;
+
 /// How often the wall clock is looked at while something waits for a moment: a clock that was set
 /// forward is noticed within this.
 const WALL_CHECK: Duration = Duration::from_secs(15);
@@ -23,6 +25,10 @@ pub enum Due {
     CancelDeadline(u64, u32),
     /// A look at a workflow's time budget.
     Budget(u64),
+    /// A rate lets somebody start.
+    Rates,
+    /// Another try to read what a workflow's templates name.
+    Read(u64, Reading),
 }
 
 /// Everything that is due later.

@@ -83,6 +83,7 @@ async fn serve(
             _ = &mut stop => break,
         };
         let Ok((stream, _)) = accepted else {
+            // sleep: nothing signals that descriptors have become free.
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };

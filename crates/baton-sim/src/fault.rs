@@ -17,6 +17,8 @@ pub struct FaultyStore {
     rng: Rng,
     /// Faults of a thousand commits; none at 0.
     pub permille: u64,
+    /// Faults of a thousand readings.
+    pub reads: u64,
     full_for: u32,
 }
 
@@ -36,11 +38,23 @@ fn fault(said: &str) -> StoreError {
 impl FaultyStore {
     /// Around this store, with chances of its own.
     pub fn new(inner: MemoryStore, rng: Rng, permille: u64) -> Self {
-        Self { inner: MemoryStoreCell(inner), rng, permille, full_for: 0 }
+        Self { inner: MemoryStoreCell(inner), rng, permille, reads: 0, full_for: 0 }
+    }
+
+    /// From now on this many of a thousand readings fail.
+    pub fn failing_reads(self, reads: u64) -> Self {
+        Self { reads, ..self }
     }
 
     fn store(&mut self) -> &mut MemoryStore {
         &mut self.inner.0
+    }
+
+    fn reading(&mut self) -> Result<&mut MemoryStore, StoreError> {
+        if self.rng.chance(self.reads) {
+            return Err(fault("it cannot be read just now"));
+        }
+        Ok(self.store())
     }
 }
 
@@ -78,15 +92,15 @@ impl Store for FaultyStore {
     }
 
     fn live(&mut self) -> Result<Vec<u64>, StoreError> {
-        self.store().live()
+        self.reading()?.live()
     }
 
     fn number_of(&mut self, id: WorkflowId) -> Result<Option<u64>, StoreError> {
-        self.store().number_of(id)
+        self.reading()?.number_of(id)
     }
 
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
-        self.store().stream(number)
+        self.reading()?.stream(number)
     }
 
     fn tail(&mut self, number: u64) -> Result<Tail, StoreError> {
@@ -94,7 +108,7 @@ impl Store for FaultyStore {
     }
 
     fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {
-        self.store().blob(hash)
+        self.reading()?.blob(hash)
     }
 
     fn definition(
@@ -102,7 +116,7 @@ impl Store for FaultyStore {
         name: &str,
         version: Option<u32>,
     ) -> Result<Option<DefinitionRow>, StoreError> {
-        self.store().definition(name, version)
+        self.reading()?.definition(name, version)
     }
 
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {

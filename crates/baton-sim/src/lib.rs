@@ -4,18 +4,29 @@
 //! It is never shipped, and knows nothing of threads, files, sockets or real time.
 
 mod check;
+#[cfg(test)]
+mod clock_tests;
 mod cut;
+mod effects;
 mod fault;
+#[cfg(test)]
+mod fault_tests;
+mod judge;
 mod ledger;
+mod owners;
 mod people;
 mod plans;
 #[cfg(test)]
 mod probes_tests;
 #[cfg(test)]
 mod promises_tests;
+#[cfg(test)]
+mod rate_tests;
 mod reading;
 mod rng;
 mod run;
+#[cfg(test)]
+mod scheduling_tests;
 #[cfg(test)]
 mod tests;
 mod tools;

@@ -12,11 +12,12 @@ use baton_engine::exchange::{Burial, Input, Request, Submit};
 use baton_engine::loaded::Loaded;
 use serde_json::{Value, json};
 
+use crate::effects::idempotency_key;
 use crate::ledger::Violation;
 use crate::plans;
 use crate::reading;
 use crate::tools;
-use crate::world::{World, idempotency_key};
+use crate::world::World;
 
 /// How much people do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +91,8 @@ fn whim(world: &mut World, state: Option<&WorkflowState>) -> Command {
     }
 }
 
-fn ask(world: &mut World, request: Request) {
+/// Asks for something, as somebody.
+pub fn ask(world: &mut World, request: Request) {
     let name = format!("person-{}", world.rng.below(20));
     let token = world.rng.next();
     let actor = Actor::user(&name);
@@ -106,8 +108,19 @@ fn loaded(plan: Plan) -> Result<Loaded, Violation> {
     Loaded::new(plan).map_err(|e| Violation(format!("the plan is not valid: {e}")))
 }
 
-/// Submits a plan.
+/// Submits a plan, as urgent as may be.
 pub fn submit(world: &mut World, plan: Plan, review: bool) -> Result<(), Violation> {
+    let priority = u8::try_from(world.rng.below(10)).unwrap_or(5);
+    submit_with(world, plan, review, priority)
+}
+
+/// Submits a plan with this priority.
+pub fn submit_with(
+    world: &mut World,
+    plan: Plan,
+    review: bool,
+    priority: u8,
+) -> Result<(), Violation> {
     let loaded = loaded(plan)?;
     let large = world.rng.chance(200) && world.weather.tools;
     let text = if large { "y".repeat(2000) } else { "y".to_owned() };
@@ -115,7 +128,7 @@ pub fn submit(world: &mut World, plan: Plan, review: bool) -> Result<(), Violati
         loaded: Arc::new(loaded),
         inputs: Body::split(Json::of(&json!({ "text": text }))),
         origin: Origin::Cli,
-        priority: u8::try_from(world.rng.below(10)).unwrap_or(5),
+        priority,
         review,
         conversation: None,
         folder: None,

@@ -39,6 +39,7 @@ pub fn task(key: String, stage: u32, work: Work) -> TaskPlan {
         retry: Retry { attempts_max: 2, backoff: seconds(1), max: seconds(4) },
         timeout: Some(seconds(60)),
         concurrency_key: None,
+        rate_key: None,
         priority: None,
         permission: Permission::ReadWrite,
         work,
@@ -153,6 +154,9 @@ fn random_task(rng: &mut Rng, n: u32, stage: u32, depth: u32) -> TaskPlan {
     if rng.chance(150) {
         task.concurrency_key = Some("key".to_owned());
     }
+    if rng.chance(100) {
+        task.rate_key = Some("api".to_owned());
+    }
     task
 }
 
@@ -219,5 +223,44 @@ pub fn fixed() -> Vec<Plan> {
         ),
         tool("t4", 2, Effect::Once),
     ];
-    vec![plan("chain", chain), diamond, plan("mixed", mixed)]
+    vec![plan("chain", chain), diamond, plan("mixed", mixed), healing(), family()]
+}
+
+/// Retries, fallbacks, an `each` that is tried again, and failures that are tolerated.
+fn healing() -> Plan {
+    let tool = |key: &str, effect: Effect, with: Value| {
+        let mut task = task(key.to_owned(), 0, Work::Tool(call(effect, with)));
+        task.retry.attempts_max = 3;
+        task
+    };
+    let mut heals = tool("t0", Effect::Once, json!({ "refuses": true }));
+    heals.fallback.push(call(Effect::Idempotent, json!({ "refuses": true })));
+    heals.fallback.push(call(Effect::Once, json!({ "fails": 1 })));
+    let mut fan = tool("t1", Effect::Idempotent, json!({ "fails": 2 }));
+    fan.each = Some(Each { list: json!([1, 2, 3]), concurrency: Some(2) });
+    let mut busy = tool("t2", Effect::Read, json!({ "fails": 9 }));
+    busy.fallback.push(call(Effect::Once, json!({})));
+    let mut fails = tool("t3", Effect::Once, json!({ "refuses": true }));
+    fails.on_failure = OnFailure::SkipDependents;
+    let skipped = TaskPlan { needs: Some(vec![Ordinal(3)]), ..tool("t4", Effect::Read, json!({})) };
+    let mut join = tool("t5", Effect::Once, json!({ "fails": 1 }));
+    join.needs = Some(vec![Ordinal(0), Ordinal(1), Ordinal(2)]);
+    plan("healing", vec![heals, fan, busy, fails, skipped, join])
+}
+
+/// A child for each item, each with a child of its own and a call that is tried again.
+fn family() -> Plan {
+    let child = |key: &str, name: &str, plan: Plan| {
+        let (name, plan) = (name.to_owned(), Box::new(plan));
+        let child = Child { name, version: 1, with: json!({}), plan };
+        task(key.to_owned(), 0, Work::Workflow(child))
+    };
+    let flaky = Work::Tool(call(Effect::Once, json!({ "fails": 1 })));
+    let youngest = plan("youngest", vec![task("y0".to_owned(), 0, flaky)]);
+    let asked = task("i1".to_owned(), 0, human(HumanKind::Approval));
+    let inner = plan("inner", vec![child("i0", "youngest", youngest), asked]);
+    let mut each = child("t0", "inner", inner);
+    each.each = Some(Each { list: json!([1, 2]), concurrency: None });
+    let last = Work::Tool(call(Effect::Once, json!({})));
+    plan("family", vec![each, task("t1".to_owned(), 1, last)])
 }

@@ -1,5 +1,7 @@
 //! One seed, from the first submission to the last end: a storm, then calm in which all must end.
 
+use std::collections::BTreeMap;
+
 use baton_engine::queue::Limits;
 use baton_engine::store::Store;
 
@@ -32,6 +34,8 @@ fn weather(rng: &mut Rng) -> Weather {
     let mut often = |most: u64| if rng.chance(500) { rng.below(most) } else { 0 };
     Weather {
         store: often(100),
+        reads: often(200),
+        slow: often(400),
         crash: often(100),
         take_over: often(60),
         drain: often(30),
@@ -62,7 +66,9 @@ pub fn run(seed: u64) -> Result<Survived, Violation> {
 pub fn live(seed: u64) -> Result<World, Violation> {
     let mut rng = Rng::new(seed);
     let (weather, limits) = (weather(&mut rng), limits(&mut rng));
-    let mut world = World::new(rng.next(), weather, limits);
+    let rate = "2/10s".parse().map_err(|e| Violation(format!("{e}")))?;
+    let rates = BTreeMap::from([("api".to_owned(), rate)]);
+    let mut world = World::new(rng.next(), weather, limits).under_rates(rates);
     world.snapshot_every(1 + rng.below(12));
     for _ in 0..=rng.below(3) {
         let plan = plans::random(&mut rng, 1);

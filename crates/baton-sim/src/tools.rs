@@ -4,11 +4,11 @@
 
 use baton_core::body::{Body, Json};
 use baton_core::failure::CallFailure;
-use baton_core::plan::Work;
+use baton_core::plan::{ToolCall, Work};
 use baton_core::words::{Effect, FailureKind, Happened};
 use baton_engine::attempt_status;
 use baton_engine::exchange::{Call, CallResult};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::rng::Rng;
 
@@ -24,15 +24,19 @@ pub struct Course {
 /// How long a call may hang, in milliseconds.
 const TIMEOUT: u64 = 60_000;
 
-/// The effect class of the call an attempt makes.
-pub fn effect_of(call: &Call) -> Effect {
-    let plan = call.loaded.plan.task(call.of);
-    let made = plan.and_then(|plan| match (call.rung.checked_sub(1), &plan.work) {
+/// The call an attempt makes, as its plan has it.
+fn made(call: &Call) -> Option<&ToolCall> {
+    let plan = call.loaded.plan.task(call.of)?;
+    match (call.rung.checked_sub(1), &plan.work) {
         (Some(fallback), _) => plan.fallback.get(fallback as usize),
         (None, Work::Tool(tool)) => Some(tool),
         (None, Work::Human(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_)) => None,
-    });
-    made.map_or(Effect::Once, |tool| tool.effect)
+    }
+}
+
+/// The effect class of the call an attempt makes.
+pub fn effect_of(call: &Call) -> Effect {
+    made(call).map_or(Effect::Once, |tool| tool.effect)
 }
 
 /// What the tool brings: the same for the same task, large for every third.
@@ -46,10 +50,20 @@ fn ended(failure: CallFailure) -> CallResult {
     Err((attempt_status(&failure), failure))
 }
 
-/// Without faults: an effect, then its answer.
-pub fn calm(call: &Call) -> Course {
+/// Without faults but those the plan asks for: an effect, then its answer. A call `with` `fails: n`
+/// is busy the first n times it is made, `before` counting them; one with `refuses` always refuses.
+pub fn calm(call: &Call, before: u64) -> Course {
     let key = task_key(call);
     let latency = 100 + u64::from(key.bytes().map(u32::from).sum::<u32>() % 7) * 50;
+    let asked = |name: &str| made(call).and_then(|tool| tool.with.get(name));
+    if asked("refuses").is_some() {
+        let failure = CallFailure::refused(FailureKind::Refused, "as asked");
+        return Course { effect: None, answers: vec![(latency, ended(failure))] };
+    }
+    if asked("fails").and_then(Value::as_u64).is_some_and(|fails| before < fails) {
+        let failure = CallFailure::passing(FailureKind::Unavailable, "as asked");
+        return Course { effect: None, answers: vec![(latency, ended(failure))] };
+    }
     Course { effect: Some(latency / 2), answers: vec![(latency, Ok(output(&key, call.rung)))] }
 }
 

@@ -1,5 +1,6 @@
 //! `baton.toml`: what an operator declares. Every field has a default; an unknown one is a fault.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use baton_core::time::Span;
 use baton_core::words::Permission;
 use baton_engine::engine::Settings;
 use baton_engine::queue;
+use baton_engine::rates::Rate;
 use serde::Deserialize;
 
 use crate::admin::retention::Retention;
@@ -40,6 +42,8 @@ pub struct Limits {
     pub executing: u32,
     /// Tasks that execute at a time, of one workflow.
     pub executing_per_workflow: u32,
+    /// How often tasks of a `rate_key` may start, by its name: `10/1s`.
+    pub rates: BTreeMap<String, Rate>,
     /// How long a call may run whose task names no `timeout`.
     pub timeout: Span,
     /// How long what runs has to end after a cancellation.
@@ -57,6 +61,7 @@ impl Default for Limits {
         Self {
             executing: queue.executing_max,
             executing_per_workflow: queue.executing_per_workflow_max,
+            rates: settings.rates,
             timeout: Span(bounds.timeout),
             cancel_deadline: Span(settings.cancel_deadline),
             output_bytes: bounds.output_bytes_max,
@@ -113,8 +118,12 @@ impl Config {
             executing_max: self.limits.executing,
             executing_per_workflow_max: self.limits.executing_per_workflow,
         };
-        let cancel_deadline = self.limits.cancel_deadline.0;
-        Settings { limits, cancel_deadline, ..Settings::default() }
+        Settings {
+            limits,
+            rates: self.limits.rates.clone(),
+            cancel_deadline: self.limits.cancel_deadline.0,
+            ..Settings::default()
+        }
     }
 
     /// What the executor is told of it.
@@ -124,6 +133,22 @@ impl Config {
             timeout: self.limits.timeout.0,
             grace: Duration::from_secs(3),
             output_bytes_max: self.limits.output_bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_read_by_name_and_a_fault_says_how_they_are_written() {
+        let read = |text: &str| toml::from_str::<Config>(&format!("[limits.rates]\n{text}"));
+        let config = read("api = \"10/1s\"").expect("a rate");
+        assert_eq!(config.settings().rates.keys().collect::<Vec<_>>(), ["api"]);
+        for text in ["api = \"10 a second\"", "api = \"0/1s\"", "api = \"10/0s\""] {
+            let fault = read(text).expect_err("no rate").to_string();
+            assert!(fault.contains("write it like `10/1s`"), "{fault}");
         }
     }
 }

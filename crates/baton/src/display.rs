@@ -240,6 +240,7 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
         | Event::SentBack(_)
         | Event::Started(_)
         | Event::Finished(_)
+        | Event::ClockSet(_)
         | Event::DefinitionRegistered(_)
         | Event::Purged(_)
         | Event::BatchPurged(_) => return None,

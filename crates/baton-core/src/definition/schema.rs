@@ -188,6 +188,7 @@ fn shared_fields() -> Value {
         },
         "timeout": described(reference("duration"), "How long one attempt may run."),
         "concurrency_key": text("A template; at most one task with the same key executes at a time."),
+        "rate_key": text("A template; the name of a rate in `[limits.rates]`, at which tasks of this key may start."),
         "priority": { "type": "integer", "minimum": 0, "maximum": PRIORITY_MAX },
     })
 }

@@ -23,7 +23,7 @@ pub const PRIORITY_MAX: u32 = 9;
 /// The fields that name a task's kind.
 pub(crate) const KIND_FIELDS: [&str; 7] =
     ["tool", "human", "wait", "emit", "workflow", "agent", "worker"];
-pub(crate) const TASK_FIELDS: [&str; 29] = [
+pub(crate) const TASK_FIELDS: [&str; 30] = [
     "id",
     "title",
     "tool",
@@ -46,6 +46,7 @@ pub(crate) const TASK_FIELDS: [&str; 29] = [
     "retry",
     "timeout",
     "concurrency_key",
+    "rate_key",
     "priority",
     "permission",
     "fallback",
@@ -86,11 +87,13 @@ pub(crate) fn read<'t, 's>(
     let on_failure = word.and_then(|at| at.word::<OnFailure>(faults));
     let word = fields.get("permission");
     let permission = word.and_then(|at| at.word::<Permission>(faults));
-    let concurrency_key = fields.get("concurrency_key").and_then(|at| {
+    let mut key_of = |name| {
+        let at = fields.get(name)?;
         let text = at.text(faults)?;
         draft.sites_of(&at, Some(task), SiteKind::Task);
         Some(text.to_owned())
-    });
+    };
+    let (concurrency_key, rate_key) = (key_of("concurrency_key"), key_of("rate_key"));
     let priority = fields.get("priority");
     let priority = priority.and_then(|at| at.integer(0..=PRIORITY_MAX, faults));
     let plan = TaskPlan {
@@ -104,6 +107,7 @@ pub(crate) fn read<'t, 's>(
         retry: read_retry(&fields, faults),
         timeout: fields.get("timeout").and_then(|at| positive(&at, faults)),
         concurrency_key,
+        rate_key,
         priority: priority.and_then(|priority| u8::try_from(priority).ok()),
         permission: permission.unwrap_or(Permission::ReadOnly),
         fallback: read_fallback(&fields, task, draft, faults),

@@ -22,6 +22,7 @@ pub(crate) struct TaskForms {
     pub work: Option<Form>,
     pub event_when: Option<Arc<Expr>>,
     pub concurrency_key: Option<Form>,
+    pub rate_key: Option<Form>,
     /// One for each alternative call, constants included; empty when all are constant.
     pub fallback: Vec<Form>,
     pub probe: Option<Form>,
@@ -47,6 +48,7 @@ impl TaskForms {
         self.is_constant()
             && self.event_when.is_none()
             && self.concurrency_key.is_none()
+            && self.rate_key.is_none()
             && self.fallback.is_empty()
             && self.probe.is_none()
             && self.happened.is_none()
@@ -150,6 +152,9 @@ impl Compiling<'_> {
         }
         if let Some(key) = &task.concurrency_key {
             forms.concurrency_key = self.text("concurrency_key", key)?;
+        }
+        if let Some(key) = &task.rate_key {
+            forms.rate_key = self.text("rate_key", key)?;
         }
         self.work(&task.work, &mut forms)?;
         forms.fallback = self.fallback(&task.fallback)?;

@@ -184,7 +184,7 @@ const FAN: [&str; 8] = [
     "{ id: sure, tool: core.noop, each: [1, 2] }",
     "{ id: ask, human: choice, options: [x], needs: [list], ask: 'Take {{ tasks.list.output.n }}?' }",
     "{ id: come, wait: { event: 'a.*', when: 'event.data.job == tasks.list.output.job', timeout: 5s }, needs: [list] }",
-    "{ id: dawn, wait: { until: '{{ tasks.list.output.at }}' }, needs: [list], concurrency_key: 'k-{{ inputs.repo }}', retry: { attempts: 2 } }",
+    "{ id: dawn, wait: { until: '{{ tasks.list.output.at }}' }, needs: [list], concurrency_key: 'k-{{ inputs.repo }}', rate_key: 'r-{{ inputs.repo }}', retry: { attempts: 2 } }",
 ];
 
 #[test]
@@ -254,6 +254,8 @@ fn other_kinds_are_rendered() {
     );
     assert_eq!(program.concurrency_key(Ordinal(7), &scope), Ok(Some("k-r".to_owned())));
     assert_eq!(program.concurrency_key(Ordinal(0), &scope), Ok(None));
+    assert_eq!(program.rate_key(Ordinal(7), &scope), Ok(Some("r-r".to_owned())));
+    assert_eq!(program.rate_key(Ordinal(0), &scope), Ok(None));
     for (job, matches) in [(7, true), (8, false)] {
         scope.event = Some(Arc::new(json!({ "data": { "job": job } })));
         assert_eq!(program.event_matches(Ordinal(6), &scope), Ok(matches));

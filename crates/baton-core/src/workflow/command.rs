@@ -68,7 +68,13 @@ pub enum Command {
         /// The list.
         list: Body,
     },
-    /// A ready task cannot even start: its templates failed on the data at hand.
+    /// The wall clock was set while the workflow is busy, and its time budget must not follow.
+    NoteClock {
+        /// By how much the journal's time went ahead of the steady clock, in milliseconds.
+        ahead_ms: i64,
+    },
+    /// A ready task cannot start: its templates failed on the data at hand. On a fallback this is a
+    /// failure of that rung, after which the next one is tried.
     RefuseTask {
         /// Which task.
         task: Ordinal,

@@ -83,6 +83,8 @@ events! {
     Finished = 8 "workflow.finished",
     /// The next run began, keeping what was finished.
     Retried = 9 "workflow.retried",
+    /// The wall clock was set: the time budget does not follow it.
+    ClockSet = 10 "workflow.clock_set",
     /// An attempt is about to run.
     TaskStarted = 20 "task.started",
     /// The task let go of its executor until something happens.
@@ -204,6 +206,14 @@ pub struct Retried {
     pub run: u32,
     /// The tasks that are done again; all others keep what they have.
     pub tasks: Vec<Ordinal>,
+}
+
+/// The wall clock was set while the workflow was busy. Between this event and the one before, the
+/// journal's time went by this much more, or less where it is negative, than the steady clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClockSet {
+    /// By how much, in milliseconds.
+    pub ahead_ms: i64,
 }
 
 /// An attempt is about to run.
@@ -379,6 +389,7 @@ impl Event {
             | Self::CancelRequested(_)
             | Self::Finished(_)
             | Self::Retried(_)
+            | Self::ClockSet(_)
             | Self::DefinitionRegistered(_)
             | Self::Purged(_)
             | Self::BatchPurged(_) => None,
@@ -409,6 +420,7 @@ impl Event {
             | Self::Resumed(_)
             | Self::CancelRequested(_)
             | Self::Retried(_)
+            | Self::ClockSet(_)
             | Self::TaskWaited(_)
             | Self::AttemptFailed(_)
             | Self::TaskFailed(_)

@@ -19,6 +19,7 @@ use crate::codes::Code;
 use crate::ids::Ordinal;
 use crate::plan::Plan;
 use crate::time::Timestamp;
+use crate::words::FailureKind;
 
 impl WorkflowState {
     /// The state a workflow has after its first event.
@@ -98,6 +99,7 @@ impl WorkflowState {
                 self.end_open_tasks(at);
                 self.phase = Phase::Ended(Ended { at, outcome: finished.outcome.clone() });
             }
+            Event::ClockSet(set) => self.set_clock(set.ahead_ms),
             Event::Retried(retried) => self.reopen(retried.run, &retried.tasks, at),
             Event::TaskStarted(started) => {
                 self.begin(started.task, started.attempt, at);
@@ -123,7 +125,7 @@ impl WorkflowState {
             Event::TaskCancelled(cancelled) => {
                 self.enter(cancelled.task, TaskPhase::Cancelled { at })
             }
-            Event::CallUndone(undone) => self.enter(undone.task, TaskPhase::Ready),
+            Event::CallUndone(undone) => self.undo_call(undone.task),
             Event::TaskEmitted(_) => {}
         }
     }
@@ -137,6 +139,15 @@ impl WorkflowState {
             | Phase::Cancelling { .. }
             | Phase::Ended(_) => None,
         }
+    }
+
+    /// What the wall clock took or gave is no time that was used.
+    fn set_clock(&mut self, ahead_ms: i64) {
+        let by = Duration::from_millis(ahead_ms.unsigned_abs());
+        self.used = match ahead_ms {
+            0.. => self.used.saturating_sub(by),
+            _ => self.used.saturating_add(by),
+        };
     }
 
     fn resume(&mut self) {
@@ -175,6 +186,17 @@ impl WorkflowState {
             Next::InDoubt => waiting(Waiting::InDoubt { failure: failed.failure.clone() }),
         };
         self.enter(failed.task, phase);
+    }
+
+    /// A call that did not happen because its attempt was lost used up none of the task's tries.
+    fn undo_call(&mut self, ordinal: Ordinal) {
+        if let Some(task) = self.tasks.get_mut(ordinal.index())
+            && let TaskPhase::Waiting { on: Waiting::InDoubt { failure }, .. } = &task.phase
+            && failure.kind == FailureKind::Lost
+        {
+            task.tries = task.tries.saturating_sub(1);
+        }
+        self.enter(ordinal, TaskPhase::Ready);
     }
 
     fn expand(&mut self, expanded: &TaskExpanded, at: Timestamp) {

@@ -305,6 +305,7 @@ fn noop(key: String, needs: Vec<Ordinal>) -> TaskPlan {
         retry: baton_core::plan::Retry::default(),
         timeout: None,
         concurrency_key: None,
+        rate_key: None,
         priority: None,
         permission: Permission::ReadOnly,
         work: Work::Tool(call),

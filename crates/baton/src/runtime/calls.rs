@@ -10,8 +10,15 @@ use baton_core::plan::Work;
 use baton_core::words::{FailureKind, Happened};
 use baton_core::workflow::Verdict;
 use baton_engine::exchange::{Call, Prepare, Split};
+use baton_engine::live::text_of;
 use baton_engine::ports::{self, Control, Tools};
-use baton_engine::store::Views;
+use baton_engine::scope::Unrendered;
+use baton_engine::store::{StoreError, Views};
+
+/// How often the input of a call is read while the store does not answer.
+const READ_TRIES_MAX: u32 = 5;
+/// The pause before the second reading; it doubles with each.
+const READ_PAUSE: Duration = Duration::from_millis(50);
 
 /// Makes calls.
 pub(super) struct Caller {
@@ -34,7 +41,7 @@ impl Caller {
         let tool = tool_of(call).ok_or_else(|| refused("the plan has no such call"))?;
         let input = match &call.input {
             Some(Body::Inline(json)) => json.clone(),
-            Some(Body::Blob { hash, .. }) => self.blob(*hash)?,
+            Some(Body::Blob { hash, .. }) => self.patient_blob(*hash).map_err(unread)?,
             None => {
                 let constant = call.loaded.program.constant_input(call.of);
                 constant.cloned().ok_or_else(|| refused("the call has no input"))?
@@ -65,7 +72,7 @@ impl Caller {
         job: &Prepare,
         timeout: Duration,
     ) -> Result<(Verdict, Option<Blob>), CallFailure> {
-        let mut scope = job.ingredients.resolve(&mut |hash| self.blob(hash))?;
+        let mut scope = job.ingredients.resolve(&mut |hash| self.blob(hash)).map_err(unread)?;
         let program = &job.loaded.program;
         let call =
             program.probe(job.of, &scope)?.ok_or_else(|| refused("the task has no probe"))?;
@@ -91,18 +98,23 @@ impl Caller {
         }
     }
 
-    pub(super) fn blob(&self, hash: BlobHash) -> Result<Json, CallFailure> {
-        let lost = |detail: String| CallFailure::passing(FailureKind::Unavailable, detail);
-        let blob = self
-            .views
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .blob(hash)
-            .map_err(|e| lost(e.to_string()))?;
-        let blob = blob.ok_or_else(|| {
-            lost(format!("the blob {hash} is not in the store; run `baton doctor`"))
-        })?;
-        blob.unpack().map_err(|e| lost(e.to_string()))
+    pub(super) fn blob(&self, hash: BlobHash) -> Result<Json, StoreError> {
+        text_of(hash, self.views.lock().unwrap_or_else(PoisonError::into_inner).blob(hash)?)
+    }
+
+    /// The input of a call that has been promised: it may wait a little for the store.
+    fn patient_blob(&self, hash: BlobHash) -> Result<Json, StoreError> {
+        let mut pause = READ_PAUSE;
+        for _ in 1..READ_TRIES_MAX {
+            match self.blob(hash) {
+                Err(StoreError::Unavailable(_)) => {}
+                read => return read,
+            }
+            // sleep: a passing fault of the store gives no signal when it has passed.
+            std::thread::sleep(pause);
+            pause *= 2;
+        }
+        self.blob(hash)
     }
 }
 
@@ -121,11 +133,21 @@ fn refused(message: &str) -> CallFailure {
     CallFailure::refused(FailureKind::InvalidInput, message)
 }
 
+/// A call whose input cannot be read is not made. Where the store does not answer just now, the
+/// attempt is lost and repeated, and uses up none of the task's tries.
+fn unread(fault: StoreError) -> CallFailure {
+    match Unrendered::from(fault) {
+        Unrendered::Failed(failure) => failure,
+        Unrendered::Unread(fault) => CallFailure::passing(FailureKind::Lost, fault.to_string()),
+    }
+}
+
 /// The result of a computation; a panic in it is a failure like another.
-pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, CallFailure>) -> Result<T, CallFailure> {
+pub(super) fn caught<T, E: From<CallFailure>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<&str>().map(ToString::to_string);
         let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        Err(CallFailure::in_doubt(FailureKind::Panicked, format!("the tool panicked: {said}")))
+        let message = format!("the tool panicked: {said}");
+        Err(CallFailure::in_doubt(FailureKind::Panicked, message).into())
     })
 }

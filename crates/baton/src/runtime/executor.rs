@@ -256,7 +256,7 @@ impl Shared {
                 Some(Input::Probed { number: job.number, task: job.task, verdict })
             }
             Effect::Snapshot(job) => {
-                let packed = caught(|| Ok(job.row()));
+                let packed = caught(|| Ok::<_, CallFailure>(job.row()));
                 Some(Input::Snapshot { number: job.number, row: packed.ok().flatten() })
             }
             Effect::Cancel(_) => None,

@@ -257,7 +257,11 @@ impl Work {
     /// One turn; returns what arrived while it was written.
     fn turn(&mut self, inputs: Vec<Input>) -> Result<Vec<Input>, OwnerEnded> {
         let now = self.clock.now();
-        let Turn { commit, answers, effects } = self.engine.turn(self.store.as_mut(), now, inputs);
+        let Turn { commit, answers, effects, fault } =
+            self.engine.turn(self.store.as_mut(), now, inputs);
+        if let Some(fault) = fault {
+            return Err(OwnerEnded(fault));
+        }
         let mut took = Duration::ZERO;
         let writes = !commit.is_empty();
         if writes {

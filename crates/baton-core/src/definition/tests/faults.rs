@@ -194,6 +194,7 @@ fn names() {
         ("when: '1 +'", "this expression cannot be read"),
         ("when: tasks.a.output", "add `a` to `needs` of `t`"),
         ("concurrency_key: '{{ tasks.a.output }}'", "add `a` to `needs` of `t`"),
+        ("rate_key: '{{ tasks.a.output }}'", "add `a` to `needs` of `t`"),
         ("fallback: [ { tool: core.noop, with: { v: '{{ tasks.a.output }}' } } ]", "add `a` to"),
         ("probe: { tool: core.noop, happened: tasks.a.output }", "add `a` to `needs`"),
     ] {

@@ -51,6 +51,7 @@ stages:
         retry: { attempts: 3, backoff: 1s, max: 30s }
         timeout: 2m
         concurrency_key: "{{ inputs.repo }}"
+        rate_key: "{{ inputs.repo }}-api"
         priority: 7
         fallback: [ { tool: fs.write }, { tool: core.noop, with: { a: 1 } } ]
         probe: { tool: fs.read, with: { path: HEALTH.md }, happened: "output != ''" }

@@ -207,3 +207,15 @@ fn late_and_double_answers_are_stale() {
     let story = story.when(suspend(0, 2, person())).refused(Refusal::StaleAttempt);
     story.when(complete(7, 1)).refused(Refusal::NoSuchTask);
 }
+
+#[test]
+fn a_lost_call_that_did_not_happen_uses_up_no_try() {
+    let undone = || Command::Settle { task: Ordinal(0), verdict: Verdict::DidNotHappen };
+    for (doubt, tries) in
+        [(unknown(), 0), (CallFailure { kind: FailureKind::TimedOut, ..unknown() }, 1)]
+    {
+        let story = given(plan([once("a").retry(2, 1, 1)])).after([started(0, 1)]);
+        let story = story.does(fail_by(0, 1, AttemptStatus::Lost, doubt)).does(undone());
+        assert_eq!((story.ready(), story.state.tasks()[0].tries), (vec![0], tries));
+    }
+}

@@ -133,3 +133,28 @@ fn ch4_every_end_carries_its_time_and_cause() {
     let row = super::super::rows::workflow_row(&story.state, 1, 1);
     assert_eq!(row.ended_at, Some(second(story.clock)));
 }
+
+#[test]
+fn a_fallback_whose_templates_fail_is_a_failed_rung_and_the_next_is_tried() {
+    let broken = CallFailure::refused(FailureKind::Template, "no such key");
+    let refuse = Command::RefuseTask { task: Ordinal(0), failure: broken.clone() };
+    let story = given(plan([tool("a").fallback([Effect::Read, Effect::Once])]));
+    let story = story.after([started(0, 1)]).does(fail(0, 1, failure(Happened::No)));
+    let next = attempt_failed(0, 2, broken.clone(), Next::Fallback);
+    let story = story.when(refuse.clone()).then([started(0, 2), next]);
+    assert_eq!((story.ready(), story.state.tasks()[0].rung), (vec![0], 2));
+    // After the last rung nothing is left to try.
+    story.clone().when(refuse).then([gave_up(0, broken)]);
+    let story = story.does(start(0)).does(complete(0, 3)).finishes();
+    assert!(matches!(story.outcome(), Outcome::Completed { .. }));
+}
+
+#[test]
+fn the_next_rung_is_not_tried_beside_a_fatal_failure() {
+    let broken = CallFailure::refused(FailureKind::Template, "no such key");
+    let two = tool("a").fallback([Effect::Read, Effect::Read]);
+    let story = given(plan([two, tool("b")])).after([started(0, 1), started(1, 1)]);
+    let story = story.does(fail(0, 1, failure(Happened::No))).after([failed(1)]);
+    let refuse = Command::RefuseTask { task: Ordinal(0), failure: broken };
+    story.when(refuse).refused(Refusal::NotReady);
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::codes::Code;
 use crate::ids::TaskId;
-use crate::workflow::event::{CallUndone, Retried, SentBack, TaskEmitted};
+use crate::workflow::event::{CallUndone, ClockSet, Retried, SentBack, TaskEmitted};
 use crate::workflow::rows::{Tombstone, WorkflowCard, WorkflowRow, workflow_card, workflow_row};
 use crate::workflow::tombstones::Tombstones;
 use crate::workflow::{BatchPurged, DefinitionRegistered, EventKind, Purged};
@@ -49,6 +49,7 @@ fn example(kind: EventKind) -> Event {
         EventKind::CancelRequested => CancelRequested { reason: Some("enough".to_owned()) }.into(),
         EventKind::Finished => finished(Outcome::CompletedWithErrors { output: blob, failed: 2 }),
         EventKind::Retried => Retried { run: 2, tasks: vec![Ordinal(0), task] }.into(),
+        EventKind::ClockSet => ClockSet { ahead_ms: -1_500 }.into(),
         EventKind::TaskStarted => {
             TaskStarted { task, attempt: 3, input: Some(body(json!({ "path": "." }))) }.into()
         }

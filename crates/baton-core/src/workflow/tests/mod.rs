@@ -213,6 +213,7 @@ fn task(key: &str, work: Work) -> TaskPlan {
         retry: Retry::default(),
         timeout: None,
         concurrency_key: None,
+        rate_key: None,
         priority: None,
         permission: Permission::ReadOnly,
         work,

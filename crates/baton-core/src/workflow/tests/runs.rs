@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::progress::progress;
+use crate::workflow::event::ClockSet;
 use crate::workflow::{Resume, Verdict};
 
 #[test]
@@ -105,6 +106,29 @@ fn a_wait_for_time_counts_against_the_budget() {
     let on = Waiting::Timer { until: second(50), span: None, then: Resume::Complete };
     let story = given(plan([wait_for(5)])).after([started(0, 1), waited(0, on)]);
     assert_eq!(story.state.time_used(second(20)).as_secs(), 19);
+}
+
+#[test]
+fn what_setting_the_clock_took_or_gave_is_no_time_used() {
+    let budgeted = || Plan { time_max: Some(Span(Duration::from_secs(60))), ..plan([tool("a")]) };
+    for (ahead_ms, used) in [(8_000, 1), (-3_600_000, 3_609), (i64::MAX, 0)] {
+        let mut story = given(budgeted()).after([started(0, 1)]);
+        story.clock += 7;
+        let set = Event::from(ClockSet { ahead_ms });
+        let story = story.when(Command::NoteClock { ahead_ms }).then([set]);
+        let now = second(story.clock);
+        assert_eq!(story.state.time_used(now).as_secs(), used, "{ahead_ms}");
+    }
+}
+
+#[test]
+fn the_clock_is_noted_where_a_time_budget_runs_alone() {
+    let note = || Command::NoteClock { ahead_ms: 5_000 };
+    given(plan([tool("a")])).when(note()).refused(Refusal::NotRunning);
+    let time_max = Some(Span(Duration::from_secs(60)));
+    let budgeted = Plan { time_max, ..plan([human(HumanKind::Approval)]) };
+    let story = given(budgeted).after([started(0, 1), waited(0, person())]);
+    story.when(note()).refused(Refusal::NotRunning);
 }
 
 #[test]

@@ -1,0 +1,169 @@
+//! Attempts: what may start, and what a failed one leads to by effect class, retry and fallback.
+//! What a task waits for between attempts is not decided here.
+
+use std::time::Duration;
+
+use super::{Decision, LOST_ATTEMPTS_MAX, RETRY_AFTER_MAX, one};
+use crate::body::Body;
+use crate::failure::CallFailure;
+use crate::ids::Ordinal;
+use crate::plan::{Retry, WORKFLOW_TASKS_MAX};
+use crate::time::Moment;
+use crate::words::{AttemptStatus, Effect, Happened, OnFailure};
+use crate::workflow::command::Refusal;
+use crate::workflow::event::{
+    AttemptFailed, Event, TaskCancelled, TaskExpanded, TaskFailed, TaskStarted,
+};
+use crate::workflow::state::{Next, Phase, Resume, TaskPhase, Waiting, WorkflowState};
+
+impl WorkflowState {
+    /// Whether a task may start now: it is ready, or its pause before the next attempt is over.
+    pub(super) fn startable(&self, ordinal: Ordinal) -> Result<(), Refusal> {
+        let task = self.task(ordinal).ok_or(Refusal::NoSuchTask)?;
+        if !self.may_start() || self.doomed.contains(&ordinal) {
+            return Err(Refusal::NotReady);
+        }
+        match &task.phase {
+            TaskPhase::Ready => Ok(()),
+            TaskPhase::Waiting { on: Waiting::Timer { then: Resume::Retry, .. }, .. } => Ok(()),
+            TaskPhase::Pending
+            | TaskPhase::Executing { .. }
+            | TaskPhase::Expanded { .. }
+            | TaskPhase::Waiting { .. }
+            | TaskPhase::Completed { .. }
+            | TaskPhase::Failed { .. }
+            | TaskPhase::Skipped { .. }
+            | TaskPhase::Cancelled { .. } => Err(Refusal::NotReady),
+        }
+    }
+
+    pub(super) fn start(&self, ordinal: Ordinal, input: Option<&Body>) -> Decision {
+        self.startable(ordinal)?;
+        let attempt = self.task(ordinal).map_or(0, |task| task.attempts) + 1;
+        Ok(one(TaskStarted { task: ordinal, attempt, input: input.cloned() }))
+    }
+
+    pub(super) fn expand_task(&self, task: Ordinal, count: u32, list: &Body) -> Decision {
+        self.startable(task)?;
+        if self.tasks.len() + count as usize > WORKFLOW_TASKS_MAX {
+            return Err(Refusal::TooManyTasks);
+        }
+        let first = Ordinal(u32::try_from(self.tasks.len()).unwrap_or(u32::MAX));
+        Ok(one(TaskExpanded { task, first, count, list: list.clone() }))
+    }
+
+    /// What a task's templates that fail on the data lead to. The work's own are the definition's
+    /// fault and end the task. A fallback's are a failure of that rung, whose attempt ends before
+    /// its call is made: the next rung is tried.
+    pub(super) fn refuse(
+        &self,
+        ordinal: Ordinal,
+        failure: &CallFailure,
+        moment: &Moment,
+    ) -> Decision {
+        self.startable(ordinal)?;
+        let (rung, attempt) = self.task(ordinal).map_or((0, 0), |task| (task.rung, task.attempts));
+        let (status, attempt) = (AttemptStatus::Failed, attempt + 1);
+        // No later try renders otherwise: nothing a template sees can change any more.
+        let failure = CallFailure { happened: Happened::No, retryable: false, ..failure.clone() };
+        let next = match rung {
+            0 => None,
+            _ => self.next_try(ordinal, status, &failure, moment),
+        };
+        let Some(next) = next else {
+            return Ok(one(TaskFailed { task: ordinal, status: None, failure }));
+        };
+        let begun = TaskStarted { task: ordinal, attempt, input: None };
+        let failed = AttemptFailed { task: ordinal, attempt, status, failure, next };
+        Ok(vec![begun.into(), failed.into()])
+    }
+
+    pub(super) fn executing_attempt(&self, ordinal: Ordinal, attempt: u32) -> Result<(), Refusal> {
+        let task = self.task(ordinal).ok_or(Refusal::NoSuchTask)?;
+        let current = task.attempts == attempt && matches!(task.phase, TaskPhase::Executing { .. });
+        if current { Ok(()) } else { Err(Refusal::StaleAttempt) }
+    }
+
+    /// What a failed attempt leads to: the rules of effect classes, retry and fallback.
+    pub(super) fn after_failure(
+        &self,
+        ordinal: Ordinal,
+        attempt: u32,
+        status: AttemptStatus,
+        failure: &CallFailure,
+        moment: &Moment,
+    ) -> Event {
+        let effect = self.call(ordinal).map_or(Effect::Idempotent, |call| call.effect);
+        let next = match (effect, failure.happened) {
+            (Effect::Once, Happened::Unknown) => Some(Next::InDoubt),
+            (Effect::Once, Happened::Yes) => None,
+            (Effect::Once, Happened::No) | (Effect::Read | Effect::Idempotent, _) => {
+                self.next_try(ordinal, status, failure, moment)
+            }
+        };
+        match (next, &self.phase) {
+            (Some(next), _) => {
+                AttemptFailed { task: ordinal, attempt, status, failure: failure.clone(), next }
+                    .into()
+            }
+            (None, Phase::Cancelling { .. }) => TaskCancelled { task: ordinal }.into(),
+            (None, _) => {
+                TaskFailed { task: ordinal, status: Some(status), failure: failure.clone() }.into()
+            }
+        }
+    }
+
+    fn next_try(
+        &self,
+        ordinal: Ordinal,
+        status: AttemptStatus,
+        failure: &CallFailure,
+        moment: &Moment,
+    ) -> Option<Next> {
+        let (task, plan) = (self.task(ordinal)?, self.task_plan(ordinal)?);
+        let drains = match &self.phase {
+            Phase::Running { failing } | Phase::Paused { failing, .. } => failing.is_some(),
+            Phase::Draft { .. }
+            | Phase::PendingReview
+            | Phase::Queued
+            | Phase::Cancelling { .. }
+            | Phase::Ended(_) => true,
+        };
+        let beside_a_failure = self
+            .item(ordinal)
+            .is_some_and(|(items, _)| items.failed > 0 && plan.on_failure == OnFailure::Fail);
+        if drains || beside_a_failure {
+            return None;
+        }
+        if status == AttemptStatus::Lost && task.lost < LOST_ATTEMPTS_MAX {
+            return Some(Next::Repeat);
+        }
+        if failure.retryable && task.tries < plan.retry.attempts_max {
+            let salt = (u64::from(ordinal.0) << 32) | u64::from(task.attempts);
+            let span = pause_before(&plan.retry, task.tries, moment.draw(salt))
+                .max(failure.retry_after().unwrap_or_default().min(RETRY_AFTER_MAX));
+            return Some(Next::Retry { until: moment.now.plus(span), span });
+        }
+        ((task.rung as usize) < plan.fallback.len()).then_some(Next::Fallback)
+    }
+
+    /// Whether an `each` may start this item. One that pauses before its next attempt has its place.
+    pub fn item_may_start(&self, ordinal: Ordinal) -> bool {
+        if self.waiting.contains(&ordinal) {
+            return true;
+        }
+        let (Some((items, _)), Some(plan)) = (self.item(ordinal), self.task_plan(ordinal)) else {
+            return true;
+        };
+        let most = plan.each.as_ref().and_then(|each| each.concurrency);
+        most.is_none_or(|most| items.running < most)
+    }
+}
+
+/// `backoff * 2^(tries-1)`, at most `max`, and of that a random share between a half and all.
+fn pause_before(retry: &Retry, tries: u32, random: u128) -> Duration {
+    let factor = 1_u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX);
+    let full = retry.backoff.0.saturating_mul(factor).min(retry.max.0);
+    let share = u32::try_from(random % 500).unwrap_or(0) + 500;
+    full.saturating_mul(share) / 1000
+}

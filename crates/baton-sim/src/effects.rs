@@ -1,0 +1,141 @@
+//! Where an engine's effects go: calls to simulated tools, renderings, probes. What they really did is
+//! in the effect ledger; when it happens is in the world's agenda.
+
+use baton_core::failure::CallFailure;
+use baton_core::words::FailureKind;
+use baton_core::workflow::{Event, TaskStarted, Verdict};
+use baton_engine::attempt_status;
+use baton_engine::exchange::{Call, Effect, Input, JobKey, Prepare};
+use baton_engine::live::{read_blob, read_event};
+use baton_engine::scope::{render, render_output};
+use baton_engine::store::Store;
+
+use crate::check;
+use crate::ledger::{Violation, violation};
+use crate::reading;
+use crate::tools;
+use crate::world::{Happening, Running, World};
+
+impl World {
+    pub(crate) fn carry_out(&mut self, effect: Effect) -> Result<(), Violation> {
+        match effect {
+            Effect::Call(call) => self.call(&call),
+            Effect::Cancel(job) => self.cancel(job),
+            Effect::Prepare(job) => {
+                let mut store = self.faulty_store();
+                let result = render(&job, &mut |hash| read_blob(hash, &mut store));
+                let (number, task, run) = (job.number, job.task, job.run);
+                self.later(Input::Prepared { number, task, run, result });
+                Ok(())
+            }
+            Effect::Conclude(job) => {
+                let mut store = self.faulty_store();
+                let mut read = |hash| read_blob(hash, &mut store);
+                let result = render_output(&job.loaded.program, &job.ingredients, &mut read);
+                let number = job.number;
+                self.later(Input::Concluded { number, result });
+                Ok(())
+            }
+            Effect::Probe(job) => {
+                self.probe(&job);
+                Ok(())
+            }
+            Effect::Snapshot(job) => {
+                let (number, row) = (job.number, job.row());
+                self.later(Input::Snapshot { number, row });
+                Ok(())
+            }
+        }
+    }
+
+    fn later(&mut self, input: Input) {
+        let millis = match self.weather.tools {
+            true => self.rng.below(20_000),
+            false => 1,
+        };
+        self.plan_ahead(millis, Happening::Arrives(input));
+    }
+
+    /// CH6: the start of an attempt is durable before its call is made.
+    fn call(&mut self, call: &Call) -> Result<(), Violation> {
+        let JobKey { number, task, attempt } = call.job;
+        let stream = self.store.stream(number).map_err(check::unread)?;
+        let started = stream.iter().rev().any(|record| {
+            let event = read_event(record);
+            matches!(event, Ok(Event::TaskStarted(TaskStarted { task: t, attempt: a, .. }))
+                if t == task && a == attempt)
+        });
+        if !started {
+            return violation(format!("ch6: {:?} was called, its start is not durable", call.job));
+        }
+        let run = reading::row(&self.store, number).map_or(0, |(_, row)| row.run);
+        let key = call.idempotency_key.clone();
+        self.ledger.called(call.job, run, call.rung, &key)?;
+        let before = self.calls.entry(key.clone()).or_default();
+        let course = match self.weather.tools {
+            true => tools::wild(call, &mut self.rng),
+            false => tools::calm(call, *before),
+        };
+        *before += 1;
+        let class = tools::effect_of(call);
+        let pending = course.effect.is_some();
+        self.running.insert(call.job, Running { key, class, pending });
+        if let Some(at) = course.effect {
+            self.plan_ahead(at, Happening::Effect(call.job));
+        }
+        for (at, answer) in course.answers {
+            self.plan_ahead(at, Happening::Answer(call.job, answer));
+        }
+        Ok(())
+    }
+
+    /// A call is told to end: it does, or never answers again. Its effect has happened, or never does.
+    fn cancel(&mut self, job: JobKey) -> Result<(), Violation> {
+        if !self.running.contains_key(&job) {
+            return Ok(());
+        }
+        if self.rng.chance(300) {
+            self.has_effect(job)?;
+        }
+        self.running.remove(&job);
+        let of_job =
+            |happening: &Happening| matches!(happening, Happening::Answer(of, _) if *of == job);
+        self.agenda.retain(|_, happening| !of_job(happening));
+        if self.rng.chance(700) {
+            let failure = CallFailure::in_doubt(FailureKind::Cancelled, "told to stop");
+            let answer = Err((attempt_status(&failure), failure));
+            self.plan_ahead(100, Happening::Answer(job, answer));
+        }
+        Ok(())
+    }
+
+    /// A probe looks now and answers later. Some do not know.
+    fn probe(&mut self, job: &Prepare) {
+        let (number, task) = (job.number, job.task);
+        let id = reading::row(&self.store, number).map(|(card, row)| (card.id, row.run));
+        let verdict = id.filter(|_| !self.rng.chance(300)).map(|(id, run)| {
+            let key = idempotency_key(id, task, run, job.rung);
+            self.truth(&key, job)
+        });
+        self.later(Input::Probed { number, task, verdict });
+    }
+
+    fn truth(&self, key: &str, job: &Prepare) -> (Verdict, Option<baton_core::body::Blob>) {
+        if !self.ledger.has_happened(key) {
+            return (Verdict::DidNotHappen, None);
+        }
+        let plan = job.loaded.plan.task(job.of);
+        let (body, blob) = tools::output(plan.map_or("", |plan| plan.key.as_str()), job.rung);
+        (Verdict::Happened(body), blob)
+    }
+}
+
+/// The key an attempt of this task calls under: as the engine makes it.
+pub fn idempotency_key(
+    id: baton_core::ids::WorkflowId,
+    task: baton_core::ids::Ordinal,
+    run: u32,
+    rung: u32,
+) -> String {
+    format!("{}:{run}:{rung}", id.task(task))
+}

@@ -13,14 +13,26 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("baton-engine", &["baton-core"]),
     ("baton-store", &["baton-core", "baton-engine"]),
     ("baton-adapters", &["baton-core", "baton-engine"]),
+    // Apart from the adapters because the SDK is slow to build.
+    ("baton-mcp", &["baton-core", "baton-engine"]),
     ("baton-server", &["baton-core", "baton-engine"]),
-    ("baton", &["baton-core", "baton-engine", "baton-store", "baton-adapters", "baton-server"]),
+    (
+        "baton",
+        &[
+            "baton-core",
+            "baton-engine",
+            "baton-store",
+            "baton-adapters",
+            "baton-mcp",
+            "baton-server",
+        ],
+    ),
     ("baton-sim", &["baton-core", "baton-engine", "baton-store"]),
     ("xtask", &[]),
 ];
 
 /// Blind to one another, also in their tests.
-const SIBLINGS: &[&str] = &["baton-store", "baton-adapters", "baton-server"];
+const SIBLINGS: &[&str] = &["baton-store", "baton-adapters", "baton-mcp", "baton-server"];
 
 /// At the end of all arrows, also in tests.
 const ENDS: &[&str] = &["baton", "xtask"];

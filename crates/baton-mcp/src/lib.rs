@@ -1,0 +1,1 @@
+//! Baton calls the world: tools of MCP servers. It decides nothing about when they are called.

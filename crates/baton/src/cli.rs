@@ -249,8 +249,8 @@ pub struct Archive {
 /// Which finished workflows.
 #[derive(Debug, Args)]
 pub struct Finished {
-    /// These, by id; all that the other flags leave when none is given.
-    pub ids: Vec<baton_core::ids::WorkflowId>,
+    /// These, by id or `last`; all that the other flags leave when none is given.
+    pub ids: Vec<String>,
     /// Only those that ended at least this long ago, for example `30d`.
     #[arg(long, value_name = "SPAN", required_unless_present = "ids")]
     pub older_than: Option<baton_core::time::Span>,

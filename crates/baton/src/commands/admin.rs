@@ -1,6 +1,7 @@
 //! `doctor`, `archive`, `purge`: looking after a store.
 
 use baton_engine::exchange::Burial;
+use baton_engine::store::Views;
 use baton_server::wire::{Answer, Ask};
 
 use crate::admin::archive::archive;
@@ -14,7 +15,7 @@ use crate::config::Config;
 use crate::display::say_out;
 use crate::exit::{Exit, Failed};
 use crate::place::Place;
-use crate::session::{Purpose, Session, read};
+use crate::session::{Purpose, Session, find_workflow, read, require_store};
 
 /// Looks for what is wrong, or mends the read models.
 pub fn doctor_or_rebuild(common: &Common, mend: bool) -> anyhow::Result<Exit> {
@@ -32,41 +33,42 @@ pub fn doctor_or_rebuild(common: &Common, mend: bool) -> anyhow::Result<Exit> {
 
 /// Copies finished workflows into a file and purges them.
 pub fn archive_finished(common: &Common, asked: &Archive) -> anyhow::Result<Exit> {
-    let mut views = read(common)?;
-    with_purger(common, |purger| {
-        let report = archive(&selection(&asked.finished), &asked.to, views.as_mut(), purger)?;
+    with_purger(common, |purger, views| {
+        let selection = selection(&asked.finished, views)?;
+        let report = archive(&selection, &asked.to, views, purger)?;
         print(common, &report, &report.render())
     })
 }
 
 /// Purges finished workflows.
 pub fn purge_finished(common: &Common, asked: &Finished) -> anyhow::Result<Exit> {
-    let mut views = read(common)?;
-    with_purger(common, |purger| {
-        let report = purge(&selection(asked), views.as_mut(), purger)?;
+    with_purger(common, |purger, views| {
+        let report = purge(&selection(asked, views)?, views, purger)?;
         print(common, &report, &report.render())
     })
 }
 
 fn with_purger(
     common: &Common,
-    work: impl FnOnce(&mut dyn Purger) -> anyhow::Result<()>,
+    work: impl FnOnce(&mut dyn Purger, &mut dyn Views) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
     let config = Config::read(common.config.as_deref())?;
+    require_store(common)?;
     let mut session = Session::open(common, &config, Purpose::Tell)?;
-    let done = work(&mut session);
+    let done = read(common).and_then(|mut views| work(&mut session, views.as_mut()));
     let closed = session.close();
     done?;
     closed?;
     Ok(Exit::Done)
 }
 
-fn selection(asked: &Finished) -> Selection {
-    Selection {
-        ids: asked.ids.clone(),
+fn selection(asked: &Finished, views: &mut dyn Views) -> anyhow::Result<Selection> {
+    let named = asked.ids.iter().map(|id| Ok(find_workflow(views, id)?.0.id));
+    Ok(Selection {
+        ids: named.collect::<anyhow::Result<_>>()?,
         older_than: asked.older_than,
         statuses: asked.statuses.clone(),
-    }
+    })
 }
 
 fn print(common: &Common, report: &impl serde::Serialize, text: &str) -> anyhow::Result<()> {

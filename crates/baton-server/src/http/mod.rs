@@ -10,6 +10,7 @@ mod page;
 mod problem;
 mod readers;
 mod schema;
+mod streams;
 mod workflows;
 
 use std::fmt;
@@ -34,6 +35,7 @@ pub use code::ProblemCode;
 pub use page::Page;
 pub use problem::{FieldError, Problem};
 pub use readers::{OpenViews, Readers};
+pub use streams::{Broadcaster, Broadcasting, Streams};
 
 /// How long a server that stops lets requests under way be answered.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -45,6 +47,8 @@ pub struct Api {
     pub door: Arc<dyn Door>,
     /// Readers of the store.
     pub readers: Readers,
+    /// What happens, as it happens.
+    pub streams: Streams,
     /// What can be called.
     pub tools: Arc<dyn Tools>,
     /// Who knows the tokens; where nobody does, everybody at this machine is let in.
@@ -76,8 +80,12 @@ impl Api {
 
 /// Every path of the API with its description.
 fn described() -> OpenApiRouter<Api> {
-    let paths =
-        OpenApiRouter::new().routes(routes!(workflows::list)).routes(routes!(workflows::show));
+    let paths = OpenApiRouter::new()
+        .routes(routes!(workflows::list))
+        .routes(routes!(workflows::show))
+        .routes(routes!(streams::sse::of_workflow))
+        .routes(routes!(streams::sse::of_all))
+        .routes(routes!(streams::socket::socket));
     let info = InfoBuilder::new()
         .title("Baton")
         .version(env!("CARGO_PKG_VERSION"))

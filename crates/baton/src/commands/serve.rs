@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use baton_engine::ports::Door;
-use baton_server::http::{self, Api, Readers};
+use baton_server::http::{self, Api, Broadcaster, Readers, Streams};
 use baton_server::wire::{Answer, Ask};
 use baton_store::StoreUrl;
 use tokio::sync::watch;
@@ -45,9 +45,12 @@ pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
     };
     signals::act_as(Role::Owner(owner.clone()))?;
     let (stopping, stop) = watch::channel(false);
+    let broadcasting = Broadcaster::start(&owner, session.views()?)?;
+    let readers = readers(&session);
     let api = Api {
         door: Arc::new(owner.clone()),
-        readers: readers(&session),
+        streams: Streams::new(broadcasting.broadcaster().clone(), readers.clone()),
+        readers,
         tools,
         identity: None,
         hosts: serve.hosts.clone().into(),

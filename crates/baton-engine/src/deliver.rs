@@ -94,7 +94,7 @@ pub(crate) struct Arrival {
 }
 
 /// Whether an event's type fits a pattern, in which `*` stands for any run of characters.
-fn matches_type(pattern: &str, event_type: &str) -> bool {
+pub fn matches_type(pattern: &str, event_type: &str) -> bool {
     let Some((prefix, rest)) = pattern.split_once('*') else {
         return pattern == event_type;
     };

@@ -14,6 +14,7 @@ use baton_core::workflow::{Event, EventKind, Waiting};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+pub use crate::deliver::matches_type;
 use crate::live::read_event;
 use crate::store::{Record, StoreError, Views};
 use crate::view::plan_at;

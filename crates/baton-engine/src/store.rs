@@ -277,6 +277,8 @@ pub trait Audit: Send {
 
 /// The readers' side of a store: one query each, the same for every surface.
 pub trait Views: Send {
+    /// Where the journal ends now.
+    fn head(&mut self) -> Result<Head, StoreError>;
     /// Workflows, newest first.
     fn list(&mut self, filter: &Filter) -> Result<Vec<(WorkflowCard, WorkflowRow)>, StoreError>;
     /// One workflow.

@@ -301,6 +301,10 @@ impl Kept {
 }
 
 impl Views for MemoryViews {
+    fn head(&mut self) -> Result<Head, StoreError> {
+        Ok(self.kept().head)
+    }
+
     fn list(&mut self, filter: &Filter) -> Result<Vec<(WorkflowCard, WorkflowRow)>, StoreError> {
         let kept = self.kept();
         let before = filter.before.unwrap_or(u64::MAX);

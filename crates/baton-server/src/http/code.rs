@@ -81,6 +81,8 @@ problems! {
     StoreDamaged = 23 "store_damaged" INTERNAL_SERVER_ERROR "The store is damaged",
     /// A fault of Baton itself.
     Internal = 24 "internal" INTERNAL_SERVER_ERROR "Baton has a fault",
+    /// Events behind a cursor were purged: what is missing cannot be told.
+    EventsPurged = 25 "events_purged" GONE "Events behind this cursor were purged",
     /// The run has ended.
     AlreadyEnded = 40 "already_ended" CONFLICT "The run has ended",
     /// The run has not ended.

@@ -15,6 +15,7 @@ mod problem;
 mod readers;
 mod schema;
 mod start;
+mod streams;
 mod tasks;
 mod waiting;
 mod workflows;
@@ -47,6 +48,7 @@ pub use definitions::{Definitions, Listed};
 pub use page::Page;
 pub use problem::{FieldError, Problem};
 pub use readers::{OpenViews, Readers};
+pub use streams::{Broadcaster, Broadcasting, Streams};
 
 /// How long a server that stops lets requests under way be answered.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -60,6 +62,8 @@ pub struct Api {
     pub door: Arc<dyn Door>,
     /// Readers of the store.
     pub readers: Readers,
+    /// What happens, as it happens.
+    pub streams: Streams,
     /// What can be called.
     pub tools: Arc<dyn Tools>,
     /// What can be started by name.
@@ -86,7 +90,7 @@ impl Api {
     /// On what it must stand. It asks for no tokens and answers under no names of its own.
     pub fn new(
         door: Arc<dyn Door>,
-        readers: Readers,
+        (readers, streams): (Readers, Streams),
         tools: Arc<dyn Tools>,
         definitions: Arc<dyn Definitions>,
         stop: watch::Receiver<bool>,
@@ -94,6 +98,7 @@ impl Api {
         Self {
             door,
             readers,
+            streams,
             tools,
             definitions,
             stop,
@@ -140,7 +145,10 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(inbox::tools))
         .routes(routes!(definitions::list))
         .routes(routes!(definitions::validate))
-        .routes(routes!(definitions::show));
+        .routes(routes!(definitions::show))
+        .routes(routes!(streams::sse::of_workflow))
+        .routes(routes!(streams::sse::of_all))
+        .routes(routes!(streams::socket::socket));
     let info = InfoBuilder::new()
         .title("Baton")
         .version(env!("CARGO_PKG_VERSION"))

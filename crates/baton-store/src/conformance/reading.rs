@@ -36,6 +36,7 @@ fn events_become_visible_in_order(site: &dyn Site) {
         script.event(SYSTEM_STREAM, EventKind::TaskEmitted, "{}");
         let commit = script.take();
         owner.commit(&commit).expect("a commit");
+        assert_eq!(reader.head(), Ok(commit.head));
         all.extend(commit.records);
         assert_eq!(reader.events(0, None, 100), Ok(all.clone()));
     }

@@ -7,7 +7,7 @@ use baton_core::body::{Blob, BlobHash};
 use baton_core::codes::Code;
 use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{DefinitionRow, Filter, Record, StoreError, Views};
+use baton_engine::store::{DefinitionRow, Filter, Head, Record, StoreError, Views};
 use tokio_postgres::types::ToSql;
 
 use super::link::{Link, Purpose};
@@ -40,6 +40,10 @@ impl PostgresViews {
 }
 
 impl Views for PostgresViews {
+    fn head(&mut self) -> Result<Head, StoreError> {
+        self.link.with(read::head)
+    }
+
     fn list(&mut self, filter: &Filter) -> Result<Vec<(WorkflowCard, WorkflowRow)>, StoreError> {
         self.link.with(|link| {
             let (sql, values) = listing(filter, WORKFLOW, &DIALECT);

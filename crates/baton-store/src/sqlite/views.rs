@@ -9,7 +9,7 @@ use baton_core::body::{Blob, BlobHash};
 use baton_core::codes::Code;
 use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{DefinitionRow, Filter, Record, StoreError, Views};
+use baton_engine::store::{DefinitionRow, Filter, Head, Record, StoreError, Views};
 use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
@@ -57,6 +57,10 @@ impl SqliteViews {
 }
 
 impl Views for SqliteViews {
+    fn head(&mut self) -> Result<Head, StoreError> {
+        self.read(read::head)
+    }
+
     fn list(&mut self, filter: &Filter) -> Result<Vec<(WorkflowCard, WorkflowRow)>, StoreError> {
         self.read(|connection| {
             let (sql, values) = listing(filter, WORKFLOW, &DIALECT);

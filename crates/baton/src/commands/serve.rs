@@ -8,12 +8,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use baton_engine::ports::Door;
-use baton_server::http::{self, Api, Readers};
 use baton_server::wire::{Answer, Ask};
 use baton_store::StoreUrl;
-use tokio::sync::watch;
 
 use super::stay::leave;
 use crate::cli::{Common, Serve};
@@ -25,9 +23,7 @@ use crate::runtime::Handle;
 use crate::session::{Purpose, Session};
 use crate::signals::{self, Role};
 use crate::text::{many, span};
-
-/// How many threads read the store for the API.
-const READERS_MAX: usize = 4;
+use crate::web::{Ground, Web};
 
 /// Serves until a signal comes.
 pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
@@ -44,29 +40,21 @@ pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
         bail!(Failed::unreachable(anyhow::anyhow!(message)));
     };
     signals::act_as(Role::Owner(owner.clone()))?;
-    let (stopping, stop) = watch::channel(false);
     let definitions =
         ServedDefinitions::new(Arc::clone(&tools), config.clone(), session.place().store().clone());
     let found = (tools.specs().len(), definitions.files().len());
-    let mut api = Api::new(
-        Arc::new(owner.clone()),
-        readers(&session),
-        tools,
-        Arc::new(definitions),
-        stop.clone(),
-    );
-    api.hosts = serve.hosts.clone().into();
     let news = listen_for_end(&owner)?;
-    let address = listener.local_addr().context("the listener has no address")?;
-    let serving = start(listener, api, stop)?;
+    let store = session.place().store().clone();
+    let definitions = Arc::new(definitions);
+    let hosts = serve.hosts.clone();
+    let ground = Ground { owner: owner.clone(), store, tools, definitions, hosts };
+    let web = Web::start(listener, ground)?;
     let taken_up = session.ask(Ask::TakeUpAll)?;
-    tell(common, &session, (address, &taken_up), found);
+    tell(common, &session, (web.address(), &taken_up), found);
     wait(&owner, &news, config.limits.cancel_deadline.0);
-    // Nobody is left to tell where the server has ended by itself.
-    let _ = stopping.send(true);
-    let served = serving.join();
+    let served = web.stop();
     leave(session, None)?;
-    served.map_err(|_| anyhow::anyhow!("the server panicked"))??;
+    served?;
     Ok(Exit::Done)
 }
 
@@ -80,11 +68,6 @@ fn refuse_strangers(listen: SocketAddr) -> anyhow::Result<()> {
          listen on 127.0.0.1 and let a proxy that asks for credentials pass requests on"
     );
     Err(Failed::usage(message).into())
-}
-
-fn readers(session: &Session) -> Readers {
-    let store = session.place().store().clone();
-    Readers::new(Box::new(move || baton_store::open_views(&store)), READERS_MAX)
 }
 
 /// What ends the wait of this process.
@@ -120,28 +103,6 @@ fn listen_for_end(owner: &Handle) -> anyhow::Result<Receiver<News>> {
         sender.send(News::Signal)
     })?;
     Ok(news)
-}
-
-/// Serves on a thread with a runtime of its own.
-fn start(
-    listener: TcpListener,
-    api: Api,
-    stop: watch::Receiver<bool>,
-) -> anyhow::Result<std::thread::JoinHandle<std::io::Result<()>>> {
-    listener.set_nonblocking(true)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(std::thread::available_parallelism().map_or(2, usize::from))
-        .thread_name("http")
-        .enable_all()
-        .build()
-        .context("no threads for the server")?;
-    let thread = std::thread::Builder::new().name("server".to_owned());
-    Ok(thread.spawn(move || {
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            http::serve(listener, http::router(api), stop).await
-        })
-    })?)
 }
 
 /// Says where to look and what was found.

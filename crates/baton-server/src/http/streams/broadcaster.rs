@@ -1,0 +1,304 @@
+//! The broadcaster: reads what was committed once and gives it to all who follow.
+//!
+//! Its one thread follows the hub. A subscriber's line is bounded; one that is full is closed, and
+//! its subscriber reads what it missed from the journal. Nobody's slowness holds up anybody else,
+//! and while nobody follows nothing is read.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver as Bell, RecvTimeoutError, TrySendError as Rung, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use baton_engine::events::{PlanKeys, Showing};
+use baton_engine::ports::Door;
+use baton_engine::store::{Record, StoreError, Views};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::watch;
+
+use super::batch::Batch;
+
+/// How many batches may wait for one subscriber.
+const LINE_MAX: usize = 64;
+/// How many events are read at a time.
+const BATCH_MAX: u32 = 512;
+/// The pause before a store that could not be read is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Gives events to subscribers. Clones are of the same one.
+#[derive(Clone)]
+pub struct Broadcaster(Arc<Shared>);
+
+/// The thread behind a [`Broadcaster`]; it ends, and every stream with it, when this is dropped.
+#[derive(Debug)]
+pub struct Broadcasting {
+    broadcaster: Broadcaster,
+    ring: Ring,
+    thread: Option<JoinHandle<()>>,
+}
+
+type Ring = std::sync::mpsc::SyncSender<()>;
+
+/// What the hub holds: when it lets go, there is no owner any more.
+struct Following {
+    ring: Ring,
+    newest: Arc<AtomicU64>,
+    broadcaster: Broadcaster,
+}
+
+struct Shared {
+    registry: Mutex<Registry>,
+    /// What reads again for subscribers that come late.
+    showing: Mutex<Showing>,
+    lagged: AtomicU64,
+    over: watch::Sender<bool>,
+}
+
+/// Who follows what. Sorted, so that those of one workflow stand together.
+#[derive(Default)]
+struct Registry {
+    /// Up to here, events have been or are being given out.
+    position: u64,
+    newest_id: u64,
+    lines: BTreeMap<(Option<u64>, u64), Sender<Arc<Batch>>>,
+}
+
+/// A subscriber's line; it leaves the broadcaster when this is dropped.
+pub(super) struct Line {
+    shared: Arc<Shared>,
+    key: (Option<u64>, u64),
+    /// Everything behind this position comes by the line.
+    pub from: u64,
+    batches: Receiver<Arc<Batch>>,
+}
+
+impl std::fmt::Debug for Broadcaster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Broadcaster({} subscribers)", self.subscribers())
+    }
+}
+
+impl Broadcaster {
+    /// Begins to follow an owner; `views` is the broadcaster's own reader.
+    pub fn start(door: &dyn Door, mut views: Box<dyn Views>) -> io::Result<Broadcasting> {
+        let (ring, bell) = sync_channel(1);
+        let newest = Arc::new(AtomicU64::new(0));
+        let plans = Arc::new(PlanKeys::default());
+        let broadcaster = Self(Arc::new(Shared {
+            registry: Mutex::default(),
+            showing: Mutex::new(Showing::with(Arc::clone(&plans))),
+            lagged: AtomicU64::new(0),
+            over: watch::Sender::new(false),
+        }));
+        let following = Following {
+            ring: ring.clone(),
+            newest: Arc::clone(&newest),
+            broadcaster: broadcaster.clone(),
+        };
+        // Followed first: what is committed before the head is read is told of in vain.
+        door.follow(None, Box::new(move |position| following.tell(position)));
+        broadcaster.0.registry().position = views.head().map_err(io::Error::other)?.position;
+        let showing = Showing::with(plans);
+        let mut work = Work { shared: broadcaster.clone(), views, showing, newest };
+        let thread = std::thread::Builder::new()
+            .name("broadcaster".to_owned())
+            .spawn(move || work.follow(&bell))?;
+        Ok(Broadcasting { broadcaster, ring, thread: Some(thread) })
+    }
+
+    /// How many follow now.
+    pub fn subscribers(&self) -> usize {
+        self.0.registry().lines.len()
+    }
+
+    /// How often a subscriber's line was full.
+    pub fn lagged(&self) -> u64 {
+        self.0.lagged.load(Ordering::Relaxed)
+    }
+
+    /// Whether no more events will come.
+    pub fn is_over(&self) -> bool {
+        *self.0.over.borrow()
+    }
+
+    /// Waits until no more events will come.
+    pub async fn over(&self) {
+        // An error says that nobody is left who could say it.
+        let _ = self.0.over.subscribe().wait_for(|over| *over).await;
+    }
+
+    /// Ends every stream, now and later.
+    pub fn close(&self) {
+        let mut registry = self.0.registry();
+        self.0.over.send_replace(true);
+        registry.lines.clear();
+    }
+
+    /// Makes a line for the events of one workflow, or of all.
+    pub(super) fn line(&self, stream: Option<u64>) -> Line {
+        let (sender, batches) = channel(LINE_MAX);
+        let mut registry = self.0.registry();
+        registry.newest_id += 1;
+        let key = (stream, registry.newest_id);
+        if !self.is_over() {
+            registry.lines.insert(key, sender);
+        }
+        Line { shared: Arc::clone(&self.0), key, from: registry.position, batches }
+    }
+
+    /// Shows events to those who come late, with what is known of their workflows.
+    pub(super) fn showing(&self) -> MutexGuard<'_, Showing> {
+        // What it remembers is whole between any two events.
+        self.0.showing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    /// The next batch; `None` when the line was closed: it was full, or all is over.
+    pub async fn next(&mut self) -> Option<Arc<Batch>> {
+        self.batches.recv().await
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.shared.registry().lines.remove(&self.key);
+    }
+}
+
+impl Broadcasting {
+    /// What subscribers are made of.
+    pub fn broadcaster(&self) -> &Broadcaster {
+        &self.broadcaster
+    }
+}
+
+impl Drop for Broadcasting {
+    fn drop(&mut self) {
+        self.broadcaster.close();
+        wake(&self.ring);
+        if let Some(thread) = self.thread.take() {
+            // Whether it panicked changes nothing any more.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Following {
+    fn tell(&self, position: u64) -> bool {
+        self.newest.store(position, Ordering::Release);
+        wake(&self.ring)
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.broadcaster.close();
+        wake(&self.ring);
+    }
+}
+
+/// Whether the thread is still there. One ring that it has not answered yet stands for all.
+fn wake(ring: &Ring) -> bool {
+    !matches!(ring.try_send(()), Err(Rung::Disconnected(())))
+}
+
+impl Shared {
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        // It is whole between any two statements.
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a batch to all who follow one of its streams.
+    fn give(&self, batch: &Arc<Batch>, streams: &HashSet<u64>) {
+        let mut registry = self.registry();
+        let groups = std::iter::once(None).chain(streams.iter().copied().map(Some));
+        let mut gone = Vec::new();
+        for group in groups {
+            for (key, line) in registry.lines.range((group, 0)..=(group, u64::MAX)) {
+                match line.try_send(Arc::clone(batch)) {
+                    Ok(()) => {}
+                    Err(TrySendError::Closed(_)) => gone.push(*key),
+                    Err(TrySendError::Full(_)) => {
+                        self.lagged.fetch_add(1, Ordering::Relaxed);
+                        gone.push(*key);
+                    }
+                }
+            }
+        }
+        for key in gone {
+            registry.lines.remove(&key);
+        }
+    }
+}
+
+/// The thread's side.
+struct Work {
+    shared: Broadcaster,
+    views: Box<dyn Views>,
+    showing: Showing,
+    newest: Arc<AtomicU64>,
+}
+
+impl Work {
+    /// Follows until the owner ends or everything is over.
+    fn follow(&mut self, bell: &Bell<()>) {
+        let mut again = None;
+        loop {
+            let rung = match again {
+                Some(wait) => bell.recv_timeout(wait),
+                None => bell.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            if rung == Err(RecvTimeoutError::Disconnected) || self.shared.is_over() {
+                return self.shared.close();
+            }
+            // Subscribers wait meanwhile: they miss nothing, and their own reads say what is wrong.
+            again = self.catch_up().err().map(|_| RETRY);
+        }
+    }
+
+    /// Gives out everything that was committed.
+    fn catch_up(&mut self) -> Result<(), StoreError> {
+        while let Some(from) = self.next() {
+            let records = self.views.events(from, None, BATCH_MAX)?;
+            let Some(last) = records.last() else { return Ok(()) };
+            let through = last.position;
+            let (all, streams) = self.wanted(&records, through);
+            let wanted = |stream| all || streams.contains(&stream);
+            let views = self.views.as_mut();
+            match Batch::of(&records, through, &wanted, &mut self.showing, views) {
+                Ok(batch) => self.shared.0.give(&Arc::new(batch), &streams),
+                Err(fault) => {
+                    // They read it themselves, then.
+                    self.shared.0.registry().lines.clear();
+                    return Err(fault);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// From where on to read, if there is anything to read and anybody to read it for.
+    fn next(&self) -> Option<u64> {
+        let newest = self.newest.load(Ordering::Acquire);
+        let mut registry = self.shared.0.registry();
+        if registry.lines.is_empty() {
+            registry.position = registry.position.max(newest);
+        }
+        (registry.position < newest).then_some(registry.position)
+    }
+
+    /// Whether somebody follows everything, and which of the streams of some events have followers.
+    ///
+    /// Who comes from now on reads these events from the journal.
+    fn wanted(&self, records: &[Record], through: u64) -> (bool, HashSet<u64>) {
+        let mut registry = self.shared.0.registry();
+        registry.position = through;
+        let follows = |group| registry.lines.range((group, 0)..=(group, u64::MAX)).next().is_some();
+        let streams: HashSet<u64> = records.iter().map(|record| record.stream).collect();
+        (follows(None), streams.into_iter().filter(|stream| follows(Some(*stream))).collect())
+    }
+}

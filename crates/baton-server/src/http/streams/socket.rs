@@ -1,0 +1,135 @@
+//! The same messages over a WebSocket, as `{"id", "event", "data"}`.
+//!
+//! The client says what it wants: `{"workflow"?, "type"?, "after"?}`. Saying it again puts the new
+//! stream in the place of the old one. It has nothing else to say.
+
+use axum::extract::State;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::response::Response;
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::subscription::{Said, Subscription, Wanted};
+use super::{Note, Streams, patterns};
+use crate::http::Api;
+use crate::http::code::ProblemCode;
+use crate::http::problem::Problem;
+
+/// What a client may say at most, in bytes.
+const ASK_BYTES_MAX: usize = 4 * 1024;
+/// What is read of a connection at a time, in bytes: each holds a buffer of this size.
+const READ_BYTES: usize = 1024;
+
+/// What a client asks for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ask {
+    /// Only the events of this workflow.
+    workflow: Option<String>,
+    /// Only these, divided by commas.
+    r#type: Option<String>,
+    /// What comes behind this position.
+    after: Option<u64>,
+}
+
+/// Streams over a WebSocket.
+///
+/// Send `{"workflow"?, "type"?, "after"?}`; messages are `{"id", "event", "data"}` as on the
+/// streams of server-sent events.
+#[utoipa::path(get, path = "/ws", tag = "streams",
+    responses((status = 101, description = "A WebSocket")))]
+pub(in crate::http) async fn socket(State(api): State<Api>, upgrade: WebSocketUpgrade) -> Response {
+    upgrade
+        .read_buffer_size(READ_BYTES)
+        .write_buffer_size(0)
+        .max_message_size(ASK_BYTES_MAX)
+        .max_frame_size(ASK_BYTES_MAX)
+        .on_upgrade(async move |socket| {
+            // It fails where the client has left.
+            let _ = converse(socket, &api.streams).await;
+        })
+}
+
+/// Hears what the client wants and tells it, until either has no more to say.
+async fn converse(mut socket: WebSocket, streams: &Streams) -> Result<(), axum::Error> {
+    let mut subscription: Option<Subscription> = None;
+    loop {
+        let said = tokio::select! {
+            heard = socket.recv() => match heard {
+                Some(Ok(Message::Text(text))) => match subscribe(&text, streams).await {
+                    Ok(new) => {
+                        subscription = Some(new);
+                        continue;
+                    }
+                    Err(problem) => Some(Said::Problem(problem)),
+                },
+                Some(Ok(Message::Binary(_))) => {
+                    let problem = Problem::new(ProblemCode::InvalidRequest, WHAT_TO_SAY);
+                    Some(Said::Problem(problem))
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(()),
+            },
+            said = next(&mut subscription) => said,
+            () = streams.broadcaster().over() => None,
+        };
+        match (said, &subscription) {
+            (Some(said), of) => tell(&mut socket, said, of.as_ref()).await?,
+            (None, _) if streams.broadcaster().is_over() => return go_away(socket).await,
+            // The stream has told its end; the client may ask for another.
+            (None, _) => subscription = None,
+        }
+    }
+}
+
+const WHAT_TO_SAY: &str = "send `{\"workflow\": ID, \"type\": \"task.*\", \"after\": POSITION}`; \
+     each field may be left out";
+
+/// Never, while there is no subscription.
+async fn next(subscription: &mut Option<Subscription>) -> Option<Said> {
+    match subscription {
+        Some(subscription) => subscription.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn subscribe(text: &str, streams: &Streams) -> Result<Subscription, Problem> {
+    let wrong =
+        |fault| Problem::new(ProblemCode::InvalidRequest, format!("{fault}; {WHAT_TO_SAY}"));
+    let ask: Ask = serde_json::from_str(text).map_err(wrong)?;
+    let workflow = ask.workflow.as_deref().map(super::workflow_id).transpose()?;
+    let types = patterns(ask.r#type.as_deref());
+    streams.subscribe(Wanted { workflow, types, after: ask.after }).await
+}
+
+async fn tell(
+    socket: &mut WebSocket,
+    said: Said,
+    subscription: Option<&Subscription>,
+) -> Result<(), axum::Error> {
+    match said {
+        Said::Events(batch, after) => {
+            let Some(subscription) = subscription else { return Ok(()) };
+            for message in batch.wanted(subscription.filter(), after) {
+                let data = batch.data(message);
+                let data = String::from_utf8_lossy(&data);
+                let (id, name) = (message.position, message.name);
+                let text = format!("{{\"id\":{id},\"event\":\"{name}\",\"data\":{data}}}");
+                socket.send(Message::Text(text.into())).await?;
+            }
+            Ok(())
+        }
+        Said::Beat => socket.send(Message::Ping(Bytes::new())).await,
+        Said::Lagged(_) | Said::Done(_) | Said::Problem(_) => {
+            let Note { name, data } = Note::of(&said);
+            let text = format!("{{\"event\":\"{name}\",\"data\":{data}}}");
+            socket.send(Message::Text(text.into())).await
+        }
+    }
+}
+
+/// Says that the server stops.
+async fn go_away(mut socket: WebSocket) -> Result<(), axum::Error> {
+    let reason = Utf8Bytes::from_static("the server is shutting down");
+    socket.send(Message::Close(Some(CloseFrame { code: close_code::AWAY, reason }))).await
+}

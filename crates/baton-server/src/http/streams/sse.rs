@@ -1,0 +1,121 @@
+//! Streams as server-sent events.
+//!
+//! An event's message is `id: POSITION`, `event: NAME`, `data: JSON`. What is no event (`lagged`,
+//! `done`, `problem`) has no `id`, so that a reader who comes back still names the last event.
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::{IntoResponse, Response};
+use baton_core::ids::WorkflowId;
+use bytes::Bytes;
+use futures_util::stream::unfold;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::subscription::{Said, Subscription, Wanted};
+use super::{Note, patterns};
+use crate::http::Api;
+use crate::http::code::ProblemCode;
+use crate::http::extract::{Asked, IdOf};
+use crate::http::problem::Problem;
+use crate::http::schema::Problems;
+
+/// Which events of a workflow.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct Part {
+    /// Only these, divided by commas: types such as `task.completed`, or names of messages; `*`
+    /// stands for any run of characters.
+    r#type: Option<String>,
+    /// What comes behind this position; a `Last-Event-ID` goes before it. Without either it begins
+    /// with the first event.
+    after: Option<u64>,
+}
+
+/// Which events of all.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct Selection {
+    /// Only those of this workflow, as its own stream tells them.
+    workflow: Option<String>,
+    /// Only these, divided by commas: types such as `task.completed`, or names of messages; `*`
+    /// stands for any run of characters.
+    r#type: Option<String>,
+    /// What comes behind this position; a `Last-Event-ID` goes before it. Without either it begins
+    /// now.
+    after: Option<u64>,
+}
+
+/// What happens to a workflow, as it happens.
+///
+/// Events from the first on, or behind a position; when the run has ended, `done {status, usage}`.
+#[utoipa::path(get, path = "/workflows/{id}/stream", tag = "streams",
+    params(("id" = String, Path, description = "The workflow's id"), Part),
+    responses((status = 200, description = "Server-sent events", content_type = "text/event-stream"),
+        Problems))]
+pub(in crate::http) async fn of_workflow(
+    State(api): State<Api>,
+    IdOf(id): IdOf<WorkflowId>,
+    Asked(part): Asked<Part>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let types = patterns(part.r#type.as_deref());
+    let wanted = Wanted { workflow: Some(id), types, after: last_id(&headers)?.or(part.after) };
+    Ok(answer(api.streams.subscribe(wanted).await?))
+}
+
+/// What happens to all workflows, as it happens.
+#[utoipa::path(get, path = "/events/stream", tag = "streams", params(Selection),
+    responses((status = 200, description = "Server-sent events", content_type = "text/event-stream"),
+        Problems))]
+pub(in crate::http) async fn of_all(
+    State(api): State<Api>,
+    Asked(selection): Asked<Selection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let workflow = selection.workflow.as_deref().map(super::workflow_id).transpose()?;
+    let types = patterns(selection.r#type.as_deref());
+    let wanted = Wanted { workflow, types, after: last_id(&headers)?.or(selection.after) };
+    Ok(answer(api.streams.subscribe(wanted).await?))
+}
+
+fn last_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get("last-event-id") else { return Ok(None) };
+    let number = value.to_str().ok().map(str::trim).and_then(|text| text.parse().ok());
+    number.map(Some).ok_or_else(|| {
+        let detail = "`Last-Event-ID` is no position; send the `id` of the last event that came";
+        Problem::new(ProblemCode::InvalidRequest, detail)
+    })
+}
+
+/// The stream of a subscription.
+fn answer(subscription: Subscription) -> Response {
+    let messages = unfold(subscription, async |mut subscription| {
+        let said = subscription.next().await?;
+        let text = text(said, &subscription);
+        Some((Ok::<_, Infallible>(text), subscription))
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        // Proxies of the nginx kind would keep messages until they have enough of them.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (headers, Body::from_stream(messages)).into_response()
+}
+
+fn text(said: Said, subscription: &Subscription) -> Bytes {
+    match said {
+        Said::Events(batch, after) => batch.frames(subscription.filter(), after),
+        Said::Beat => Bytes::from_static(b":\n\n"),
+        Said::Lagged(_) | Said::Done(_) | Said::Problem(_) => {
+            let Note { name, data } = Note::of(&said);
+            format!("event: {name}\ndata: {data}\n\n").into()
+        }
+    }
+}

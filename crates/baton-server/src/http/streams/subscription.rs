@@ -1,0 +1,285 @@
+//! One subscriber: first what it has missed, from the journal; then what comes, from its line.
+//!
+//! The line is made before the journal is read, and says from where on it tells everything. What is
+//! read up to there and what comes by the line join without a gap, and the cursor keeps either from
+//! being told twice. A line that was full is closed, and the same begins again from the cursor.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_core::ids::WorkflowId;
+use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
+use baton_engine::cursor::removed_after;
+use baton_engine::store::Views;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use super::batch::{Batch, End, Filter, Usage, millis};
+use super::broadcaster::{Broadcaster, Line};
+use crate::http::code::ProblemCode;
+use crate::http::problem::Problem;
+use crate::http::readers::Readers;
+use crate::http::workflows::found;
+
+/// How many events are read from the journal at a time.
+const REPLAY_MAX: u32 = 1_000;
+/// How many subscribers read the journal at once; the others wait their turn.
+const REPLAYS_MAX: usize = 2;
+/// The pause before a store that could not be read is read again.
+const RETRY: Duration = Duration::from_secs(1);
+/// After this long without anything to say, it is said that the stream lives.
+const BEAT: Duration = Duration::from_secs(15);
+
+/// What subscriptions are made of.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    broadcaster: Broadcaster,
+    readers: Readers,
+    replays: Arc<Semaphore>,
+}
+
+/// What a subscriber asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// Only this workflow's.
+    pub workflow: Option<WorkflowId>,
+    /// Only events of these types; `*` stands for any run of characters.
+    pub types: Box<[Box<str>]>,
+    /// What comes behind this position. Without: a workflow's from its beginning, all from now on.
+    pub after: Option<u64>,
+}
+
+/// What is said to a subscriber.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// The events of a batch behind a position.
+    Events(Arc<Batch>, u64),
+    /// Its line was full. What it missed comes now, from the journal, behind this position.
+    Lagged(u64),
+    /// The run has ended, and with it this stream.
+    Done(End),
+    /// The stream cannot go on.
+    Problem(Problem),
+    /// The stream lives.
+    Beat,
+}
+
+/// A subscriber's place in a stream.
+pub(super) struct Subscription {
+    streams: Streams,
+    workflow: Option<WorkflowId>,
+    filter: Filter,
+    /// Everything up to here was said.
+    cursor: u64,
+    phase: Phase,
+}
+
+enum Phase {
+    /// Reads the journal up to where the line begins; something may be read already.
+    Behind(Line, Option<Missed>),
+    /// Takes what comes.
+    Live(Line),
+    /// The line was full and closed.
+    Cut,
+    /// Has only the end to tell.
+    Ended(End),
+    /// Has nothing more to tell.
+    Over,
+}
+
+/// What a subscriber missed, as far as it was read.
+struct Missed {
+    batch: Batch,
+    /// How the run of its workflow had ended by where the line begins.
+    end: Option<End>,
+}
+
+impl Streams {
+    /// Of a broadcaster, and the readers for what subscribers have missed.
+    pub fn new(broadcaster: Broadcaster, readers: Readers) -> Self {
+        Self { broadcaster, readers, replays: Arc::new(Semaphore::new(REPLAYS_MAX)) }
+    }
+
+    /// The broadcaster.
+    pub fn broadcaster(&self) -> &Broadcaster {
+        &self.broadcaster
+    }
+
+    /// Subscribes. What was purged is refused here, before anything is said.
+    pub(super) async fn subscribe(&self, wanted: Wanted) -> Result<Subscription, Problem> {
+        if self.broadcaster.is_over() {
+            return Err(Problem::new(ProblemCode::Draining, "the server is shutting down"));
+        }
+        let Wanted { workflow, types, after } = wanted;
+        let stream = match workflow {
+            Some(id) => Some(self.readers.read(move |views| Ok(kept(id, views)?.0.number)).await?),
+            None => None,
+        };
+        let filter = Filter { stream, types };
+        let line = self.broadcaster.line(stream);
+        let cursor = after.unwrap_or(if stream.is_some() { 0 } else { line.from });
+        let phase = Phase::Over;
+        let mut new = Subscription { streams: self.clone(), workflow, filter, cursor, phase };
+        let missed = new.missed(line.from).await?;
+        new.phase = Phase::Behind(line, Some(missed));
+        Ok(new)
+    }
+}
+
+impl Subscription {
+    /// The next thing to say; `None` at the end. Nothing is lost where this is not waited for.
+    pub async fn next(&mut self) -> Option<Said> {
+        loop {
+            let said = match &mut self.phase {
+                Phase::Over => return None,
+                Phase::Ended(end) => {
+                    let end = *end;
+                    self.phase = Phase::Over;
+                    Some(Said::Done(end))
+                }
+                Phase::Cut => {
+                    let line = self.streams.broadcaster.line(self.filter.stream);
+                    self.phase = Phase::Behind(line, None);
+                    Some(Said::Lagged(self.cursor))
+                }
+                Phase::Live(line) => match timeout(BEAT, line.next()).await {
+                    Ok(Some(batch)) => self.take(batch),
+                    Ok(None) => self.cut(),
+                    Err(_) => Some(Said::Beat),
+                },
+                Phase::Behind(line, missed) => {
+                    let until = line.from;
+                    match missed.take() {
+                        Some(missed) => self.catch_up(missed),
+                        None => match self.missed(until).await {
+                            Ok(missed) => self.catch_up(missed),
+                            Err(problem) => self.fail(problem).await,
+                        },
+                    }
+                }
+            };
+            if said.is_some() {
+                return said;
+            }
+        }
+    }
+
+    /// A batch that came by the line.
+    fn take(&mut self, batch: Arc<Batch>) -> Option<Said> {
+        if let Some(end) = batch.end(&self.filter, self.cursor) {
+            self.phase = Phase::Ended(end);
+        }
+        self.say(batch)
+    }
+
+    /// The line was closed.
+    fn cut(&mut self) -> Option<Said> {
+        self.phase = if self.streams.broadcaster.is_over() { Phase::Over } else { Phase::Cut };
+        None
+    }
+
+    /// What was read of the journal; where the line begins, the line goes on.
+    fn catch_up(&mut self, missed: Missed) -> Option<Said> {
+        let through = missed.batch.through;
+        self.phase = match (std::mem::replace(&mut self.phase, Phase::Over), missed.end) {
+            (Phase::Behind(line, _), _) if through < line.from => Phase::Behind(line, None),
+            (Phase::Behind(_, _), Some(end)) => Phase::Ended(end),
+            (Phase::Behind(line, _), None) => Phase::Live(line),
+            (other @ (Phase::Live(_) | Phase::Cut | Phase::Ended(_) | Phase::Over), _) => other,
+        };
+        self.say(Arc::new(missed.batch))
+    }
+
+    /// Says what a batch holds for this subscriber behind its cursor, if anything.
+    fn say(&mut self, batch: Arc<Batch>) -> Option<Said> {
+        let after = self.cursor;
+        self.cursor = after.max(batch.through);
+        let any = batch.wanted(&self.filter, after).next().is_some();
+        any.then_some(Said::Events(batch, after))
+    }
+
+    /// What may pass is tried again; what lasts ends the stream.
+    async fn fail(&mut self, problem: Problem) -> Option<Said> {
+        if problem.status == 503 && !self.streams.broadcaster.is_over() {
+            // sleep: nothing signals that a store can be read again.
+            sleep(RETRY).await;
+            return None;
+        }
+        self.phase = Phase::Over;
+        Some(Said::Problem(problem))
+    }
+
+    /// Which events it gets.
+    pub fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// What was missed behind the cursor, up to a position: as much as is read at a time.
+    async fn missed(&self, until: u64) -> Result<Missed, Problem> {
+        let turn = self.streams.replays.acquire().await;
+        let closed = |_| Problem::new(ProblemCode::Draining, "the server is shutting down");
+        let _turn = turn.map_err(closed)?;
+        let (workflow, stream, after) = (self.workflow, self.filter.stream, self.cursor);
+        let broadcaster = self.streams.broadcaster.clone();
+        let read = move |views: &mut dyn Views| {
+            let end = match workflow {
+                Some(id) => ended_by(id, until, views)?,
+                None => None,
+            };
+            let batch = replay(&broadcaster, stream, after..=until, views)?;
+            Ok(Missed { batch, end })
+        };
+        self.streams.readers.read(read).await
+    }
+}
+
+/// The rows of a workflow that was not purged.
+fn kept(id: WorkflowId, views: &mut dyn Views) -> Result<(WorkflowCard, WorkflowRow), Problem> {
+    let (card, row) = found(id, views)?;
+    match row.purged_at() {
+        None => Ok((card, row)),
+        Some(at) => {
+            let detail = format!("the events of the workflow {id} were purged at {at}");
+            Err(Problem::new(ProblemCode::Purged, detail))
+        }
+    }
+}
+
+/// How the run of a workflow had ended at a position.
+fn ended_by(id: WorkflowId, until: u64, views: &mut dyn Views) -> Result<Option<End>, Problem> {
+    let (_, row) = kept(id, views)?;
+    let Some(ended_at) = row.ended_at.filter(|_| row.head <= until) else { return Ok(None) };
+    let time_ms = row.started_at.map_or(0, |started| millis(ended_at.since(started)));
+    Ok(Some(End { status: row.status, usage: Usage { time_ms } }))
+}
+
+/// Events of the journal behind the first position and up to the second.
+fn replay(
+    broadcaster: &Broadcaster,
+    stream: Option<u64>,
+    span: RangeInclusive<u64>,
+    views: &mut dyn Views,
+) -> Result<Batch, Problem> {
+    let (after, until) = span.into_inner();
+    let mut records =
+        if after < until { views.events(after, stream, REPLAY_MAX)? } else { Vec::new() };
+    let is_all = records.len() < REPLAY_MAX as usize;
+    records.retain(|record| record.position <= until);
+    let read = records.last().map_or(after, |record| record.position);
+    let hole = removed_after(after, &records)
+        .or((is_all && read < until).then(|| read + 1..=until))
+        .filter(|_| stream.is_none());
+    if let Some(hole) = hole {
+        let (from, to) = hole.into_inner();
+        let detail = format!(
+            "the events from {from} to {to} were purged, and perhaps later ones; read the lists \
+             anew and follow from now on, without `after` and `Last-Event-ID`"
+        );
+        return Err(Problem::new(ProblemCode::EventsPurged, detail));
+    }
+    let through = if is_all { until } else { read };
+    let mut showing = broadcaster.showing();
+    let batch = Batch::of(&records, through.max(after), &|_| true, &mut showing, views)?;
+    Ok(batch.without_ends())
+}

@@ -1,0 +1,96 @@
+//! The HTTP server of an owner, on threads of its own: what it stands on is put together here.
+//!
+//! What is answered, and how, is the server's business; who may listen where is the command's.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use anyhow::Context;
+use baton_engine::ports::Tools;
+use baton_server::http::{self, Api, Broadcaster, Broadcasting, Definitions, Readers, Streams};
+use baton_store::StoreUrl;
+use tokio::sync::watch;
+
+use crate::runtime::Handle;
+
+/// How many threads read the store for the API.
+const READERS_MAX: usize = 4;
+
+/// What a server is made of.
+#[derive(Clone)]
+pub struct Ground {
+    /// The owner of the store.
+    pub owner: Handle,
+    /// The store, to read it.
+    pub store: StoreUrl,
+    /// What can be called.
+    pub tools: Arc<dyn Tools>,
+    /// What can be started by name.
+    pub definitions: Arc<dyn Definitions>,
+    /// Names, beside addresses and `localhost`, under which the server may be called.
+    pub hosts: Vec<String>,
+}
+
+/// A server that answers.
+pub struct Web {
+    address: SocketAddr,
+    stopping: watch::Sender<bool>,
+    thread: JoinHandle<io::Result<()>>,
+    broadcasting: Broadcasting,
+}
+
+impl Web {
+    /// Answers on a listener.
+    pub fn start(listener: TcpListener, ground: Ground) -> anyhow::Result<Self> {
+        let address = listener.local_addr().context("the listener has no address")?;
+        let Ground { owner, store, tools, definitions, hosts } = ground;
+        let broadcasting = Broadcaster::start(&owner, baton_store::open_views(&store)?)?;
+        let readers = Readers::new(Box::new(move || baton_store::open_views(&store)), READERS_MAX);
+        let (stopping, stop) = watch::channel(false);
+        let streams = Streams::new(broadcasting.broadcaster().clone(), readers.clone());
+        let owner = Arc::new(owner);
+        let mut api = Api::new(owner, (readers, streams), tools, definitions, stop.clone());
+        api.hosts = hosts.into();
+        let thread = start(listener, api, stop)?;
+        Ok(Self { address, stopping, thread, broadcasting })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends every stream, lets what is under way be answered, and stops.
+    pub fn stop(self) -> anyhow::Result<()> {
+        drop(self.broadcasting);
+        // Nobody is left to tell where the server has ended by itself.
+        let _ = self.stopping.send(true);
+        let served = self.thread.join();
+        served.map_err(|_| anyhow::anyhow!("the server panicked"))??;
+        Ok(())
+    }
+}
+
+/// Serves on a thread with a runtime of its own.
+fn start(
+    listener: TcpListener,
+    api: Api,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<JoinHandle<io::Result<()>>> {
+    listener.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(2, usize::from))
+        .thread_name("http")
+        .enable_all()
+        .build()
+        .context("no threads for the server")?;
+    let thread = std::thread::Builder::new().name("server".to_owned());
+    Ok(thread.spawn(move || {
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            http::serve(listener, http::router(api), stop).await
+        })
+    })?)
+}

@@ -11,6 +11,7 @@ mod deliver;
 mod due;
 pub mod engine;
 pub mod exchange;
+mod lease;
 pub mod live;
 pub mod loaded;
 pub mod ports;
@@ -28,5 +29,6 @@ mod start;
 pub mod store;
 mod timers;
 pub mod view;
+pub mod workers;
 
 pub use start::attempt_status;

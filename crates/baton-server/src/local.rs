@@ -259,6 +259,10 @@ pub fn answer(reply: Result<Reply, Gone>) -> Answer {
         Ok(Reply::Ended { id, outcome, revision }) => Answer::Ended { id, outcome, revision },
         Ok(Reply::TakenUp(count) | Reply::Purged(count)) => Answer::Count(count),
         Ok(Reply::Defined) => Answer::Done,
+        // Workers ask over HTTP alone.
+        Ok(Reply::Leased(_) | Reply::Alive { .. } | Reply::Answered { .. } | Reply::Leases(_)) => {
+            Answer::Done
+        }
         Err(gone) => Answer::Declined { code: code(&gone).to_owned(), message: gone.to_string() },
     }
 }
@@ -273,6 +277,7 @@ fn code(gone: &Gone) -> &'static str {
         Gone::Declined(Declined::StillNeeded { .. }) => "still_needed",
         Gone::Declined(Declined::OtherContent { .. }) => "other_content",
         Gone::Declined(Declined::Draining) => "draining",
+        Gone::Declined(Declined::TooManyWaiting) => "too_many_waiting",
         Gone::Declined(Declined::Store(_)) => "store",
     }
 }

@@ -165,7 +165,10 @@ fn how_to_answer(work: Option<&Work>, waits_for: Option<WaitReason>, id: &str) -
             }
             HumanKind::Form => format!("baton respond {id} {}", quoted(&blank(human))),
         },
-        Some(Work::Tool(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_)) | None => {
+        Some(
+            Work::Tool(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_) | Work::Worker(_),
+        )
+        | None => {
             format!("baton show {id}")
         }
     }

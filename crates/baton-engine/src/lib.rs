@@ -10,6 +10,7 @@ pub mod cursor;
 mod deliver;
 mod due;
 pub mod engine;
+pub mod events;
 pub mod exchange;
 mod lease;
 pub mod live;

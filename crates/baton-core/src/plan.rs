@@ -161,6 +161,20 @@ pub enum Work {
     Emit(Emit),
     /// Runs a child workflow to its end.
     Workflow(Child),
+    /// Is leased by a worker outside.
+    Worker(WorkerCall),
+}
+
+/// Work that programs outside take on lease and answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerCall {
+    /// Which workers may take it.
+    #[serde(rename = "type")]
+    pub worker_type: String,
+    /// Templates of its input, an object.
+    pub with: Value,
+    /// What doing it again would do.
+    pub effect: Effect,
 }
 
 /// A call of a tool, with what its registry said of it when the plan was admitted.

@@ -302,6 +302,9 @@ impl Program {
             Work::Workflow(child) => Ok(Rendered::Child {
                 inputs: self.input(ordinal, "with", form, &child.with, view)?,
             }),
+            Work::Worker(call) => {
+                Ok(Rendered::Worker { input: self.input(ordinal, "with", form, &call.with, view)? })
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! with the answers and effects that may be released once it is written. It writes nothing itself,
 //! and reads the store only to load what is not in memory.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use crate::rates::{Rate, Rates};
 use crate::staging::{Place, Staging};
 use crate::store::{Store, StoreError};
 use crate::timers::Timers;
+use crate::workers::Workers;
 
 /// What the engine is told once.
 #[derive(Clone, Debug)]
@@ -87,6 +88,9 @@ pub struct Engine {
     pub(crate) rates_due: Option<Duration>,
     pub(crate) timers: Timers,
     pub(crate) staging: Staging,
+    pub(crate) workers: Workers,
+    /// Those of them who wait and have got something in this turn.
+    pub(crate) served: BTreeSet<u64>,
     pub(crate) listeners: Vec<(u64, Ordinal, String)>,
     pub(crate) draining: bool,
     pub(crate) unsettled: VecDeque<u64>,
@@ -123,6 +127,8 @@ impl Engine {
             rates_due: None,
             timers: Timers::default(),
             staging: Staging::new(head),
+            workers: Workers::default(),
+            served: BTreeSet::new(),
             listeners: Vec::new(),
             draining: false,
             unsettled: VecDeque::new(),
@@ -155,19 +161,23 @@ impl Engine {
             self.settle(store);
         }
         self.fire_timers(store);
+        self.expire_leases(store);
         self.settle(store);
         self.start_ready(store);
+        self.dismiss_workers();
         self.finish_turn()
     }
 
     /// How long nothing is due; `None` when nothing ever is.
     pub fn rest(&self, now: Now) -> Option<Duration> {
-        self.timers.rest(now.uptime, now.moment.now)
+        let workers = self.workers.next_due().map(|at| at.saturating_sub(now.uptime));
+        self.timers.rest(now.uptime, now.moment.now).into_iter().chain(workers).min()
     }
 
-    /// Whether nothing executes: an owner that drains may leave now.
+    /// Whether nothing executes here: an owner that drains may leave now. What workers outside hold
+    /// goes on without it.
     pub fn is_quiet(&self) -> bool {
-        self.queue.executing() == 0
+        self.queue.executing() as usize <= self.workers.holds()
     }
 
     /// The workflows that have not ended, by id.

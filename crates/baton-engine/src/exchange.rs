@@ -7,16 +7,18 @@ use std::time::Duration;
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, Body, Json};
 use baton_core::failure::CallFailure;
-use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
+use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
 use baton_core::time::Timestamp;
-use baton_core::words::{AttemptStatus, Origin, WorkflowStatus};
+use baton_core::words::{AttemptStatus, Origin, TaskStatus, WorkflowStatus};
 use baton_core::workflow::{Command, Outcome, Refusal, Verdict};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::loaded::Loaded;
 use crate::scope::{Ingredients, Ready, Unrendered};
 use crate::snapshot::SnapshotJob;
 use crate::store::{Commit, SnapshotRow, StoreError};
+use crate::workers::{Holding, Lease, LeaseAsk, WAITING_MAX};
 
 /// Ties an answer to its request. Chosen by the caller.
 pub type Token = u64;
@@ -109,6 +111,8 @@ pub enum Parts {
     },
     /// A tool call with this input.
     Tool(Split),
+    /// Work for workers outside, with this input.
+    Worker(Split),
     /// A question.
     Ask(String),
     /// A moment to wait for.
@@ -173,6 +177,37 @@ pub enum Request {
         /// Which.
         workflows: Vec<Burial>,
     },
+    /// A worker asks for tasks. Answered when there are some, or it has waited long enough.
+    Lease(Box<LeaseAsk>),
+    /// A worker still works on a task.
+    Heartbeat {
+        /// Which.
+        task: TaskId,
+        /// The attempt it was leased as.
+        token: u32,
+        /// How far it is; as before where it does not say.
+        progress: Option<Value>,
+    },
+    /// A worker brings a task's output.
+    Complete {
+        /// Which.
+        task: TaskId,
+        /// The attempt it was leased as.
+        token: u32,
+        /// The output.
+        output: Split,
+    },
+    /// A worker could not do a task.
+    FailWork {
+        /// Which.
+        task: TaskId,
+        /// The attempt it was leased as.
+        token: u32,
+        /// Why.
+        failure: CallFailure,
+    },
+    /// Tell which leases are held.
+    Leases,
 }
 
 /// A workflow to purge.
@@ -235,6 +270,24 @@ pub enum Reply {
     Defined,
     /// This many workflows were purged.
     Purged(u32),
+    /// These tasks are the worker's from now on; none where it has waited long enough.
+    Leased(Vec<Lease>),
+    /// The lease goes on.
+    Alive {
+        /// Until when without another heartbeat.
+        lease_until: Timestamp,
+        /// Whether the worker should stop: its workflow is being cancelled.
+        cancelled: bool,
+    },
+    /// A worker's answer was taken in.
+    Answered {
+        /// The task.
+        task: TaskId,
+        /// Where it stands by that answer.
+        status: TaskStatus,
+    },
+    /// The leases that are held.
+    Leases(Vec<Holding>),
 }
 
 /// Why a request was not carried out. It changed nothing.
@@ -262,6 +315,8 @@ pub enum Declined {
     },
     /// This Baton is shutting down.
     Draining,
+    /// As many lease requests wait as may.
+    TooManyWaiting,
     /// The store could not be read; nothing was changed.
     Store(String),
 }
@@ -287,6 +342,10 @@ impl fmt::Display for Declined {
                 "the definition `{name}` version {version} is registered with other content; raise its `version`"
             ),
             Self::Draining => f.write_str("this Baton is shutting down and takes nothing new"),
+            Self::TooManyWaiting => write!(
+                f,
+                "{WAITING_MAX} lease requests wait already, and no more may; ask again later"
+            ),
             Self::Store(detail) => f.write_str(detail),
         }
     }

@@ -150,6 +150,6 @@ fn look(card: &WorkflowCard, views: &mut dyn Views) -> Result<Option<Looked>, St
 fn human(plan: &Plan, of: Ordinal) -> Option<&baton_core::plan::Human> {
     match &plan.task(of)?.work {
         Work::Human(human) => Some(human),
-        Work::Tool(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_) => None,
+        Work::Tool(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_) | Work::Worker(_) => None,
     }
 }

@@ -13,6 +13,7 @@ pub mod engine;
 pub mod events;
 pub mod exchange;
 pub mod inbox;
+mod lease;
 pub mod live;
 pub mod loaded;
 pub mod ports;
@@ -31,5 +32,6 @@ mod start;
 pub mod store;
 mod timers;
 pub mod view;
+pub mod workers;
 
 pub use start::attempt_status;

@@ -65,7 +65,11 @@ impl Loaded {
                     children
                         .insert(task.key.clone(), Arc::new(Self::new(Plan::clone(&child.plan))?));
                 }
-                Work::Tool(_) | Work::Human(_) | Work::Wait(_) | Work::Emit(_) => {}
+                Work::Tool(_)
+                | Work::Human(_)
+                | Work::Wait(_)
+                | Work::Emit(_)
+                | Work::Worker(_) => {}
             }
         }
         let plan = Arc::new(plan);

@@ -112,6 +112,17 @@ impl Queue {
         }
     }
 
+    /// Whether as much executes as may.
+    pub fn is_full(&self) -> bool {
+        self.executing >= self.limits.executing_max
+    }
+
+    /// Whether one task more of a workflow may execute.
+    pub fn has_room(&self, number: u64) -> bool {
+        let executing = self.lines.get(&number).map_or(0, |line| line.executing);
+        !self.is_full() && executing < self.limits.executing_per_workflow_max
+    }
+
     /// It executes no longer; whoever waited for its place may ask again.
     pub fn end(&mut self, number: u64, task: Ordinal, uptime: Duration) {
         if self.held.remove(&(number, task)) {

@@ -6,7 +6,7 @@ use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::plan::TaskPlan;
 use baton_core::words::{AttemptStatus, FailureKind};
 use baton_core::workflow::{
-    Command, Event, Next, Phase, Resume, Task, TaskPhase, Verdict, Waiting,
+    Command, Event, Lease, Next, Phase, Resume, Task, TaskPhase, Verdict, Waiting,
 };
 
 use crate::engine::Engine;
@@ -31,7 +31,10 @@ impl Engine {
             }
             // What was ready at admission left the queue again: it could not start.
             Event::Approved(_) => self.requeue(number),
-            Event::Paused(_) => self.queue.clear(number),
+            Event::Paused(_) => {
+                self.queue.clear(number);
+                self.workers.withdraw(number);
+            }
             Event::CancelRequested(_) => self.stop_calls(number),
             Event::Finished(_) => self.tell_of_end(number),
             Event::TaskWaited(waited) => {
@@ -71,6 +74,7 @@ impl Engine {
 
     /// A task executes no longer: its places are free.
     fn release(&mut self, number: u64, task: Ordinal) {
+        self.workers.let_go(number, task);
         self.queue.end(number, task, self.now.uptime);
         if !self.listeners.is_empty() {
             self.listeners.retain(|(n, t, _)| (*n, *t) != (number, task));
@@ -114,6 +118,7 @@ impl Engine {
     /// Tells what runs to end, and sets the deadline.
     fn stop_calls(&mut self, number: u64) {
         self.queue.clear(number);
+        self.workers.withdraw(number);
         let Some(live) = self.lives.get(&number) else {
             return;
         };
@@ -121,7 +126,9 @@ impl Engine {
             let attempt = live.state.task(task).map_or(0, |task| task.attempts);
             Effect::Cancel(JobKey { number, task, attempt })
         };
-        self.turn.effects.extend(live.state.executing().map(job));
+        // Workers outside are told with their next heartbeat.
+        let here = live.state.executing().filter(|task| live.state.lease(*task).is_none());
+        self.turn.effects.extend(here.map(job));
         for (_, on) in live.state.waiting() {
             if let Waiting::Child { child } = on
                 && let Some(child) = self.ids.get(child)
@@ -137,6 +144,7 @@ impl Engine {
     }
 
     fn tell_of_end(&mut self, number: u64) {
+        self.workers.withdraw(number);
         let Some(live) = self.lives.get_mut(&number) else {
             return;
         };
@@ -257,10 +265,12 @@ impl Engine {
             return Ok(());
         };
         live.state.take_ready();
-        let executing: Vec<(Ordinal, u32)> = live
+        let executing: Vec<(Ordinal, u32, Option<Lease>)> = live
             .state
             .executing()
-            .filter_map(|task| Some((task, live.state.task(task)?.attempts)))
+            .filter_map(|task| {
+                Some((task, live.state.task(task)?.attempts, live.state.lease(task).cloned()))
+            })
             .collect();
         let waiting: Vec<(Ordinal, Waiting)> =
             live.state.waiting().map(|(task, on)| (task, on.clone())).collect();
@@ -276,8 +286,11 @@ impl Engine {
                 }
             }
         }
-        for (task, attempt) in executing {
-            self.follow_ups.push_back((number, lost(task, attempt)));
+        for (task, attempt, lease) in executing {
+            match lease {
+                Some(lease) => self.hold_again(number, task, attempt, &lease),
+                None => self.follow_ups.push_back((number, lost(task, attempt))),
+            }
         }
         if cancelling {
             self.stop_calls(number);

@@ -59,6 +59,20 @@ impl Engine {
             }
             Request::Define(loaded) => self.define(&loaded, actor_number, store),
             Request::Purge { workflows } => self.purge(&workflows, actor_number, store),
+            Request::Lease(ask) => match self.lease(token, actor_number, *ask) {
+                Ok(()) => return,
+                Err(declined) => Err(declined),
+            },
+            Request::Heartbeat { task, token, progress } => {
+                self.heartbeat((task, token), progress, store)
+            }
+            Request::Complete { task, token, output } => {
+                self.complete_lease((task, token), actor_number, output, store)
+            }
+            Request::FailWork { task, token, failure } => {
+                self.fail_lease((task, token), actor_number, failure, store)
+            }
+            Request::Leases => Ok(Reply::Leases(self.holdings())),
         };
         self.answer(token, answer);
     }

@@ -137,6 +137,7 @@ pub fn parts(prepared: Prepared) -> Parts {
             Parts::Emit { event_type, data: Body::split(data) }
         }
         Prepared::Work(Rendered::Child { inputs }) => Parts::Child(inputs),
+        Prepared::Work(Rendered::Worker { input }) => Parts::Worker(Body::split(input)),
     }
 }
 

@@ -33,6 +33,7 @@ impl Engine {
                     self.settle(store);
                 }
                 None if self.queue.unpark_rated(self.now.uptime) => {}
+                None if self.hand_out(store) => {}
                 None => break,
             }
         }
@@ -52,6 +53,9 @@ impl Engine {
         };
         let (of, rung) = (facts.of, facts.rung);
         if !matches!(facts.phase, TaskPhase::Ready | TaskPhase::Waiting { .. }) {
+            return;
+        }
+        if self.workers.is_offered(number, task) {
             return;
         }
         if !live.state.may_start() || live.preparing.get(&task) == Some(&live.state.run) {
@@ -86,7 +90,7 @@ impl Engine {
         }
     }
 
-    fn park(&mut self, number: u64, task: Ordinal) {
+    pub(crate) fn park(&mut self, number: u64, task: Ordinal) {
         let Some(live) = self.lives.get(&number) else {
             return;
         };
@@ -140,7 +144,7 @@ impl Engine {
 
     /// Whether neither the task's rate nor its concurrency key holds it back. Its key is looked at
     /// last: what waits for a rate must not keep a key from others.
-    fn is_let_through(&mut self, number: u64, task: Ordinal, ready: &Ready) -> bool {
+    pub(crate) fn is_let_through(&mut self, number: u64, task: Ordinal, ready: &Ready) -> bool {
         let priority = self.lives.get(&number).map_or(0, |live| live.state.priority);
         let uptime = self.now.uptime;
         if let Some(rate) = &ready.rate {
@@ -168,6 +172,9 @@ impl Engine {
     }
 
     fn proceed(&mut self, number: u64, task: Ordinal, ready: Ready) {
+        if matches!(ready.parts, Parts::Worker(_)) {
+            return self.offer(number, task, ready);
+        }
         if !self.is_let_through(number, task, &ready) {
             return;
         }
@@ -198,6 +205,8 @@ impl Engine {
             }
             Parts::Emit { event_type, data } => self.emit(number, task, event_type, data),
             Parts::Child(inputs) => self.start_child(number, task, &inputs),
+            // Offered above.
+            Parts::Worker(_) => {}
         }
         if keyed && !self.lives.get(&number).is_some_and(|live| executes(live, task)) {
             self.queue.end(number, task, self.now.uptime);
@@ -219,7 +228,7 @@ impl Engine {
 
     /// Records the start of an attempt and returns its number; `None` when it may not start.
     fn begin(&mut self, number: u64, task: Ordinal, input: Option<Body>) -> Option<u32> {
-        self.apply_own(number, &Command::StartTask { task, input }).ok()?;
+        self.apply_own(number, &Command::StartTask { task, input, lease: None }).ok()?;
         self.lives.get(&number)?.state.task(task).map(|facts| facts.attempts)
     }
 

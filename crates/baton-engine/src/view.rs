@@ -84,9 +84,9 @@ pub struct TaskView {
     pub title: Option<String>,
     /// The stage it belongs to.
     pub stage: String,
-    /// `tool`, `human`, `wait`, `emit` or `workflow`.
+    /// `tool`, `human`, `wait`, `emit`, `workflow` or `worker`.
     pub kind: &'static str,
-    /// The tool, if it calls one.
+    /// The tool, if it calls one; the type of worker, if it is for one.
     pub tool: Option<String>,
     /// Where it stands.
     pub status: TaskStatus,
@@ -297,5 +297,6 @@ fn kind_of(work: &Work) -> (&'static str, Option<String>) {
         Work::Wait(_) => ("wait", None),
         Work::Emit(_) => ("emit", None),
         Work::Workflow(_) => ("workflow", None),
+        Work::Worker(call) => ("worker", Some(call.worker_type.clone())),
     }
 }

@@ -261,6 +261,10 @@ pub fn answer(reply: Result<Reply, Gone>) -> Answer {
         Ok(Reply::Ended { id, outcome, revision }) => Answer::Ended { id, outcome, revision },
         Ok(Reply::TakenUp(count) | Reply::Purged(count)) => Answer::Count(count),
         Ok(Reply::Defined) => Answer::Done,
+        // Workers ask over HTTP alone.
+        Ok(Reply::Leased(_) | Reply::Alive { .. } | Reply::Answered { .. } | Reply::Leases(_)) => {
+            Answer::Done
+        }
         Err(gone) => Answer::Declined {
             code: ProblemCode::from(&gone).word().to_owned(),
             message: gone.to_string(),

@@ -30,6 +30,8 @@ mod scheduling_tests;
 #[cfg(test)]
 mod tests;
 mod tools;
+#[cfg(test)]
+mod worker_tests;
 mod world;
 
 pub use cut::everywhere;

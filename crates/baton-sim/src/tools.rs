@@ -30,7 +30,10 @@ fn made(call: &Call) -> Option<&ToolCall> {
     match (call.rung.checked_sub(1), &plan.work) {
         (Some(fallback), _) => plan.fallback.get(fallback as usize),
         (None, Work::Tool(tool)) => Some(tool),
-        (None, Work::Human(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_)) => None,
+        (
+            None,
+            Work::Human(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_) | Work::Worker(_),
+        ) => None,
     }
 }
 

@@ -253,11 +253,15 @@ fn named(sign: &str, state: &WorkflowState, task: Ordinal, what: &str) -> String
 }
 
 fn is_call(state: &WorkflowState, task: Ordinal) -> bool {
-    state.task_plan(task).is_some_and(|plan| matches!(plan.work, Work::Tool(_)))
+    state.task_plan(task).is_some_and(|plan| matches!(plan.work, Work::Tool(_) | Work::Worker(_)))
 }
 
 fn tool(state: &WorkflowState, task: Ordinal) -> String {
-    state.call(task).map_or_else(String::new, |call| clean(&call.tool))
+    match (state.call(task), state.lease(task)) {
+        (Some(call), _) => clean(&call.tool),
+        (None, Some(lease)) => format!("leased by {}", clean(&lease.worker)),
+        (None, None) => String::new(),
+    }
 }
 
 fn waiting(state: &WorkflowState, waited: &TaskWaited) -> String {
@@ -270,9 +274,10 @@ fn waiting(state: &WorkflowState, waited: &TaskWaited) -> String {
         Waiting::InDoubt { .. } => "word of whether its call happened".to_owned(),
         Waiting::Child { child } => match state.task_plan(waited.task).map(|plan| &plan.work) {
             Some(Work::Workflow(plan)) => format!("`{}` · {child}", clean(&plan.name)),
-            Some(Work::Tool(_) | Work::Human(_) | Work::Wait(_) | Work::Emit(_)) | None => {
-                format!("its child {child}")
-            }
+            Some(
+                Work::Tool(_) | Work::Human(_) | Work::Wait(_) | Work::Emit(_) | Work::Worker(_),
+            )
+            | None => format!("its child {child}"),
         },
     }
 }

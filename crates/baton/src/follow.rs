@@ -172,9 +172,14 @@ fn all_held(state: &WorkflowState, views: &mut dyn Views, depth: usize) -> anyho
             Waiting::Child { child } => {
                 let plan = match state.task_plan(task).map(|plan| &plan.work) {
                     Some(Work::Workflow(child)) => Some(child.plan.as_ref()),
-                    Some(Work::Tool(_) | Work::Human(_) | Work::Wait(_) | Work::Emit(_)) | None => {
-                        None
-                    }
+                    Some(
+                        Work::Tool(_)
+                        | Work::Human(_)
+                        | Work::Wait(_)
+                        | Work::Emit(_)
+                        | Work::Worker(_),
+                    )
+                    | None => None,
                 };
                 depth < NESTING_MAX && is_child_held(*child, plan, views, depth)?
             }

@@ -11,26 +11,29 @@ use super::task::{KIND_FIELDS, call, misplaced, positive};
 use super::tree::{Node, shorten};
 use super::walk::{Walk, object, unsupported};
 use super::{children, inputs};
-use crate::plan::{Child, Emit, Human, Wait, Work};
-use crate::words::HumanKind;
+use crate::plan::{Child, Emit, Human, Wait, Work, WorkerCall};
+use crate::words::{Effect, HumanKind};
 
 /// The most options a choice may have.
 pub const OPTIONS_MAX: usize = 100;
 /// The longest type of an event, in characters.
 pub const EVENT_CHARS_MAX: usize = 200;
+/// The longest type of worker, in characters.
+pub const WORKER_CHARS_MAX: usize = 200;
 
 pub(crate) const WAIT_FIELDS: [&str; 5] = ["for", "until", "event", "when", "timeout"];
 pub(crate) const EMIT_FIELDS: [&str; 2] = ["type", "data"];
 
 /// The fields that only some kinds have, and those kinds.
-const OWNED: [(&str, &[&str], &str); 8] = [
-    ("with", &["tool", "workflow", "worker"], "tasks of the kinds `tool` and `workflow`"),
+const OWNED: [(&str, &[&str], &str); 9] = [
+    ("with", &["tool", "workflow", "worker"], "tasks of the kinds `tool`, `workflow` and `worker`"),
     ("ask", &["human"], "tasks of the kind `human`"),
     ("form", &["human"], "tasks of the kind `human`"),
     ("options", &["human"], "tasks of the kind `human`"),
     ("fallback", &["tool", "agent"], "tasks of the kind `tool`"),
-    ("probe", &["tool"], "tasks of the kind `tool`"),
-    ("permission", &["tool", "agent", "worker"], "tasks of the kind `tool`"),
+    ("probe", &["tool", "worker"], "tasks of the kinds `tool` and `worker`"),
+    ("permission", &["tool", "agent", "worker"], "tasks of the kinds `tool` and `worker`"),
+    ("effect", &["worker"], "tasks of the kind `worker`; a tool says its own"),
     ("prompt", &["agent"], "tasks of the kind `agent`"),
 ];
 
@@ -55,6 +58,7 @@ pub(crate) fn read<'t, 's>(
         Some("wait") => wait(fields, task, draft, walk.faults).map(Work::Wait),
         Some("emit") => emit(fields, task, draft, walk.faults).map(Work::Emit),
         Some("workflow") => child(fields, task, draft, walk).map(Work::Workflow),
+        Some("worker") => worker(fields, task, draft, walk.faults).map(Work::Worker),
         Some(_) | None => None,
     };
     work.unwrap_or(Work::Tool(call("", Value::Null)))
@@ -66,7 +70,7 @@ fn the_kind<'p>(fields: &Fields<'_, '_, 'p>, faults: &mut Faults) -> Option<&'st
     let Some(kind) = named.next() else {
         let message = "the task does not say what it does";
         let fault = faults.add(fields.place, fields.path, message);
-        fault.help("add one of `tool`, `human`, `wait`, `emit` or `workflow`");
+        fault.help("add one of `tool`, `human`, `wait`, `emit`, `workflow` or `worker`");
         return None;
     };
     for other in named {
@@ -77,9 +81,8 @@ fn the_kind<'p>(fields: &Fields<'_, '_, 'p>, faults: &mut Faults) -> Option<&'st
             fault.help("make two tasks of it");
         }
     }
-    if let ("agent" | "worker", Some(entry)) = (kind, fields.entry(kind)) {
-        let what = format!("tasks of the kind `{kind}` are");
-        unsupported(entry, fields.path, &what, faults);
+    if let ("agent", Some(entry)) = (kind, fields.entry(kind)) {
+        unsupported(entry, fields.path, "tasks of the kind `agent` are", faults);
     }
     Some(kind)
 }
@@ -281,4 +284,31 @@ fn child<'t, 's>(
     let plan = children::resolve(&at, name, draft, walk)?;
     note_call(own.map(|at| at.node), fields, CallOf::Child(task), draft);
     Some(Child { name: name.to_owned(), version: plan.version, with, plan: Box::new(plan) })
+}
+
+fn worker<'t, 's>(
+    fields: &Fields<'t, 's, '_>,
+    task: usize,
+    draft: &mut Draft<'t, 's>,
+    faults: &mut Faults,
+) -> Option<WorkerCall> {
+    let own = fields.get("with");
+    let with = with(own.as_ref(), None, task, draft, faults);
+    let effect = fields.get("effect").and_then(|at| at.word::<Effect>(faults));
+    let at = fields.get("worker")?;
+    let worker_type = at.text(faults)?;
+    let good = |letter: char| letter.is_ascii_alphanumeric() || "_-.:/".contains(letter);
+    if worker_type.is_empty()
+        || worker_type.len() > WORKER_CHARS_MAX
+        || !worker_type.chars().all(good)
+    {
+        let message = format!("`{}` is not a type of worker", shorten(worker_type));
+        let fault = faults.add(at.node.place, &at.path, message);
+        fault.help(format!(
+            "write it like `gpu.render`: letters, digits and `_-.:/`, at most {WORKER_CHARS_MAX}"
+        ));
+        return None;
+    }
+    let effect = effect.unwrap_or(Effect::Idempotent);
+    Some(WorkerCall { worker_type: worker_type.to_owned(), with, effect })
 }

@@ -9,9 +9,9 @@ use super::task::{ATTEMPTS_MAX, FALLBACKS_MAX, PRIORITY_MAX};
 use super::walk::{AT_LIMIT, NAME_CHARS_MAX};
 use crate::codes;
 use crate::plan::{PLAN_TASKS_MAX, WORKFLOW_TASKS_MAX};
-use crate::words::{HumanKind, OnFailure, Permission, ProgressMethod};
+use crate::words::{Effect, HumanKind, OnFailure, Permission, ProgressMethod};
 
-use super::kind::{EVENT_CHARS_MAX, OPTIONS_MAX};
+use super::kind::{EVENT_CHARS_MAX, OPTIONS_MAX, WORKER_CHARS_MAX};
 
 /// The JSON Schema (2020-12) of a definition.
 pub fn schema() -> Value {
@@ -132,19 +132,20 @@ fn task() -> Value {
         "additionalProperties": false,
         "properties": properties,
         "oneOf": [
-            of_kind("tool", &["ask", "form", "options"], &Value::Bool(true)),
-            of_kind("human", &["with", "fallback", "probe", "permission"], &human()),
+            of_kind("tool", &["effect", "ask", "form", "options"], &Value::Bool(true)),
+            of_kind("human", &["with", "effect", "fallback", "probe", "permission"], &human()),
             of_kind("wait", &NOT_OF_PLAIN, &Value::Bool(true)),
             of_kind("emit", &NOT_OF_PLAIN, &Value::Bool(true)),
-            of_kind("workflow", &["ask", "form", "options", "fallback", "probe", "permission"], &Value::Bool(true)),
+            of_kind("workflow", &["effect", "ask", "form", "options", "fallback", "probe", "permission"], &Value::Bool(true)),
+            of_kind("worker", &["ask", "form", "options", "fallback"], &Value::Bool(true)),
         ],
         "dependentRequired": { "concurrency": ["each"] },
     })
 }
 
 /// What tasks without input, question and tools do not have.
-const NOT_OF_PLAIN: [&str; 7] =
-    ["with", "ask", "form", "options", "fallback", "probe", "permission"];
+const NOT_OF_PLAIN: [&str; 8] =
+    ["with", "effect", "ask", "form", "options", "fallback", "probe", "permission"];
 
 fn of_kind(kind: &str, without: &[&str], and: &Value) -> Value {
     let none: serde_json::Map<String, Value> =
@@ -219,6 +220,8 @@ fn kind_fields() -> Value {
             "properties": { "type": { "type": "string", "pattern": r"^[^\s*]+$", "maxLength": EVENT_CHARS_MAX }, "data": { "description": "A template of its data." } },
         },
         "workflow": text("Runs the definition of this name as a child, with the inputs of `with`."),
+        "worker": { "type": "string", "pattern": "^[A-Za-z0-9_.:/-]+$", "maxLength": WORKER_CHARS_MAX, "description": "Is leased by workers outside that take this type." },
+        "effect": described(codes::schema::<Effect>(), "What a worker's doing it again would do; `idempotent` where nothing is said."),
     })
 }
 

@@ -23,7 +23,7 @@ pub const PRIORITY_MAX: u32 = 9;
 /// The fields that name a task's kind.
 pub(crate) const KIND_FIELDS: [&str; 7] =
     ["tool", "human", "wait", "emit", "workflow", "agent", "worker"];
-pub(crate) const TASK_FIELDS: [&str; 30] = [
+pub(crate) const TASK_FIELDS: [&str; 31] = [
     "id",
     "title",
     "tool",
@@ -34,6 +34,7 @@ pub(crate) const TASK_FIELDS: [&str; 30] = [
     "agent",
     "worker",
     "with",
+    "effect",
     "ask",
     "form",
     "options",

@@ -61,6 +61,7 @@ pub(crate) fn input(work: &Work) -> Option<&Value> {
         Work::Tool(call) => Some(&call.with),
         Work::Emit(emit) => Some(&emit.data),
         Work::Workflow(child) => Some(&child.with),
+        Work::Worker(call) => Some(&call.with),
         Work::Human(_) | Work::Wait(_) => None,
     }
 }
@@ -174,6 +175,7 @@ impl Compiling<'_> {
             Work::Tool(call) => self.value("with", &call.with)?,
             Work::Emit(emit) => self.value("emit.data", &emit.data)?,
             Work::Workflow(child) => self.value("with", &child.with)?,
+            Work::Worker(call) => self.value("with", &call.with)?,
             Work::Human(human) => match &human.ask {
                 Some(ask) => self.text("ask", ask)?,
                 None => None,

@@ -69,4 +69,9 @@ pub enum Rendered {
         /// Its inputs, an object, before its own defaults.
         inputs: Json,
     },
+    /// Is offered to workers outside.
+    Worker {
+        /// Its input, an object.
+        input: Json,
+    },
 }

@@ -6,7 +6,7 @@ use crate::failure::CallFailure;
 use crate::ids::{Ordinal, WorkflowId};
 use crate::words::AttemptStatus;
 
-use super::state::{Outcome, PauseCause, Waiting};
+use super::state::{Lease, Outcome, PauseCause, Waiting};
 
 /// Something to decide. People's commands and the world's answers come through the same door.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,8 @@ pub enum Command {
         task: Ordinal,
         /// Its rendered input, unless the plan's text is the input.
         input: Option<Body>,
+        /// The worker that takes it; work for workers starts in no other way.
+        lease: Option<Lease>,
     },
     /// An attempt began and found that it must wait.
     Suspend {

@@ -47,7 +47,9 @@ impl WorkflowState {
             Command::Cancel { reason } => self.cancel(reason.as_ref()),
             Command::Retry { tasks } => self.retry(tasks),
             Command::NoteClock { ahead_ms } => self.note_clock(*ahead_ms),
-            Command::StartTask { task, input } => self.start(*task, input.as_ref()),
+            Command::StartTask { task, input, lease } => {
+                self.start(*task, input.as_ref(), lease.as_ref())
+            }
             Command::Suspend { task, attempt, on } => {
                 self.executing_attempt(*task, *attempt)?;
                 Ok(one(TaskWaited { task: *task, on: on.clone() }))

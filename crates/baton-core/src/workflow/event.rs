@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::rows::Tombstone;
-use super::state::{Next, Outcome, Output, PauseCause, Waiting};
+use super::state::{Lease, Next, Outcome, Output, PauseCause, Waiting};
 use crate::body::{BlobHash, Body};
 use crate::codes;
 use crate::codes::Code;
@@ -226,6 +226,9 @@ pub struct TaskStarted {
     /// The rendered input; absent when the plan's own text is the input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Body>,
+    /// Who outside does it, and for how long without a sign of life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
 }
 
 /// The task let go of its executor.

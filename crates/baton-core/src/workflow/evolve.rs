@@ -103,7 +103,8 @@ impl WorkflowState {
             Event::Retried(retried) => self.reopen(retried.run, &retried.tasks, at),
             Event::TaskStarted(started) => {
                 self.begin(started.task, started.attempt, at);
-                self.enter(started.task, TaskPhase::Executing { since: at });
+                let lease = started.lease.clone();
+                self.enter(started.task, TaskPhase::Executing { since: at, lease });
             }
             Event::TaskWaited(waited) => {
                 self.enter(waited.task, TaskPhase::Waiting { since: at, on: waited.on.clone() });

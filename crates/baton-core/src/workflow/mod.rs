@@ -26,6 +26,6 @@ pub use event::{
 pub use graph::Graph;
 pub use snapshot::{SNAPSHOT_SHAPE, Snapshot};
 pub use state::{
-    Ended, Items, Next, Outcome, Output, PauseCause, Phase, Resume, StageCount, Tally, Task,
+    Ended, Items, Lease, Next, Outcome, Output, PauseCause, Phase, Resume, StageCount, Tally, Task,
     TaskPhase, Waiting, WorkflowState,
 };

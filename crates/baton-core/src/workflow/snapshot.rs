@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::graph::Graph;
-use super::state::{Items, Output, Phase, Tally, Task, TaskPhase, Waiting, WorkflowState};
+use super::state::{Items, Lease, Output, Phase, Tally, Task, TaskPhase, Waiting, WorkflowState};
 use crate::body::{BlobHash, Body, Json};
 use crate::failure::CallFailure;
 use crate::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
@@ -74,6 +74,8 @@ enum Stand {
     Ready,
     #[serde(rename = "x")]
     Executing(Millis),
+    #[serde(rename = "l")]
+    Leased(Millis, Lease),
     #[serde(rename = "e")]
     Expanded(Millis),
     #[serde(rename = "w")]
@@ -223,7 +225,10 @@ impl Kept {
         let stand = match &task.phase {
             TaskPhase::Pending => Stand::Pending,
             TaskPhase::Ready => Stand::Ready,
-            TaskPhase::Executing { since } => Stand::Executing((*since).into()),
+            TaskPhase::Executing { since, lease: None } => Stand::Executing((*since).into()),
+            TaskPhase::Executing { since, lease: Some(lease) } => {
+                Stand::Leased((*since).into(), lease.clone())
+            }
             TaskPhase::Expanded { since } => Stand::Expanded((*since).into()),
             TaskPhase::Waiting { since, on } => Stand::Waiting((*since).into(), on.clone()),
             TaskPhase::Completed { at, output: Output::Value(Body::Inline(json)) } => {
@@ -243,7 +248,10 @@ impl Kept {
         let phase = match stand {
             Stand::Pending => TaskPhase::Pending,
             Stand::Ready => TaskPhase::Ready,
-            Stand::Executing(since) => TaskPhase::Executing { since: since.into() },
+            Stand::Executing(since) => TaskPhase::Executing { since: since.into(), lease: None },
+            Stand::Leased(since, lease) => {
+                TaskPhase::Executing { since: since.into(), lease: Some(lease) }
+            }
             Stand::Expanded(since) => TaskPhase::Expanded { since: since.into() },
             Stand::Waiting(since, on) => TaskPhase::Waiting { since: since.into(), on },
             Stand::Value(at, json) => {

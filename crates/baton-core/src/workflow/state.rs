@@ -10,15 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use phase::{
-    Ended, Next, Outcome, Output, PauseCause, Phase, Resume, Task, TaskPhase, Waiting,
+    Ended, Lease, Next, Outcome, Output, PauseCause, Phase, Resume, Task, TaskPhase, Waiting,
 };
 
 use super::graph::Graph;
 use crate::body::Body;
 use crate::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
-use crate::plan::{Plan, TaskPlan, ToolCall, Work};
+use crate::plan::{Plan, TaskPlan, ToolCall, Work, WorkerCall};
 use crate::time::Timestamp;
-use crate::words::{Origin, WorkflowStatus};
+use crate::words::{Effect, Origin, WorkflowStatus};
 
 /// Everything known of a workflow: the fold of its events.
 #[derive(Clone, Debug)]
@@ -147,8 +147,47 @@ impl WorkflowState {
             Some(fallback) => plan.fallback.get(fallback as usize),
             None => match &plan.work {
                 Work::Tool(call) => Some(call),
-                Work::Human(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_) => None,
+                Work::Human(_)
+                | Work::Wait(_)
+                | Work::Emit(_)
+                | Work::Workflow(_)
+                | Work::Worker(_) => None,
             },
+        }
+    }
+
+    /// What workers may take of the task's present rung, if it is work for them.
+    pub fn worker_call(&self, ordinal: Ordinal) -> Option<&WorkerCall> {
+        match &self.task_plan(ordinal)?.work {
+            Work::Worker(call) if self.task(ordinal)?.rung == 0 => Some(call),
+            Work::Worker(_)
+            | Work::Tool(_)
+            | Work::Human(_)
+            | Work::Wait(_)
+            | Work::Emit(_)
+            | Work::Workflow(_) => None,
+        }
+    }
+
+    /// What doing the task's present rung again would do.
+    pub fn effect(&self, ordinal: Ordinal) -> Effect {
+        let called = self.call(ordinal).map(|call| call.effect);
+        let leased = || self.worker_call(ordinal).map(|call| call.effect);
+        called.or_else(leased).unwrap_or(Effect::Idempotent)
+    }
+
+    /// The lease under which the task's present attempt is outside.
+    pub fn lease(&self, ordinal: Ordinal) -> Option<&Lease> {
+        match &self.task(ordinal)?.phase {
+            TaskPhase::Executing { lease, .. } => lease.as_ref(),
+            TaskPhase::Pending
+            | TaskPhase::Ready
+            | TaskPhase::Expanded { .. }
+            | TaskPhase::Waiting { .. }
+            | TaskPhase::Completed { .. }
+            | TaskPhase::Failed { .. }
+            | TaskPhase::Skipped { .. }
+            | TaskPhase::Cancelled { .. } => None,
         }
     }
 

@@ -110,6 +110,18 @@ pub(super) async fn authorize(
     Ok(next.run(request).await)
 }
 
+/// Lets in who may lease tasks and answer for them.
+pub(super) async fn authorize_worker(
+    caller: Caller,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if caller.role != Role::Worker {
+        caller.check(request.method())?;
+    }
+    Ok(next.run(request).await)
+}
+
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;

@@ -86,7 +86,7 @@ pub(super) fn detail(
     let ask = waits.map(|row| question(&row, views)).transpose()?.filter(|ask| !ask.is_empty());
     let human = planned.and_then(|planned| match &planned.work {
         Work::Human(human) => Some(human),
-        Work::Tool(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_) => None,
+        Work::Tool(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_) | Work::Worker(_) => None,
     });
     let output = gathered.output.map(|body| text_of(&body, views)).transpose()?;
     Ok(TaskDetail {
@@ -133,7 +133,14 @@ impl Gathered<'_> {
         match (self.rung.checked_sub(1), &planned.work) {
             (Some(fallback), _) => planned.fallback.get(fallback),
             (None, Work::Tool(call)) => Some(call),
-            (None, Work::Human(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_)) => None,
+            (
+                None,
+                Work::Human(_)
+                | Work::Wait(_)
+                | Work::Emit(_)
+                | Work::Workflow(_)
+                | Work::Worker(_),
+            ) => None,
         }
     }
 

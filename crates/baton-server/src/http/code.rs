@@ -155,6 +155,7 @@ impl From<&Declined> for ProblemCode {
             Declined::StillNeeded { .. } => Self::StillNeeded,
             Declined::OtherContent { .. } => Self::OtherContent,
             Declined::Draining => Self::Draining,
+            Declined::TooManyWaiting => Self::Overloaded,
             Declined::Store(_) => Self::Store,
         }
     }

@@ -224,12 +224,9 @@ async fn tell(
 
 /// The workflow that a command has changed or made, as it can be read now.
 pub(super) async fn told(api: &Api, reply: Reply, status: StatusCode) -> Result<Response, Problem> {
-    let (id, revision) = match reply {
-        Reply::Workflow { id, revision, .. } | Reply::Ended { id, revision, .. } => (id, revision),
-        Reply::TakenUp(_) | Reply::Defined | Reply::Purged(_) => {
-            let detail = "the owner answered with something else than a workflow";
-            return Err(Problem::new(ProblemCode::Internal, detail));
-        }
+    let (Reply::Workflow { id, revision, .. } | Reply::Ended { id, revision, .. }) = reply else {
+        let detail = "the owner answered with something else than a workflow";
+        return Err(Problem::new(ProblemCode::Internal, detail));
     };
     let view = api.readers.read(move |views| view_of(id, views)).await?;
     let tag = tag_of(&view);

@@ -18,6 +18,7 @@ mod start;
 mod streams;
 mod tasks;
 mod waiting;
+mod workers;
 mod workflows;
 
 use std::fmt;
@@ -148,7 +149,8 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(definitions::show))
         .routes(routes!(streams::sse::of_workflow))
         .routes(routes!(streams::sse::of_all))
-        .routes(routes!(streams::socket::socket));
+        .routes(routes!(streams::socket::socket))
+        .routes(routes!(workers::leases));
     let info = InfoBuilder::new()
         .title("Baton")
         .version(env!("CARGO_PKG_VERSION"))
@@ -158,15 +160,22 @@ fn described() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(document).nest("/api/v1", paths)
 }
 
+/// The paths that workers may call as well.
+fn for_workers() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().nest("/api/v1", workers::paths())
+}
+
 /// The OpenAPI document of what is served.
 pub fn openapi() -> OpenApi {
-    described().into_openapi()
+    described().merge(for_workers()).into_openapi()
 }
 
 /// Everything that is served.
 pub fn router(api: Api) -> Router {
     let (paths, _) = described().split_for_parts();
-    let paths = paths.layer(from_fn(caller::authorize));
+    let (work, _) = for_workers().split_for_parts();
+    let work = work.layer(from_fn(caller::authorize_worker));
+    let paths = paths.layer(from_fn(caller::authorize)).merge(work);
     paths
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)

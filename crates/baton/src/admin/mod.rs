@@ -126,6 +126,7 @@ impl Purger for DoorPurger<'_> {
                 | Declined::Purged(_)
                 | Declined::OtherContent { .. }
                 | Declined::Draining
+                | Declined::TooManyWaiting
                 | Declined::Store(_) => NotPurged::Failed(declined.to_string()),
             }),
         }

@@ -187,7 +187,14 @@ fn question(state: &WorkflowState, task: Ordinal, on: &Waiting) -> anyhow::Resul
         Waiting::Person { ask } => {
             let human = match state.task_plan(task).map(|plan| &plan.work) {
                 Some(Work::Human(human)) => human,
-                Some(Work::Tool(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_)) | None => {
+                Some(
+                    Work::Tool(_)
+                    | Work::Wait(_)
+                    | Work::Emit(_)
+                    | Work::Workflow(_)
+                    | Work::Worker(_),
+                )
+                | None => {
                     return Ok(None);
                 }
             };

@@ -194,7 +194,7 @@ impl Traits {
                     self.forms.push(task.key.clone());
                 }
                 Work::Workflow(child) => self.look(&child.plan, tools),
-                Work::Human(_) | Work::Wait(_) | Work::Emit(_) => {}
+                Work::Human(_) | Work::Wait(_) | Work::Emit(_) | Work::Worker(_) => {}
             }
             task.fallback.iter().for_each(|call| self.call(call, tools));
         }

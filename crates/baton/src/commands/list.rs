@@ -131,7 +131,10 @@ fn how_to_answer(work: Option<&Work>, waits_for: WaitReason, id: &str) -> String
         Some(Work::Human(human)) => {
             how_to_respond((human.kind, &human.options, human.form.as_ref()), id)
         }
-        Some(Work::Tool(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_)) | None => {
+        Some(
+            Work::Tool(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_) | Work::Worker(_),
+        )
+        | None => {
             format!("baton show {id}")
         }
     }

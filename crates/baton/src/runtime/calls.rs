@@ -124,7 +124,11 @@ pub(super) fn tool_of(call: &Call) -> Option<&str> {
         Some(fallback) => plan.fallback.get(fallback as usize).map(|call| call.tool.as_str()),
         None => match &plan.work {
             Work::Tool(call) => Some(&call.tool),
-            Work::Human(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_) => None,
+            Work::Human(_)
+            | Work::Wait(_)
+            | Work::Emit(_)
+            | Work::Workflow(_)
+            | Work::Worker(_) => None,
         },
     }
 }

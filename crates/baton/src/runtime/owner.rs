@@ -237,7 +237,11 @@ impl Work {
         interrupted.sort_unstable();
         let states = self.engine.states().map(|(_, state)| state);
         let mut cut_off: Vec<_> = states
-            .flat_map(|state| state.executing().map(|task| (state.id, state.key_of(task))))
+            .flat_map(|state| {
+                // What a worker outside holds goes on without its owner.
+                let here = state.executing().filter(|task| state.lease(*task).is_none());
+                here.map(|task| (state.id, state.key_of(task)))
+            })
             .collect();
         cut_off.sort_unstable();
         OwnerReport { interrupted, cut_off }

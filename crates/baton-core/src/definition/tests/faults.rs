@@ -68,7 +68,12 @@ fn kinds() {
         ("{ id: a }", "does not say what it does"),
         ("{ id: a, tool: core.noop, emit: { type: x } }", "already of the kind `tool`"),
         ("{ id: a, agent: reviewer, prompt: hi }", "tasks of the kind `agent` are not supported"),
-        ("{ id: a, worker: gpu, with: {} }", "tasks of the kind `worker` are not supported"),
+        ("{ id: a, worker: g p u, with: {} }", "`g p u` is not a type of worker"),
+        ("{ id: a, worker: gpu, effect: twice }", "known are read, idempotent, once"),
+        (
+            "{ id: a, tool: core.noop, effect: once }",
+            "`effect` belongs to tasks of the kind `worker`",
+        ),
         ("{ id: a, tool: core.noop, heal: { plan_b: x } }", "the healing ladder is not supported"),
         ("{ id: a, tool: core.noop, output: {} }", "an `output` schema on a task is not supported"),
         ("{ id: a, tool: core.noop, ask: hm }", "`ask` belongs to tasks of the kind `human`"),

@@ -14,7 +14,7 @@ use crate::workflow::command::Refusal;
 use crate::workflow::event::{
     AttemptFailed, Event, TaskCancelled, TaskExpanded, TaskFailed, TaskStarted,
 };
-use crate::workflow::state::{Next, Phase, Resume, TaskPhase, Waiting, WorkflowState};
+use crate::workflow::state::{Lease, Next, Phase, Resume, TaskPhase, Waiting, WorkflowState};
 
 impl WorkflowState {
     /// Whether a task may start now: it is ready, or its pause before the next attempt is over.
@@ -37,10 +37,19 @@ impl WorkflowState {
         }
     }
 
-    pub(super) fn start(&self, ordinal: Ordinal, input: Option<&Body>) -> Decision {
+    pub(super) fn start(
+        &self,
+        ordinal: Ordinal,
+        input: Option<&Body>,
+        lease: Option<&Lease>,
+    ) -> Decision {
         self.startable(ordinal)?;
+        if self.worker_call(ordinal).is_some() != lease.is_some() {
+            return Err(Refusal::NotReady);
+        }
         let attempt = self.task(ordinal).map_or(0, |task| task.attempts) + 1;
-        Ok(one(TaskStarted { task: ordinal, attempt, input: input.cloned() }))
+        let (input, lease) = (input.cloned(), lease.cloned());
+        Ok(one(TaskStarted { task: ordinal, attempt, input, lease }))
     }
 
     pub(super) fn expand_task(&self, task: Ordinal, count: u32, list: &Body) -> Decision {
@@ -73,7 +82,7 @@ impl WorkflowState {
         let Some(next) = next else {
             return Ok(one(TaskFailed { task: ordinal, status: None, failure }));
         };
-        let begun = TaskStarted { task: ordinal, attempt, input: None };
+        let begun = TaskStarted { task: ordinal, attempt, input: None, lease: None };
         let failed = AttemptFailed { task: ordinal, attempt, status, failure, next };
         Ok(vec![begun.into(), failed.into()])
     }
@@ -93,8 +102,7 @@ impl WorkflowState {
         failure: &CallFailure,
         moment: &Moment,
     ) -> Event {
-        let effect = self.call(ordinal).map_or(Effect::Idempotent, |call| call.effect);
-        let next = match (effect, failure.happened) {
+        let next = match (self.effect(ordinal), failure.happened) {
             (Effect::Once, Happened::Unknown) => Some(Next::InDoubt),
             (Effect::Once, Happened::Yes) => None,
             (Effect::Once, Happened::No) | (Effect::Read | Effect::Idempotent, _) => {

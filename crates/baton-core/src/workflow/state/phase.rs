@@ -151,6 +151,8 @@ pub enum TaskPhase {
     Executing {
         /// Since when.
         since: Timestamp,
+        /// The worker outside that has it, where one has.
+        lease: Option<Lease>,
     },
     /// Its items run.
     Expanded {
@@ -237,6 +239,19 @@ impl Task {
             | TaskPhase::Cancelled { .. } => None,
         }
     }
+}
+
+/// A worker outside has a task, and says within each span that it still works on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The worker's own name.
+    pub worker: Arc<str>,
+    /// After this long without a word the attempt counts as lost.
+    #[serde(with = "millis")]
+    pub span: Duration,
+    /// The concurrency key it occupies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Arc<str>>,
 }
 
 /// What a completed task brought.

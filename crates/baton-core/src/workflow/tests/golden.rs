@@ -51,7 +51,8 @@ fn example(kind: EventKind) -> Event {
         EventKind::Retried => Retried { run: 2, tasks: vec![Ordinal(0), task] }.into(),
         EventKind::ClockSet => ClockSet { ahead_ms: -1_500 }.into(),
         EventKind::TaskStarted => {
-            TaskStarted { task, attempt: 3, input: Some(body(json!({ "path": "." }))) }.into()
+            let input = Some(body(json!({ "path": "." })));
+            TaskStarted { task, attempt: 3, input, lease: None }.into()
         }
         EventKind::TaskWaited => {
             let then = super::super::Resume::Complete;
@@ -118,6 +119,15 @@ fn every_event_is_written_as_it_ever_was() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The same for a start on lease, whose shape has one field more.
+#[test]
+fn a_start_on_lease_is_written_as_it_ever_was() {
+    let golden = include_str!("../../../tests/golden/task.started.leased.json").trim();
+    let event = Event::read(EventKind::TaskStarted, golden).expect("what was stored is readable");
+    assert_eq!(event, leased(2, 3));
+    assert_eq!(event.body().expect("it is written"), golden);
 }
 
 /// CH1: what no declaration knows is not read.

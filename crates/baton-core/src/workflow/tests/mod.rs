@@ -18,6 +18,7 @@ mod reach;
 mod readiness;
 mod retries;
 mod runs;
+mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,13 +30,15 @@ use super::event::{
     TaskCompleted, TaskExpanded, TaskFailed, TaskSkipped, TaskWaited,
 };
 use super::{
-    Admitted, Command, Event, Finished, Graph, Kept, Next, Outcome, Output, PauseCause, Refusal,
-    TaskStarted, Waiting, WorkflowState,
+    Admitted, Command, Event, Finished, Graph, Kept, Lease, Next, Outcome, Output, PauseCause,
+    Refusal, TaskStarted, Waiting, WorkflowState,
 };
 use crate::body::{BlobHash, Body, Json};
 use crate::failure::CallFailure;
 use crate::ids::{ConversationId, Ordinal, WorkflowId};
-use crate::plan::{Child, Each, Emit, Human, Plan, Retry, Stage, TaskPlan, ToolCall, Wait, Work};
+use crate::plan::{
+    Child, Each, Emit, Human, Plan, Retry, Stage, TaskPlan, ToolCall, Wait, Work, WorkerCall,
+};
 use crate::time::{Moment, Span, Timestamp};
 use crate::words::{
     AttemptStatus, Effect, FailureKind, Happened, HumanKind, OnFailure, Origin, Permission,
@@ -234,6 +237,11 @@ fn effectful(key: &str, effect: Effect) -> TaskPlan {
     task(key, Work::Tool(call(effect)))
 }
 
+fn worker(key: &str, effect: Effect) -> TaskPlan {
+    let worker_type = "gpu".to_owned();
+    task(key, Work::Worker(WorkerCall { worker_type, with: json!({}), effect }))
+}
+
 fn once(key: &str) -> TaskPlan {
     effectful(key, Effect::Once)
 }
@@ -316,8 +324,7 @@ fn unknown() -> CallFailure {
 }
 
 fn started(task: u32, attempt: u32) -> Event {
-    let (task, input) = (Ordinal(task), None);
-    TaskStarted { task, attempt, input }.into()
+    TaskStarted { task: Ordinal(task), attempt, input: None, lease: None }.into()
 }
 
 fn done(task: u32) -> Event {
@@ -374,7 +381,19 @@ fn person() -> Waiting {
 }
 
 fn start(task: u32) -> Command {
-    Command::StartTask { task: Ordinal(task), input: None }
+    Command::StartTask { task: Ordinal(task), input: None, lease: None }
+}
+
+fn lease(task: u32) -> Command {
+    Command::StartTask { task: Ordinal(task), input: None, lease: Some(by_ada()) }
+}
+
+fn leased(task: u32, attempt: u32) -> Event {
+    TaskStarted { task: Ordinal(task), attempt, input: None, lease: Some(by_ada()) }.into()
+}
+
+fn by_ada() -> Lease {
+    Lease { worker: "ada".into(), span: Duration::from_secs(30), key: Some("gpu-0".into()) }
 }
 
 fn complete(task: u32, attempt: u32) -> Command {

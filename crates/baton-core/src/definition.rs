@@ -17,6 +17,7 @@ mod schema;
 mod suggest;
 mod task;
 mod tree;
+mod triggers;
 mod walk;
 
 #[cfg(test)]

@@ -257,3 +257,25 @@ codes! {
         Choice = 2 "choice",
     }
 }
+
+codes! {
+    /// What becomes of the moments of a schedule that passed while nobody was there.
+    pub enum Missed: "missed" {
+        /// Nothing.
+        Skip = 0 "skip",
+        /// One firing stands for all of them. The default.
+        Once = 1 "once",
+        /// Each fires.
+        All = 2 "all",
+    }
+}
+
+codes! {
+    /// What a small record beside the journal's events is about.
+    pub enum FactKind: "fact_kind" {
+        /// An event from outside was received: no other of its source and id is.
+        EventSeen = 1 "event_seen",
+        /// When a schedule was last due.
+        Schedule = 2 "schedule",
+    }
+}

@@ -10,7 +10,7 @@ use baton_core::failure::CallFailure;
 use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
 use baton_core::time::Timestamp;
 use baton_core::words::{AttemptStatus, Origin, WorkflowStatus};
-use baton_core::workflow::{Command, Outcome, Refusal, Verdict};
+use baton_core::workflow::{Command, EventReceived, Outcome, Refusal, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::loaded::Loaded;
@@ -167,7 +167,24 @@ pub enum Request {
         workflow: WorkflowId,
     },
     /// Register a definition under its name and version.
-    Define(Arc<Loaded>),
+    Define {
+        /// Its plan.
+        loaded: Arc<Loaded>,
+        /// The text it was read from, as a JSON string.
+        source: Option<Blob>,
+    },
+    /// Remove every version of a definition; its workflows stay.
+    RemoveDefinition {
+        /// Its name.
+        name: String,
+    },
+    /// Take an event from outside in, once for its source and id.
+    Publish {
+        /// The event.
+        event: Box<EventReceived>,
+        /// What the store must keep of its data.
+        blob: Option<Blob>,
+    },
     /// Remove the events and tasks of workflows that have ended.
     Purge {
         /// Which.
@@ -233,6 +250,17 @@ pub enum Reply {
     TakenUp(u32),
     /// A definition stands under its name and version.
     Defined,
+    /// No version of the definition is registered any more.
+    Removed,
+    /// An event was taken in.
+    Published {
+        /// Its position.
+        position: u64,
+        /// It had been taken in before, at that position: nothing was done now.
+        duplicate: bool,
+        /// The workflows it started now, in order.
+        started: Vec<WorkflowId>,
+    },
     /// This many workflows were purged.
     Purged(u32),
 }
@@ -260,6 +288,8 @@ pub enum Declined {
         /// The version.
         version: u32,
     },
+    /// There is no such definition.
+    NoSuchDefinition(String),
     /// This Baton is shutting down.
     Draining,
     /// The store could not be read; nothing was changed.
@@ -286,6 +316,9 @@ impl fmt::Display for Declined {
                 f,
                 "the definition `{name}` version {version} is registered with other content; raise its `version`"
             ),
+            Self::NoSuchDefinition(name) => {
+                write!(f, "no definition `{name}` is registered; nothing was removed")
+            }
             Self::Draining => f.write_str("this Baton is shutting down and takes nothing new"),
             Self::Store(detail) => f.write_str(detail),
         }

@@ -65,7 +65,10 @@ impl Engine {
             | Event::CallUndone(_)
             | Event::DefinitionRegistered(_)
             | Event::Purged(_)
-            | Event::BatchPurged(_) => {}
+            | Event::BatchPurged(_)
+            | Event::DefinitionRemoved(_)
+            | Event::EventReceived(_)
+            | Event::TriggerFired(_) => {}
         }
     }
 

@@ -1,20 +1,15 @@
 //! What people and programs ask for: admission, commands, waiting for an end, forks, definitions.
 
-use std::sync::Arc;
-
 use baton_core::actor::Actor;
 use baton_core::body::{Body, Json};
 use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::words::Origin;
-use baton_core::workflow::{
-    Admitted, Command, DefinitionRegistered, Event, Kept, Output, Refusal, WorkflowState,
-};
+use baton_core::workflow::{Admitted, Command, Kept, Output, Refusal, WorkflowState};
 
 use crate::engine::{Admission, Engine};
 use crate::exchange::{Declined, Input, Reply, Request, Submit, Token};
 use crate::live::{fold, read_blob};
-use crate::loaded::Loaded;
-use crate::store::{DefinitionRow, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 pub(crate) type Answer = Result<Reply, Declined>;
 
@@ -57,7 +52,11 @@ impl Engine {
             Request::TakeUp { workflow } => {
                 self.find(workflow, store).and_then(|number| self.reply(number))
             }
-            Request::Define(loaded) => self.define(&loaded, actor_number, store),
+            Request::Define { loaded, source } => self.define(loaded, source, actor_number, store),
+            Request::RemoveDefinition { name } => {
+                self.remove_definition(&name, actor_number, store)
+            }
+            Request::Publish { event, blob } => self.publish(*event, blob, actor_number, store),
             Request::Purge { workflows } => self.purge(&workflows, actor_number, store),
         };
         self.answer(token, answer);
@@ -86,6 +85,7 @@ impl Engine {
         } = submit;
         self.staging.offer(blob);
         let event = Admitted {
+            hops: 0,
             id: self.new_id(),
             conversation: conversation.unwrap_or_else(|| self.new_conversation()),
             origin,
@@ -155,6 +155,7 @@ impl Engine {
         };
         let kept = self.kept(&state, store)?;
         let event = Admitted {
+            hops: 0,
             id: self.new_id(),
             conversation: state.conversation,
             origin: Origin::Fork,
@@ -201,35 +202,6 @@ impl Engine {
             kept.push(Kept { task, output });
         }
         Ok(kept)
-    }
-
-    fn define(&mut self, loaded: &Arc<Loaded>, actor: u32, store: &mut dyn Store) -> Answer {
-        let (name, version, plan) =
-            (loaded.plan.name.clone(), loaded.plan.version, loaded.blob.hash);
-        let staged = self
-            .staging
-            .definitions
-            .iter()
-            .find(|row| row.name == name && row.version == version)
-            .cloned();
-        let stored = match staged {
-            Some(row) => Some(row),
-            None => store
-                .definition(&name, Some(version))
-                .map_err(|e| Declined::Store(e.to_string()))?,
-        };
-        match stored {
-            Some(row) if row.plan == plan => Ok(Reply::Defined),
-            Some(_) => Err(Declined::OtherContent { name, version }),
-            None => {
-                let at = self.now.moment.now;
-                self.staging.offer(Some(loaded.blob.clone()));
-                let event = Event::from(DefinitionRegistered { name: name.clone(), version, plan });
-                self.staging.append_system(&event, actor, at);
-                self.staging.definitions.push(DefinitionRow { name, version, plan, at });
-                Ok(Reply::Defined)
-            }
-        }
     }
 }
 

@@ -201,7 +201,7 @@ pub fn request_of(ask: Ask, actor: &Actor) -> Result<Request, Answer> {
         Ask::TakeUp { workflow } => Request::TakeUp { workflow },
         Ask::Define(plan) => {
             let loaded = Loaded::new(*plan).map_err(|e| invalid(e.to_string()))?;
-            Request::Define(Arc::new(loaded))
+            Request::Define { loaded: Arc::new(loaded), source: None }
         }
         Ask::Purge { workflows } => Request::Purge { workflows },
         Ask::Hello | Ask::Follow { .. } => {
@@ -258,7 +258,7 @@ pub fn answer(reply: Result<Reply, Gone>) -> Answer {
         }
         Ok(Reply::Ended { id, outcome, revision }) => Answer::Ended { id, outcome, revision },
         Ok(Reply::TakenUp(count) | Reply::Purged(count)) => Answer::Count(count),
-        Ok(Reply::Defined) => Answer::Done,
+        Ok(Reply::Defined | Reply::Removed | Reply::Published { .. }) => Answer::Done,
         Err(gone) => Answer::Declined { code: code(&gone).to_owned(), message: gone.to_string() },
     }
 }
@@ -272,6 +272,7 @@ fn code(gone: &Gone) -> &'static str {
         Gone::Declined(Declined::Purged(_)) => "purged",
         Gone::Declined(Declined::StillNeeded { .. }) => "still_needed",
         Gone::Declined(Declined::OtherContent { .. }) => "other_content",
+        Gone::Declined(Declined::NoSuchDefinition(_)) => "no_such_definition",
         Gone::Declined(Declined::Draining) => "draining",
         Gone::Declined(Declined::Store(_)) => "store",
     }

@@ -125,6 +125,7 @@ impl Purger for DoorPurger<'_> {
                 Declined::NoSuchWorkflow(_)
                 | Declined::Purged(_)
                 | Declined::OtherContent { .. }
+                | Declined::NoSuchDefinition(_)
                 | Declined::Draining
                 | Declined::Store(_) => NotPurged::Failed(declined.to_string()),
             }),

@@ -139,7 +139,6 @@ impl Engine {
             actors: store.actors()?.into_iter().map(|(number, actor)| (actor, number)).collect(),
             salt: 0,
         };
-        engine.triggers.keeps_time = take_up == TakeUp::All;
         engine.arm_all(store)?;
         if take_up == TakeUp::All {
             engine.take_up_all(store)?;

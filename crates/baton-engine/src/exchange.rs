@@ -178,6 +178,8 @@ pub enum Request {
         /// Its name.
         name: String,
     },
+    /// From now on, start what schedules ask for.
+    KeepTime,
     /// Take an event from outside in, once for its source and id.
     Publish {
         /// The event.
@@ -252,6 +254,8 @@ pub enum Reply {
     Defined,
     /// No version of the definition is registered any more.
     Removed,
+    /// Schedules are kept.
+    KeepsTime,
     /// An event was taken in.
     Published {
         /// Its position.

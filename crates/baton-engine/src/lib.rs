@@ -11,6 +11,7 @@ mod define;
 mod deliver;
 mod due;
 pub mod engine;
+pub mod events;
 pub mod exchange;
 pub mod live;
 pub mod loaded;

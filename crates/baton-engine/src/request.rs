@@ -56,6 +56,10 @@ impl Engine {
             Request::RemoveDefinition { name } => {
                 self.remove_definition(&name, actor_number, store)
             }
+            Request::KeepTime => {
+                self.keep_time();
+                Ok(Reply::KeepsTime)
+            }
             Request::Publish { event, blob } => self.publish(*event, blob, actor_number, store),
             Request::Purge { workflows } => self.purge(&workflows, actor_number, store),
         };

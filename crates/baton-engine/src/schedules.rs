@@ -104,6 +104,12 @@ impl Engine {
         Ok(clockworks)
     }
 
+    /// From now on, starts what schedules ask for.
+    pub(crate) fn keep_time(&mut self) {
+        self.triggers.keeps_time = true;
+        self.watch_schedules();
+    }
+
     /// Sets the timer for the schedule that is due next.
     pub(crate) fn watch_schedules(&mut self) {
         if !self.triggers.keeps_time {

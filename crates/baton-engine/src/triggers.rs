@@ -45,7 +45,7 @@ pub(crate) struct Triggers {
     pub armed: BTreeMap<String, Armed>,
     /// When the timer for schedules is due.
     pub timer: Option<Timestamp>,
-    /// Who takes up only what is asked for starts nothing by the clock.
+    /// Whether anything is started by the clock: a command that comes and goes starts nothing so.
     pub keeps_time: bool,
 }
 

@@ -7,6 +7,7 @@ mod chaos;
 mod list;
 mod reference;
 mod run;
+mod serve;
 mod show;
 mod stay;
 mod tell;
@@ -20,6 +21,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
     let Cli { common, command } = cli;
     crate::log::set(common.log_level, common.log_format);
     match command {
+        Command::Serve(serve) => serve::serve(&common, &serve),
         Command::Run(run) => run::run(&common, &run),
         Command::Watch { id } => again::watch(&common, &id),
         Command::Resume { id, .. } => again::resume(&common, id.as_deref()),

@@ -30,6 +30,8 @@ mod scheduling_tests;
 #[cfg(test)]
 mod tests;
 mod tools;
+#[cfg(test)]
+mod trigger_tests;
 mod world;
 
 pub use cut::everywhere;

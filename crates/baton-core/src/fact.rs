@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::body::Json;
+use crate::body::{BlobHash, Json};
 use crate::ids::WorkflowId;
 use crate::time::Timestamp;
-use crate::words::FactKind;
-use crate::workflow::{Event, FiringCause};
+use crate::words::{FactKind, Role};
+use crate::workflow::{Event, FiringCause, TokenCreated};
 
 /// What an event changes of the facts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,33 @@ impl LastDue {
     /// The value of a fact.
     pub fn read(value: &Json) -> Option<Self> {
         serde_json::from_str(value.as_str()).ok()
+    }
+}
+
+/// The value of [`FactKind::Token`], whose key is the token's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// What it is good for; `None` where it was revoked.
+    pub grant: Option<Grant>,
+}
+
+/// What a token is good for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Whom it lets in.
+    pub role: Role,
+    /// SHA-256 of the token.
+    pub hash: BlobHash,
+}
+
+impl Token {
+    /// The value of a fact.
+    pub fn read(value: &Json) -> Option<Self> {
+        serde_json::from_str(value.as_str()).ok()
+    }
+
+    fn holds(&self, name: &str) -> Change {
+        Change::Holds(FactKind::Token, name.as_bytes().to_vec(), Json::of(&json!(self)))
     }
 }
 
@@ -76,6 +103,12 @@ pub fn changes(event: &Event) -> Vec<Change> {
                 vec![Change::Holds(FactKind::Schedule, key, Json::of(&value))]
             }
         },
+        Event::TokenCreated(created) => {
+            let TokenCreated { name, role, hash } = created;
+            let token = Token { grant: Some(Grant { role: *role, hash: *hash }) };
+            vec![token.holds(name)]
+        }
+        Event::TokenRevoked(revoked) => vec![Token { grant: None }.holds(&revoked.name)],
         Event::Admitted(_)
         | Event::Approved(_)
         | Event::SentBack(_)

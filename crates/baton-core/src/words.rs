@@ -277,5 +277,23 @@ codes! {
         EventSeen = 1 "event_seen",
         /// When a schedule was last due.
         Schedule = 2 "schedule",
+        /// A token, by its name.
+        Token = 3 "token",
+        /// What a request with an `Idempotency-Key` was answered.
+        Remembered = 4 "remembered",
+    }
+}
+
+codes! {
+    /// What a token is good for.
+    pub enum Role: "role" {
+        /// Everything.
+        Admin = 0 "admin",
+        /// Starting workflows, and everything that is asked of people.
+        Operator = 1 "operator",
+        /// Looking.
+        Viewer = 2 "viewer",
+        /// Leasing tasks and answering for them.
+        Worker = 3 "worker",
     }
 }

@@ -58,6 +58,8 @@ pub enum StreamName {
     EventReceived,
     /// A trigger fired.
     TriggerFired,
+    /// A token was created or revoked.
+    TokenUpdated,
 }
 
 impl StreamName {
@@ -70,6 +72,7 @@ impl StreamName {
             Self::DefinitionUpdated => "definition.updated",
             Self::EventReceived => "event.received",
             Self::TriggerFired => "trigger.fired",
+            Self::TokenUpdated => "token.updated",
         }
     }
 
@@ -107,6 +110,7 @@ impl StreamName {
             Event::DefinitionRegistered(_) | Event::DefinitionRemoved(_) => Self::DefinitionUpdated,
             Event::EventReceived(_) => Self::EventReceived,
             Event::TriggerFired(_) => Self::TriggerFired,
+            Event::TokenCreated(_) | Event::TokenRevoked(_) => Self::TokenUpdated,
         }
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::actor::Actor;
-use baton_core::body::{Blob, Body, Json};
+use baton_core::body::{Blob, BlobHash, Body, Json};
 use baton_core::failure::CallFailure;
 use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
 use baton_core::time::Timestamp;
-use baton_core::words::{AttemptStatus, Origin, WorkflowStatus};
+use baton_core::words::{AttemptStatus, Origin, Role, WorkflowStatus};
 use baton_core::workflow::{Command, EventReceived, Outcome, Refusal, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -180,6 +180,27 @@ pub enum Request {
     },
     /// From now on, start what schedules ask for.
     KeepTime,
+    /// Let the bearer of a token in.
+    CreateToken {
+        /// Its name, which nobody else's token that holds has.
+        name: String,
+        /// What it is good for.
+        role: Role,
+        /// SHA-256 of the token.
+        hash: BlobHash,
+    },
+    /// Let the bearer of a token in no more.
+    RevokeToken {
+        /// Its name.
+        name: String,
+    },
+    /// Do something once, and answer the same to all who ask for it under the same key.
+    Once {
+        /// The key.
+        once: OnceKey,
+        /// What is to be done.
+        request: Box<Request>,
+    },
     /// Take an event from outside in, once for its source and id.
     Publish {
         /// The event.
@@ -192,6 +213,15 @@ pub enum Request {
         /// Which.
         workflows: Vec<Burial>,
     },
+}
+
+/// What a caller names a request by, to send it again safely.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnceKey {
+    /// Unique for the actor.
+    pub key: String,
+    /// SHA-256 of everything that was asked under it.
+    pub body: BlobHash,
 }
 
 /// A workflow to purge.
@@ -224,7 +254,8 @@ pub struct Submit {
 }
 
 /// The answer to a request, given after what it says is on disk.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reply {
     /// The workflow after the command.
     Workflow {
@@ -256,6 +287,8 @@ pub enum Reply {
     Removed,
     /// Schedules are kept.
     KeepsTime,
+    /// The token lets its bearer in, or no more.
+    TokenChanged,
     /// An event was taken in.
     Published {
         /// Its position.
@@ -292,6 +325,12 @@ pub enum Declined {
         /// The version.
         version: u32,
     },
+    /// A token that holds has this name.
+    TokenExists(String),
+    /// No token that holds has this name.
+    NoSuchToken(String),
+    /// Something else was asked under the same key before.
+    KeyReused,
     /// There is no such definition.
     NoSuchDefinition(String),
     /// This Baton is shutting down.
@@ -319,6 +358,13 @@ impl fmt::Display for Declined {
             Self::OtherContent { name, version } => write!(
                 f,
                 "the definition `{name}` version {version} is registered with other content; raise its `version`"
+            ),
+            Self::TokenExists(name) => {
+                write!(f, "there is a token `{name}`; revoke it first, or choose another name")
+            }
+            Self::NoSuchToken(name) => write!(f, "there is no token `{name}` that holds"),
+            Self::KeyReused => f.write_str(
+                "another request was sent under this `Idempotency-Key`; use a new key for each",
             ),
             Self::NoSuchDefinition(name) => {
                 write!(f, "no definition `{name}` is registered; nothing was removed")

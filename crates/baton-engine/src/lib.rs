@@ -15,6 +15,7 @@ pub mod events;
 pub mod exchange;
 pub mod live;
 pub mod loaded;
+mod once;
 pub mod ports;
 mod publish;
 mod purge;
@@ -31,6 +32,7 @@ mod staging;
 mod start;
 pub mod store;
 mod timers;
+mod tokens;
 mod triggers;
 pub mod view;
 

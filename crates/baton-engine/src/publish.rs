@@ -26,14 +26,8 @@ impl Engine {
             return Err(Declined::Draining);
         }
         let key = event_key(&event.source, &event.id);
-        let seen = match self.staging.fact(FactKind::EventSeen, &key) {
-            Some(fact) => Some(fact.position),
-            None => store
-                .fact(FactKind::EventSeen, &key)
-                .map_err(|fault| Declined::Store(fault.to_string()))?
-                .map(|fact| fact.position),
-        };
-        if let Some(position) = seen {
+        let seen = self.fact(FactKind::EventSeen, &key, store)?;
+        if let Some(position) = seen.map(|fact| fact.position) {
             return Ok(Reply::Published { position, duplicate: true, started: Vec::new() });
         }
         self.staging.offer(blob);

@@ -68,7 +68,9 @@ impl Engine {
             | Event::BatchPurged(_)
             | Event::DefinitionRemoved(_)
             | Event::EventReceived(_)
-            | Event::TriggerFired(_) => {}
+            | Event::TriggerFired(_)
+            | Event::TokenCreated(_)
+            | Event::TokenRevoked(_) => {}
         }
     }
 

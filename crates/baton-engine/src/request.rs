@@ -4,7 +4,7 @@ use baton_core::actor::Actor;
 use baton_core::body::{Body, Json};
 use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::words::Origin;
-use baton_core::workflow::{Admitted, Command, Kept, Output, Refusal, WorkflowState};
+use baton_core::workflow::{Admitted, Command, Kept, Output, Refusal, TokenCreated, WorkflowState};
 
 use crate::engine::{Admission, Engine};
 use crate::exchange::{Declined, Input, Reply, Request, Submit, Token};
@@ -30,15 +30,28 @@ impl Engine {
     }
 
     fn request(&mut self, token: Token, actor: &Actor, request: Request, store: &mut dyn Store) {
+        if let Some(answer) = self.carry_out(token, actor, request, store) {
+            self.answer(token, answer);
+        }
+    }
+
+    /// Does what is asked; `None` where the answer comes later.
+    pub(crate) fn carry_out(
+        &mut self,
+        token: Token,
+        actor: &Actor,
+        request: Request,
+        store: &mut dyn Store,
+    ) -> Option<Answer> {
         let actor_number = self.actor(actor);
-        let answer = match request {
+        Some(match request {
             Request::Submit(submit) => self.submit(*submit, actor_number, store),
             Request::Command { workflow, command, blob } => {
                 self.staging.offer(blob);
                 self.command(workflow, &command, actor_number, store)
             }
             Request::AwaitEnd { workflow } => match self.await_end(token, workflow, store) {
-                Ok(None) => return,
+                Ok(None) => return None,
                 Ok(Some(reply)) => Ok(reply),
                 Err(declined) => Err(declined),
             },
@@ -62,8 +75,12 @@ impl Engine {
             }
             Request::Publish { event, blob } => self.publish(*event, blob, actor_number, store),
             Request::Purge { workflows } => self.purge(&workflows, actor_number, store),
-        };
-        self.answer(token, answer);
+            Request::CreateToken { name, role, hash } => {
+                self.create_token(TokenCreated { name, role, hash }, actor_number, store)
+            }
+            Request::RevokeToken { name } => self.revoke_token(name, actor_number, store),
+            Request::Once { once, request } => self.once(&once, token, actor, *request, store),
+        })
     }
 
     /// The workflow as it is after what was just staged.

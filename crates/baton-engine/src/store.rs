@@ -167,7 +167,10 @@ pub struct Commit {
 impl Commit {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.purged.is_empty() && self.snapshots.is_empty()
+        self.records.is_empty()
+            && self.purged.is_empty()
+            && self.snapshots.is_empty()
+            && self.facts.is_empty()
     }
 }
 

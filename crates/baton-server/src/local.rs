@@ -260,9 +260,13 @@ pub fn answer(reply: Result<Reply, Gone>) -> Answer {
         }
         Ok(Reply::Ended { id, outcome, revision }) => Answer::Ended { id, outcome, revision },
         Ok(Reply::TakenUp(count) | Reply::Purged(count)) => Answer::Count(count),
-        Ok(Reply::Defined | Reply::Removed | Reply::KeepsTime | Reply::Published { .. }) => {
-            Answer::Done
-        }
+        Ok(
+            Reply::Defined
+            | Reply::Removed
+            | Reply::KeepsTime
+            | Reply::TokenChanged
+            | Reply::Published { .. },
+        ) => Answer::Done,
         Err(gone) => Answer::Declined {
             code: ProblemCode::from(&gone).word().to_owned(),
             message: gone.to_string(),

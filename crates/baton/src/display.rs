@@ -246,7 +246,9 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
         | Event::BatchPurged(_)
         | Event::DefinitionRemoved(_)
         | Event::EventReceived(_)
-        | Event::TriggerFired(_) => return None,
+        | Event::TriggerFired(_)
+        | Event::TokenCreated(_)
+        | Event::TokenRevoked(_) => return None,
     };
     Some(text)
 }

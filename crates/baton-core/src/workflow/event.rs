@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::state::{Next, Outcome, Output, PauseCause, Waiting};
 use super::system::{
-    BatchPurged, DefinitionRegistered, DefinitionRemoved, EventReceived, Purged, TriggerFired,
+    BatchPurged, DefinitionRegistered, DefinitionRemoved, EventReceived, Purged, TokenCreated,
+    TokenRevoked, TriggerFired,
 };
 use crate::body::{BlobHash, Body};
 use crate::codes;
@@ -120,6 +121,10 @@ events! {
     EventReceived = 104 "event.received",
     /// A trigger of a definition fired. In the system stream.
     TriggerFired = 105 "trigger.fired",
+    /// A token lets somebody in from now on. In the system stream.
+    TokenCreated = 106 "token.created",
+    /// A token lets nobody in any more. In the system stream.
+    TokenRevoked = 107 "token.revoked",
 }
 
 /// A validated plan became a workflow.
@@ -383,7 +388,9 @@ impl Event {
             | Self::BatchPurged(_)
             | Self::DefinitionRemoved(_)
             | Self::EventReceived(_)
-            | Self::TriggerFired(_) => None,
+            | Self::TriggerFired(_)
+            | Self::TokenCreated(_)
+            | Self::TokenRevoked(_) => None,
         }
     }
 
@@ -423,7 +430,9 @@ impl Event {
             | Self::TaskCancelled(_)
             | Self::CallUndone(_)
             | Self::DefinitionRemoved(_)
-            | Self::TriggerFired(_) => {}
+            | Self::TriggerFired(_)
+            | Self::TokenCreated(_)
+            | Self::TokenRevoked(_) => {}
         }
     }
 }

@@ -85,7 +85,9 @@ impl WorkflowState {
             | Event::BatchPurged(_)
             | Event::DefinitionRemoved(_)
             | Event::EventReceived(_)
-            | Event::TriggerFired(_) => {}
+            | Event::TriggerFired(_)
+            | Event::TokenCreated(_)
+            | Event::TokenRevoked(_) => {}
             Event::Approved(_) => self.phase = Phase::Queued,
             Event::SentBack(sent) => self.phase = Phase::Draft { comments: sent.comments.clone() },
             Event::Started(_) => {

@@ -11,6 +11,7 @@ use super::rows::Tombstone;
 use crate::body::{BlobHash, Body};
 use crate::ids::WorkflowId;
 use crate::time::Timestamp;
+use crate::words::Role;
 
 /// A definition stands under its name and version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,4 +122,22 @@ pub enum FiringCause {
         /// When it was due.
         due: Timestamp,
     },
+}
+
+/// A token lets somebody in from now on. The token itself is nowhere: only its hash.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenCreated {
+    /// Its name: that of the actor it stands for.
+    pub name: String,
+    /// What it is good for.
+    pub role: Role,
+    /// SHA-256 of the token.
+    pub hash: BlobHash,
+}
+
+/// A token lets nobody in any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenRevoked {
+    /// Its name.
+    pub name: String,
 }

@@ -131,9 +131,12 @@ impl Survey {
                 self.illegible = true;
                 found(Difference::fault(place, fault, "a readable event"))?;
             }
-            Ok(event @ (Event::EventReceived(_) | Event::TriggerFired(_))) => {
-                self.take_facts(&event, record);
-            }
+            Ok(
+                event @ (Event::EventReceived(_)
+                | Event::TriggerFired(_)
+                | Event::TokenCreated(_)
+                | Event::TokenRevoked(_)),
+            ) => self.take_facts(&event, record),
             Ok(Event::DefinitionRemoved(removed)) => {
                 self.definitions.retain(|(name, _), _| *name != removed.name);
             }

@@ -9,25 +9,11 @@ use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use baton_core::actor::Actor;
-use baton_core::codes;
+use baton_core::words::Role;
 
 use super::Api;
 use super::code::ProblemCode;
 use super::problem::Problem;
-
-codes! {
-    /// What a token is good for.
-    pub enum Role: "role" {
-        /// Everything.
-        Admin = 0 "admin",
-        /// Starting workflows, and everything that is asked of people.
-        Operator = 1 "operator",
-        /// Looking.
-        Viewer = 2 "viewer",
-        /// Leasing tasks and answering for them.
-        Worker = 3 "worker",
-    }
-}
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]

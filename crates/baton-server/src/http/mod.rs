@@ -29,7 +29,7 @@ use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use caller::{Caller, Identity, Role};
+pub use caller::{Caller, Identity};
 pub use code::ProblemCode;
 pub use page::Page;
 pub use problem::{FieldError, Problem};

@@ -126,6 +126,9 @@ impl Purger for DoorPurger<'_> {
                 | Declined::Purged(_)
                 | Declined::OtherContent { .. }
                 | Declined::NoSuchDefinition(_)
+                | Declined::TokenExists(_)
+                | Declined::NoSuchToken(_)
+                | Declined::KeyReused
                 | Declined::Draining
                 | Declined::Store(_) => NotPurged::Failed(declined.to_string()),
             }),

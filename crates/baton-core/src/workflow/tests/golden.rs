@@ -10,7 +10,7 @@ use crate::workflow::rows::{Tombstone, WorkflowCard, WorkflowRow, workflow_card,
 use crate::workflow::tombstones::Tombstones;
 use crate::workflow::{
     BatchPurged, DefinitionRegistered, DefinitionRemoved, EventKind, EventReceived, FiringCause,
-    Purged, TriggerFired,
+    Purged, TokenCreated, TokenRevoked, TriggerFired,
 };
 
 fn file(kind: EventKind) -> PathBuf {
@@ -113,6 +113,13 @@ fn example(kind: EventKind) -> Event {
             data: blob,
         }
         .into(),
+        EventKind::TokenCreated => TokenCreated {
+            name: "ci".to_owned(),
+            role: crate::words::Role::Operator,
+            hash: BlobHash::of(b"a token"),
+        }
+        .into(),
+        EventKind::TokenRevoked => TokenRevoked { name: "ci".to_owned() }.into(),
         EventKind::TriggerFired => TriggerFired {
             definition: "review".to_owned(),
             version: 4,

@@ -7,6 +7,7 @@ pub mod actor;
 pub mod body;
 pub mod codes;
 pub mod definition;
+pub mod envelope;
 pub mod fact;
 pub mod failure;
 pub mod ids;

@@ -36,6 +36,15 @@ impl Caller {
         Self { actor: Actor::user("local"), role: Role::Admin }
     }
 
+    /// Refuses whoever has another role, and is not an admin.
+    pub fn require(&self, role: Role) -> Result<(), Problem> {
+        if self.role == Role::Admin || self.role == role {
+            return Ok(());
+        }
+        let detail = format!("this takes the role `{role}`; the token has `{}`", self.role);
+        Err(Problem::new(ProblemCode::Forbidden, detail))
+    }
+
     /// Refuses what the role does not allow: to change something takes more than looking.
     pub fn check(&self, method: &Method) -> Result<(), Problem> {
         let looks = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);

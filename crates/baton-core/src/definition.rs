@@ -17,6 +17,7 @@ mod schema;
 mod suggest;
 mod task;
 mod tree;
+mod triggers;
 mod walk;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub(crate) mod tests;
 pub use children::NESTING_MAX;
 pub use fault::{FAULTS_MAX, Fault, render};
 pub use inputs::{INPUT_FAULTS_MAX, InputFault, input_faults, input_from_text};
+pub use kind::EVENT_CHARS_MAX;
 pub use schema::schema;
 pub use task::{ATTEMPTS_MAX, FALLBACKS_MAX};
 pub use tree::DEPTH_MAX;

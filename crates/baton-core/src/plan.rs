@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::ids::Ordinal;
 use crate::time::Span;
-use crate::words::{Effect, HumanKind, OnFailure, Permission, ProgressMethod};
+use crate::words::{Effect, HumanKind, Missed, OnFailure, Permission, ProgressMethod};
 
 /// The most tasks a plan may have before `each` expands anything.
 pub const PLAN_TASKS_MAX: usize = 200_000;
@@ -43,6 +43,43 @@ pub struct Plan {
     /// A template of the workflow's output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
+    /// What starts a workflow of the definition once it is registered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<Trigger>,
+}
+
+/// Starts a workflow of a registered definition each time something happens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// What must happen.
+    pub on: Occasion,
+    /// Templates of the workflow's inputs over what happened, an object. Where there are none, those
+    /// fields of an event's data that the definition declares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Value>,
+}
+
+/// What a trigger looks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Occasion {
+    /// An event, from outside or emitted by a task.
+    Event {
+        /// Its type; `*` stands for any run of characters.
+        event: String,
+        /// An expression over `event`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        when: Option<String>,
+    },
+    /// The moments of a cron expression.
+    Schedule {
+        /// The expression.
+        cron: String,
+        /// The IANA name of the zone its times are in.
+        zone: String,
+        /// What becomes of moments that passed while nobody was there.
+        missed: Missed,
+    },
 }
 
 /// A barrier: it starts when the stages before it are done.

@@ -15,6 +15,7 @@ mod scope;
 mod template;
 #[cfg(test)]
 mod tests;
+mod triggers;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -36,6 +37,7 @@ use crate::words::FailureKind;
 use compile::TaskForms;
 use scope::View;
 use template::{Expr, Form, render};
+use triggers::TriggerForms;
 
 /// A plan's templates, compiled.
 pub struct Program {
@@ -51,6 +53,7 @@ pub struct Program {
     nothing: Arc<View>,
     output: Option<Form>,
     output_references: Box<[Ordinal]>,
+    triggers: Vec<TriggerForms>,
 }
 
 impl fmt::Debug for Program {

@@ -257,3 +257,43 @@ codes! {
         Choice = 2 "choice",
     }
 }
+
+codes! {
+    /// What becomes of the moments of a schedule that passed while nobody was there.
+    pub enum Missed: "missed" {
+        /// Nothing.
+        Skip = 0 "skip",
+        /// One firing stands for all of them. The default.
+        Once = 1 "once",
+        /// Each fires.
+        All = 2 "all",
+    }
+}
+
+codes! {
+    /// What a small record beside the journal's events is about.
+    pub enum FactKind: "fact_kind" {
+        /// An event from outside was received: no other of its source and id is.
+        EventSeen = 1 "event_seen",
+        /// When a schedule was last due.
+        Schedule = 2 "schedule",
+        /// A token, by its name.
+        Token = 3 "token",
+        /// What a request with an `Idempotency-Key` was answered.
+        Remembered = 4 "remembered",
+    }
+}
+
+codes! {
+    /// What a token is good for.
+    pub enum Role: "role" {
+        /// Everything.
+        Admin = 0 "admin",
+        /// Starting workflows, and everything that is asked of people.
+        Operator = 1 "operator",
+        /// Looking.
+        Viewer = 2 "viewer",
+        /// Leasing tasks and answering for them.
+        Worker = 3 "worker",
+    }
+}

@@ -12,10 +12,11 @@ mod workflows;
 
 use baton_core::body::BlobHash;
 use baton_core::ids::Ordinal;
+use baton_core::words::FactKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use serde::Serialize;
 
-use crate::store::{Audit, DefinitionRow, Head, StoreError};
+use crate::store::{Audit, DefinitionRow, FactRow, Head, StoreError};
 
 pub use blobs::damaged_blobs;
 pub use live::SelfCheck;
@@ -58,6 +59,10 @@ pub enum Mend {
     Definition(DefinitionRow),
     /// Remove the row of a definition.
     NoDefinition(String, u32),
+    /// Write the row of a fact.
+    Fact(FactRow),
+    /// Remove the row of a fact.
+    NoFact(FactKind, Vec<u8>),
     /// Say where the journal ends; the epoch stays.
     Head(Head),
 }
@@ -133,6 +138,7 @@ pub fn compare(audit: &mut dyn Audit, found: Found<'_>) -> Result<Examined, Stor
         ..Examined::default()
     };
     journal::compare_definitions(&survey, audit, found)?;
+    journal::compare_facts(&survey, audit, found)?;
     workflows::compare_all(&survey, audit, &mut examined, found)?;
     examined.blobs = blobs::compare_uses(audit, found)?;
     Ok(examined)

@@ -1,96 +1,186 @@
-//! Events between workflows: what was emitted reaches every task that waits for it at that moment.
-//! Nothing is kept for those who come later; the journal has it.
+//! Events on their way: what came from outside or was emitted reaches every task that waits for it at
+//! that moment, and every trigger. Nothing is kept for those who come later; the journal has it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use baton_core::body::{Body, Json};
-use baton_core::ids::{Ordinal, WorkflowId};
-use baton_core::workflow::{Command, TaskEmitted};
+use baton_core::ids::Ordinal;
+use baton_core::time::Timestamp;
+use baton_core::workflow::{Command, EventReceived, FiringCause, TaskEmitted};
+use serde_json::{Map, Value};
 
 use crate::engine::Engine;
 use crate::exchange::Split;
 use crate::live::read_blob;
 use crate::scope::{Ingredients, Unrendered};
 use crate::store::Store;
+use crate::triggers::Firing;
+
+/// An event, wherever it comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Happening {
+    /// Unique for the source.
+    pub id: String,
+    /// Where it comes from.
+    pub source: String,
+    /// Its type.
+    pub event_type: String,
+    /// When it happened.
+    pub time: Timestamp,
+    /// Its other attributes.
+    pub attributes: BTreeMap<String, String>,
+    /// Its data.
+    pub data: Body,
+    /// Its position in the journal.
+    pub position: u64,
+    /// How many firings of triggers led to it.
+    pub hops: u8,
+    /// The number of the actor behind it.
+    pub actor: u32,
+}
+
+impl Happening {
+    /// An event from outside, without its position.
+    pub fn received(event: &EventReceived, actor: u32, now: Timestamp) -> Self {
+        let mut attributes = event.extensions.clone();
+        let more = [("subject", &event.subject), ("datacontenttype", &event.datacontenttype)];
+        for (name, value) in more {
+            attributes.extend(value.iter().map(|value| (name.to_owned(), value.clone())));
+        }
+        Self {
+            id: event.id.clone(),
+            source: event.source.clone(),
+            event_type: event.event_type.clone(),
+            time: event.time.unwrap_or(now),
+            attributes,
+            data: event.data.clone(),
+            position: 0,
+            hops: 0,
+            actor,
+        }
+    }
+
+    /// As templates see it.
+    fn value(&self, data: Value) -> Value {
+        let attributes = self.attributes.iter();
+        let mut fields: Map<String, Value> =
+            attributes.map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+        for (name, value) in [
+            ("id", self.id.as_str().into()),
+            ("source", self.source.as_str().into()),
+            ("type", self.event_type.as_str().into()),
+            ("time", self.time.to_string().into()),
+            ("data", data),
+        ] {
+            fields.insert(name.to_owned(), value);
+        }
+        Value::Object(fields)
+    }
+}
+
+/// An event on its way to the tasks and triggers that look for its type.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    what: Happening,
+    listeners: Vec<(u64, Ordinal)>,
+    triggers: Vec<(String, usize)>,
+}
 
 impl Engine {
-    /// Notes an event for every task that waits for one of its type.
+    /// Notes an event that a task emitted.
     pub(crate) fn emitted(&mut self, number: u64, emitted: &TaskEmitted) {
         let Some(live) = self.lives.get(&number) else {
             return;
         };
-        let (source, position) = (live.state.id, live.head);
-        let fits = self
-            .listeners
-            .iter()
-            .filter(|(_, _, pattern)| matches_type(pattern, &emitted.event_type));
-        let arrivals = fits.map(|(listener, task, _)| Arrival {
-            listener: *listener,
-            task: *task,
-            source,
-            position,
+        let what = Happening {
+            id: live.head.to_string(),
+            source: format!("/workflows/{}", live.state.id),
             event_type: emitted.event_type.clone(),
+            time: self.now.moment.now,
+            attributes: BTreeMap::new(),
             data: emitted.data.clone(),
-        });
-        self.arrivals.extend(arrivals);
+            position: live.head,
+            hops: live.state.hops,
+            actor: 0,
+        };
+        let actor = self.own_actor();
+        self.happened(Happening { actor, ..what });
     }
 
-    /// Delivers what was emitted to those whose `when` is true of it.
+    /// Notes an event for every task and trigger that looks for its type.
+    pub(crate) fn happened(&mut self, what: Happening) {
+        let waiting = self.listeners.iter();
+        let fits = waiting.filter(|(_, _, pattern)| matches_type(pattern, &what.event_type));
+        let listeners: Vec<_> = fits.map(|(number, task, _)| (*number, *task)).collect();
+        let triggers = self.triggers.listening(&what.event_type);
+        if !listeners.is_empty() || !triggers.is_empty() {
+            self.arrivals.push_back(Arrival { what, listeners, triggers });
+        }
+    }
+
+    /// Delivers what happened to those whose `when` is true of it.
     pub(crate) fn deliver_all(&mut self, store: &mut dyn Store) {
-        while let Some(arrival) = self.arrivals.pop_front() {
-            let (number, task) = (arrival.listener, arrival.task);
-            match self.fitting_event(&arrival, store) {
-                Ok(Some((event, blob))) => {
-                    self.staging.offer(blob);
-                    let _ = self.apply_own(number, &Command::Deliver { task, event });
+        while let Some(Arrival { what, listeners, triggers }) = self.arrivals.pop_front() {
+            let value = match self.value_of(&what, store) {
+                Ok(value) => Arc::new(value),
+                // What is damaged matches nothing.
+                Err(Unrendered::Failed(_)) => continue,
+                // It comes once: it must not be written without its deliveries.
+                Err(Unrendered::Unread(fault)) => return self.fault(fault),
+            };
+            let text = Json::of(&value);
+            for (number, task) in listeners {
+                match self.fitting_event((number, task), &text, store) {
+                    Ok(Some((event, blob))) => {
+                        self.staging.offer(blob);
+                        let _ = self.apply_own(number, &Command::Deliver { task, event });
+                    }
+                    // A `when` that fails on this event does not match it.
+                    Ok(None) | Err(Unrendered::Failed(_)) => {}
+                    Err(Unrendered::Unread(fault)) => self.fault(fault),
                 }
-                // A `when` that fails on this event does not match it.
-                Ok(None) | Err(Unrendered::Failed(_)) => {}
-                // It comes once: the emission must not be written without its deliveries.
-                Err(Unrendered::Unread(fault)) => self.fault(fault),
+            }
+            for (definition, trigger) in triggers {
+                let (position, hops, actor) = (what.position, what.hops, what.actor);
+                let (source, id) = (what.source.clone(), what.id.clone());
+                let cause = FiringCause::Event { position, source, id };
+                let what = Arc::clone(&value);
+                let firing = Firing { definition, trigger, cause, position, what, hops, actor };
+                self.fire_if_meant(&firing);
             }
         }
     }
 
-    fn fitting_event(
-        &self,
-        arrival: &Arrival,
-        store: &mut dyn Store,
-    ) -> Result<Option<Split>, Unrendered> {
-        let Some(live) = self.lives.get(&arrival.listener) else {
-            return Ok(None);
-        };
-        let Some(of) = live.state.task(arrival.task).map(|facts| facts.of) else {
-            return Ok(None);
-        };
-        let data = match &arrival.data {
+    fn value_of(&self, what: &Happening, store: &mut dyn Store) -> Result<Value, Unrendered> {
+        let data = match &what.data {
             Body::Inline(json) => json.clone(),
             Body::Blob { hash, .. } => {
                 self.staging.offered(*hash).map_or_else(|| read_blob(*hash, store), Ok)?
             }
         };
-        let event = Json::of(&serde_json::json!({
-            "id": arrival.position.to_string(),
-            "source": format!("/workflows/{}", arrival.source),
-            "type": arrival.event_type,
-            "time": self.now.moment.now,
-            "data": data.value(),
-        }));
+        Ok(what.value(data.value()))
+    }
+
+    fn fitting_event(
+        &self,
+        (number, task): (u64, Ordinal),
+        event: &Json,
+        store: &mut dyn Store,
+    ) -> Result<Option<Split>, Unrendered> {
+        let Some(live) = self.lives.get(&number) else {
+            return Ok(None);
+        };
+        let Some(of) = live.state.task(task).map(|facts| facts.of) else {
+            return Ok(None);
+        };
         let ingredients = Ingredients::gather(&live.state, live.loaded.program.references(of));
         let scope = ingredients
             .with_event(Body::Inline(event.clone()))
             .resolve(&mut |hash| read_blob(hash, store))?;
-        Ok(live.loaded.program.event_matches(of, &scope)?.then(|| Body::split(event)))
+        let matches = live.loaded.program.event_matches(of, &scope)?;
+        Ok(matches.then(|| Body::split(event.clone())))
     }
-}
-
-/// An event on its way to a task that waits for one of its type.
-#[derive(Debug)]
-pub(crate) struct Arrival {
-    listener: u64,
-    task: Ordinal,
-    source: WorkflowId,
-    position: u64,
-    event_type: String,
-    data: Body,
 }
 
 /// Whether an event's type fits a pattern, in which `*` stands for any run of characters.

@@ -41,6 +41,7 @@ impl Engine {
                 Due::Budget(number) => self.check_budget(number),
                 // Whoever may start now is let in at the end of the turn.
                 Due::Rates => self.rates_due = None,
+                Due::Schedules => self.fire_schedules(),
                 Due::Read(number, reading) => self.read_again(number, reading, store),
             }
             self.settle(store);

@@ -25,6 +25,7 @@ use crate::rates::{Rate, Rates};
 use crate::staging::{Place, Staging};
 use crate::store::{Store, StoreError};
 use crate::timers::Timers;
+use crate::triggers::Triggers;
 use crate::workers::Workers;
 
 /// What the engine is told once.
@@ -96,6 +97,9 @@ pub struct Engine {
     pub(crate) unsettled: VecDeque<u64>,
     pub(crate) follow_ups: VecDeque<(u64, Command)>,
     pub(crate) arrivals: VecDeque<Arrival>,
+    pub(crate) triggers: Triggers,
+    /// The workflows that triggers started, each with the position of its cause.
+    pub(crate) fired: Vec<(u64, WorkflowId)>,
     pub(crate) turn: Turn,
     pub(crate) programs: HashMap<BlobHash, Weak<Loaded>>,
     actors: HashMap<Actor, u32>,
@@ -134,11 +138,14 @@ impl Engine {
             unsettled: VecDeque::new(),
             follow_ups: VecDeque::new(),
             arrivals: VecDeque::new(),
+            triggers: Triggers::default(),
+            fired: Vec::new(),
             turn: Turn::default(),
             programs: HashMap::new(),
             actors: store.actors()?.into_iter().map(|(number, actor)| (actor, number)).collect(),
             salt: 0,
         };
+        engine.arm_all(store)?;
         if take_up == TakeUp::All {
             engine.take_up_all(store)?;
         }
@@ -216,6 +223,7 @@ impl Engine {
             self.snapshot(number, &mut commit);
             self.retire(number);
         }
+        self.fired.clear();
         Turn { commit, ..std::mem::take(&mut self.turn) }
     }
 

@@ -55,6 +55,12 @@ pub enum StreamName {
     ApprovalRequested,
     /// A definition has changed.
     DefinitionUpdated,
+    /// An event came from outside.
+    EventReceived,
+    /// A trigger fired.
+    TriggerFired,
+    /// A token was created or revoked.
+    TokenUpdated,
 }
 
 impl StreamName {
@@ -65,6 +71,9 @@ impl StreamName {
             Self::TaskUpdated => "task.updated",
             Self::ApprovalRequested => "approval.requested",
             Self::DefinitionUpdated => "definition.updated",
+            Self::EventReceived => "event.received",
+            Self::TriggerFired => "trigger.fired",
+            Self::TokenUpdated => "token.updated",
         }
     }
 
@@ -99,7 +108,10 @@ impl StreamName {
             | Event::ClockSet(_)
             | Event::Purged(_)
             | Event::BatchPurged(_) => Self::WorkflowUpdated,
-            Event::DefinitionRegistered(_) => Self::DefinitionUpdated,
+            Event::DefinitionRegistered(_) | Event::DefinitionRemoved(_) => Self::DefinitionUpdated,
+            Event::EventReceived(_) => Self::EventReceived,
+            Event::TriggerFired(_) => Self::TriggerFired,
+            Event::TokenCreated(_) | Event::TokenRevoked(_) => Self::TokenUpdated,
         }
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::actor::Actor;
-use baton_core::body::{Blob, Body, Json};
+use baton_core::body::{Blob, BlobHash, Body, Json};
 use baton_core::failure::CallFailure;
 use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
 use baton_core::time::Timestamp;
-use baton_core::words::{AttemptStatus, Origin, TaskStatus, WorkflowStatus};
-use baton_core::workflow::{Command, Outcome, Refusal, Verdict};
+use baton_core::words::{AttemptStatus, Origin, Role, TaskStatus, WorkflowStatus};
+use baton_core::workflow::{Command, EventReceived, Outcome, Refusal, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -171,7 +171,47 @@ pub enum Request {
         workflow: WorkflowId,
     },
     /// Register a definition under its name and version.
-    Define(Arc<Loaded>),
+    Define {
+        /// Its plan.
+        loaded: Arc<Loaded>,
+        /// The text it was read from, as a JSON string.
+        source: Option<Blob>,
+    },
+    /// Remove every version of a definition; its workflows stay.
+    RemoveDefinition {
+        /// Its name.
+        name: String,
+    },
+    /// From now on, start what schedules ask for.
+    KeepTime,
+    /// Let the bearer of a token in.
+    CreateToken {
+        /// Its name, which nobody else's token that holds has.
+        name: String,
+        /// What it is good for.
+        role: Role,
+        /// SHA-256 of the token.
+        hash: BlobHash,
+    },
+    /// Let the bearer of a token in no more.
+    RevokeToken {
+        /// Its name.
+        name: String,
+    },
+    /// Do something once, and answer the same to all who ask for it under the same key.
+    Once {
+        /// The key.
+        once: OnceKey,
+        /// What is to be done.
+        request: Box<Request>,
+    },
+    /// Take an event from outside in, once for its source and id.
+    Publish {
+        /// The event.
+        event: Box<EventReceived>,
+        /// What the store must keep of its data.
+        blob: Option<Blob>,
+    },
     /// Remove the events and tasks of workflows that have ended.
     Purge {
         /// Which.
@@ -210,6 +250,15 @@ pub enum Request {
     Leases,
 }
 
+/// What a caller names a request by, to send it again safely.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnceKey {
+    /// Unique for the actor.
+    pub key: String,
+    /// SHA-256 of everything that was asked under it.
+    pub body: BlobHash,
+}
+
 /// A workflow to purge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Burial {
@@ -240,7 +289,8 @@ pub struct Submit {
 }
 
 /// The answer to a request, given after what it says is on disk.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reply {
     /// The workflow after the command.
     Workflow {
@@ -268,9 +318,25 @@ pub enum Reply {
     TakenUp(u32),
     /// A definition stands under its name and version.
     Defined,
+    /// No version of the definition is registered any more.
+    Removed,
+    /// Schedules are kept.
+    KeepsTime,
+    /// The token lets its bearer in, or no more.
+    TokenChanged,
+    /// An event was taken in.
+    Published {
+        /// Its position.
+        position: u64,
+        /// It had been taken in before, at that position: nothing was done now.
+        duplicate: bool,
+        /// The workflows it started now, in order.
+        started: Vec<WorkflowId>,
+    },
     /// This many workflows were purged.
     Purged(u32),
     /// These tasks are the worker's from now on; none where it has waited long enough.
+    #[serde(skip)]
     Leased(Vec<Lease>),
     /// The lease goes on.
     Alive {
@@ -287,6 +353,7 @@ pub enum Reply {
         status: TaskStatus,
     },
     /// The leases that are held.
+    #[serde(skip)]
     Leases(Vec<Holding>),
 }
 
@@ -313,6 +380,14 @@ pub enum Declined {
         /// The version.
         version: u32,
     },
+    /// A token that holds has this name.
+    TokenExists(String),
+    /// No token that holds has this name.
+    NoSuchToken(String),
+    /// Something else was asked under the same key before.
+    KeyReused,
+    /// There is no such definition.
+    NoSuchDefinition(String),
     /// This Baton is shutting down.
     Draining,
     /// As many lease requests wait as may.
@@ -341,6 +416,16 @@ impl fmt::Display for Declined {
                 f,
                 "the definition `{name}` version {version} is registered with other content; raise its `version`"
             ),
+            Self::TokenExists(name) => {
+                write!(f, "there is a token `{name}`; revoke it first, or choose another name")
+            }
+            Self::NoSuchToken(name) => write!(f, "there is no token `{name}` that holds"),
+            Self::KeyReused => f.write_str(
+                "another request was sent under this `Idempotency-Key`; use a new key for each",
+            ),
+            Self::NoSuchDefinition(name) => {
+                write!(f, "no definition `{name}` is registered; nothing was removed")
+            }
             Self::Draining => f.write_str("this Baton is shutting down and takes nothing new"),
             Self::TooManyWaiting => write!(
                 f,

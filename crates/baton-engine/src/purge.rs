@@ -100,7 +100,8 @@ impl Engine {
         let (tombstones, blob) = Body::split(Json::from_serialize(&Tombstones(tombstones))?);
         self.staging.offer(blob);
         let now = self.now.moment.now;
-        self.staging.append_system(&Event::from(BatchPurged { events, tombstones }), actor, now);
+        let event = Event::from(BatchPurged { events, tombstones });
+        self.staging.append_system(&event, 0, actor, now);
         for row in rows {
             // Whatever this turn still asks of it must find it gone.
             self.forget(row.number);

@@ -68,7 +68,12 @@ impl Engine {
             | Event::CallUndone(_)
             | Event::DefinitionRegistered(_)
             | Event::Purged(_)
-            | Event::BatchPurged(_) => {}
+            | Event::BatchPurged(_)
+            | Event::DefinitionRemoved(_)
+            | Event::EventReceived(_)
+            | Event::TriggerFired(_)
+            | Event::TokenCreated(_)
+            | Event::TokenRevoked(_) => {}
         }
     }
 

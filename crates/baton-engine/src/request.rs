@@ -1,20 +1,15 @@
 //! What people and programs ask for: admission, commands, waiting for an end, forks, definitions.
 
-use std::sync::Arc;
-
 use baton_core::actor::Actor;
 use baton_core::body::{Body, Json};
 use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::words::Origin;
-use baton_core::workflow::{
-    Admitted, Command, DefinitionRegistered, Event, Kept, Output, Refusal, WorkflowState,
-};
+use baton_core::workflow::{Admitted, Command, Kept, Output, Refusal, TokenCreated, WorkflowState};
 
 use crate::engine::{Admission, Engine};
 use crate::exchange::{Declined, Input, Reply, Request, Submit, Token};
 use crate::live::{fold, read_blob};
-use crate::loaded::Loaded;
-use crate::store::{DefinitionRow, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 pub(crate) type Answer = Result<Reply, Declined>;
 
@@ -35,15 +30,28 @@ impl Engine {
     }
 
     fn request(&mut self, token: Token, actor: &Actor, request: Request, store: &mut dyn Store) {
+        if let Some(answer) = self.carry_out(token, actor, request, store) {
+            self.answer(token, answer);
+        }
+    }
+
+    /// Does what is asked; `None` where the answer comes later.
+    pub(crate) fn carry_out(
+        &mut self,
+        token: Token,
+        actor: &Actor,
+        request: Request,
+        store: &mut dyn Store,
+    ) -> Option<Answer> {
         let actor_number = self.actor(actor);
-        let answer = match request {
+        Some(match request {
             Request::Submit(submit) => self.submit(*submit, actor_number, store),
             Request::Command { workflow, command, blob } => {
                 self.staging.offer(blob);
                 self.command(workflow, &command, actor_number, store)
             }
             Request::AwaitEnd { workflow } => match self.await_end(token, workflow, store) {
-                Ok(None) => return,
+                Ok(None) => return None,
                 Ok(Some(reply)) => Ok(reply),
                 Err(declined) => Err(declined),
             },
@@ -57,10 +65,18 @@ impl Engine {
             Request::TakeUp { workflow } => {
                 self.find(workflow, store).and_then(|number| self.reply(number))
             }
-            Request::Define(loaded) => self.define(&loaded, actor_number, store),
+            Request::Define { loaded, source } => self.define(loaded, source, actor_number, store),
+            Request::RemoveDefinition { name } => {
+                self.remove_definition(&name, actor_number, store)
+            }
+            Request::KeepTime => {
+                self.keep_time();
+                Ok(Reply::KeepsTime)
+            }
+            Request::Publish { event, blob } => self.publish(*event, blob, actor_number, store),
             Request::Purge { workflows } => self.purge(&workflows, actor_number, store),
             Request::Lease(ask) => match self.lease(token, actor_number, *ask) {
-                Ok(()) => return,
+                Ok(()) => return None,
                 Err(declined) => Err(declined),
             },
             Request::Heartbeat { task, token, progress } => {
@@ -73,8 +89,12 @@ impl Engine {
                 self.fail_lease((task, token), actor_number, failure, store)
             }
             Request::Leases => Ok(Reply::Leases(self.holdings())),
-        };
-        self.answer(token, answer);
+            Request::CreateToken { name, role, hash } => {
+                self.create_token(TokenCreated { name, role, hash }, actor_number, store)
+            }
+            Request::RevokeToken { name } => self.revoke_token(name, actor_number, store),
+            Request::Once { once, request } => self.once(&once, token, actor, *request, store),
+        })
     }
 
     /// The workflow as it is after what was just staged.
@@ -100,6 +120,7 @@ impl Engine {
         } = submit;
         self.staging.offer(blob);
         let event = Admitted {
+            hops: 0,
             id: self.new_id(),
             conversation: conversation.unwrap_or_else(|| self.new_conversation()),
             origin,
@@ -169,6 +190,7 @@ impl Engine {
         };
         let kept = self.kept(&state, store)?;
         let event = Admitted {
+            hops: 0,
             id: self.new_id(),
             conversation: state.conversation,
             origin: Origin::Fork,
@@ -215,35 +237,6 @@ impl Engine {
             kept.push(Kept { task, output });
         }
         Ok(kept)
-    }
-
-    fn define(&mut self, loaded: &Arc<Loaded>, actor: u32, store: &mut dyn Store) -> Answer {
-        let (name, version, plan) =
-            (loaded.plan.name.clone(), loaded.plan.version, loaded.blob.hash);
-        let staged = self
-            .staging
-            .definitions
-            .iter()
-            .find(|row| row.name == name && row.version == version)
-            .cloned();
-        let stored = match staged {
-            Some(row) => Some(row),
-            None => store
-                .definition(&name, Some(version))
-                .map_err(|e| Declined::Store(e.to_string()))?,
-        };
-        match stored {
-            Some(row) if row.plan == plan => Ok(Reply::Defined),
-            Some(_) => Err(Declined::OtherContent { name, version }),
-            None => {
-                let at = self.now.moment.now;
-                self.staging.offer(Some(loaded.blob.clone()));
-                let event = Event::from(DefinitionRegistered { name: name.clone(), version, plan });
-                self.staging.append_system(&event, actor, at);
-                self.staging.definitions.push(DefinitionRow { name, version, plan, at });
-                Ok(Reply::Defined)
-            }
-        }
     }
 }
 

@@ -6,12 +6,16 @@ use std::sync::Arc;
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash, Json};
 use baton_core::codes::Code;
+use baton_core::fact::{self, Change};
 use baton_core::ids::Ordinal;
 use baton_core::time::Timestamp;
+use baton_core::words::FactKind;
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_core::workflow::{Event, SHAPE};
 
-use crate::store::{BlobUse, Commit, DefinitionRow, Head, Record, SnapshotRow};
+use crate::store::{
+    BlobUse, Commit, DefinitionRow, FactRow, Head, Record, SYSTEM_STREAM, SnapshotRow,
+};
 
 /// Where in its stream an event stands.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +40,9 @@ pub struct Staging {
     uses: BTreeMap<BlobHash, u32>,
     offered: HashMap<BlobHash, Blob>,
     actors: Vec<(u32, Actor)>,
-    pub(crate) definitions: Vec<DefinitionRow>,
+    definitions: Vec<DefinitionRow>,
+    undefined: Vec<String>,
+    facts: BTreeMap<(FactKind, Vec<u8>), FactRow>,
     pub(crate) snapshots: Vec<SnapshotRow>,
     purged: Vec<WorkflowRow>,
     pub(crate) released: Vec<(BlobHash, u32)>,
@@ -93,12 +99,51 @@ impl Staging {
     }
 
     /// Appends an event to the system stream.
-    pub fn append_system(&mut self, event: &Event, actor: u32, at: Timestamp) -> u64 {
+    pub fn append_system(&mut self, event: &Event, cause: u64, actor: u32, at: Timestamp) -> u64 {
         let (version, previous) = (self.head.system_version + 1, self.head.system_head);
-        let position = self.append(Place { stream: 0, version, previous }, event, 0, actor, at);
+        let place = Place { stream: SYSTEM_STREAM, version, previous };
+        let position = self.append(place, event, cause, actor, at);
         self.head.system_version = version;
         self.head.system_head = position;
+        for Change::Holds(kind, key, value) in fact::changes(event) {
+            self.keep(FactRow { kind, key, value, position, at, expires: None });
+        }
         position
+    }
+
+    /// Keeps a fact in the place of an earlier one.
+    pub fn keep(&mut self, fact: FactRow) {
+        self.facts.insert((fact.kind, fact.key.clone()), fact);
+    }
+
+    /// A fact of this turn.
+    pub fn fact(&self, kind: FactKind, key: &[u8]) -> Option<&FactRow> {
+        self.facts.get(&(kind, key.to_vec()))
+    }
+
+    /// Registers a definition.
+    pub fn define(&mut self, row: DefinitionRow) {
+        self.definitions.push(row);
+    }
+
+    /// Removes every version of a definition.
+    pub fn undefine(&mut self, name: &str) {
+        self.definitions.retain(|row| row.name != name);
+        self.undefined.push(name.to_owned());
+    }
+
+    /// The newest version of a definition of this turn.
+    pub fn newest_definition(&self, name: &str) -> Option<&DefinitionRow> {
+        let named = self.definitions.iter().filter(|row| row.name == name);
+        named.max_by_key(|row| row.version)
+    }
+
+    /// What this turn does to a version of a definition: `None` where nothing, `Some(None)` where it
+    /// removes it.
+    pub fn definition(&self, name: &str, version: u32) -> Option<Option<&DefinitionRow>> {
+        let new = self.definitions.iter().find(|row| row.name == name && row.version == version);
+        let gone = || self.undefined.iter().any(|other| other == name).then_some(None);
+        new.map(Some).or_else(gone)
     }
 
     /// Whether an event of this stream is staged.
@@ -160,6 +205,8 @@ impl Staging {
                 .collect(),
             actors,
             definitions: staged.definitions,
+            undefined: staged.undefined,
+            facts: staged.facts.into_values().collect(),
             released: staged.released,
         }
     }

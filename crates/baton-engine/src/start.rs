@@ -296,6 +296,7 @@ impl Engine {
             }
         };
         let (conversation, priority) = (live.state.conversation, live.state.priority);
+        let hops = live.state.hops;
         let (parent, folder) = (live.state.id.task(task), live.state.folder.clone());
         let Some(attempt) = self.begin(number, task, None) else {
             return;
@@ -305,6 +306,7 @@ impl Engine {
         let (inputs, blob) = Body::split(Json::of(&inputs));
         self.staging.offer(blob);
         let event = Admitted {
+            hops,
             id,
             conversation,
             origin: Origin::Parent,

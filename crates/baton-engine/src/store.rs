@@ -7,10 +7,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use baton_core::actor::Actor;
-use baton_core::body::{Blob, BlobHash};
+use baton_core::body::{Blob, BlobHash, Json};
 use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::time::Timestamp;
-use baton_core::words::{Origin, WorkflowStatus};
+use baton_core::words::{FactKind, Origin, WorkflowStatus};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use serde::Serialize;
 
@@ -79,8 +79,29 @@ pub struct DefinitionRow {
     pub version: u32,
     /// Its plan's blob.
     pub plan: BlobHash,
+    /// The blob of its source, where that was registered too.
+    pub source: Option<BlobHash>,
+    /// How many triggers it has.
+    pub triggers: u32,
     /// When it was registered.
     pub at: Timestamp,
+}
+
+/// A small record found by its kind and key without reading the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FactRow {
+    /// What it is about.
+    pub kind: FactKind,
+    /// Unique for the kind.
+    pub key: Vec<u8>,
+    /// What is known.
+    pub value: Json,
+    /// The position of the event it follows from.
+    pub position: u64,
+    /// When that was.
+    pub at: Timestamp,
+    /// After this moment it is void, and a store may drop it; such a fact is not derived anew.
+    pub expires: Option<Timestamp>,
 }
 
 /// A workflow's state at one event of its stream, so that taking it up need not read what is before.
@@ -129,6 +150,10 @@ pub struct Commit {
     pub actors: Vec<(u32, Actor)>,
     /// New definitions.
     pub definitions: Vec<DefinitionRow>,
+    /// Names no version of which is kept any more; no new definition has one of them.
+    pub undefined: Vec<String>,
+    /// Facts, each in the place of the one before it of the same kind and key; no two are alike.
+    pub facts: Vec<FactRow>,
     /// Snapshots, each in the place of the one before it of the same workflow.
     pub snapshots: Vec<SnapshotRow>,
     /// Workflows whose snapshots are removed.
@@ -142,7 +167,10 @@ pub struct Commit {
 impl Commit {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.purged.is_empty() && self.snapshots.is_empty()
+        self.records.is_empty()
+            && self.purged.is_empty()
+            && self.snapshots.is_empty()
+            && self.facts.is_empty()
     }
 }
 
@@ -214,6 +242,12 @@ pub trait Store {
         version: Option<u32>,
     ) -> Result<Option<DefinitionRow>, StoreError>;
 
+    /// Every definition that has triggers.
+    fn triggered(&mut self) -> Result<Vec<DefinitionRow>, StoreError>;
+
+    /// The fact of this kind and key; one that has expired may still be there.
+    fn fact(&mut self, kind: FactKind, key: &[u8]) -> Result<Option<FactRow>, StoreError>;
+
     /// Every actor that has a number.
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError>;
 
@@ -271,6 +305,8 @@ pub trait Audit: Send {
     fn next_snapshot(&mut self, after: u64) -> Result<Option<SnapshotRow>, StoreError>;
     /// Every definition.
     fn definitions(&mut self) -> Result<Vec<DefinitionRow>, StoreError>;
+    /// Every fact that does not expire.
+    fn facts(&mut self) -> Result<Vec<FactRow>, StoreError>;
     /// Every actor that has a number.
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError>;
 }
@@ -316,4 +352,10 @@ pub trait Views: Send {
         name: &str,
         version: Option<u32>,
     ) -> Result<Option<DefinitionRow>, StoreError>;
+    /// Every definition, by name and then by version.
+    fn definitions(&mut self) -> Result<Vec<DefinitionRow>, StoreError>;
+    /// The fact of this kind and key; one that has expired may still be there.
+    fn fact(&mut self, kind: FactKind, key: &[u8]) -> Result<Option<FactRow>, StoreError>;
+    /// Every fact of a kind, by key.
+    fn facts(&mut self, kind: FactKind) -> Result<Vec<FactRow>, StoreError>;
 }

@@ -27,6 +27,8 @@ pub enum Due {
     Budget(u64),
     /// A rate lets somebody start.
     Rates,
+    /// A schedule.
+    Schedules,
     /// Another try to read what a workflow's templates name.
     Read(u64, Reading),
 }

@@ -203,7 +203,7 @@ pub fn request_of(ask: Ask, actor: &Actor) -> Result<Request, Answer> {
         Ask::TakeUp { workflow } => Request::TakeUp { workflow },
         Ask::Define(plan) => {
             let loaded = Loaded::new(*plan).map_err(|e| invalid(e.to_string()))?;
-            Request::Define(Arc::new(loaded))
+            Request::Define { loaded: Arc::new(loaded), source: None }
         }
         Ask::Purge { workflows } => Request::Purge { workflows },
         Ask::Hello | Ask::Follow { .. } => {
@@ -260,11 +260,17 @@ pub fn answer(reply: Result<Reply, Gone>) -> Answer {
         }
         Ok(Reply::Ended { id, outcome, revision }) => Answer::Ended { id, outcome, revision },
         Ok(Reply::TakenUp(count) | Reply::Purged(count)) => Answer::Count(count),
-        Ok(Reply::Defined) => Answer::Done,
         // Workers ask over HTTP alone.
         Ok(Reply::Leased(_) | Reply::Alive { .. } | Reply::Answered { .. } | Reply::Leases(_)) => {
             Answer::Done
         }
+        Ok(
+            Reply::Defined
+            | Reply::Removed
+            | Reply::KeepsTime
+            | Reply::TokenChanged
+            | Reply::Published { .. },
+        ) => Answer::Done,
         Err(gone) => Answer::Declined {
             code: ProblemCode::from(&gone).word().to_owned(),
             message: gone.to_string(),

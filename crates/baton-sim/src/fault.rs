@@ -3,8 +3,9 @@
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::ids::WorkflowId;
+use baton_core::words::FactKind;
 use baton_engine::store::{
-    Commit, DefinitionRow, Head, Housekeeping, Record, Store, StoreError, Tail,
+    Commit, DefinitionRow, FactRow, Head, Housekeeping, Record, Store, StoreError, Tail,
 };
 use baton_store::memory::MemoryStore;
 
@@ -117,6 +118,14 @@ impl Store for FaultyStore {
         version: Option<u32>,
     ) -> Result<Option<DefinitionRow>, StoreError> {
         self.reading()?.definition(name, version)
+    }
+
+    fn triggered(&mut self) -> Result<Vec<DefinitionRow>, StoreError> {
+        self.store().triggered()
+    }
+
+    fn fact(&mut self, kind: FactKind, key: &[u8]) -> Result<Option<FactRow>, StoreError> {
+        self.store().fact(kind, key)
     }
 
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {

@@ -31,6 +31,8 @@ mod scheduling_tests;
 mod tests;
 mod tools;
 #[cfg(test)]
+mod trigger_tests;
+#[cfg(test)]
 mod worker_tests;
 mod world;
 

@@ -194,7 +194,7 @@ fn act_wildly(world: &mut World, states: &[WorkflowState]) -> Result<bool, Viola
         }
         (5, _) if world.rng.chance(300) => {
             let plan = plans::random(&mut world.rng, 0);
-            ask(world, Request::Define(Arc::new(loaded(plan)?)));
+            ask(world, Request::Define { loaded: Arc::new(loaded(plan)?), source: None });
         }
         (3 | 4, Some(workflow)) => {
             let state = states.iter().find(|state| state.id == workflow);

@@ -53,6 +53,7 @@ pub fn plan(name: &str, tasks: Vec<TaskPlan>) -> Plan {
     let stages = tasks.iter().map(|task| task.stage).max().unwrap_or(0) + 1;
     let stage = |n: u32| Stage { name: format!("s{n}"), weight: n + 1, milestones: Vec::new() };
     Plan {
+        triggers: Vec::new(),
         name: name.to_owned(),
         version: 1,
         description: None,

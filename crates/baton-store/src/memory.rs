@@ -10,11 +10,12 @@ use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::codes::Code;
 use baton_core::ids::{TaskId, WorkflowId};
+use baton_core::words::FactKind;
 use baton_core::workflow::EventKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_engine::store::{
-    Commit, DefinitionRow, Filter, Head, Housekeeping, Record, SYSTEM_STREAM, SnapshotRow, Store,
-    StoreError, Tail, Views,
+    Commit, DefinitionRow, FactRow, Filter, Head, Housekeeping, Record, SYSTEM_STREAM, SnapshotRow,
+    Store, StoreError, Tail, Views,
 };
 
 use crate::vocabulary::FOR_PEOPLE;
@@ -43,6 +44,7 @@ struct Kept {
     blobs: BTreeMap<BlobHash, Counted>,
     actors: BTreeMap<u32, Actor>,
     definitions: BTreeMap<(String, u32), DefinitionRow>,
+    facts: BTreeMap<(FactKind, Vec<u8>), FactRow>,
     snapshots: BTreeMap<u64, SnapshotRow>,
 }
 
@@ -134,12 +136,25 @@ impl Store for MemoryStore {
         Ok(self.kept().definition(name, version))
     }
 
+    fn triggered(&mut self) -> Result<Vec<DefinitionRow>, StoreError> {
+        let mut rows = self.kept().all_definitions();
+        rows.retain(|row| row.triggers > 0);
+        Ok(rows)
+    }
+
+    fn fact(&mut self, kind: FactKind, key: &[u8]) -> Result<Option<FactRow>, StoreError> {
+        Ok(self.kept().fact(kind, key))
+    }
+
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {
         let kept = self.kept();
         Ok(kept.actors.iter().map(|(number, actor)| (*number, actor.clone())).collect())
     }
 
     fn idle(&mut self) -> Result<Housekeeping, StoreError> {
+        let mut kept = self.kept();
+        let now = kept.head.at;
+        kept.facts.retain(|_, fact| fact.expires.is_none_or(|at| at > now));
         Ok(Housekeeping::Done)
     }
 }
@@ -234,6 +249,10 @@ impl Kept {
     ) {
         self.head = commit.head;
         self.actors.extend(commit.actors.iter().cloned());
+        self.definitions.retain(|(name, _), _| !commit.undefined.contains(name));
+        for fact in &commit.facts {
+            self.facts.insert((fact.kind, fact.key.clone()), fact.clone());
+        }
         for row in &commit.definitions {
             self.definitions.insert((row.name.clone(), row.version), row.clone());
         }
@@ -288,6 +307,14 @@ impl Kept {
 
     fn blob(&self, hash: BlobHash) -> Option<Blob> {
         self.blobs.get(&hash).map(|counted| counted.blob.clone())
+    }
+
+    fn fact(&self, kind: FactKind, key: &[u8]) -> Option<FactRow> {
+        self.facts.get(&(kind, key.to_vec())).cloned()
+    }
+
+    fn all_definitions(&self) -> Vec<DefinitionRow> {
+        self.definitions.values().cloned().collect()
     }
 
     fn definition(&self, name: &str, version: Option<u32>) -> Option<DefinitionRow> {
@@ -395,5 +422,18 @@ impl Views for MemoryViews {
         version: Option<u32>,
     ) -> Result<Option<DefinitionRow>, StoreError> {
         Ok(self.kept().definition(name, version))
+    }
+
+    fn definitions(&mut self) -> Result<Vec<DefinitionRow>, StoreError> {
+        Ok(self.kept().all_definitions())
+    }
+
+    fn fact(&mut self, kind: FactKind, key: &[u8]) -> Result<Option<FactRow>, StoreError> {
+        Ok(self.kept().fact(kind, key))
+    }
+
+    fn facts(&mut self, kind: FactKind) -> Result<Vec<FactRow>, StoreError> {
+        let kept = self.kept();
+        Ok(kept.facts.values().filter(|fact| fact.kind == kind).cloned().collect())
     }
 }

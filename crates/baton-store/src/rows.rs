@@ -8,13 +8,13 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use baton_core::actor::Actor;
-use baton_core::body::BlobHash;
+use baton_core::body::{BlobHash, Json};
 use baton_core::codes::Code;
 use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
 use baton_core::progress::Progress;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{DefinitionRow, Head, Record, SnapshotRow, StoreError};
+use baton_engine::store::{DefinitionRow, FactRow, Head, Record, SnapshotRow, StoreError};
 
 use crate::sound::split_key;
 
@@ -34,7 +34,9 @@ pub(crate) const TASK: &str = "key, of, task.status, waits_for, attempts, task.s
 /// The columns of [`snapshot`], in its order.
 pub(crate) const SNAPSHOT: &str = "stream, version, position, shape, bytes";
 /// The columns of [`definition`], in its order.
-pub(crate) const DEFINITION: &str = "name, version, plan, at";
+pub(crate) const DEFINITION: &str = "name, version, plan, source, triggers, at";
+/// The columns of [`fact`], in its order.
+pub(crate) const FACT: &str = "kind, key, value, position, at, expires";
 
 /// The cells of a row, taken one after the other.
 pub(crate) trait Cells<'row> {
@@ -222,7 +224,21 @@ pub(crate) fn definition<'row, C: Cells<'row>>(cells: &mut C) -> Result<Definiti
         name: cells.text()?.to_owned(),
         version: cells.number()?,
         plan: BlobHash(cells.bytes()?),
+        source: cells.maybe_bytes()?.map(sized).transpose()?.map(BlobHash),
+        triggers: cells.number()?,
         at: cells.time()?,
+    })
+}
+
+/// A fact.
+pub(crate) fn fact<'row, C: Cells<'row>>(cells: &mut C) -> Result<FactRow, C::Fault> {
+    Ok(FactRow {
+        kind: cells.code()?,
+        key: present(cells.maybe_bytes()?)?.to_vec(),
+        value: Json::parse(cells.text()?.to_owned()).map_err(corrupt)?,
+        position: cells.number()?,
+        at: cells.time()?,
+        expires: cells.maybe_time()?,
     })
 }
 

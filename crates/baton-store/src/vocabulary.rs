@@ -4,7 +4,7 @@
 
 use baton_core::codes::Code;
 use baton_core::words::{
-    ActorKind, Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus,
+    ActorKind, FactKind, Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus,
 };
 use baton_core::workflow::EventKind;
 
@@ -32,6 +32,7 @@ pub(crate) fn vocabularies() -> Vec<Vocabulary> {
     vec![
         of::<ActorKind>(),
         of::<EventKind>(),
+        of::<FactKind>(),
         of::<Origin>(),
         of::<ProgressMethod>(),
         of::<TaskStatus>(),

@@ -243,7 +243,12 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
         | Event::ClockSet(_)
         | Event::DefinitionRegistered(_)
         | Event::Purged(_)
-        | Event::BatchPurged(_) => return None,
+        | Event::BatchPurged(_)
+        | Event::DefinitionRemoved(_)
+        | Event::EventReceived(_)
+        | Event::TriggerFired(_)
+        | Event::TokenCreated(_)
+        | Event::TokenRevoked(_) => return None,
     };
     Some(text)
 }

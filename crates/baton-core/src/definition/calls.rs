@@ -31,6 +31,7 @@ pub(crate) fn check(draft: &mut Draft<'_, '_>, catalog: &dyn Catalog, faults: &m
         let schema = match &call.of {
             CallOf::Tool(name) => catalog.tool(name).map(|spec| &spec.input),
             CallOf::Child(task) => child_inputs(draft, *task),
+            CallOf::Trigger => draft.plan.inputs.as_ref(),
         };
         let Some(schema) = schema else { continue };
         let validator = validators
@@ -53,7 +54,7 @@ fn child_inputs<'d>(draft: &'d Draft<'_, '_>, task: usize) -> Option<&'d Value> 
 fn relaxed(schema: &Value, of: &CallOf<'_>) -> Value {
     match of {
         CallOf::Tool(_) => schema.clone(),
-        CallOf::Child(_) => inputs::as_given(schema),
+        CallOf::Child(_) | CallOf::Trigger => inputs::as_given(schema),
     }
 }
 
@@ -215,11 +216,16 @@ fn whose(call: &CallSite<'_, '_>) -> String {
     match &call.of {
         CallOf::Tool(name) => format!("`{name}`"),
         CallOf::Child(_) => "the child workflow".to_owned(),
+        CallOf::Trigger => "this definition".to_owned(),
     }
 }
 
 fn path_of(call: &CallSite<'_, '_>, steps: &[String]) -> String {
-    let mut path = format!("{}.with", call.path);
+    let field = match call.of {
+        CallOf::Tool(_) | CallOf::Child(_) => "with",
+        CallOf::Trigger => "inputs",
+    };
+    let mut path = format!("{}.{field}", call.path);
     for step in steps {
         match step.parse::<usize>() {
             Ok(index) => path.push_str(&format!("[{index}]")),

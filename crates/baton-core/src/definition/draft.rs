@@ -69,6 +69,10 @@ pub(crate) enum SiteKind {
     Probe,
     /// Nothing more: the workflow's output, which may name any task.
     Output,
+    /// `event`, and none of the usual names: the workflow is not there yet.
+    OnEvent,
+    /// `schedule`, and none of the usual names.
+    OnSchedule,
 }
 
 /// A call whose input must fit a schema.
@@ -77,7 +81,7 @@ pub(crate) struct CallSite<'t, 's> {
     pub with: Option<&'t Node<'s>>,
     /// What a missing field points at.
     pub place: Place,
-    /// The path of `with`.
+    /// The path of what `with`, or a trigger's `inputs`, belongs to.
     pub path: String,
     /// Whose input it is.
     pub of: CallOf<'t>,
@@ -90,6 +94,8 @@ pub(crate) enum CallOf<'t> {
     Tool(&'t str),
     /// A child workflow's: the task that runs it.
     Child(usize),
+    /// That of the definition itself, by one of its triggers.
+    Trigger,
 }
 
 impl Draft<'_, '_> {

@@ -238,7 +238,7 @@ fn check_moment(at: &At<'_, '_, '_>, text: &str, faults: &mut Faults) {
     }
 }
 
-fn event_type<'t>(at: &At<'t, '_, '_>, faults: &mut Faults) -> Option<&'t str> {
+pub(crate) fn event_type<'t>(at: &At<'t, '_, '_>, faults: &mut Faults) -> Option<&'t str> {
     let text = at.text(faults)?;
     let bad = |letter: char| letter.is_whitespace() || letter.is_control();
     if text.is_empty() || text.chars().count() > EVENT_CHARS_MAX || text.contains(bad) {

@@ -98,6 +98,10 @@ impl Check<'_, '_, '_> {
     }
 
     fn reference(&mut self, reference: &Reference) -> Option<Question> {
+        if let SiteKind::OnEvent | SiteKind::OnSchedule = self.site.kind {
+            self.occasion(reference);
+            return None;
+        }
         match reference.root.as_str() {
             "tasks" => return self.task(reference),
             "inputs" => self.input(reference),
@@ -113,6 +117,27 @@ impl Check<'_, '_, '_> {
             _ => self.unknown(reference),
         }
         None
+    }
+
+    /// Checks what a trigger reads: the workflow whose names the others are does not exist yet.
+    fn occasion(&mut self, reference: &Reference) {
+        let known = match self.site.kind {
+            SiteKind::OnSchedule => "schedule",
+            SiteKind::OnEvent
+            | SiteKind::Task
+            | SiteKind::Each
+            | SiteKind::Event
+            | SiteKind::Probe
+            | SiteKind::Output => "event",
+        };
+        let root = reference.root.as_str();
+        if root == "schedule" && known == root {
+            self.fields(reference, &["due"]);
+        } else if root != known && !FUNCTIONS.contains(&root) {
+            let message = format!("the name `{}` is not known here", shorten(root));
+            let help = format!("this trigger knows `{known}` and nothing else");
+            self.add(&reference.range, message).help(help);
+        }
     }
 
     fn only(&mut self, reference: &Reference, message: &str) {
@@ -148,7 +173,11 @@ impl Check<'_, '_, '_> {
             SiteKind::Event => known.push("event"),
             SiteKind::Probe => known.push("output"),
             SiteKind::Task if each => known.extend(["item", "index"]),
-            SiteKind::Task | SiteKind::Each | SiteKind::Output => {}
+            SiteKind::Task
+            | SiteKind::Each
+            | SiteKind::Output
+            | SiteKind::OnEvent
+            | SiteKind::OnSchedule => {}
         }
         let name = shorten(&reference.root).into_owned();
         let is_input = self.declared_input(&name);

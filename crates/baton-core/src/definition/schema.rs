@@ -6,10 +6,12 @@
 use serde_json::{Value, json};
 
 use super::task::{ATTEMPTS_MAX, FALLBACKS_MAX, PRIORITY_MAX};
+use super::triggers::TRIGGERS_MAX;
 use super::walk::{AT_LIMIT, NAME_CHARS_MAX};
 use crate::codes;
 use crate::plan::{PLAN_TASKS_MAX, WORKFLOW_TASKS_MAX};
-use crate::words::{Effect, HumanKind, OnFailure, Permission, ProgressMethod};
+use crate::schedule::{CRON_BYTES_MAX, ZONE_DEFAULT};
+use crate::words::{Effect, HumanKind, Missed, OnFailure, Permission, ProgressMethod};
 
 use super::kind::{EVENT_CHARS_MAX, OPTIONS_MAX, WORKER_CHARS_MAX};
 
@@ -32,6 +34,7 @@ pub fn schema() -> Value {
             "progress": described(codes::schema::<ProgressMethod>(), "How progress is counted; `stage-weighted` uses the stages' weights."),
             "stages": { "type": "array", "minItems": 1, "items": reference("stage"), "description": "Barriers: a stage starts when the one before is done." },
             "output": { "description": "A template of the workflow's output." },
+            "triggers": { "type": "array", "maxItems": TRIGGERS_MAX, "items": reference("trigger"), "description": "What starts a workflow by itself, once the definition is registered." },
         },
         "$defs": definitions(),
     })
@@ -49,6 +52,7 @@ fn definitions() -> Value {
         "task": task(),
         "wait": wait(),
         "call": call(),
+        "trigger": trigger(),
     })
 }
 
@@ -61,6 +65,26 @@ fn described(mut schema: Value, description: &str) -> Value {
         object.insert("description".to_owned(), description.into());
     }
     schema
+}
+
+fn trigger() -> Value {
+    json!({
+        "type": "object",
+        "description": "Fires on an event or on a schedule.",
+        "additionalProperties": false,
+        "properties": {
+            "event": { "type": "string", "minLength": 1, "maxLength": EVENT_CHARS_MAX, "pattern": r"^\S+$", "description": "The event's type; `*` stands for any run of characters." },
+            "when": described(reference("expression"), "An expression over `event`; false does not fire."),
+            "schedule": { "type": "string", "maxLength": CRON_BYTES_MAX, "description": "Cron: minute, hour, day, month, weekday; seconds may stand before them.", "examples": ["0 6 * * 1"] },
+            "zone": { "type": "string", "default": ZONE_DEFAULT, "description": "The IANA name of its time zone.", "examples": ["Europe/Berlin"] },
+            "missed": described(codes::schema::<Missed>(), "What becomes of moments that passed while no server was there."),
+            "inputs": { "type": "object", "description": "The workflow's inputs; strings are templates over `event` or `schedule`." },
+        },
+        "oneOf": [
+            { "required": ["event"], "properties": { "schedule": false, "zone": false, "missed": false } },
+            { "required": ["schedule"], "properties": { "event": false, "when": false } },
+        ],
+    })
 }
 
 fn text(description: &str) -> Value {

@@ -5,6 +5,7 @@ mod hostile;
 mod inputs;
 mod reads;
 mod schema;
+mod triggers;
 
 use std::collections::BTreeMap;
 

@@ -13,6 +13,7 @@ use super::fields::{At, Fields};
 use super::suggest;
 use super::task;
 use super::tree::{Node, Tree, shorten};
+use super::triggers;
 use crate::plan::{Catalog, Milestone, PLAN_TASKS_MAX, Plan, Stage};
 use crate::program::scan;
 use crate::words::ProgressMethod;
@@ -64,6 +65,9 @@ pub(crate) fn definition<'t, 's>(node: &'t Node<'s>, walk: &mut Walk<'_>) -> Opt
         draft.sites_of(&output, None, SiteKind::Output);
         draft.plan.output = Some(output.node.to_json());
     }
+    if let Some(list) = fields.get("triggers") {
+        draft.plan.triggers = triggers::read(&list, &mut draft, walk.faults);
+    }
     Some(draft)
 }
 
@@ -92,6 +96,7 @@ fn head(fields: &Fields<'_, '_, '_>, faults: &mut Faults) -> Plan {
         stages: Vec::new(),
         tasks: Vec::new(),
         output: None,
+        triggers: Vec::new(),
     }
 }
 
@@ -111,10 +116,8 @@ fn budget(fields: &Fields<'_, '_, '_>, faults: &mut Faults) -> Option<crate::tim
 }
 
 fn refuse_root(fields: &Fields<'_, '_, '_>, faults: &mut Faults) {
-    for (name, what) in [("triggers", "triggers are"), ("plan_b", "plans B are")] {
-        if let Some(entry) = fields.entry(name) {
-            unsupported(entry, fields.path, what, faults);
-        }
+    if let Some(entry) = fields.entry("plan_b") {
+        unsupported(entry, fields.path, "plans B are", faults);
     }
 }
 

@@ -8,10 +8,11 @@ use serde_json::Value;
 use super::scan::{self, Reference, Step};
 use super::scope::View;
 use super::template::{Compiler, Expr, Failed, Form};
+use super::triggers::{self, TriggerForms};
 use super::{Program, Scope, WorkflowFacts, failure};
 use crate::failure::CallFailure;
 use crate::ids::{Ordinal, WorkflowId};
-use crate::plan::{Plan, TaskPlan, ToolCall, Wait, Work};
+use crate::plan::{Plan, TaskPlan, ToolCall, Trigger, Wait, Work};
 
 /// The templates of one task; fields without templates are `None`.
 #[derive(Debug, Default)]
@@ -91,6 +92,12 @@ pub(crate) fn compile(plan: &Arc<Plan>) -> Result<Program, CallFailure> {
         None => None,
     };
     let output_references = compiling.take_read();
+    let mut triggers = Vec::new();
+    for trigger in &plan.triggers {
+        let forms = compiling.trigger(trigger);
+        triggers
+            .push(forms.map_err(|(field, failed)| failure("triggers", &failed.in_field(&field)))?);
+    }
     Ok(Program {
         plan: Arc::clone(plan),
         keys: Arc::new(compiling.named),
@@ -100,6 +107,7 @@ pub(crate) fn compile(plan: &Arc<Plan>) -> Result<Program, CallFailure> {
         constants: plan.tasks.iter().map(|_| OnceLock::new()).collect(),
         output,
         output_references,
+        triggers,
     })
 }
 
@@ -168,6 +176,18 @@ impl Compiling<'_> {
         }
         forms.references = self.take_read();
         Ok(forms)
+    }
+
+    fn trigger(&mut self, trigger: &Trigger) -> InField<TriggerForms> {
+        let when = match triggers::when(&trigger.on) {
+            Some(when) => Some(self.expression("when", when)?),
+            None => None,
+        };
+        let inputs = match &trigger.inputs {
+            Some(inputs) => self.value("inputs", inputs)?,
+            None => None,
+        };
+        Ok(TriggerForms { when, inputs })
     }
 
     fn work(&mut self, work: &Work, forms: &mut TaskForms) -> InField<()> {

@@ -44,7 +44,8 @@ pub struct Scope {
     pub item: Option<(u32, Arc<Value>)>,
     /// The workflow.
     pub workflow: WorkflowFacts,
-    /// The event a `wait` looks at.
+    /// The event that a `wait` or a trigger looks at; in a trigger with a schedule, what is known of its
+    /// moment, under the name `schedule`. A definition names the one of the two that is there.
     pub event: Option<Arc<Value>>,
     /// The output of a probe's call.
     pub output: Option<Arc<Value>>,
@@ -75,7 +76,7 @@ impl View {
                 "name": scope.workflow.name,
                 "run": scope.workflow.run,
             })),
-            "event" => scope.event.as_deref().cloned(),
+            "event" | "schedule" => scope.event.as_deref().cloned(),
             "output" => scope.output.as_deref().cloned(),
             _ => None,
         }
@@ -92,7 +93,9 @@ impl View {
                 let (_, item) = scope.item.as_ref().ok_or_else(missing)?;
                 descend(item, reference, 0)
             }
-            "event" => descend(scope.event.as_ref().ok_or_else(missing)?, reference, 0),
+            "event" | "schedule" => {
+                descend(scope.event.as_ref().ok_or_else(missing)?, reference, 0)
+            }
             "output" => descend(scope.output.as_ref().ok_or_else(missing)?, reference, 0),
             other => descend(&self.root(other).ok_or_else(missing)?, reference, 0),
         }

@@ -8,8 +8,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::rows::Tombstone;
 use super::state::{Lease, Next, Outcome, Output, PauseCause, Waiting};
+use super::system::{
+    BatchPurged, DefinitionRegistered, DefinitionRemoved, EventReceived, Purged, TokenCreated,
+    TokenRevoked, TriggerFired,
+};
 use crate::body::{BlobHash, Body};
 use crate::codes;
 use crate::codes::Code;
@@ -112,6 +115,16 @@ events! {
     Purged = 101 "workflow.purged",
     /// The events and tasks of some workflows were removed. In the system stream.
     BatchPurged = 102 "workflows.purged",
+    /// No version of a definition stands under its name any more. In the system stream.
+    DefinitionRemoved = 103 "definition.removed",
+    /// An event came from outside. In the system stream.
+    EventReceived = 104 "event.received",
+    /// A trigger of a definition fired. In the system stream.
+    TriggerFired = 105 "trigger.fired",
+    /// A token lets somebody in from now on. In the system stream.
+    TokenCreated = 106 "token.created",
+    /// A token lets nobody in any more. In the system stream.
+    TokenRevoked = 107 "token.revoked",
 }
 
 /// A validated plan became a workflow.
@@ -135,6 +148,9 @@ pub struct Admitted {
     /// The task whose child it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<TaskId>,
+    /// How many firings of triggers in a row led to it: 0 where none did.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hops: u8,
     /// The caller's folder, where relative paths of its tools start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<Arc<str>>,
@@ -147,6 +163,11 @@ pub struct Admitted {
     /// What a fork keeps of its original, in the order of ordinals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<Kept>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(hops: &u8) -> bool {
+    *hops == 0
 }
 
 /// A finished task that a fork takes over.
@@ -324,34 +345,6 @@ pub struct TaskEmitted {
     pub data: Body,
 }
 
-/// A definition stands under its name and version.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DefinitionRegistered {
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: u32,
-    /// Its plan's blob.
-    pub plan: BlobHash,
-}
-
-/// A workflow's events and tasks were removed; its row stays, at head 0.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Purged {
-    /// What stays of it; the head of its row is the newest position that was removed.
-    pub tombstone: Tombstone,
-}
-
-/// The events, tasks and plans of some workflows were removed; their rows stay, at head 0 and
-/// updated when this happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BatchPurged {
-    /// How many events were removed.
-    pub events: u64,
-    /// What stays of them: [`Tombstones`](super::tombstones::Tombstones).
-    pub tombstones: Body,
-}
-
 /// An event whose stored body cannot be read by this version.
 #[derive(Debug)]
 pub struct UnreadableEvent {
@@ -395,7 +388,12 @@ impl Event {
             | Self::ClockSet(_)
             | Self::DefinitionRegistered(_)
             | Self::Purged(_)
-            | Self::BatchPurged(_) => None,
+            | Self::BatchPurged(_)
+            | Self::DefinitionRemoved(_)
+            | Self::EventReceived(_)
+            | Self::TriggerFired(_)
+            | Self::TokenCreated(_)
+            | Self::TokenRevoked(_) => None,
         }
     }
 
@@ -413,7 +411,11 @@ impl Event {
             Self::TaskCompleted(completed) => completed.output.body().into_iter().for_each(body),
             Self::TaskEmitted(emitted) => body(&emitted.data),
             Self::Finished(finished) => finished.outcome.output().into_iter().for_each(body),
-            Self::DefinitionRegistered(definition) => each(definition.plan),
+            Self::DefinitionRegistered(definition) => {
+                each(definition.plan);
+                definition.source.into_iter().for_each(each);
+            }
+            Self::EventReceived(received) => body(&received.data),
             Self::Purged(purged) => each(purged.tombstone.plan),
             Self::BatchPurged(purged) => body(&purged.tombstones),
             Self::Approved(_)
@@ -429,7 +431,11 @@ impl Event {
             | Self::TaskFailed(_)
             | Self::TaskSkipped(_)
             | Self::TaskCancelled(_)
-            | Self::CallUndone(_) => {}
+            | Self::CallUndone(_)
+            | Self::DefinitionRemoved(_)
+            | Self::TriggerFired(_)
+            | Self::TokenCreated(_)
+            | Self::TokenRevoked(_) => {}
         }
     }
 }

@@ -33,6 +33,7 @@ impl WorkflowState {
             origin: event.origin,
             priority: event.priority,
             parent: event.parent,
+            hops: event.hops,
             folder: event.folder.clone(),
             plan,
             graph,
@@ -81,7 +82,12 @@ impl WorkflowState {
             Event::Admitted(_)
             | Event::DefinitionRegistered(_)
             | Event::Purged(_)
-            | Event::BatchPurged(_) => {}
+            | Event::BatchPurged(_)
+            | Event::DefinitionRemoved(_)
+            | Event::EventReceived(_)
+            | Event::TriggerFired(_)
+            | Event::TokenCreated(_)
+            | Event::TokenRevoked(_) => {}
             Event::Approved(_) => self.phase = Phase::Queued,
             Event::SentBack(sent) => self.phase = Phase::Draft { comments: sent.comments.clone() },
             Event::Started(_) => {

@@ -14,18 +14,23 @@ mod reindex;
 pub mod rows;
 mod snapshot;
 mod state;
+mod system;
 #[cfg(test)]
 mod tests;
 pub mod tombstones;
 
 pub use command::{Command, Refusal, Verdict};
 pub use event::{
-    Admitted, BatchPurged, DefinitionRegistered, Event, EventKind, Finished, Kept, Purged, SHAPE,
-    TaskEmitted, TaskStarted, TaskWaited, UnreadableEvent,
+    Admitted, Event, EventKind, Finished, Kept, SHAPE, TaskEmitted, TaskStarted, TaskWaited,
+    UnreadableEvent,
 };
 pub use graph::Graph;
 pub use snapshot::{SNAPSHOT_SHAPE, Snapshot};
 pub use state::{
     Ended, Items, Lease, Next, Outcome, Output, PauseCause, Phase, Resume, StageCount, Tally, Task,
     TaskPhase, Waiting, WorkflowState,
+};
+pub use system::{
+    BatchPurged, DefinitionRegistered, DefinitionRemoved, EventReceived, FiringCause, Purged,
+    TokenCreated, TokenRevoked, TriggerFired,
 };

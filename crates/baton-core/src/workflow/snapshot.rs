@@ -35,6 +35,9 @@ pub struct Snapshot {
     origin: Origin,
     priority: u8,
     parent: Option<TaskId>,
+    // Absent in what was kept before triggers existed, and then 0: such a state is whole.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    hops: u8,
     folder: Option<Arc<str>>,
     inputs: Body,
     run: u32,
@@ -45,6 +48,11 @@ pub struct Snapshot {
     used_ms: u64,
     items: Vec<Block>,
     tasks: Vec<Kept>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(hops: &u8) -> bool {
+    *hops == 0
 }
 
 /// The items of one `each`.
@@ -122,6 +130,7 @@ impl WorkflowState {
             origin: self.origin,
             priority: self.priority,
             parent: self.parent,
+            hops: self.hops,
             folder: self.folder.clone(),
             inputs: self.inputs.clone(),
             run: self.run,
@@ -145,6 +154,7 @@ impl WorkflowState {
             origin: snapshot.origin,
             priority: snapshot.priority,
             parent: snapshot.parent,
+            hops: snapshot.hops,
             folder: snapshot.folder,
             plan,
             graph,

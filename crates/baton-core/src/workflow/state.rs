@@ -33,6 +33,8 @@ pub struct WorkflowState {
     pub priority: u8,
     /// The task whose child it is.
     pub parent: Option<TaskId>,
+    /// How many firings of triggers in a row led to it.
+    pub hops: u8,
     /// The caller's folder, where relative paths of its tools start.
     pub folder: Option<Arc<str>>,
     /// What it runs.

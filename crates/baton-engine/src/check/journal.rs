@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use baton_core::fact::{self, Change};
+use baton_core::words::FactKind;
 use baton_core::workflow::Event;
 
 use super::{Difference, EVENTS_AT_A_TIME, Found, Mend, graves};
 use crate::live::read_event;
-use crate::store::{Audit, DefinitionRow, Head, Record, SYSTEM_STREAM, StoreError};
+use crate::store::{Audit, DefinitionRow, FactRow, Head, Record, SYSTEM_STREAM, StoreError};
 
 /// Where a stream ends.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,6 +39,7 @@ pub(super) struct Survey {
     /// be said to be a stray.
     pub illegible: bool,
     definitions: BTreeMap<(String, u32), DefinitionRow>,
+    facts: BTreeMap<(FactKind, Vec<u8>), FactRow>,
     actors: HashSet<u32>,
     system: Tail,
     /// Positions without an event.
@@ -128,11 +131,22 @@ impl Survey {
                 self.illegible = true;
                 found(Difference::fault(place, fault, "a readable event"))?;
             }
+            Ok(
+                event @ (Event::EventReceived(_)
+                | Event::TriggerFired(_)
+                | Event::TokenCreated(_)
+                | Event::TokenRevoked(_)),
+            ) => self.take_facts(&event, record),
+            Ok(Event::DefinitionRemoved(removed)) => {
+                self.definitions.retain(|(name, _), _| *name != removed.name);
+            }
             Ok(Event::DefinitionRegistered(defined)) => {
                 let row = DefinitionRow {
                     name: defined.name,
                     version: defined.version,
                     plan: defined.plan,
+                    source: defined.source,
+                    triggers: defined.triggers,
                     at: record.at,
                 };
                 self.definitions.insert((row.name.clone(), row.version), row);
@@ -154,11 +168,19 @@ impl Survey {
                 found(Difference::fault(
                     format!("{place}, in the system stream"),
                     kind,
-                    "a definition or a tombstone",
+                    "an event of the whole store",
                 ))?;
             }
         }
         Ok(())
+    }
+
+    fn take_facts(&mut self, event: &Event, record: &Record) {
+        let Record { position, at, .. } = *record;
+        for Change::Holds(kind, key, value) in fact::changes(event) {
+            let row = FactRow { kind, key: key.clone(), value, position, at, expires: None };
+            self.facts.insert((kind, key), row);
+        }
     }
 
     fn take_graves(&mut self, graves: &[graves::Grave]) {
@@ -221,6 +243,35 @@ pub(super) fn compare_definitions(
     for (name, version) in stored.into_keys() {
         let what = format!("the definition `{name}` version {version}");
         let mend = Mend::NoDefinition(name, version);
+        found(Difference::fault(what, "a row", "no row").mended_by(mend))?;
+    }
+    Ok(())
+}
+
+/// Facts that expire are nobody's to derive.
+pub(super) fn compare_facts(
+    survey: &Survey,
+    audit: &mut dyn Audit,
+    found: Found<'_>,
+) -> Result<(), StoreError> {
+    let mut stored: BTreeMap<(FactKind, Vec<u8>), FactRow> =
+        audit.facts()?.into_iter().map(|row| ((row.kind, row.key.clone()), row)).collect();
+    for (key, row) in &survey.facts {
+        let what = format!("the fact `{}` of position {}", row.kind, row.position);
+        let mend = Mend::Fact(row.clone());
+        match stored.remove(key) {
+            None => found(Difference::fault(what, "no row", "a row").mended_by(mend))?,
+            Some(old) => {
+                if let Some(difference) = Difference::of_fields(&what, &old, row) {
+                    found(difference.mended_by(mend))?;
+                }
+            }
+        }
+    }
+    // Which facts an event that cannot be read stands for is not known.
+    for row in stored.into_values().filter(|_| !survey.illegible) {
+        let what = format!("the fact `{}` of position {}", row.kind, row.position);
+        let mend = Mend::NoFact(row.kind, row.key);
         found(Difference::fault(what, "a row", "no row").mended_by(mend))?;
     }
     Ok(())

@@ -9,25 +9,11 @@ use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use baton_core::actor::Actor;
-use baton_core::codes;
+use baton_core::words::Role;
 
 use super::Api;
 use super::code::ProblemCode;
 use super::problem::Problem;
-
-codes! {
-    /// What a token is good for.
-    pub enum Role: "role" {
-        /// Everything.
-        Admin = 0 "admin",
-        /// Starting workflows, and everything that is asked of people.
-        Operator = 1 "operator",
-        /// Looking.
-        Viewer = 2 "viewer",
-        /// Leasing tasks and answering for them.
-        Worker = 3 "worker",
-    }
-}
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +34,15 @@ impl Caller {
     /// The person at this machine, who needs no token.
     pub fn local() -> Self {
         Self { actor: Actor::user("local"), role: Role::Admin }
+    }
+
+    /// Refuses whoever has another role, and is not an admin.
+    pub fn require(&self, role: Role) -> Result<(), Problem> {
+        if self.role == Role::Admin || self.role == role {
+            return Ok(());
+        }
+        let detail = format!("this takes the role `{role}`; the token has `{}`", self.role);
+        Err(Problem::new(ProblemCode::Forbidden, detail))
     }
 
     /// Refuses what the role does not allow: to change something takes more than looking.

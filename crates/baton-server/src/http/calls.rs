@@ -210,7 +210,12 @@ impl Gathered<'_> {
             | Event::CallUndone(_)
             | Event::DefinitionRegistered(_)
             | Event::Purged(_)
-            | Event::BatchPurged(_) => {}
+            | Event::BatchPurged(_)
+            | Event::DefinitionRemoved(_)
+            | Event::EventReceived(_)
+            | Event::TriggerFired(_)
+            | Event::TokenCreated(_)
+            | Event::TokenRevoked(_) => {}
         }
         Ok(())
     }

@@ -83,6 +83,14 @@ problems! {
     Internal = 24 "internal" INTERNAL_SERVER_ERROR "Baton has a fault",
     /// Events behind a cursor were purged: what is missing cannot be told.
     EventsPurged = 25 "events_purged" GONE "Events behind this cursor were purged",
+    /// Another request was sent under the same key.
+    KeyReused = 70 "idempotency_key_reused" UNPROCESSABLE_ENTITY "This key was used for another request",
+    /// A token that holds has this name.
+    TokenExists = 71 "token_exists" CONFLICT "There is a token of this name",
+    /// No token that holds has this name.
+    NoSuchToken = 72 "no_such_token" NOT_FOUND "There is no such token",
+    /// An event that is sent is not a CloudEvent as it is taken in here.
+    InvalidEvent = 73 "invalid_event" BAD_REQUEST "The event is not well-formed",
     /// The run has ended.
     AlreadyEnded = 40 "already_ended" CONFLICT "The run has ended",
     /// The run has not ended.
@@ -154,6 +162,10 @@ impl From<&Declined> for ProblemCode {
             Declined::Purged(_) => Self::Purged,
             Declined::StillNeeded { .. } => Self::StillNeeded,
             Declined::OtherContent { .. } => Self::OtherContent,
+            Declined::NoSuchDefinition(_) => Self::NoSuchDefinition,
+            Declined::TokenExists(_) => Self::TokenExists,
+            Declined::NoSuchToken(_) => Self::NoSuchToken,
+            Declined::KeyReused => Self::KeyReused,
             Declined::Draining => Self::Draining,
             Declined::TooManyWaiting => Self::Overloaded,
             Declined::Store(_) => Self::Store,

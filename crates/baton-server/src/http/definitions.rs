@@ -76,7 +76,7 @@ pub struct Checked {
 }
 
 impl Shown {
-    fn of(plan: Plan) -> Self {
+    pub(super) fn of(plan: Plan) -> Self {
         Self {
             name: plan.name,
             version: plan.version,

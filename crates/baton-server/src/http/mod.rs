@@ -8,11 +8,14 @@ mod calls;
 mod code;
 mod commands;
 mod definitions;
+mod events;
 mod extract;
 mod inbox;
+mod once;
 mod page;
 mod problem;
 mod readers;
+mod registered;
 mod schema;
 mod start;
 mod streams;
@@ -43,7 +46,7 @@ use utoipa_axum::routes;
 use start::Plans;
 use waiting::Waiting;
 
-pub use caller::{Caller, Identity, Role};
+pub use caller::{Caller, Identity};
 pub use code::ProblemCode;
 pub use definitions::{Definitions, Listed};
 pub use page::Page;
@@ -118,7 +121,7 @@ impl Api {
             // Whoever asked may have left.
             let _ = sender.send(reply);
         };
-        self.door.ask(actor, request, Box::new(then));
+        self.door.ask(actor, once::under_key(request), Box::new(then));
         receiver.await.unwrap_or(Err(Gone::OwnerEnded))
     }
 }
@@ -146,7 +149,9 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(inbox::tools))
         .routes(routes!(definitions::list))
         .routes(routes!(definitions::validate))
-        .routes(routes!(definitions::show))
+        .routes(routes!(definitions::show, registered::put, registered::delete))
+        .routes(routes!(registered::schedules))
+        .routes(routes!(events::list, events::publish))
         .routes(routes!(streams::sse::of_workflow))
         .routes(routes!(streams::sse::of_all))
         .routes(routes!(streams::socket::socket))
@@ -179,6 +184,7 @@ pub fn router(api: Api) -> Router {
     paths
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
+        .layer(from_fn(once::remember))
         .layer(from_fn_with_state(api.clone(), caller::identify))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(api)

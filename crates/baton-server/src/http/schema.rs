@@ -8,8 +8,8 @@ use std::borrow::Cow;
 
 use baton_core::codes::Code;
 use baton_core::words::{
-    AttemptStatus, Effect, HumanKind, Origin, Permission, ProgressMethod, StageStatus, TaskStatus,
-    WaitReason, WorkflowStatus,
+    AttemptStatus, Effect, HumanKind, Missed, Origin, Permission, ProgressMethod, StageStatus,
+    TaskStatus, WaitReason, WorkflowStatus,
 };
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -47,6 +47,7 @@ vocabularies! {
     AttemptStatusWord = AttemptStatus;
     EffectWord = Effect;
     HumanKindWord = HumanKind;
+    MissedWord = Missed;
     OriginWord = Origin;
     PermissionWord = Permission;
     ProblemWord = ProblemCode;

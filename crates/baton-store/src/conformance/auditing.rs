@@ -4,7 +4,7 @@
 
 use baton_core::body::{Blob, BlobHash};
 use baton_core::ids::Ordinal;
-use baton_core::words::TaskStatus;
+use baton_core::words::{FactKind, TaskStatus};
 use baton_engine::check::Mend;
 use baton_engine::store::{Audit, SYSTEM_STREAM, StoreError};
 
@@ -41,6 +41,9 @@ fn written(site: &dyn Audited) -> Script {
         script.task(number, 4, TaskStatus::Executing, None);
     }
     script.define("defined", 2);
+    script.fact(FactKind::EventSeen, b"seen", None);
+    let void = script.later();
+    script.fact(FactKind::Schedule, b"void", Some(void));
     owner.commit(&script.take()).expect("a commit");
     script
 }
@@ -74,6 +77,7 @@ fn an_audit_reads_all_that_was_written(site: &dyn Audited) {
     assert_eq!(uses(&mut *audit), expected);
     let defined = owner.definition("defined", Some(2)).expect("a read");
     assert_eq!(audit.definitions(), Ok(defined.into_iter().collect()));
+    assert_eq!(audit.facts(), reader.facts(FactKind::EventSeen), "what expires is not there");
     assert_eq!(audit.actors(), owner.actors());
 }
 
@@ -139,6 +143,8 @@ fn a_repair_changes_what_it_is_told(site: &dyn Audited) {
     let [(gone, _), (kept, _), ..] = uses(&mut *site.audit())[..] else { panic!("too few blobs") };
     let mut definition = site.audit().definitions().expect("a read").pop().expect("a definition");
     definition.plan = kept;
+    let mut fact = site.audit().facts().expect("a read").pop().expect("a fact");
+    (fact.key, fact.position) = (b"other".to_vec(), 9);
     let head = baton_engine::store::Head { streams: 9, ..script.next().after };
     let mends = [
         Mend::Workflow(Box::new((card.clone(), row.clone()))),
@@ -148,6 +154,8 @@ fn a_repair_changes_what_it_is_told(site: &dyn Audited) {
         Mend::BlobUses(gone, 0),
         Mend::BlobUses(kept, 12),
         Mend::Definition(definition.clone()),
+        Mend::Fact(fact.clone()),
+        Mend::NoFact(FactKind::EventSeen, b"seen".to_vec()),
         Mend::Head(head),
     ];
     let mut repair = site.repair();
@@ -161,6 +169,7 @@ fn a_repair_changes_what_it_is_told(site: &dyn Audited) {
     assert!(left.contains(&(kept, 12)) && left.iter().all(|(hash, _)| *hash != gone));
     assert_eq!(audit.blob(gone), Ok(None));
     assert_eq!(audit.definitions(), Ok(vec![definition]));
+    assert_eq!(audit.facts(), Ok(vec![fact]));
     let epoch = head.epoch + 1;
     assert_eq!(audit.head(), Ok(baton_engine::store::Head { epoch, ..head }));
     let mut repair = site.repair();

@@ -5,7 +5,7 @@
 use baton_core::body::Blob;
 use baton_core::codes::Code;
 use baton_core::time::{Moment, Timestamp};
-use baton_core::words::{TaskStatus, WaitReason, WorkflowStatus};
+use baton_core::words::{FactKind, TaskStatus, WaitReason, WorkflowStatus};
 use baton_core::workflow::EventKind;
 use baton_engine::store::{Filter, SYSTEM_STREAM, Store, Views};
 
@@ -68,6 +68,10 @@ fn step(script: &mut Script, dice: &mut Dice, name: u64) {
                 script.purge(number);
             }
         }
+        13 if dice.below(2) == 0 => {
+            let kind = dice.one_of(FactKind::ALL);
+            script.fact(kind, &[dice.below(7) as u8], None);
+        }
         13 => script.change(number).waiting_people = dice.below(3) as u32,
         _ => {
             let kind = dice.one_of(EventKind::ALL);
@@ -81,6 +85,10 @@ fn equal(script: &Script, one: &mut dyn Views, two: &mut dyn Views) {
     assert_eq!(one.list(&all), two.list(&all));
     assert_eq!(one.events(0, None, u32::MAX), two.events(0, None, u32::MAX));
     assert_eq!(one.waiting_for_people(u32::MAX), two.waiting_for_people(u32::MAX));
+    assert_eq!(one.definitions(), two.definitions());
+    for kind in FactKind::ALL {
+        assert_eq!(one.facts(*kind), two.facts(*kind));
+    }
     for status in WorkflowStatus::ALL {
         let some = Filter { statuses: vec![*status], limit: 3, ..Filter::default() };
         assert_eq!(one.list(&some), two.list(&some));

@@ -5,6 +5,7 @@
 
 mod auditing;
 mod differential;
+mod facts;
 mod purging;
 mod reading;
 mod script;
@@ -34,7 +35,8 @@ pub(crate) trait Audited: Site {
 
 /// Runs every check, each on a new site.
 pub(crate) fn check(new: &dyn Fn() -> Box<dyn Site>) {
-    let checks = [writing::CHECKS, reading::CHECKS, purging::CHECKS, snapshots::CHECKS];
+    let checks =
+        [writing::CHECKS, reading::CHECKS, purging::CHECKS, snapshots::CHECKS, facts::CHECKS];
     for (name, check) in checks.into_iter().flatten() {
         // Shown only when the test fails: it says which check did.
         println!("conformance: {name}");

@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use baton_core::actor::Actor;
-use baton_core::body::{Blob, BlobHash};
+use baton_core::body::{Blob, BlobHash, Json};
 use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
 use baton_core::progress::Progress;
 use baton_core::time::{Moment, Timestamp};
-use baton_core::words::{Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus};
+use baton_core::words::{FactKind, Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus};
 use baton_core::workflow::EventKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_core::{codes::Code, ids::TaskId};
-use baton_engine::store::{BlobUse, Commit, DefinitionRow, Head, Record, SYSTEM_STREAM};
+use baton_engine::store::{BlobUse, Commit, DefinitionRow, FactRow, Head, Record, SYSTEM_STREAM};
 
 /// An owner's memory of what it has written, and the commit it is writing.
 pub(crate) struct Script {
@@ -208,10 +208,30 @@ impl Script {
             name: name.to_owned(),
             version,
             plan: BlobHash::of(name.as_bytes()),
+            source: version.is_multiple_of(2).then(|| BlobHash::of(b"source")),
+            triggers: version % 3,
             at: self.next.head.at,
         };
         self.next.definitions.push(row.clone());
         row
+    }
+
+    /// Removes every version of a definition.
+    pub fn undefine(&mut self, name: &str) {
+        self.event(SYSTEM_STREAM, EventKind::DefinitionRemoved, "{}");
+        self.next.definitions.retain(|row| row.name != name);
+        self.next.undefined.push(name.to_owned());
+    }
+
+    /// A fact, in the place of an earlier one; the newest of a commit counts.
+    pub fn fact(&mut self, kind: FactKind, key: &[u8], expires: Option<Timestamp>) -> FactRow {
+        let position = self.event(SYSTEM_STREAM, EventKind::EventReceived, "{}");
+        let (key, at) = (key.to_vec(), self.next.head.at);
+        let value = Json::of(&serde_json::json!({ "position": position, "ä": "\u{1F3BC}" }));
+        let fact = FactRow { kind, key, value, position, at, expires };
+        self.next.facts.retain(|other| (other.kind, &other.key) != (kind, &fact.key));
+        self.next.facts.push(fact.clone());
+        fact
     }
 
     /// Removes a workflow's events and tasks.

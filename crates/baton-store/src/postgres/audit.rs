@@ -5,11 +5,11 @@
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{Audit, DefinitionRow, Head, Record, SnapshotRow, StoreError};
+use baton_engine::store::{Audit, DefinitionRow, FactRow, Head, Record, SnapshotRow, StoreError};
 
 use super::link::{Link, Purpose};
 use super::{migrate, read};
-use crate::rows::{self, Cells, DEFINITION, WORKFLOW};
+use crate::rows::{self, Cells, FACT, WORKFLOW};
 use crate::sound::{integer, split_key, task_keys};
 
 /// A reader that sees the store as it was when it was opened, however long it reads.
@@ -95,9 +95,13 @@ impl Audit for PostgresAudit {
     }
 
     fn definitions(&mut self) -> Result<Vec<DefinitionRow>, StoreError> {
+        self.link.with(|link| read::definitions(link, ""))
+    }
+
+    fn facts(&mut self) -> Result<Vec<FactRow>, StoreError> {
         self.link.with(|link| {
-            let sql = format!("SELECT {DEFINITION} FROM definition");
-            read::all(&link.read(&sql, &[])?, rows::definition)
+            let sql = format!("SELECT {FACT} FROM fact WHERE expires IS NULL ORDER BY kind, key");
+            read::all(&link.read(&sql, &[])?, rows::fact)
         })
     }
 

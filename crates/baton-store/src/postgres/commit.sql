@@ -11,8 +11,20 @@ new_actor AS (
     SELECT u.* FROM fence, unnest($8::int8[], $9::int2[], $10::text[]) AS u
 ),
 new_definition AS (
-    INSERT INTO definition (name, version, plan, at)
-    SELECT u.* FROM fence, unnest($11::text[], $12::int8[], $13::bytea[], $14::int8[]) AS u
+    INSERT INTO definition (name, version, plan, at, source, triggers)
+    SELECT u.* FROM fence, unnest($11::text[], $12::int8[], $13::bytea[], $14::int8[],
+        $91::bytea[], $92::int8[]) AS u
+),
+old_definition AS (
+    DELETE FROM definition USING fence, unnest($93::text[]) AS u (name)
+    WHERE definition.workspace = 1 AND definition.name = u.name
+),
+new_fact AS (
+    INSERT INTO fact (kind, key, value, position, at, expires)
+    SELECT u.* FROM fence, unnest($85::int2[], $86::bytea[], $87::text[], $88::int8[], $89::int8[],
+        $90::int8[]) AS u
+    ON CONFLICT (kind, key) DO UPDATE SET value = EXCLUDED.value, position = EXCLUDED.position,
+        at = EXCLUDED.at, expires = EXCLUDED.expires
 ),
 -- `more` may be negative; `ends` says that the blob goes when nothing uses it any more.
 use AS (

@@ -15,9 +15,10 @@ use crate::vocabulary::{Member, Vocabulary, missing, vocabularies};
 const LOCK: i64 = 0x4261_746f;
 
 /// The steps, in order; a released one never changes.
-static STEPS: [Step; 2] = [
+static STEPS: [Step; 3] = [
     Step { name: "first", sql: include_str!("migrations/0001_first.sql") },
     Step { name: "snapshot", sql: include_str!("migrations/0002_snapshot.sql") },
+    Step { name: "fact", sql: include_str!("migrations/0003_fact.sql") },
 ];
 
 /// What a schema lacks.

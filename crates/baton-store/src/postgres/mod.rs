@@ -19,8 +19,9 @@ mod write;
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::ids::WorkflowId;
+use baton_core::words::FactKind;
 use baton_engine::store::{
-    Commit, DefinitionRow, Head, Housekeeping, Record, Store, StoreError, Tail,
+    Commit, DefinitionRow, FactRow, Head, Housekeeping, Record, Store, StoreError, Tail,
 };
 
 use fault::Fault;
@@ -115,12 +116,23 @@ impl Store for PostgresStore {
         self.link.with(|link| read::definition(link, name, version))
     }
 
+    fn triggered(&mut self) -> Result<Vec<DefinitionRow>, StoreError> {
+        self.link.with(|link| read::definitions(link, "WHERE triggers > 0"))
+    }
+
+    fn fact(&mut self, kind: FactKind, key: &[u8]) -> Result<Option<FactRow>, StoreError> {
+        self.link.with(|link| read::fact(link, kind, key))
+    }
+
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {
         self.link.with(read::actors)
     }
 
     fn idle(&mut self) -> Result<Housekeeping, StoreError> {
-        // The server looks after itself.
-        Ok(Housekeeping::Done)
+        // For the rest, the server looks after itself.
+        let sql = "DELETE FROM fact WHERE (kind, key) IN (SELECT kind, key FROM fact \
+                   WHERE expires <= (SELECT at FROM head) LIMIT 1000) RETURNING 1";
+        let dropped = self.link.with(|link| link.once(sql, &[]))?;
+        Ok(if dropped.is_empty() { Housekeeping::Done } else { Housekeeping::More })
     }
 }

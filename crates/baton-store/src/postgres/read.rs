@@ -6,16 +6,18 @@ use std::collections::BTreeMap;
 
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
+use baton_core::codes::Code;
 use baton_core::ids::WorkflowId;
+use baton_core::words::FactKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{DefinitionRow, Head, Record, SnapshotRow, Tail};
+use baton_engine::store::{DefinitionRow, FactRow, Head, Record, SnapshotRow, Tail};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 
 use super::fault::Fault;
 use super::link::Link;
 use crate::chain;
-use crate::rows::{self, Cells, DEFINITION, HEAD, RECORD, SNAPSHOT, TASK, WORKFLOW};
+use crate::rows::{self, Cells, DEFINITION, FACT, HEAD, RECORD, SNAPSHOT, TASK, WORKFLOW};
 use crate::sound::{integer, task_keys};
 
 /// Where the newest event of the stream `$1` is said to stand.
@@ -217,6 +219,25 @@ pub(crate) fn definition(
          ORDER BY version DESC LIMIT 1"
     );
     first(&link.read(&sql, &[&name, &version.map(i64::from)])?, rows::definition)
+}
+
+/// The definitions a clause asks for, by name and then by version.
+pub(crate) fn definitions(link: &mut Link, clause: &str) -> Result<Vec<DefinitionRow>, Fault> {
+    let order = "ORDER BY name COLLATE \"C\", version";
+    let sql = format!("SELECT {DEFINITION} FROM definition {clause} {order}");
+    all(&link.read(&sql, &[])?, rows::definition)
+}
+
+/// The fact of this kind and key.
+pub(crate) fn fact(link: &mut Link, kind: FactKind, key: &[u8]) -> Result<Option<FactRow>, Fault> {
+    let sql = format!("SELECT {FACT} FROM fact WHERE kind = $1 AND key = $2");
+    first(&link.read(&sql, &[&i16::from(kind.code()), &key])?, rows::fact)
+}
+
+/// Every fact of a kind, by key.
+pub(crate) fn facts(link: &mut Link, kind: FactKind) -> Result<Vec<FactRow>, Fault> {
+    let sql = format!("SELECT {FACT} FROM fact WHERE kind = $1 ORDER BY key");
+    all(&link.read(&sql, &[&i16::from(kind.code())])?, rows::fact)
 }
 
 /// Every actor that has a number, ascending.

@@ -3,9 +3,11 @@
 //!
 //! What is wrong and what would be right is the caller's finding; the journal is never touched.
 
+use baton_core::codes::Code;
+use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_engine::check::{Mend, Repair};
-use baton_engine::store::{DefinitionRow, Head, StoreError};
+use baton_engine::store::{DefinitionRow, FactRow, Head, StoreError};
 
 use super::fault::Fault;
 use super::link::{Link, Parameters, Purpose};
@@ -80,11 +82,14 @@ fn carry_out(link: &mut Link, mend: &Mend) -> Result<(), Fault> {
         Mend::NoDefinition(name, version) => {
             change(link, DROP_DEFINITION, &[name, &i64::from(*version)])
         }
+        Mend::Fact(row) => put_fact(link, row),
+        Mend::NoFact(kind, key) => change(link, DROP_FACT, &[&i16::from(kind.code()), key]),
         Mend::Head(head) => put_head(link, head),
     }
 }
 
 const DROP_TASK: &str = "DELETE FROM task WHERE key = $1";
+const DROP_FACT: &str = "DELETE FROM fact WHERE kind = $1 AND key = $2";
 const DROP_DEFINITION: &str =
     "DELETE FROM definition WHERE workspace = 1 AND name = $1 AND version = $2";
 
@@ -105,11 +110,25 @@ fn put_task(link: &mut Link, row: &TaskRow) -> Result<(), Fault> {
 }
 
 fn put_definition(link: &mut Link, row: &DefinitionRow) -> Result<(), Fault> {
-    let DefinitionRow { name, version, plan, at } = row;
+    let DefinitionRow { name, version, plan, source, triggers, at } = row;
     let version = i64::from(*version);
     change(link, DROP_DEFINITION, &[name, &version])?;
-    let sql = "INSERT INTO definition (name, version, plan, at) VALUES ($1, $2, $3, $4)";
-    change(link, sql, &[name, &version, &plan.0.as_slice(), &at.as_millis()])
+    let source = source.as_ref().map(|hash| hash.0.as_slice());
+    let (plan, triggers, at) = (plan.0.as_slice(), i64::from(*triggers), at.as_millis());
+    let sql = "INSERT INTO definition (name, version, plan, source, triggers, at) \
+               VALUES ($1, $2, $3, $4, $5, $6)";
+    change(link, sql, &[name, &version, &plan, &source, &triggers, &at])
+}
+
+fn put_fact(link: &mut Link, row: &FactRow) -> Result<(), Fault> {
+    let FactRow { kind, key, value, position, at, expires } = row;
+    let kind = i16::from(kind.code());
+    change(link, DROP_FACT, &[&kind, key])?;
+    let (position, at) = (integer(*position), at.as_millis());
+    let expires = expires.map(Timestamp::as_millis);
+    let sql = "INSERT INTO fact (kind, key, value, position, at, expires) \
+               VALUES ($1, $2, $3, $4, $5, $6)";
+    change(link, sql, &[&kind, key, &value.as_str(), &position, &at, &expires])
 }
 
 fn put_head(link: &mut Link, head: &Head) -> Result<(), Fault> {

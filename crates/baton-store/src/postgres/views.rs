@@ -6,8 +6,9 @@ use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::codes::Code;
 use baton_core::ids::{TaskId, WorkflowId};
+use baton_core::words::FactKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{DefinitionRow, Filter, Head, Record, StoreError, Views};
+use baton_engine::store::{DefinitionRow, FactRow, Filter, Head, Record, StoreError, Views};
 use tokio_postgres::types::ToSql;
 
 use super::link::{Link, Purpose};
@@ -123,6 +124,18 @@ impl Views for PostgresViews {
         version: Option<u32>,
     ) -> Result<Option<DefinitionRow>, StoreError> {
         self.link.with(|link| read::definition(link, name, version))
+    }
+
+    fn definitions(&mut self) -> Result<Vec<DefinitionRow>, StoreError> {
+        self.link.with(|link| read::definitions(link, ""))
+    }
+
+    fn fact(&mut self, kind: FactKind, key: &[u8]) -> Result<Option<FactRow>, StoreError> {
+        self.link.with(|link| read::fact(link, kind, key))
+    }
+
+    fn facts(&mut self, kind: FactKind) -> Result<Vec<FactRow>, StoreError> {
+        self.link.with(|link| read::facts(link, kind))
     }
 }
 

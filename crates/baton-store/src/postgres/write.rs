@@ -9,7 +9,7 @@ use baton_core::body::BlobHash;
 use baton_core::codes::Code;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{Commit, DefinitionRow, Record, SnapshotRow, StoreError};
+use baton_engine::store::{Commit, DefinitionRow, FactRow, Record, SnapshotRow, StoreError};
 use tokio_postgres::types::ToSql;
 
 use crate::sound::{integer, rowless, task_key};
@@ -65,6 +65,7 @@ impl<'a> Columns<'a> {
         columns.column(&commit.purged, |number| integer(*number));
         columns.snapshots(&commit.snapshots);
         columns.column(&commit.outlived, |number| integer(*number));
+        columns.kept_apart(commit);
         Ok(columns)
     }
 
@@ -195,6 +196,23 @@ impl<'a> Columns<'a> {
         self.column(&rows, |row| integer(row.position));
         self.column(&rows, |row| i16::from(row.shape));
         self.column(&rows, |row| &*row.bytes);
+    }
+
+    /// What came to the statement last, so that the numbers before it stay: facts, and what
+    /// definitions hold beside their plans.
+    fn kept_apart(&mut self, commit: &'a Commit) {
+        let facts: Vec<&'a FactRow> = commit.facts.iter().collect();
+        self.column(&facts, |fact| i16::from(fact.kind.code()));
+        self.column(&facts, |fact| fact.key.as_slice());
+        self.column(&facts, |fact| fact.value.as_str());
+        self.column(&facts, |fact| integer(fact.position));
+        self.column(&facts, |fact| fact.at.as_millis());
+        self.column(&facts, |fact| fact.expires.map(Timestamp::as_millis));
+        let rows: Vec<&'a DefinitionRow> = commit.definitions.iter().collect();
+        self.column(&rows, |row| row.source.as_ref().map(|hash| hash.0.as_slice()));
+        self.column(&rows, |row| i64::from(row.triggers));
+        let names: Vec<&'a String> = commit.undefined.iter().collect();
+        self.column(&names, |name| name.as_str());
     }
 
     fn tasks(&mut self, rows: &[TaskRow]) {

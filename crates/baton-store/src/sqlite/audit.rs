@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{Audit, DefinitionRow, Head, Record, SnapshotRow, StoreError};
+use baton_engine::store::{Audit, DefinitionRow, FactRow, Head, Record, SnapshotRow, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::{Fault, Place};
 use super::read::{self, RowCells};
 use super::{migrate, open};
-use crate::rows::{self, DEFINITION, WORKFLOW};
+use crate::rows::{self, FACT, WORKFLOW};
 use crate::sound::{integer, split_key, task_keys};
 
 /// A reader that sees the store as it was when it was opened, however long it reads.
@@ -115,10 +115,14 @@ impl Audit for SqliteAudit {
     }
 
     fn definitions(&mut self) -> Result<Vec<DefinitionRow>, StoreError> {
+        self.read(|connection| read::definitions(connection, ""))
+    }
+
+    fn facts(&mut self) -> Result<Vec<FactRow>, StoreError> {
         self.read(|connection| {
-            let sql = format!("SELECT {DEFINITION} FROM definition");
+            let sql = format!("SELECT {FACT} FROM fact WHERE expires IS NULL ORDER BY kind, key");
             let mut select = connection.prepare_cached(&sql)?;
-            let rows = select.query_and_then([], |row| rows::definition(&mut RowCells::of(row)))?;
+            let rows = select.query_and_then([], |row| rows::fact(&mut RowCells::of(row)))?;
             rows.collect()
         })
     }

@@ -20,8 +20,9 @@ use std::path::{Path, PathBuf};
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::ids::WorkflowId;
+use baton_core::words::FactKind;
 use baton_engine::store::{
-    Commit, DefinitionRow, Head, Housekeeping, Record, Store, StoreError, Tail,
+    Commit, DefinitionRow, FactRow, Head, Housekeeping, Record, Store, StoreError, Tail,
 };
 use rusqlite::Connection;
 
@@ -148,6 +149,14 @@ impl Store for SqliteStore {
         self.with(|connection| read::definition(connection, name, version))
     }
 
+    fn triggered(&mut self) -> Result<Vec<DefinitionRow>, StoreError> {
+        self.with(|connection| read::definitions(connection, "WHERE triggers > 0"))
+    }
+
+    fn fact(&mut self, kind: FactKind, key: &[u8]) -> Result<Option<FactRow>, StoreError> {
+        self.with(|connection| read::fact(connection, kind, key))
+    }
+
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {
         self.with(|connection| read::actors(connection))
     }
@@ -158,7 +167,8 @@ impl Store for SqliteStore {
             // The file gets shorter when the log is carried over.
             self.freed = more || !self.checkpointer.cut();
         }
+        let more = self.with(|connection| write::drop_expired(connection))?;
         self.checkpointer.idle()?;
-        Ok(if self.freed { Housekeeping::More } else { Housekeeping::Done })
+        Ok(if self.freed || more { Housekeeping::More } else { Housekeeping::Done })
     }
 }

@@ -4,15 +4,17 @@
 
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
+use baton_core::codes::Code;
 use baton_core::ids::WorkflowId;
+use baton_core::words::FactKind;
 use baton_core::workflow::rows::TaskRow;
-use baton_engine::store::{DefinitionRow, Head, Record, SYSTEM_STREAM, SnapshotRow, Tail};
+use baton_engine::store::{DefinitionRow, FactRow, Head, Record, SYSTEM_STREAM, SnapshotRow, Tail};
 use rusqlite::types::{FromSqlError, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::Fault;
 use crate::chain::Walk;
-use crate::rows::{self, Cells, DEFINITION, HEAD, RECORD, SNAPSHOT, TASK};
+use crate::rows::{self, Cells, DEFINITION, FACT, HEAD, RECORD, SNAPSHOT, TASK};
 use crate::sound::{integer, task_keys};
 
 /// How far apart two events of a stream may stand to be reached by stepping over what is between:
@@ -189,6 +191,37 @@ pub(crate) fn definition(
     let mut select = connection.prepare_cached(&sql)?;
     let mut rows = select.query(params![name, version])?;
     rows.next()?.map(|row| rows::definition(&mut RowCells::of(row))).transpose()
+}
+
+/// The definitions a clause asks for, by name and then by version.
+pub(crate) fn definitions(
+    connection: &Connection,
+    clause: &str,
+) -> Result<Vec<DefinitionRow>, Fault> {
+    let sql = format!("SELECT {DEFINITION} FROM definition {clause} ORDER BY name, version");
+    let mut select = connection.prepare_cached(&sql)?;
+    let rows = select.query_and_then([], |row| rows::definition(&mut RowCells::of(row)))?;
+    rows.collect()
+}
+
+/// The fact of this kind and key.
+pub(crate) fn fact(
+    connection: &Connection,
+    kind: FactKind,
+    key: &[u8],
+) -> Result<Option<FactRow>, Fault> {
+    let sql = format!("SELECT {FACT} FROM fact WHERE kind = ?1 AND key = ?2");
+    let mut select = connection.prepare_cached(&sql)?;
+    let mut rows = select.query(params![kind.code(), key])?;
+    rows.next()?.map(|row| rows::fact(&mut RowCells::of(row))).transpose()
+}
+
+/// Every fact of a kind, by key.
+pub(crate) fn facts(connection: &Connection, kind: FactKind) -> Result<Vec<FactRow>, Fault> {
+    let sql = format!("SELECT {FACT} FROM fact WHERE kind = ?1 ORDER BY key");
+    let mut select = connection.prepare_cached(&sql)?;
+    let rows = select.query_and_then([kind.code()], |row| rows::fact(&mut RowCells::of(row)))?;
+    rows.collect()
 }
 
 /// Every actor that has a number, ascending.

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use baton_core::codes::Code;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_engine::check::{Mend, Repair};
 use baton_engine::store::StoreError;
@@ -85,6 +86,12 @@ fn carry_out(connection: &Connection, mend: &Mend) -> Result<(), Fault> {
             write::definitions(connection, std::slice::from_ref(row))
         }
         Mend::NoDefinition(name, version) => drop_definition(connection, name, *version),
+        Mend::Fact(row) => write::facts(connection, std::slice::from_ref(row)),
+        Mend::NoFact(kind, key) => {
+            let sql = "DELETE FROM fact WHERE kind = ?1 AND key = ?2";
+            connection.prepare_cached(sql)?.execute(params![kind.code(), key])?;
+            Ok(())
+        }
         Mend::Head(head) => {
             let sql = "UPDATE head SET position = ?1, streams = ?2, system_version = ?3, \
                        system_head = ?4, at = ?5";

@@ -8,8 +8,9 @@ use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::codes::Code;
 use baton_core::ids::{TaskId, WorkflowId};
+use baton_core::words::FactKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{DefinitionRow, Filter, Head, Record, StoreError, Views};
+use baton_engine::store::{DefinitionRow, FactRow, Filter, Head, Record, StoreError, Views};
 use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
@@ -158,6 +159,18 @@ impl Views for SqliteViews {
         version: Option<u32>,
     ) -> Result<Option<DefinitionRow>, StoreError> {
         self.read(|connection| read::definition(connection, name, version))
+    }
+
+    fn definitions(&mut self) -> Result<Vec<DefinitionRow>, StoreError> {
+        self.read(|connection| read::definitions(connection, ""))
+    }
+
+    fn fact(&mut self, kind: FactKind, key: &[u8]) -> Result<Option<FactRow>, StoreError> {
+        self.read(|connection| read::fact(connection, kind, key))
+    }
+
+    fn facts(&mut self, kind: FactKind) -> Result<Vec<FactRow>, StoreError> {
+        self.read(|connection| read::facts(connection, kind))
     }
 }
 

@@ -9,7 +9,7 @@ use baton_core::body::BlobHash;
 use baton_core::codes::Code;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{BlobUse, Commit, DefinitionRow, Head, Record};
+use baton_engine::store::{BlobUse, Commit, DefinitionRow, FactRow, Head, Record};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::fault::Fault;
@@ -19,6 +19,8 @@ use crate::sound::{self, task_key, task_keys};
 
 /// The workspace of everything, until there are several.
 const DEFAULT_WORKSPACE: i64 = 1;
+/// How many void facts one idle moment drops.
+const EXPIRED_DROPPED_MAX: usize = 1_000;
 /// How many free pages one idle moment gives back to the disk.
 const PAGES_GIVEN_BACK_MAX: u32 = 2_000;
 
@@ -36,7 +38,9 @@ pub(crate) fn commit(connection: &mut Connection, commit: &Commit) -> Result<(),
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     fence(&transaction, commit)?;
     actors(&transaction, &commit.actors)?;
+    undefine(&transaction, &commit.undefined)?;
     definitions(&transaction, &commit.definitions)?;
+    facts(&transaction, &commit.facts)?;
     blobs(&transaction, &commit.blobs)?;
     journal(&transaction, &commit.records)?;
     purge(&transaction, &commit.purged)?;
@@ -245,18 +249,59 @@ pub(crate) fn definitions(transaction: &Connection, rows: &[DefinitionRow]) -> R
     for row in rows {
         transaction
             .prepare_cached(
-                "INSERT INTO definition (workspace, name, version, plan, at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO definition (workspace, name, version, plan, source, triggers, at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![
                 DEFAULT_WORKSPACE,
                 row.name,
                 row.version,
                 row.plan.0,
+                row.source.map(|hash| hash.0),
+                row.triggers,
                 row.at.as_millis()
             ])?;
     }
     Ok(())
+}
+
+fn undefine(transaction: &Transaction<'_>, names: &[String]) -> Result<(), Fault> {
+    for name in names {
+        transaction
+            .prepare_cached("DELETE FROM definition WHERE workspace = ?1 AND name = ?2")?
+            .execute(params![DEFAULT_WORKSPACE, name])?;
+    }
+    Ok(())
+}
+
+pub(crate) fn facts(transaction: &Connection, rows: &[FactRow]) -> Result<(), Fault> {
+    for row in rows {
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO fact (kind, key, value, position, at, expires) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                row.kind.code(),
+                row.key,
+                row.value.as_str(),
+                row.position,
+                row.at.as_millis(),
+                row.expires.map(Timestamp::as_millis),
+            ])?;
+    }
+    Ok(())
+}
+
+/// Drops some facts that are void; whether there may be more.
+pub(crate) fn drop_expired(connection: &Connection) -> Result<bool, Fault> {
+    let dropped = connection
+        .prepare_cached(
+            "DELETE FROM fact WHERE (kind, key) IN (SELECT kind, key FROM fact \
+             WHERE expires <= (SELECT at FROM head) LIMIT ?1)",
+        )?
+        .execute([EXPIRED_DROPPED_MAX])?;
+    Ok(dropped == EXPIRED_DROPPED_MAX)
 }
 
 fn blobs(transaction: &Transaction<'_>, blobs: &[BlobUse]) -> Result<(), Fault> {

@@ -125,6 +125,10 @@ impl Purger for DoorPurger<'_> {
                 Declined::NoSuchWorkflow(_)
                 | Declined::Purged(_)
                 | Declined::OtherContent { .. }
+                | Declined::NoSuchDefinition(_)
+                | Declined::TokenExists(_)
+                | Declined::NoSuchToken(_)
+                | Declined::KeyReused
                 | Declined::Draining
                 | Declined::TooManyWaiting
                 | Declined::Store(_) => NotPurged::Failed(declined.to_string()),

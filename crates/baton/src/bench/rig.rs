@@ -13,14 +13,16 @@ use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash, Body, Json};
 use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::plan::{Each, Human, Plan, Stage, TaskPlan, ToolCall, Work};
-use baton_core::words::{Effect, HumanKind, OnFailure, Origin, Permission, ProgressMethod};
+use baton_core::words::{
+    Effect, FactKind, HumanKind, OnFailure, Origin, Permission, ProgressMethod,
+};
 use baton_core::workflow::Outcome;
 use baton_engine::engine::{Settings, TakeUp};
 use baton_engine::exchange::{Gone, Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
 use baton_engine::ports::Door;
 use baton_engine::store::{
-    Commit, DefinitionRow, Head, Housekeeping, Record, Store, StoreError, Tail,
+    Commit, DefinitionRow, FactRow, Head, Housekeeping, Record, Store, StoreError, Tail,
 };
 use baton_server::local::LocalServer;
 use baton_store::{StoreUrl, open, open_views};
@@ -211,6 +213,12 @@ impl Store for Counting {
     ) -> Result<Option<DefinitionRow>, StoreError> {
         self.counted().definition(name, version)
     }
+    fn triggered(&mut self) -> Result<Vec<DefinitionRow>, StoreError> {
+        self.counted().triggered()
+    }
+    fn fact(&mut self, kind: FactKind, key: &[u8]) -> Result<Option<FactRow>, StoreError> {
+        self.counted().fact(kind, key)
+    }
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {
         self.counted().actors()
     }
@@ -316,6 +324,7 @@ fn noop(key: String, needs: Vec<Ordinal>) -> TaskPlan {
 
 fn load(name: &str, tasks: Vec<TaskPlan>) -> anyhow::Result<Arc<Loaded>> {
     let plan = Plan {
+        triggers: Vec::new(),
         name: name.to_owned(),
         version: 1,
         description: None,

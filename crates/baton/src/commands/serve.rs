@@ -9,6 +9,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use anyhow::bail;
+use baton_core::actor::Actor;
+use baton_engine::exchange::Request;
 use baton_engine::ports::Door;
 use baton_server::wire::{Answer, Ask};
 use baton_store::StoreUrl;
@@ -50,6 +52,7 @@ pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
     let ground = Ground { owner: owner.clone(), store, tools, definitions, hosts };
     let web = Web::start(listener, ground)?;
     let taken_up = session.ask(Ask::TakeUpAll)?;
+    owner.ask(&Actor::system(), Request::KeepTime, Box::new(drop));
     tell(common, &session, (web.address(), &taken_up), found);
     wait(&owner, &news, config.limits.cancel_deadline.0);
     let served = web.stop();

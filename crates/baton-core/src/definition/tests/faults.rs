@@ -260,10 +260,6 @@ fn roots_and_stages() {
             "known are ask",
         ),
         (
-            "name: x\ntriggers: []\nstages: [ { name: s, tasks: [ { id: a, tool: core.noop } ] } ]",
-            "triggers are not supported",
-        ),
-        (
             "name: x\ninputs: { type: 5 }\nstages: [ { name: s, tasks: [ { id: a, tool: core.noop } ] } ]",
             "not a valid JSON Schema",
         ),
@@ -438,7 +434,6 @@ fn the_example_of_the_contract_fails_only_on_what_is_not_supported_yet() {
             "stages[1].tasks[0].fallback[0].agent",
             "stages[1].tasks[0].heal",
             "plan_b",
-            "triggers",
         ]
     );
 }

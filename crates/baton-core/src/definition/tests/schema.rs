@@ -79,10 +79,10 @@ fn the_schema_accepts_and_refuses_the_shapes_the_reader_does() {
 
 #[test]
 fn every_field_the_reader_knows_is_in_the_schema_or_refused() {
-    use crate::definition::{kind, task, walk};
+    use crate::definition::{kind, task, triggers, walk};
     let schema = schema();
     for (place, known, refused) in [
-        ("/properties", &walk::ROOT_FIELDS[..], &["plan_b", "triggers"][..]),
+        ("/properties", &walk::ROOT_FIELDS[..], &["plan_b"][..]),
         ("/properties/budget/properties", &walk::BUDGET_FIELDS, &["tokens", "usd", "calls"]),
         ("/$defs/stage/properties", &walk::STAGE_FIELDS, &[]),
         ("/$defs/milestone/properties", &walk::MILESTONE_FIELDS, &[]),
@@ -94,6 +94,7 @@ fn every_field_the_reader_knows_is_in_the_schema_or_refused() {
         ("/$defs/task/properties/retry/properties", &task::RETRY_FIELDS, &[]),
         ("/$defs/task/properties/probe/properties", &task::PROBE_FIELDS, &[]),
         ("/$defs/call/properties", &task::FALLBACK_FIELDS, &["agent"]),
+        ("/$defs/trigger/properties", &triggers::TRIGGER_FIELDS, &[]),
         ("/$defs/wait/properties", &kind::WAIT_FIELDS, &[]),
         ("/$defs/task/properties/emit/properties", &kind::EMIT_FIELDS, &[]),
     ] {

@@ -8,7 +8,10 @@ use crate::ids::TaskId;
 use crate::workflow::event::{CallUndone, ClockSet, Retried, SentBack, TaskEmitted};
 use crate::workflow::rows::{Tombstone, WorkflowCard, WorkflowRow, workflow_card, workflow_row};
 use crate::workflow::tombstones::Tombstones;
-use crate::workflow::{BatchPurged, DefinitionRegistered, EventKind, Purged};
+use crate::workflow::{
+    BatchPurged, DefinitionRegistered, DefinitionRemoved, EventKind, EventReceived, FiringCause,
+    Purged, TokenCreated, TokenRevoked, TriggerFired,
+};
 
 fn file(kind: EventKind) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
@@ -36,6 +39,7 @@ fn example(kind: EventKind) -> Event {
             folder: Some("/srv/ada".into()),
             review: true,
             parent: Some(parent),
+            hops: 0,
             fork_of: Some(id),
             fork_position: Some(17),
             kept: vec![kept(0), Kept { task, output: Output::Value(blob) }],
@@ -75,7 +79,8 @@ fn example(kind: EventKind) -> Event {
         }
         EventKind::DefinitionRegistered => {
             let name = "review".to_owned();
-            DefinitionRegistered { name, version: 4, plan: BlobHash::of(b"a plan") }.into()
+            let plan = BlobHash::of(b"a plan");
+            DefinitionRegistered { name, version: 4, plan, source: None, triggers: 0 }.into()
         }
         EventKind::Purged => {
             let plan = BlobHash::of(b"a plan");
@@ -97,6 +102,34 @@ fn example(kind: EventKind) -> Event {
             let tombstones = body(tombstones.expect("it is written"));
             BatchPurged { events: 2, tombstones }.into()
         }
+        EventKind::DefinitionRemoved => DefinitionRemoved { name: "review".to_owned() }.into(),
+        EventKind::EventReceived => EventReceived {
+            source: "/ci".to_owned(),
+            id: "7".to_owned(),
+            event_type: "repo.push".to_owned(),
+            subject: Some("main".to_owned()),
+            time: Some(second(60)),
+            datacontenttype: Some("application/json".to_owned()),
+            extensions: [("actor".to_owned(), "ada".to_owned())].into(),
+            data: blob,
+        }
+        .into(),
+        EventKind::TokenCreated => TokenCreated {
+            name: "ci".to_owned(),
+            role: crate::words::Role::Operator,
+            hash: BlobHash::of(b"a token"),
+        }
+        .into(),
+        EventKind::TokenRevoked => TokenRevoked { name: "ci".to_owned() }.into(),
+        EventKind::TriggerFired => TriggerFired {
+            definition: "review".to_owned(),
+            version: 4,
+            trigger: 1,
+            cause: FiringCause::Schedule { due: second(60) },
+            workflow: Some(id),
+            fault: Some("its inputs do not fit".to_owned()),
+        }
+        .into(),
     }
 }
 

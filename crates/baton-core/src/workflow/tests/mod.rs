@@ -68,6 +68,7 @@ fn given(plan: Plan) -> Story {
 fn admitted(plan: Plan, change: impl FnOnce(&mut Admitted)) -> Story {
     let moment = Moment::new(second(0), 7);
     let mut event = Admitted {
+        hops: 0,
         id: WorkflowId::new(&moment, 1),
         conversation: ConversationId::new(&moment, 2),
         origin: Origin::Cli,
@@ -186,6 +187,7 @@ fn plan(tasks: impl IntoIterator<Item = TaskPlan>) -> Plan {
 
 fn stages(stages: impl IntoIterator<Item = Vec<TaskPlan>>) -> Plan {
     let mut plan = Plan {
+        triggers: Vec::new(),
         name: "story".to_owned(),
         version: 1,
         description: None,

@@ -127,7 +127,7 @@ fn wf6_what_was_changed_behind_batons_back_is_found_and_mended() {
         let Request::Submit(submit) = super::driver::submission(CHILD) else {
             unreachable!("a submission");
         };
-        driver.ask(Request::Define(submit.loaded)).expect("defined");
+        driver.ask(Request::Define { loaded: submit.loaded, source: None }).expect("defined");
         drop(driver);
         for damage in DAMAGES {
             assert!(desk.change(damage) > 0, "{damage}");

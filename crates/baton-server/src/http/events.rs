@@ -1,0 +1,218 @@
+//! `/api/v1/events`: taking events in, one or many, and reading what has happened.
+//!
+//! Source of the forms: the HTTP binding of CloudEvents 1.0,
+//! <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md>.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use baton_core::envelope::{self, EnvelopeFault, Read};
+use baton_core::ids::WorkflowId;
+use baton_engine::events::Showing;
+use baton_engine::exchange::{Reply, Request};
+use baton_engine::store::Views;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+
+use super::Api;
+use super::caller::Caller;
+use super::code::ProblemCode;
+use super::extract::Asked;
+use super::page::{Page, cursor_of, limit_of};
+use super::problem::{FieldError, Problem};
+use super::schema::{Any, EventSchema, Problems};
+
+/// The most events that are sent at once.
+const BATCH_MAX: usize = 1_000;
+
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(super) struct Taken {
+    /// Its position in the journal.
+    position: u64,
+    /// It had been taken in before: nothing was done now.
+    duplicate: bool,
+    /// The workflows that it started now.
+    #[schema(value_type = Vec<String>)]
+    started: Vec<WorkflowId>,
+}
+
+/// What became of the events that were sent.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(super) struct AllTaken {
+    /// In the order in which they were sent.
+    items: Vec<Taken>,
+}
+
+/// Takes events in: a CloudEvent as JSON, a batch of them, or one whose attributes are `ce-` headers.
+#[utoipa::path(post, path = "/events", tag = "events",
+    request_body(content((Any = "application/cloudevents+json"), (Any = "application/cloudevents-batch+json"), (Any = "application/json"))),
+    responses((status = 200, body = AllTaken), Problems))]
+pub(super) async fn publish(
+    State(api): State<Api>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<AllTaken>, Problem> {
+    let mut items = Vec::new();
+    for (event, blob) in read(&headers, &body)? {
+        let request = Request::Publish { event: Box::new(event), blob };
+        let reply = api.ask(&caller.actor, request).await?;
+        let Reply::Published { position, duplicate, started } = reply else {
+            let detail = "the owner answered an event with something else";
+            return Err(Problem::new(ProblemCode::Internal, detail));
+        };
+        items.push(Taken { position, duplicate, started });
+    }
+    Ok(Json(AllTaken { items }))
+}
+
+/// Everything that has happened in the store, oldest first.
+#[utoipa::path(get, path = "/events", tag = "events", params(Part),
+    responses((status = 200, body = Page<EventSchema>), Problems))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    Asked(part): Asked<Part>,
+) -> Result<Json<Page<Box<RawValue>>>, Problem> {
+    let limit = limit_of(part.limit)?;
+    let after = cursor_of(part.cursor.as_deref())?.unwrap_or(0);
+    let plans = api.plan_keys.clone();
+    let read = move |views: &mut dyn Views| {
+        let mut records = views.events(after, None, limit + 1)?;
+        let more = records.len() > limit as usize;
+        records.truncate(limit as usize);
+        let next_cursor = records.last().filter(|_| more).map(|last| last.position.to_string());
+        let mut showing = Showing::with(plans);
+        let mut items = Vec::with_capacity(records.len());
+        for record in &records {
+            let (view, _) = showing.show(record, views)?;
+            items.extend(to_raw_value(&view).ok());
+        }
+        Ok(Page { items, next_cursor })
+    };
+    api.readers.read(read).await.map(Json)
+}
+
+/// Which part of the journal.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Part {
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// At most this many.
+    #[param(minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<u32>,
+}
+
+/// The events of a request in one of the three forms.
+fn read(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Read>, Problem> {
+    let written = text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
+    let media = written.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if headers.contains_key("ce-specversion") {
+        let event = envelope::binary(attributes(headers, written), &data_of(&media, body)?);
+        return event.map(|event| vec![event]).map_err(|faults| refused("", &faults));
+    }
+    match media.as_str() {
+        "application/cloudevents+json" | "application/json" => {
+            let event = envelope::structured(&json_of(body)?);
+            event.map(|event| vec![event]).map_err(|faults| refused("", &faults))
+        }
+        "application/cloudevents-batch+json" => batch(&json_of(body)?),
+        _ => {
+            let detail = "send `application/cloudevents+json`, a batch of it \
+                          (`application/cloudevents-batch+json`), or attributes as `ce-` headers";
+            Err(Problem::new(ProblemCode::InvalidEvent, detail))
+        }
+    }
+}
+
+/// All of a batch, or every fault of it.
+fn batch(value: &Value) -> Result<Vec<Read>, Problem> {
+    let wrong = |detail: String| Problem::new(ProblemCode::InvalidEvent, detail);
+    let list = value.as_array().ok_or_else(|| wrong("a batch is a list of events".to_owned()))?;
+    if list.len() > BATCH_MAX {
+        return Err(wrong(format!("a batch has at most {BATCH_MAX} events")));
+    }
+    let (mut events, mut errors) = (Vec::new(), Vec::new());
+    for (index, value) in list.iter().enumerate() {
+        match envelope::structured(value) {
+            Ok(event) => events.push(event),
+            Err(faults) => errors.extend(refused(&format!("/{index}"), &faults).errors),
+        }
+    }
+    if errors.is_empty() {
+        return Ok(events);
+    }
+    Err(wrong(format!("the batch has {} faults; nothing was taken in", errors.len()))
+        .with_errors(errors))
+}
+
+fn refused(within: &str, faults: &[EnvelopeFault]) -> Problem {
+    let errors: Vec<FieldError> = faults
+        .iter()
+        .map(|fault| {
+            let slash = if fault.attribute.is_empty() { "" } else { "/" };
+            let pointer = format!("{within}{slash}{}", fault.attribute);
+            FieldError { pointer, detail: fault.to_string(), line: None, column: None }
+        })
+        .collect();
+    let detail = format!("the event has {} faults; it was not taken in", errors.len());
+    Problem::new(ProblemCode::InvalidEvent, detail).with_errors(errors)
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn attributes(headers: &HeaderMap, content_type: &str) -> Map<String, Value> {
+    let named = headers.iter().filter_map(|(name, value)| {
+        let name = name.as_str().strip_prefix("ce-")?;
+        // What is no text is a fault of the attribute, which then is no string.
+        let value = value.to_str().map_or(Value::Array(Vec::new()), |text| decoded(text).into());
+        Some((name.to_owned(), value))
+    });
+    let mut attributes: Map<String, Value> = named.collect();
+    if !content_type.is_empty() {
+        attributes.insert("datacontenttype".to_owned(), content_type.into());
+    }
+    attributes
+}
+
+/// Undoes the percent-encoding of a header; what is not encoded soundly stays as it is.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend(before.bytes());
+        let byte = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.unwrap_or(b'%'));
+        rest = byte.and_then(|_| after.get(2..)).unwrap_or(after);
+    }
+    bytes.extend(rest.bytes());
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+fn json_of(body: &[u8]) -> Result<Value, Problem> {
+    let wrong = |fault| Problem::new(ProblemCode::InvalidEvent, format!("no JSON: {fault}"));
+    serde_json::from_slice(body).map_err(wrong)
+}
+
+/// The data of an event whose attributes are headers: JSON, or a text as a string.
+fn data_of(media: &str, body: &[u8]) -> Result<Value, Problem> {
+    if body.is_empty() {
+        return Ok(Value::Null);
+    }
+    if media.starts_with("text/") {
+        let wrong = |_| Problem::new(ProblemCode::InvalidEvent, "the text is not UTF-8");
+        return String::from_utf8(body.to_vec()).map(Value::from).map_err(wrong);
+    }
+    if media.is_empty() || media == "application/json" || media.ends_with("+json") {
+        return json_of(body);
+    }
+    let detail = format!("data of the type `{media}` is not taken; send JSON or text");
+    Err(Problem::new(ProblemCode::InvalidEvent, detail))
+}

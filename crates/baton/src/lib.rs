@@ -16,3 +16,4 @@ pub mod runtime;
 mod session;
 mod signals;
 pub mod text;
+pub mod toolbox;

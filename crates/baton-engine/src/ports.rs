@@ -23,6 +23,11 @@ pub trait Tools: Send + Sync {
         Ok(())
     }
 
+    /// How the servers behind the tools stand just now, each as the object that is shown of it.
+    fn servers(&self) -> Vec<Json> {
+        Vec::new()
+    }
+
     /// Calls a tool and blocks until it ends, is cancelled, or runs out of its time.
     ///
     /// The output is the tool's JSON. A panic inside is the caller's to catch.

@@ -1,6 +1,6 @@
 //! How a workflow is shown: one shape for the command line, the API and the pages, made of rows.
 
-use baton_core::body::{Body, Json};
+use baton_core::body::{BlobHash, Body, Json};
 use baton_core::codes::Code;
 use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
 use baton_core::plan::{Plan, Work};
@@ -119,14 +119,19 @@ pub fn text_of(body: &Body, views: &mut dyn Views) -> Result<Json, StoreError> {
 
 /// The plan of a workflow.
 pub fn plan_of(card: &WorkflowCard, views: &mut dyn Views) -> Result<Plan, StoreError> {
-    let missing = || StoreError::Corrupt(format!("the plan {} is missing", card.plan));
+    plan_at(card.plan, views)
+}
+
+/// The plan that is kept under a hash.
+pub fn plan_at(hash: BlobHash, views: &mut dyn Views) -> Result<Plan, StoreError> {
+    let missing = || StoreError::Corrupt(format!("the plan {hash} is missing"));
     let text = views
-        .blob(card.plan)?
+        .blob(hash)?
         .ok_or_else(missing)?
         .unpack()
         .map_err(|e| StoreError::Corrupt(e.to_string()))?;
     serde_json::from_str(text.as_str())
-        .map_err(|e| StoreError::Corrupt(format!("the plan {}: {e}", card.plan)))
+        .map_err(|e| StoreError::Corrupt(format!("the plan {hash}: {e}")))
 }
 
 /// How the run of a workflow ended, if it has.

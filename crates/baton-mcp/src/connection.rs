@@ -284,10 +284,12 @@ fn start(
     else {
         return Err(format!("`{program}` was started without its streams"));
     };
-    tokio::spawn(ending.words.clone().listen(stderr));
+    let listening = tokio::spawn(ending.words.clone().listen(stderr));
     let status = Arc::clone(&ending.status);
     tokio::spawn(async move {
         if let Ok(ended) = child.wait().await {
+            // Others may hold the stream open, but what the program itself said is there.
+            let _ = tokio::time::timeout(STATUS_WAIT / 2, listening).await;
             // It is set once, here.
             let _ = status.set(ended.to_string());
         }

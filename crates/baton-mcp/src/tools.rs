@@ -114,7 +114,9 @@ impl Tools for McpTools {
 
     fn learn(&self, server: &str) -> Result<(), String> {
         let Some(server) = self.server(server) else {
-            return Err(format!("the server `{server}` is turned off (`enabled = false`)"));
+            let is_off = self.disabled.iter().any(|name| name == server);
+            let off = || Err(format!("the server `{server}` is turned off (`enabled = false`)"));
+            return if is_off { off() } else { Ok(()) };
         };
         if server.tools().is_some() {
             return Ok(());
@@ -122,6 +124,10 @@ impl Tools for McpTools {
         let Some(runtime) = &self.runtime else { return Ok(()) };
         let connected = runtime.block_on(server.connected());
         connected.map(drop).map_err(|why| why.message(&server.name))
+    }
+
+    fn servers(&self) -> Vec<Json> {
+        self.views().iter().filter_map(|view| Json::from_serialize(view).ok()).collect()
     }
 
     fn call(&self, call: &Call, control: &Control) -> Result<Json, CallFailure> {

@@ -1,4 +1,9 @@
 //! A server of every bad manner harms its own calls only, and is shown as what it is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "clippy knows tests, not what they share"
+)]
 
 use std::path::PathBuf;
 use std::sync::Arc;

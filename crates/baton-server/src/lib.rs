@@ -1,5 +1,7 @@
-//! The world calls Baton: the local socket, by which other processes reach the owner of a store.
+//! The world calls Baton: the HTTP API, and the local socket, by which other processes of this
+//! machine reach the owner of a store.
 
 pub mod client;
+pub mod http;
 pub mod local;
 pub mod wire;

@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use baton_core::actor::Actor;
 use baton_core::body::Body;
+use baton_core::codes::Code;
 use baton_core::workflow::{Command, PauseCause, Verdict};
-use baton_engine::exchange::{Declined, Gone, Reply, Request, Submit};
+use baton_engine::exchange::{Gone, Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
 use baton_engine::ports::Door;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -24,6 +25,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 use tokio::task::{JoinSet, spawn_blocking};
 
+use crate::http::ProblemCode;
 use crate::wire::{Answer, Ask, Asked, LINE_BYTES_MAX, PROTOCOL, Said, Submission, Verb};
 
 /// How many answers may wait to be written to one client before it loses some.
@@ -259,20 +261,9 @@ pub fn answer(reply: Result<Reply, Gone>) -> Answer {
         Ok(Reply::Ended { id, outcome, revision }) => Answer::Ended { id, outcome, revision },
         Ok(Reply::TakenUp(count) | Reply::Purged(count)) => Answer::Count(count),
         Ok(Reply::Defined) => Answer::Done,
-        Err(gone) => Answer::Declined { code: code(&gone).to_owned(), message: gone.to_string() },
-    }
-}
-
-fn code(gone: &Gone) -> &'static str {
-    use baton_core::codes::Code;
-    match gone {
-        Gone::OwnerEnded => "owner_ended",
-        Gone::Declined(Declined::Refused(refusal)) => refusal.word(),
-        Gone::Declined(Declined::NoSuchWorkflow(_)) => "no_such_workflow",
-        Gone::Declined(Declined::Purged(_)) => "purged",
-        Gone::Declined(Declined::StillNeeded { .. }) => "still_needed",
-        Gone::Declined(Declined::OtherContent { .. }) => "other_content",
-        Gone::Declined(Declined::Draining) => "draining",
-        Gone::Declined(Declined::Store(_)) => "store",
+        Err(gone) => Answer::Declined {
+            code: ProblemCode::from(&gone).word().to_owned(),
+            message: gone.to_string(),
+        },
     }
 }

@@ -91,10 +91,15 @@ impl LocalCatalog {
         }
     }
 
+    /// The files that may be definitions, in all folders.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let files = self.folders.iter().flat_map(|folder| definition_files(folder));
+        files.take(FILES_MAX).collect()
+    }
+
     /// The definition of this name in one of the folders, with the file it stands in.
     pub fn in_folders(&self, name: &str) -> Option<(PathBuf, String)> {
-        let files = self.folders.iter().flat_map(|folder| definition_files(folder)).take(FILES_MAX);
-        files.into_iter().find_map(|path| {
+        self.files().into_iter().find_map(|path| {
             let source = read_source(&path).ok()?;
             declares(&source, name).then_some((path, source))
         })

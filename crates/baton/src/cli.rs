@@ -1,5 +1,6 @@
 //! The command line: its words and flags, and nothing of what they do.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::log::{Format, Level};
@@ -69,6 +70,8 @@ pub struct Trial {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Own the store, take up everything, and answer over HTTP until a signal comes.
+    Serve(Serve),
     /// Check a definition, run it, and show it live.
     Run(Run),
     /// List workflows, newest first.
@@ -170,6 +173,17 @@ pub enum Command {
 pub enum SchemaOf {
     /// A definition.
     Definition,
+}
+
+/// `baton serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:7420", value_name = "ADDRESS:PORT")]
+    pub listen: SocketAddr,
+    /// A name, beside addresses and `localhost`, under which the server may be called.
+    #[arg(long = "host", value_name = "NAME")]
+    pub hosts: Vec<String>,
 }
 
 /// `baton run`.

@@ -55,6 +55,7 @@ enum Access {
 
 struct Owning {
     owner: Owner,
+    tools: Arc<dyn Tools>,
     // Dropped in this order: nobody may come in any more, then the lock is free.
     server: LocalServer,
     lock: Lock,
@@ -178,6 +179,19 @@ impl Session {
         Ok(receiver)
     }
 
+    /// The tools that the owner calls, where it is this process.
+    pub fn tools(&self) -> Option<&Arc<dyn Tools>> {
+        match &self.access {
+            Access::Owner(owning) => Some(&owning.tools),
+            Access::Client(_) => None,
+        }
+    }
+
+    /// Where the store is.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// A reader of the store.
     pub fn views(&self) -> anyhow::Result<Box<dyn Views>> {
         views(&self.place)
@@ -188,7 +202,7 @@ impl Session {
         let Access::Owner(owning) = self.access else {
             return Ok(OwnerReport::default());
         };
-        let Owning { owner, server, lock } = *owning;
+        let Owning { owner, server, lock, tools: _ } = *owning;
         owner.handle().drain();
         let report = owner.join().map_err(Failed::unreachable);
         drop(server);
@@ -224,7 +238,7 @@ fn own(
         store: baton_store::open(place.store()).map_err(Failed::unreachable)?,
         views: views(place)?,
         check_views: views(place)?,
-        tools,
+        tools: Arc::clone(&tools),
         settings,
         bounds: config.bounds(),
         take_up: TakeUp::Asked,
@@ -235,7 +249,7 @@ fn own(
     let listening = LocalServer::start(&lock.socket, door);
     let server =
         listening.with_context(|| format!("no socket can be made at {}", lock.socket.display()))?;
-    Ok(Owning { owner, server, lock })
+    Ok(Owning { owner, tools, server, lock })
 }
 
 fn views(place: &Place) -> anyhow::Result<Box<dyn Views>> {

@@ -64,6 +64,15 @@ pub fn wait_for_input(input: BorrowedFd<'_>) -> bool {
     }
 }
 
+/// Waits for the first signal; returns at once where none can be heard.
+pub fn wait() {
+    let Some(heard) = HEARD.get() else {
+        return;
+    };
+    let mut bell = [PollFd::new(&heard.bell.0, PollFlags::IN)];
+    while let Err(rustix::io::Errno::INTR) = rustix::event::poll(&mut bell, None) {}
+}
+
 fn lock(state: &Mutex<(u32, Role)>) -> MutexGuard<'_, (u32, Role)> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

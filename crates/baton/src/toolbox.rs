@@ -62,6 +62,10 @@ impl Tools for Toolbox {
         self.servers.learn(server)
     }
 
+    fn servers(&self) -> Vec<Json> {
+        self.servers.servers()
+    }
+
     fn call(&self, call: &Call, control: &Control) -> Result<Json, CallFailure> {
         if self.servers.serves(&call.tool) {
             self.servers.call(call, control)

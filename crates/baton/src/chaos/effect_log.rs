@@ -92,6 +92,14 @@ impl<T: Tools> Tools for LoggedTools<T> {
         self.tools.specs()
     }
 
+    fn learn(&self, server: &str) -> Result<(), String> {
+        self.tools.learn(server)
+    }
+
+    fn servers(&self) -> Vec<Json> {
+        self.tools.servers()
+    }
+
     fn call(&self, call: &Call, control: &Control) -> Result<Json, CallFailure> {
         self.write(call, Mark::Begin).map_err(|e| {
             let message = format!("the effect log cannot be written, the call was not made: {e}");

@@ -8,6 +8,7 @@ mod invoke;
 mod list;
 mod reference;
 mod run;
+mod serve;
 mod servers;
 mod show;
 mod stay;
@@ -22,6 +23,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
     let Cli { common, command } = cli;
     crate::log::set(common.log_level, common.log_format);
     match command {
+        Command::Serve(serve) => serve::serve(&common, &serve),
         Command::Run(run) => run::run(&common, &run),
         Command::Watch { id } => again::watch(&common, &id),
         Command::Resume { id, .. } => again::resume(&common, id.as_deref()),

@@ -4,11 +4,13 @@ use baton_core::body::Json;
 use baton_core::codes::Code;
 use baton_core::time::Timestamp;
 use baton_core::workflow::{Event, EventKind, Output};
+use baton_engine::events::{EventView, Showing};
 use baton_engine::live::read_event;
 use baton_engine::store::{Record, Views};
 use baton_engine::view::{
     TaskView, WorkflowView, plan_of, task_views, text_of, workflow_brief, workflow_view,
 };
+use serde::Serialize;
 
 use super::list::now;
 use crate::cli::{Common, Show};
@@ -19,6 +21,14 @@ use crate::text::{ago, clean, cut, output_text, span};
 
 /// How many tasks are printed.
 const TASKS_SHOWN_MAX: usize = 200;
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Shown<'s> {
+    workflow: &'s WorkflowView,
+    tasks: &'s [TaskView],
+    events: Vec<EventView<'s>>,
+}
 
 /// Shows one workflow.
 pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
@@ -40,11 +50,11 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
         events.retain(is_about);
     }
     if common.json {
-        let events: Vec<_> = events.iter().map(|record| event_json(record, &tasks)).collect();
-        say_out(
-            &serde_json::json!({ "workflow": workflow, "tasks": tasks, "events": events })
-                .to_string(),
-        );
+        let mut showing = Showing::default();
+        let show = |record| Ok(showing.show(record, views.as_mut())?.0);
+        let events = events.iter().map(show).collect::<anyhow::Result<Vec<_>>>()?;
+        let shown = Shown { workflow: &workflow, tasks: &tasks, events };
+        say_out(&serde_json::to_string(&shown)?);
         return Ok(Exit::Done);
     }
     say_out(&head(&workflow));
@@ -167,17 +177,6 @@ fn kind_word(record: &Record) -> &'static str {
 fn task_key<'t>(record: &Record, tasks: &'t [TaskView]) -> Option<&'t str> {
     let ordinal = read_event(record).ok()?.task()?;
     tasks.iter().find(|task| task.ordinal == ordinal).map(|task| task.key.as_str())
-}
-
-fn event_json(record: &Record, tasks: &[TaskView]) -> serde_json::Value {
-    let data: serde_json::Value = serde_json::from_str(&record.body).unwrap_or_default();
-    serde_json::json!({
-        "position": record.position,
-        "type": kind_word(record),
-        "at": record.at,
-        "task": task_key(record, tasks),
-        "data": data,
-    })
 }
 
 fn event_line(

@@ -1,0 +1,204 @@
+//! The HTTP API: what is served where, and on what it stands.
+//!
+//! Every rule is the engine's; here requests are read, passed through the one door, and answered
+//! from the same views that the command line shows.
+
+mod caller;
+mod calls;
+mod code;
+mod commands;
+mod definitions;
+mod extract;
+mod inbox;
+mod invoke;
+mod page;
+mod problem;
+mod readers;
+mod schema;
+mod servers;
+mod start;
+mod tasks;
+mod waiting;
+mod workflows;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, Uri};
+use axum::middleware::{from_fn, from_fn_with_state};
+use baton_core::actor::Actor;
+use baton_engine::events::PlanKeys;
+use baton_engine::exchange::{Gone, Reply, Request};
+use baton_engine::ports::{Door, Tools};
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use start::Plans;
+use waiting::Waiting;
+
+pub use caller::{Caller, Identity, Role};
+pub use code::ProblemCode;
+pub use definitions::{Definitions, Listed};
+pub use page::Page;
+pub use problem::{FieldError, Problem};
+pub use readers::{OpenViews, Readers};
+
+/// How long a server that stops lets requests under way be answered.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// The largest body of a request.
+const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What the API stands on; cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    /// The way in to the owner of the store.
+    pub door: Arc<dyn Door>,
+    /// Readers of the store.
+    pub readers: Readers,
+    /// What can be called.
+    pub tools: Arc<dyn Tools>,
+    /// What can be started by name.
+    pub definitions: Arc<dyn Definitions>,
+    /// Becomes true when the server stops: who waits for something gives up then.
+    pub stop: watch::Receiver<bool>,
+    /// Who knows the tokens; where nobody does, everybody at this machine is let in.
+    pub identity: Option<Arc<dyn Identity>>,
+    /// Names, beside addresses and `localhost`, under which this server may be called.
+    pub hosts: Arc<[String]>,
+    /// The keys of plans' tasks that events were last shown of.
+    pub plan_keys: Arc<PlanKeys>,
+    plans: Plans,
+    waiting: Waiting,
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").field("readers", &self.readers).finish_non_exhaustive()
+    }
+}
+
+impl Api {
+    /// On what it must stand. It asks for no tokens and answers under no names of its own.
+    pub fn new(
+        door: Arc<dyn Door>,
+        readers: Readers,
+        tools: Arc<dyn Tools>,
+        definitions: Arc<dyn Definitions>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            door,
+            readers,
+            tools,
+            definitions,
+            stop,
+            identity: None,
+            hosts: Arc::default(),
+            plan_keys: Arc::default(),
+            plans: Plans::default(),
+            waiting: Waiting::default(),
+        }
+    }
+
+    /// Asks the owner; the answer is on disk when it comes.
+    pub async fn ask(&self, actor: &Actor, request: Request) -> Result<Reply, Gone> {
+        let (sender, receiver) = oneshot::channel();
+        let then = move |reply| {
+            // Whoever asked may have left.
+            let _ = sender.send(reply);
+        };
+        self.door.ask(actor, request, Box::new(then));
+        receiver.await.unwrap_or(Err(Gone::OwnerEnded))
+    }
+}
+
+/// Every path of the API with its description.
+fn described() -> OpenApiRouter<Api> {
+    let paths = OpenApiRouter::new()
+        .routes(routes!(workflows::list, start::start))
+        .routes(routes!(workflows::show))
+        .routes(routes!(tasks::list))
+        .routes(routes!(tasks::stages))
+        .routes(routes!(tasks::events))
+        .routes(routes!(tasks::plan))
+        .routes(routes!(commands::approve))
+        .routes(routes!(commands::reject))
+        .routes(routes!(commands::cancel))
+        .routes(routes!(commands::pause))
+        .routes(routes!(commands::resume))
+        .routes(routes!(commands::retry))
+        .routes(routes!(commands::fork))
+        .routes(routes!(tasks::show))
+        .routes(routes!(commands::respond))
+        .routes(routes!(commands::settle))
+        .routes(routes!(inbox::list))
+        .routes(routes!(inbox::tools))
+        .routes(routes!(servers::list))
+        .routes(routes!(invoke::invoke))
+        .routes(routes!(definitions::list))
+        .routes(routes!(definitions::validate))
+        .routes(routes!(definitions::show));
+    let info = InfoBuilder::new()
+        .title("Baton")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some("Runs workflows of tools and people that survive anything."))
+        .build();
+    let document = OpenApiBuilder::new().info(info).build();
+    OpenApiRouter::with_openapi(document).nest("/api/v1", paths)
+}
+
+/// The OpenAPI document of what is served.
+pub fn openapi() -> OpenApi {
+    described().into_openapi()
+}
+
+/// Everything that is served.
+pub fn router(api: Api) -> Router {
+    let (paths, _) = described().split_for_parts();
+    let paths = paths.layer(from_fn(caller::authorize));
+    paths
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(other_method)
+        .layer(from_fn_with_state(api.clone(), caller::identify))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(api)
+}
+
+async fn nothing_here(uri: Uri) -> Problem {
+    let detail = format!("there is nothing at {}; `/docs` lists what there is", uri.path());
+    Problem::new(ProblemCode::NotFound, detail)
+}
+
+async fn other_method(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not take {method}; `/docs` says what it takes", uri.path());
+    Problem::new(ProblemCode::MethodNotAllowed, detail)
+}
+
+/// Serves until `stop` becomes true, then lets what is under way be answered.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let mut over = stop.clone();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        // An error says that nobody is left who could say it.
+        let _ = stop.wait_for(|stop| *stop).await;
+    });
+    let farewell = async {
+        let _ = over.wait_for(|stop| *stop).await;
+        // sleep: a bound; those who are done sooner end the serving sooner.
+        tokio::time::sleep(FAREWELL).await;
+    };
+    tokio::select! {
+        served = serving.into_future() => served,
+        () = farewell => Ok(()),
+    }
+}

@@ -1,0 +1,212 @@
+//! `serve`: owns the store, takes up everything that has not ended, and answers over HTTP until a
+//! signal comes.
+//!
+//! What is answered, and how, is the server's business.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use baton_engine::ports::Door;
+use baton_server::http::{self, Api, Readers};
+use baton_server::wire::{Answer, Ask};
+use baton_store::StoreUrl;
+use tokio::sync::watch;
+
+use super::stay::leave;
+use crate::cli::{Common, Serve};
+use crate::config::Config;
+use crate::definitions::ServedDefinitions;
+use crate::display::{say, say_out};
+use crate::exit::{Exit, Failed};
+use crate::runtime::Handle;
+use crate::session::{Purpose, Session, tools};
+use crate::signals::{self, Role};
+use crate::text::{many, span};
+use crate::toolbox::Toolbox;
+
+/// How many threads read the store for the API.
+const READERS_MAX: usize = 4;
+
+/// How long servers have to tell their tools before others are served.
+const LEARN_MAX: Duration = Duration::from_secs(10);
+
+/// Serves until a signal comes.
+pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
+    refuse_strangers(serve.listen)?;
+    let config = Config::read(common.config.as_deref())?;
+    let listener = TcpListener::bind(serve.listen).map_err(|cause| {
+        let what = "name another address with `--listen`";
+        Failed::unreachable(anyhow::anyhow!("cannot listen on {}: {cause}; {what}", serve.listen))
+    })?;
+    let toolbox = tools(common, &config)?;
+    learn(&toolbox)?;
+    let mut session = Session::open_with(common, &config, Purpose::Work, toolbox)?;
+    let (Some(owner), Some(tools)) = (session.owner().cloned(), session.tools().cloned()) else {
+        let message =
+            "another process owns this store; end it first, or serve another one by `--data DIR`";
+        bail!(Failed::unreachable(anyhow::anyhow!(message)));
+    };
+    signals::act_as(Role::Owner(owner.clone()))?;
+    let (stopping, stop) = watch::channel(false);
+    let definitions =
+        ServedDefinitions::new(Arc::clone(&tools), config.clone(), session.place().store().clone());
+    let found = (tools.specs().len(), definitions.files().len());
+    let mut api = Api::new(
+        Arc::new(owner.clone()),
+        readers(&session),
+        tools,
+        Arc::new(definitions),
+        stop.clone(),
+    );
+    api.hosts = serve.hosts.clone().into();
+    let news = listen_for_end(&owner)?;
+    let address = listener.local_addr().context("the listener has no address")?;
+    let serving = start(listener, api, stop)?;
+    let taken_up = session.ask(Ask::TakeUpAll)?;
+    tell(common, &session, (address, &taken_up), found);
+    wait(&owner, &news, config.limits.cancel_deadline.0);
+    // Nobody is left to tell where the server has ended by itself.
+    let _ = stopping.send(true);
+    let served = serving.join();
+    leave(session, None)?;
+    served.map_err(|_| anyhow::anyhow!("the server panicked"))??;
+    Ok(Exit::Done)
+}
+
+/// Has every server tell its tools. One that takes long is not waited for.
+fn learn(toolbox: &Toolbox) -> anyhow::Result<()> {
+    let (told, all) = channel();
+    let servers = Arc::clone(toolbox.servers());
+    std::thread::Builder::new().name("learn".to_owned()).spawn(move || {
+        servers.learn_all();
+        told.send(())
+    })?;
+    // What is told later is known from then on.
+    let _ = all.recv_timeout(LEARN_MAX);
+    Ok(())
+}
+
+/// Without tokens, whoever can connect may do everything: only this machine may.
+fn refuse_strangers(listen: SocketAddr) -> anyhow::Result<()> {
+    if listen.ip().is_loopback() {
+        return Ok(());
+    }
+    let message = format!(
+        "{listen} can be reached from other machines, and there are no tokens to tell who calls; \
+         listen on 127.0.0.1 and let a proxy that asks for credentials pass requests on"
+    );
+    Err(Failed::usage(message).into())
+}
+
+fn readers(session: &Session) -> Readers {
+    let store = session.place().store().clone();
+    Readers::new(Box::new(move || baton_store::open_views(&store)), READERS_MAX)
+}
+
+/// What ends the wait of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    /// The first signal came, and the owner was told to leave.
+    Signal,
+    /// The owner has ended.
+    OwnerEnded,
+}
+
+/// Says that the owner has ended when it lets go of this.
+struct Held(Sender<News>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Whoever does not wait any more knows.
+        let _ = self.0.send(News::OwnerEnded);
+    }
+}
+
+/// Hears of the first signal and of the owner's end.
+fn listen_for_end(owner: &Handle) -> anyhow::Result<Receiver<News>> {
+    let (sender, news) = channel();
+    let held = Held(sender.clone());
+    let hold = move |_| {
+        let _ = &held;
+        true
+    };
+    owner.follow(None, Box::new(hold));
+    std::thread::Builder::new().name("signal".to_owned()).spawn(move || {
+        signals::wait();
+        sender.send(News::Signal)
+    })?;
+    Ok(news)
+}
+
+/// Serves on a thread with a runtime of its own.
+fn start(
+    listener: TcpListener,
+    api: Api,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<std::thread::JoinHandle<std::io::Result<()>>> {
+    listener.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(2, usize::from))
+        .thread_name("http")
+        .enable_all()
+        .build()
+        .context("no threads for the server")?;
+    let thread = std::thread::Builder::new().name("server".to_owned());
+    Ok(thread.spawn(move || {
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            http::serve(listener, http::router(api), stop).await
+        })
+    })?)
+}
+
+/// Says where to look and what was found.
+fn tell(
+    common: &Common,
+    session: &Session,
+    (address, taken_up): (SocketAddr, &Answer),
+    (tools, definitions): (usize, usize),
+) {
+    let store = match session.place().store() {
+        StoreUrl::Sqlite(path) => path.display().to_string(),
+        StoreUrl::Postgres(_) => "PostgreSQL".to_owned(),
+    };
+    let count = match taken_up {
+        Answer::Count(count) => *count,
+        Answer::Hello { .. }
+        | Answer::Workflow { .. }
+        | Answer::Ended { .. }
+        | Answer::Done
+        | Answer::Declined { .. } => 0,
+    };
+    if common.json {
+        let line = serde_json::json!({
+            "url": format!("http://{address}"), "store": store, "taken_up": count,
+            "tools": tools, "definitions": definitions,
+        });
+        say_out(&line.to_string());
+        return;
+    }
+    say(&format!("serving http://{address}/api/v1"));
+    say(&format!("  store        {store}, {} taken up", many(count.into(), "workflow")));
+    say(&format!("  tools        {tools}; `baton tools` lists them"));
+    say(&format!("  definitions  {} here", many(definitions as u64, "file")));
+    say("  Ctrl-C       lets what runs end and leaves");
+}
+
+/// Waits for the owner's end. After a signal, what runs has `deadline` to end by itself.
+fn wait(owner: &Handle, news: &Receiver<News>, deadline: Duration) {
+    let heard = match news.recv() {
+        Ok(News::Signal) => news.recv_timeout(deadline),
+        Ok(News::OwnerEnded) | Err(_) => return,
+    };
+    if heard.is_err() {
+        say(&format!("what runs did not end within {}; it is cut off", span(deadline)));
+        owner.abandon();
+        // Only the owner's end can come now.
+        let _ = news.recv();
+    }
+}

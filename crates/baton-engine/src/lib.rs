@@ -30,6 +30,7 @@ mod staging;
 mod start;
 pub mod store;
 mod timers;
+pub mod tool_events;
 pub mod view;
 
 pub use start::attempt_status;

@@ -6,16 +6,18 @@ use baton_core::ids::ConversationId;
 use baton_core::plan::ToolSpec;
 use baton_core::words::Origin;
 use baton_engine::ports::Tools;
-use baton_server::wire::Submission;
+use baton_engine::tool_events::tool_events;
+use baton_server::wire::{Answer, Submission};
 use serde_json::{Map, Value};
 
 use super::run::{input_line, submit};
 use super::stay::stay;
 use crate::cli::{Common, Invoke};
 use crate::config::Config;
+use crate::display::say_out;
 use crate::exit::{Exit, Failed};
 use crate::runtime::SystemClock;
-use crate::session::{caller_folder, tools};
+use crate::session::{caller_folder, read, tools};
 use crate::text::clean;
 use crate::toolbox::Toolbox;
 
@@ -51,7 +53,21 @@ pub fn invoke(common: &Common, asked: &Invoke) -> anyhow::Result<Exit> {
         folder: caller_folder(),
     };
     let (session, answer) = submit(common, &config, &tools, &submission)?;
-    stay(common, session, answer)
+    let number = match &answer {
+        Answer::Workflow { number, .. } => Some(*number),
+        Answer::Hello { .. }
+        | Answer::Ended { .. }
+        | Answer::Count(_)
+        | Answer::Done
+        | Answer::Declined { .. } => None,
+    };
+    let exit = stay(common, session, answer)?;
+    if let Some(number) = number.filter(|_| common.json) {
+        for event in tool_events(number, read(common)?.as_mut())? {
+            say_out(&serde_json::to_string(&event)?);
+        }
+    }
+    Ok(exit)
 }
 
 fn find(tools: &Toolbox, name: &str) -> anyhow::Result<ToolSpec> {

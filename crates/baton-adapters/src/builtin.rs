@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use baton_core::body::Json;
 use baton_core::failure::CallFailure;
@@ -22,7 +23,7 @@ pub struct BuiltinTools {
     config: ToolsConfig,
     roots: Roots,
     tools: BTreeMap<String, Box<dyn AnyTool>>,
-    specs: Vec<ToolSpec>,
+    specs: Arc<[ToolSpec]>,
 }
 
 impl BuiltinTools {
@@ -69,8 +70,8 @@ fn all(config: &ToolsConfig, guarded: &Guarded) -> Result<Vec<Box<dyn AnyTool>>,
 }
 
 impl Tools for BuiltinTools {
-    fn specs(&self) -> &[ToolSpec] {
-        &self.specs
+    fn specs(&self) -> Arc<[ToolSpec]> {
+        Arc::clone(&self.specs)
     }
 
     fn call(&self, call: &Call, control: &Control) -> Result<Json, CallFailure> {

@@ -4,19 +4,30 @@
 //! [`TERMINATE`] byte, and otherwise only holds it open; the kernel closes it however Baton dies,
 //! by `SIGKILL` too, and then the guard kills everything the child has left. The parent-death
 //! signal would not do: it fires when the *thread* that started the child ends.
+//!
+//! A child that is talked to ([`RELAY_WORD`]) gets all of that input as it comes, and its end.
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions,
 };
 
 /// The first argument that makes an executable a guard: it must then call [`guard_main`].
 pub const GUARD_WORD: &str = "__guard";
+
+/// In the place of the number of bytes: everything that comes is the child's input. When it ends,
+/// the child has a moment to end by itself, and is killed then.
+pub const RELAY_WORD: &str = "-";
+
+/// How long a child has to end by itself whose input has ended.
+const LEAVE: Duration = Duration::from_secs(2);
 
 /// Asks the guard to end the child gently.
 pub(crate) const TERMINATE: u8 = b'T';
@@ -26,8 +37,8 @@ const NOT_STARTED: i32 = 127;
 
 /// Runs a child under guard and exits as the child did: with its code, or by its signal.
 ///
-/// Takes what follows [`GUARD_WORD`]: the number of bytes of the child's input, the program, its
-/// arguments. Standard output, standard error, environment and folder are the child's.
+/// Takes what follows [`GUARD_WORD`]: the number of bytes of the child's input or [`RELAY_WORD`],
+/// the program, its arguments. Standard output, standard error, environment and folder are the child's.
 pub fn guard_main(arguments: impl Iterator<Item = OsString>) -> ! {
     let code = match guard(arguments) {
         Ok(status) => leave(&status),
@@ -43,20 +54,41 @@ pub fn guard_main(arguments: impl Iterator<Item = OsString>) -> ! {
 /// What the life line may still end; `None` when the child is about to be reaped.
 type Target = Arc<Mutex<Option<Pid>>>;
 
+/// What of the guard's input is the child's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Feeding {
+    /// The first bytes; what follows is for the guard.
+    First(u64),
+    /// All of it, as it comes.
+    Everything,
+}
+
+impl Feeding {
+    fn read(word: &str) -> Option<Self> {
+        if word == RELAY_WORD {
+            return Some(Self::Everything);
+        }
+        word.parse().ok().map(Self::First)
+    }
+}
+
 fn guard(mut arguments: impl Iterator<Item = OsString>) -> io::Result<WaitIdStatus> {
-    let input_bytes = arguments.next().and_then(|text| text.to_str()?.parse().ok());
-    let (Some(input_bytes), Some(program)) = (input_bytes, arguments.next()) else {
+    let feeding = arguments.next().and_then(|text| Feeding::read(text.to_str()?));
+    let (Some(feeding), Some(program)) = (feeding, arguments.next()) else {
         return Err(io::Error::other("a guard needs a number and a program"));
     };
     // Grandchildren that leave the group and lose their parent become children of this process.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let no_core = Rlimit { current: Some(0), maximum: Some(0) };
     rustix::process::setrlimit(Resource::Core, no_core)?;
-    let input = if input_bytes == 0 { Stdio::null() } else { Stdio::piped() };
+    let input = if feeding == Feeding::First(0) { Stdio::null() } else { Stdio::piped() };
     let mut child = Command::new(program).args(arguments).process_group(0).stdin(input).spawn()?;
     let pid = Pid::from_child(&child);
     let target: Target = Arc::new(Mutex::new(Some(pid)));
-    watch(&mut child, input_bytes, Arc::clone(&target));
+    match feeding {
+        Feeding::First(bytes) => watch(&mut child, bytes, Arc::clone(&target)),
+        Feeding::Everything => relay(&mut child, Arc::clone(&target)),
+    }
     // The child stays a zombie, so that its number names nobody else while it is still a target.
     let status = wait_for(pid)?;
     *target.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -92,6 +124,33 @@ fn watch(child: &mut Child, input_bytes: u64, target: Target) {
                 signal(&target, Signal::TERM);
             }
         }
+        signal(&target, Signal::KILL);
+    });
+}
+
+/// Hands the child what comes, and ends it when nothing can come any more.
+fn relay(child: &mut Child, target: Target) {
+    if let Some(mut feed) = child.stdin.take() {
+        std::thread::spawn(move || {
+            let mut line = io::stdin().lock();
+            // A child that takes nothing more says so, or its end does.
+            let _ = io::copy(&mut line, &mut feed);
+        });
+    }
+    // A thread of its own: a child that does not read must not keep us from the life line.
+    std::thread::spawn(move || {
+        let line = io::stdin();
+        loop {
+            let mut ends = [PollFd::new(&line, PollFlags::empty())];
+            match rustix::event::poll(&mut ends, None) {
+                Ok(_) => break,
+                Err(rustix::io::Errno::INTR) => {}
+                // Without a life line the child must not live on.
+                Err(_) => return signal(&target, Signal::KILL),
+            }
+        }
+        // sleep: the child's end ends this process.
+        std::thread::sleep(LEAVE);
         signal(&target, Signal::KILL);
     });
 }

@@ -296,6 +296,7 @@ mod tests {
             input: baton_core::body::Json::null(),
             folder: None,
             idempotency_key: "key".to_owned(),
+            context: None,
         };
         let scope = Scope::new(&call, &config, &roots, &control);
         let any = HttpConfig { hosts: vec!["*".to_owned()], ..HttpConfig::default() };

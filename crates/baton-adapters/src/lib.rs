@@ -24,4 +24,4 @@ mod write;
 
 pub use builtin::{BuiltinTools, disabled};
 pub use config::{HttpConfig, Limits, Permit, ShellConfig, ToolsConfig, ToolsError};
-pub use guard::{GUARD_WORD, guard_main};
+pub use guard::{GUARD_WORD, RELAY_WORD, guard_main};

@@ -108,7 +108,7 @@ fn misread(shop: &Workshop, spec: &ToolSpec, input: &Value) -> Option<String> {
 fn the_schema_of_each_tool_names_exactly_the_fields_it_reads() {
     let shop = Workshop::with_shell();
     assert_eq!(shop.tools.specs().len(), 15);
-    for spec in shop.tools.specs() {
+    for spec in shop.tools.specs().iter() {
         let fault = misread(&shop, spec, &json!({ "unknown-field": 1 })).unwrap();
         let known: BTreeSet<&str> = fault.split('`').skip(3).step_by(2).collect();
         let declared: BTreeSet<&str> = properties(spec).keys().map(String::as_str).collect();
@@ -119,7 +119,7 @@ fn the_schema_of_each_tool_names_exactly_the_fields_it_reads() {
 #[test]
 fn the_schema_of_each_tool_agrees_with_what_it_reads() {
     let shop = Workshop::with_shell();
-    for spec in shop.tools.specs() {
+    for spec in shop.tools.specs().iter() {
         let name = &spec.name;
         let validator = jsonschema::validator_for(&spec.input).unwrap();
         let full: Value = properties(spec)
@@ -147,7 +147,7 @@ fn the_schema_of_each_tool_agrees_with_what_it_reads() {
 #[test]
 fn only_tools_that_read_may_be_called_by_read_only_tasks() {
     let shop = Workshop::with_shell();
-    for spec in shop.tools.specs() {
+    for spec in shop.tools.specs().iter() {
         let expected = match spec.effect {
             Effect::Read => Permission::ReadOnly,
             Effect::Idempotent | Effect::Once => Permission::ReadWrite,

@@ -10,6 +10,7 @@ mod fault;
 mod fields;
 mod graph;
 mod inputs;
+mod invocation;
 mod kind;
 mod names;
 mod scalar;
@@ -25,7 +26,8 @@ pub(crate) mod tests;
 
 pub use children::NESTING_MAX;
 pub use fault::{FAULTS_MAX, Fault, render};
-pub use inputs::{INPUT_FAULTS_MAX, InputFault, input_faults, input_from_text};
+pub use inputs::{INPUT_FAULTS_MAX, InputFault, input_faults, input_from_text, value_from_text};
+pub use invocation::{INVOCATION_TASK, invocation};
 pub use kind::EVENT_CHARS_MAX;
 pub use schema::schema;
 pub use task::{ATTEMPTS_MAX, FALLBACKS_MAX};

@@ -300,6 +300,10 @@ pub struct Probe {
 pub trait Catalog {
     /// The tool of this name.
     fn tool(&self, name: &str) -> Option<&ToolSpec>;
+    /// Why a tool that may well exist is not at hand, for people.
+    fn tool_trouble(&self, _name: &str) -> Option<String> {
+        None
+    }
     /// Every tool's name, for suggestions.
     fn tool_names(&self) -> Vec<&str>;
     /// The newest plan of this name; `Err` says why it cannot be used.

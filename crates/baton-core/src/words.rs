@@ -219,6 +219,8 @@ codes! {
         Trigger = 4 "trigger",
         /// A conversation.
         Chat = 5 "chat",
+        /// One call of one tool.
+        Invoke = 6 "invoke",
     }
 }
 

@@ -494,6 +494,10 @@ pub struct Call {
     pub folder: Option<Arc<str>>,
     /// Stable over every repetition of this call.
     pub idempotency_key: String,
+    /// The workflow it belongs to.
+    pub workflow: WorkflowId,
+    /// The conversation of that.
+    pub conversation: ConversationId,
     /// How long it may run; the default where the plan says nothing.
     pub timeout: Option<Duration>,
 }

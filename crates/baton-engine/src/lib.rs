@@ -36,6 +36,7 @@ mod start;
 pub mod store;
 mod timers;
 mod tokens;
+pub mod tool_events;
 mod triggers;
 pub mod view;
 pub mod workers;

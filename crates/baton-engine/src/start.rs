@@ -255,6 +255,8 @@ impl Engine {
             input,
             folder: live.state.folder.clone(),
             idempotency_key: format!("{id}:{run}:{rung}"),
+            workflow: live.state.id,
+            conversation: live.state.conversation,
             timeout: live.state.task_plan(task).and_then(|plan| plan.timeout).map(|span| span.0),
         };
         self.effect(Effect::Call(call));

@@ -1,8 +1,8 @@
 //! What definitions may name: the tools at hand, and other definitions beside the file, in the
 //! configured folders, or registered in the store.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -21,9 +21,16 @@ const FILES_MAX: usize = 1_000;
 /// The largest file that is read as a definition.
 const SOURCE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// The tools of a server, or why it does not tell them.
+type Told = Result<Arc<[ToolSpec]>, String>;
+
 /// The tools and definitions at hand.
 pub struct LocalCatalog {
     tools: Arc<dyn Tools>,
+    /// The tools that were known when this was made.
+    specs: Arc<[ToolSpec]>,
+    /// What each server that had not told them yet told when a definition named it.
+    servers: BTreeMap<String, OnceCell<Told>>,
     folders: Vec<PathBuf>,
     views: RefCell<Option<Box<dyn Views>>>,
     permission_max: Permission,
@@ -43,13 +50,28 @@ impl LocalCatalog {
             .map(Path::to_owned)
             .into_iter()
             .chain(config.definitions.folders.iter().cloned());
+        let names = config.servers.keys();
         Self {
+            specs: tools.specs(),
+            servers: names.map(|name| (name.clone(), OnceCell::new())).collect(),
             tools,
             folders: folders.collect(),
             views: RefCell::new(views),
             permission_max: config.limits.permission,
             reading: RefCell::default(),
         }
+    }
+
+    /// The tools of a server, started for that where it does not run.
+    fn learned(&self, tool: &str) -> Option<&Arc<[ToolSpec]>> {
+        let (server, _) = tool.split_once('.')?;
+        let told = self.servers.get(server)?.get_or_init(|| {
+            self.tools.learn(server)?;
+            let of =
+                |spec: &&ToolSpec| spec.name.split_once('.').is_some_and(|(of, _)| of == server);
+            Ok(self.tools.specs().iter().filter(of).cloned().collect())
+        });
+        told.as_ref().ok()
     }
 
     fn registered(&self, name: &str) -> Option<Result<Plan, String>> {
@@ -86,11 +108,19 @@ impl LocalCatalog {
 
 impl Catalog for LocalCatalog {
     fn tool(&self, name: &str) -> Option<&ToolSpec> {
-        self.tools.specs().iter().find(|spec| spec.name == name)
+        let known = self.specs.iter().find(|spec| spec.name == name);
+        known.or_else(|| self.learned(name)?.iter().find(|spec| spec.name == name))
     }
 
     fn tool_names(&self) -> Vec<&str> {
-        self.tools.specs().iter().map(|spec| spec.name.as_str()).collect()
+        let told = self.servers.values().filter_map(OnceCell::get);
+        let learned = told.flatten().flat_map(|specs| specs.iter());
+        self.specs.iter().chain(learned).map(|spec| spec.name.as_str()).collect()
+    }
+
+    fn tool_trouble(&self, name: &str) -> Option<String> {
+        let server = name.split('.').next()?;
+        self.servers.get(server)?.get()?.as_ref().err().cloned()
     }
 
     fn definition(&self, name: &str) -> Option<Result<Plan, String>> {

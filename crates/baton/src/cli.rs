@@ -142,6 +142,10 @@ pub enum Command {
         #[arg(long)]
         markdown: bool,
     },
+    /// Call one tool, journaled as a workflow of one task, and print what it brings.
+    Invoke(Invoke),
+    /// List the MCP servers, and how each stands.
+    Servers,
     /// Print a JSON Schema.
     Schema {
         /// Of what.
@@ -193,6 +197,19 @@ pub struct Run {
     /// Let a person approve the plan before anything starts.
     #[arg(long)]
     pub review: bool,
+    /// 0 to 9; higher starts sooner.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=9))]
+    pub priority: u8,
+}
+
+/// `baton invoke`.
+#[derive(Debug, Args)]
+pub struct Invoke {
+    /// The tool: `server.tool`.
+    pub tool: String,
+    /// An input, as `name=value`; or all of them as one JSON object.
+    #[arg(long = "with", value_name = "K=V|JSON")]
+    pub with: Vec<String>,
     /// 0 to 9; higher starts sooner.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=9))]
     pub priority: u8,

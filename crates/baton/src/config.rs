@@ -11,6 +11,7 @@ use baton_core::words::Permission;
 use baton_engine::engine::Settings;
 use baton_engine::queue;
 use baton_engine::rates::Rate;
+use baton_mcp::ServersConfig;
 use serde::Deserialize;
 
 use crate::admin::retention::Retention;
@@ -25,6 +26,8 @@ const FILE_NAME: &str = "baton.toml";
 pub struct Config {
     /// `[tools]`: what the built-in tools may touch.
     pub tools: ToolsConfig,
+    /// `[servers.NAME]`: MCP servers, whose tools are called `NAME.TOOL`.
+    pub servers: ServersConfig,
     /// `[limits]`: the bounds of running.
     pub limits: Limits,
     /// `[definitions]`: where definitions are found by name.
@@ -109,6 +112,11 @@ impl Config {
         let archive =
             self.retention.iter_mut().filter_map(|retention| retention.archive_to.as_mut());
         places.chain(archive).for_each(|path| *path = folder.join(&path));
+        for server in self.servers.values_mut().filter(|server| !server.command.is_empty()) {
+            let cwd = server.cwd.take().unwrap_or_default();
+            let cwd = folder.join(cwd);
+            server.cwd = (!cwd.as_os_str().is_empty()).then_some(cwd);
+        }
         self
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use baton_core::definition::{self, Fault};
 use baton_core::plan::{Catalog, Plan};
+use baton_core::words::Permission;
 use baton_engine::ports::Tools;
 use baton_server::http::{Definitions, Listed};
 use baton_store::StoreUrl;
@@ -44,6 +45,10 @@ impl Definitions for ServedDefinitions {
 
     fn named(&self, name: &str) -> Option<Result<Plan, String>> {
         self.catalog().definition(name)
+    }
+
+    fn permission_max(&self) -> Permission {
+        self.config.limits.permission
     }
 
     fn all(&self) -> Vec<Listed> {

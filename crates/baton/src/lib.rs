@@ -17,4 +17,5 @@ pub mod runtime;
 mod session;
 mod signals;
 pub mod text;
+pub mod toolbox;
 pub mod web;

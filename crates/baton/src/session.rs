@@ -6,7 +6,6 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use baton_adapters::BuiltinTools;
 use baton_core::actor::Actor;
 use baton_core::ids::{Ordinal, TaskId, WorkflowId};
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
@@ -23,8 +22,9 @@ use crate::cli::{Common, Trial};
 use crate::config::Config;
 use crate::exit::Failed;
 use crate::place::{Lock, Owned, Place};
-use crate::runtime::{Handle, Owner, OwnerEnded, OwnerReport, Parts};
+use crate::runtime::{Death, Handle, Owner, OwnerEnded, OwnerReport, Parts};
 use crate::text::{clean, cut};
+use crate::toolbox::Toolbox;
 
 /// What a command comes to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,27 +67,36 @@ pub fn local_actor() -> Actor {
     Actor::user(name.as_deref().filter(|name| !name.is_empty()).unwrap_or("local"))
 }
 
-/// The built-in tools as configured.
-pub fn tools(config: &Config) -> anyhow::Result<Arc<dyn Tools>> {
-    Ok(Arc::new(BuiltinTools::new(config.tools.clone())?))
+/// The tools as configured, confined where a trial of recovery asks for it.
+pub fn tools(common: &Common, config: &Config) -> anyhow::Result<Toolbox> {
+    let mut builtin = config.tools.clone();
+    if let Some(root) = &common.trial.root {
+        builtin.roots = vec![root.clone()];
+    }
+    Toolbox::new(builtin, &config.servers)
 }
 
-/// The same, confined and logged where a trial of recovery asks for it.
-fn trial_tools(config: &Config, trial: &Trial) -> anyhow::Result<Arc<dyn Tools>> {
-    let mut config = config.tools.clone();
-    if let Some(root) = &trial.root {
-        config.roots = vec![root.clone()];
-    }
-    let builtin = BuiltinTools::new(config)?;
+/// The same, logged where a trial of recovery asks for it.
+fn trial_tools(tools: Toolbox, trial: &Trial) -> anyhow::Result<Arc<dyn Tools>> {
     Ok(match &trial.effect_log {
-        Some(path) => Arc::new(LoggedTools::to(path, builtin)?),
-        None => Arc::new(builtin),
+        Some(path) => Arc::new(LoggedTools::to(path, tools)?),
+        None => Arc::new(tools),
     })
 }
 
 impl Session {
     /// Owns the store, or reaches its owner.
     pub fn open(common: &Common, config: &Config, purpose: Purpose) -> anyhow::Result<Self> {
+        Self::open_with(common, config, purpose, tools(common, config)?)
+    }
+
+    /// Like [`Session::open`], with tools that are at hand already.
+    pub fn open_with(
+        common: &Common,
+        config: &Config,
+        purpose: Purpose,
+        tools: Toolbox,
+    ) -> anyhow::Result<Self> {
         let place = Place::new(common)?;
         if purpose == Purpose::Tell && !place.has_store() {
             bail!(Failed::no_store(&place));
@@ -97,8 +106,9 @@ impl Session {
         let access = match owned {
             Owned::Elsewhere(client) => Access::Client(client),
             Owned::Here(lock) => {
-                let settings = (config, purpose, &common.trial);
-                Access::Owner(Box::new(own(&place, lock, settings)?))
+                let tools = trial_tools(tools, &common.trial)?;
+                let settings = (config, purpose, common.trial.die);
+                Access::Owner(Box::new(own(&place, lock, tools, settings)?))
             }
         };
         Ok(Self { actor, place, access })
@@ -217,13 +227,13 @@ fn signal(sender: &SyncSender<u64>, position: u64) -> bool {
 fn own(
     place: &Place,
     lock: Lock,
-    (config, purpose, trial): (&Config, Purpose, &Trial),
+    tools: Arc<dyn Tools>,
+    (config, purpose, death): (&Config, Purpose, Option<Death>),
 ) -> anyhow::Result<Owning> {
     let mut settings = config.settings();
     if purpose == Purpose::Tell {
         settings.limits.executing_max = 0;
     }
-    let tools = trial_tools(config, trial)?;
     let parts = Parts {
         store: baton_store::open(place.store()).map_err(Failed::unreachable)?,
         views: views(place)?,
@@ -232,7 +242,7 @@ fn own(
         settings,
         bounds: config.bounds(),
         take_up: TakeUp::Asked,
-        death: trial.die,
+        death,
     };
     let owner = Owner::start(parts).map_err(Failed::unreachable)?;
     let door: Arc<dyn Door> = Arc::new(owner.handle().clone());

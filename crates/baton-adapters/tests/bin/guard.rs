@@ -30,7 +30,8 @@ fn call(root: &str, tool: &str, input: &str) -> ExitCode {
     let (Ok(tools), Ok(input)) = (BuiltinTools::new(config), Json::parse(input.to_owned())) else {
         return ExitCode::from(2);
     };
-    let call = Call { folder: None, tool: tool.to_owned(), input, idempotency_key: "k".to_owned() };
+    let (tool, idempotency_key) = (tool.to_owned(), "k".to_owned());
+    let call = Call { folder: None, tool, input, idempotency_key, context: None };
     match tools.call(&call, &Control::new(Duration::from_secs(60))) {
         Ok(_) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

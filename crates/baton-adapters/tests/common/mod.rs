@@ -66,6 +66,7 @@ impl Workshop {
             tool: tool.to_owned(),
             input: Json::of(&input),
             idempotency_key: "key-1".to_owned(),
+            context: None,
         };
         self.tools.call(&call, control).map(|output| output.value())
     }

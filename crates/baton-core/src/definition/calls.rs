@@ -124,7 +124,12 @@ impl TaskCheck<'_, '_, '_> {
         permission: Permission,
     ) -> Option<ToolSpec> {
         let Some(spec) = self.catalog.tool(&call.tool).cloned() else {
-            let message = format!("there is no tool `{}`", shorten(&call.tool));
+            let shown = shorten(&call.tool);
+            if let Some(trouble) = self.catalog.tool_trouble(&call.tool) {
+                self.add(field, format!("the tool `{shown}` is not at hand: {trouble}"), None);
+                return None;
+            }
+            let message = format!("there is no tool `{shown}`");
             let hints = self.faults.hints();
             let help = hints.then(|| suggest::hint(&call.tool, self.catalog.tool_names()));
             let help = help.flatten();

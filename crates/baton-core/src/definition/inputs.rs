@@ -127,9 +127,12 @@ fn explain(error: &jsonschema::ValidationError<'_>, schema: &Value) -> Vec<Input
 /// The value that `name=text` on a command line stands for: of the type the schema declares where
 /// the text can be read as such, else the text itself, which validation then judges.
 pub fn input_from_text(plan: &Plan, name: &str, text: &str) -> Value {
-    let declared = plan
-        .inputs
-        .as_ref()
+    value_from_text(plan.inputs.as_ref(), name, text)
+}
+
+/// The same, under the schema of an object.
+pub fn value_from_text(schema: Option<&Value>, name: &str, text: &str) -> Value {
+    let declared = schema
         .and_then(properties)
         .and_then(|known| known.get(name))
         .and_then(|property| property.get("type"));

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use baton_core::definition::Fault;
 use baton_core::plan::Plan;
+use baton_core::words::Permission;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -24,6 +25,9 @@ pub trait Definitions: Send + Sync {
 
     /// The newest definition of this name; `Err` says why it cannot be used.
     fn named(&self, name: &str) -> Option<Result<Plan, String>>;
+
+    /// The highest permission a task may ask for.
+    fn permission_max(&self) -> Permission;
 
     /// What there is, by file and name.
     fn all(&self) -> Vec<Listed>;

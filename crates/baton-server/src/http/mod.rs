@@ -11,12 +11,14 @@ mod definitions;
 mod events;
 mod extract;
 mod inbox;
+mod invoke;
 mod once;
 mod page;
 mod problem;
 mod readers;
 mod registered;
 mod schema;
+mod servers;
 mod start;
 mod streams;
 mod tasks;
@@ -147,6 +149,8 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(commands::settle))
         .routes(routes!(inbox::list))
         .routes(routes!(inbox::tools))
+        .routes(routes!(servers::list))
+        .routes(routes!(invoke::invoke))
         .routes(routes!(definitions::list))
         .routes(routes!(definitions::validate))
         .routes(routes!(definitions::show, registered::put, registered::delete))

@@ -31,9 +31,9 @@ use super::schema::{Any, Problems, WorkflowSchema};
 /// How many compiled plans are kept.
 const PLANS_MAX: usize = 32;
 /// A workflow's priority where nothing is said.
-const PRIORITY: u8 = 5;
+pub(super) const PRIORITY: u8 = 5;
 /// The highest priority.
-const PRIORITY_MAX: u8 = 9;
+pub(super) const PRIORITY_MAX: u8 = 9;
 
 /// What to start, and on what.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -69,7 +69,7 @@ impl fmt::Debug for Plans {
 
 impl Plans {
     /// The plan made ready to run, compiled only where it was not lately.
-    fn loaded(&self, plan: Plan) -> Result<Arc<Loaded>, Problem> {
+    pub(super) fn loaded(&self, plan: Plan) -> Result<Arc<Loaded>, Problem> {
         let text = serde_json::to_string(&plan).unwrap_or_default();
         let hash = BlobHash::of(text.as_bytes());
         let is_it = |loaded: &&Arc<Loaded>| loaded.blob.hash == hash;
@@ -130,7 +130,7 @@ fn submit_of(
         Ok(inputs) if errors.is_empty() => inputs,
         Ok(_) => return Err(refused(ProblemCode::InvalidRequest, "request", errors)),
         Err(faults) => {
-            errors.extend(faults.into_iter().map(input_error));
+            errors.extend(faults.into_iter().map(|fault| input_error("/inputs", fault)));
             return Err(refused(ProblemCode::InvalidInputs, "inputs", errors));
         }
     };
@@ -156,16 +156,17 @@ fn read(
     }
 }
 
-fn refused(code: ProblemCode, what: &str, errors: Vec<FieldError>) -> Problem {
+pub(super) fn refused(code: ProblemCode, what: &str, errors: Vec<FieldError>) -> Problem {
     let faults = if errors.len() == 1 { "fault" } else { "faults" };
     let detail = format!("the {what} has {} {faults}; nothing was started", errors.len());
     Problem::new(code, detail).with_errors(errors)
 }
 
-fn input_error(fault: InputFault) -> FieldError {
+/// A fault of the inputs, which stand at `within` in what was sent.
+pub(super) fn input_error(within: &str, fault: InputFault) -> FieldError {
     let help = fault.help.map_or_else(String::new, |help| format!(" ({help})"));
     FieldError {
-        pointer: format!("/inputs{}", fault.pointer),
+        pointer: format!("{within}{}", fault.pointer),
         detail: format!("{}{help}", fault.message),
         line: None,
         column: None,

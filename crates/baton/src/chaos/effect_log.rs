@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use baton_core::body::Json;
@@ -60,8 +60,8 @@ impl<T: Tools> LoggedTools<T> {
     }
 
     fn write(&self, call: &Call, mark: Mark) -> std::io::Result<()> {
-        let mut specs = self.tools.specs().iter();
-        let spec = specs.find(|spec| spec.name == call.tool);
+        let specs = self.tools.specs();
+        let spec = specs.iter().find(|spec| spec.name == call.tool);
         let line = Line {
             key: call.idempotency_key.clone(),
             tool: call.tool.clone(),
@@ -88,8 +88,16 @@ fn end_torn_line(file: &mut File) -> std::io::Result<()> {
 }
 
 impl<T: Tools> Tools for LoggedTools<T> {
-    fn specs(&self) -> &[ToolSpec] {
+    fn specs(&self) -> Arc<[ToolSpec]> {
         self.tools.specs()
+    }
+
+    fn learn(&self, server: &str) -> Result<(), String> {
+        self.tools.learn(server)
+    }
+
+    fn servers(&self) -> Vec<Json> {
+        self.tools.servers()
     }
 
     fn call(&self, call: &Call, control: &Control) -> Result<Json, CallFailure> {

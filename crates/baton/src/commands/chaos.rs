@@ -31,9 +31,10 @@ const FAULTS_SHOWN_MAX: usize = 20;
 /// Tries a definition.
 pub fn chaos(common: &Common, chaos: &Chaos) -> anyhow::Result<Exit> {
     let config = Config::read(common.config.as_deref())?;
-    let plan = read_definition(common, &config, &chaos.definition)?;
+    let tools = tools(common, &config)?;
+    let plan = read_definition(common, &config, &tools, &chaos.definition)?;
     read_inputs(&plan, &chaos.inputs)?;
-    let traits = Traits::of(&plan, tools(&config)?.as_ref());
+    let traits = Traits::of(&plan, &tools);
     traits.refuse(chaos)?;
     let (scratch, temporary) = scratch(chaos.scratch.as_deref())?;
     let mut campaign = Campaign {
@@ -201,7 +202,8 @@ impl Traits {
     }
 
     fn call(&mut self, call: &ToolCall, tools: &dyn Tools) {
-        let spec = tools.specs().iter().find(|spec| spec.name == call.tool);
+        let specs = tools.specs();
+        let spec = specs.iter().find(|spec| spec.name == call.tool);
         self.writes |= spec.is_none_or(|spec| spec.permission == Permission::ReadWrite);
         // Only what writes files beneath a root is held by a copy.
         if call.effect == Effect::Once && !self.beyond.contains(&call.tool) {

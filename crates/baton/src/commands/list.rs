@@ -1,7 +1,7 @@
-//! `list`, `inbox`, `tools`: what there is, a line each.
+//! `list`, `inbox`: what there is, a line each.
 
 use baton_core::codes::Code;
-use baton_core::plan::{ToolSpec, Work};
+use baton_core::plan::Work;
 use baton_core::time::Timestamp;
 use baton_core::words::{HumanKind, WaitReason};
 use baton_core::workflow::{Waiting, WorkflowState};
@@ -10,7 +10,6 @@ use baton_engine::store::Filter;
 use baton_engine::view::workflow_brief;
 
 use crate::cli::{Common, List};
-use crate::config::Config;
 use crate::display::{say, say_out};
 use crate::exit::Exit;
 use crate::runtime::SystemClock;
@@ -176,20 +175,4 @@ pub fn questions(state: &WorkflowState) -> Vec<String> {
         format!("  {}: {ask}\n    {how}", clean(&state.key_of(task)))
     };
     waiting.map(line).collect()
-}
-
-/// Lists the tools that definitions can use.
-pub fn tools(common: &Common) -> anyhow::Result<Exit> {
-    let config = Config::read(common.config.as_deref())?;
-    let tools = session::tools(&config)?;
-    let specs: &[ToolSpec] = tools.specs();
-    for spec in specs {
-        if common.json {
-            say_out(&serde_json::to_string(spec)?);
-        } else {
-            let effect = format!("{}, {}", spec.effect.word(), spec.permission.word());
-            say_out(&format!("{:<13} {:<23} {}", spec.name, effect, spec.description));
-        }
-    }
-    Ok(Exit::Done)
 }

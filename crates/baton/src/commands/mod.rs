@@ -4,10 +4,12 @@ mod admin;
 mod again;
 mod answer;
 mod chaos;
+mod invoke;
 mod list;
 mod reference;
 mod run;
 mod serve;
+mod servers;
 mod show;
 mod stay;
 mod tell;
@@ -37,7 +39,9 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Cancel { id, reason } => tell::cancel(&common, &id, reason),
         Command::Pause { id } => tell::pause(&common, &id),
         Command::Tools { markdown: true } => reference::tools_page(),
-        Command::Tools { markdown: false } => list::tools(&common),
+        Command::Tools { markdown: false } => servers::tools(&common),
+        Command::Servers => servers::servers(&common),
+        Command::Invoke(asked) => invoke::invoke(&common, &asked),
         Command::Schema { of: SchemaOf::Definition } => {
             let schema = baton_core::definition::schema();
             let text = if common.json {

@@ -30,7 +30,7 @@ pub fn tools_page() -> anyhow::Result<Exit> {
     config.shell.allow = Permit::Granted;
     let tools = BuiltinTools::new(config)?;
     let mut page = HEADING.to_owned();
-    for spec in tools.specs() {
+    for spec in tools.specs().iter() {
         section(&mut page, spec);
     }
     say_out(page.trim_end());

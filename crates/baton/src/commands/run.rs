@@ -1,6 +1,7 @@
 //! `run`: reads a definition and its inputs, has it admitted, and stays with it until it rests.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use baton_core::body::Json;
 use baton_core::definition::{self, Fault, InputFault, input_faults, input_from_text};
@@ -19,6 +20,7 @@ use crate::exit::{Exit, Failed};
 use crate::runtime::SystemClock;
 use crate::session::{Purpose, Session, caller_folder, read, tools};
 use crate::text::clean;
+use crate::toolbox::Toolbox;
 
 /// How many faults of a definition are shown with their source.
 const FAULTS_SHOWN_MAX: usize = 20;
@@ -30,7 +32,8 @@ const SUBMITTED_LOOKED_AT_MAX: u32 = 10_000;
 /// Checks a definition, runs it, and shows it until it rests.
 pub fn run(common: &Common, run: &Run) -> anyhow::Result<Exit> {
     let config = Config::read(common.config.as_deref())?;
-    let plan = read_definition(common, &config, &run.definition)?;
+    let tools = tools(common, &config)?;
+    let plan = read_definition(common, &config, &tools, &run.definition)?;
     let inputs = read_inputs(&plan, &run.inputs)?;
     let submission = Submission {
         plan,
@@ -41,19 +44,20 @@ pub fn run(common: &Common, run: &Run) -> anyhow::Result<Exit> {
         conversation: Some(ConversationId::new(&SystemClock::default().now().moment, 0)),
         folder: caller_folder(),
     };
-    let (session, answer) = submit(common, &config, &submission)?;
+    let (session, answer) = submit(common, &config, &tools, &submission)?;
     stay(common, session, answer)
 }
 
 /// Has a workflow admitted, once, also when the owner it goes to is just leaving: its conversation
 /// tells whether that owner had taken it.
-fn submit(
+pub(super) fn submit(
     common: &Common,
     config: &Config,
+    tools: &Toolbox,
     submission: &Submission,
 ) -> anyhow::Result<(Session, Answer)> {
     for _ in 1..SUBMIT_TRIES_MAX {
-        let mut session = Session::open(common, config, Purpose::Work)?;
+        let mut session = open(common, config, tools)?;
         let asked = session.ask(Ask::Submit(Box::new(submission.clone())));
         let left = |fault: &anyhow::Error| {
             let failed = fault.downcast_ref::<Failed>();
@@ -63,7 +67,7 @@ fn submit(
             Err(fault) if !session.is_owner() && left(&fault) => drop(session),
             asked => return asked.map(|answer| (session, answer)),
         }
-        let mut session = Session::open(common, config, Purpose::Work)?;
+        let mut session = open(common, config, tools)?;
         let newest = session.views()?.list(&baton_engine::store::Filter {
             limit: SUBMITTED_LOOKED_AT_MAX,
             ..Default::default()
@@ -82,10 +86,15 @@ fn submit(
     Err(Failed::unreachable(anyhow::anyhow!(message)).into())
 }
 
+fn open(common: &Common, config: &Config, tools: &Toolbox) -> anyhow::Result<Session> {
+    Session::open_with(common, config, Purpose::Work, tools.clone())
+}
+
 /// The plan of a definition: a file, or a name.
 pub(super) fn read_definition(
     common: &Common,
     config: &Config,
+    tools: &Toolbox,
     named: &str,
 ) -> anyhow::Result<Plan> {
     let path = Path::new(named);
@@ -94,7 +103,7 @@ pub(super) fn read_definition(
     let parent = path.parent().map(|parent| Path::new(".").join(parent));
     // A pipe is read as a file is, and has nothing beside it.
     let folder = parent.as_deref().filter(|_| path.is_file());
-    let catalog = LocalCatalog::new(tools(config)?, config, folder, views);
+    let catalog = LocalCatalog::new(Arc::new(tools.clone()), config, folder, views);
     let (file, source) = if path.exists() && !path.is_dir() {
         let source = read_source(path)
             .map_err(|cause| Failed::usage(format!("{} cannot be read: {cause}", clean(named))))?;
@@ -165,7 +174,7 @@ pub(super) fn read_inputs(plan: &Plan, given: &[String]) -> anyhow::Result<Value
     })
 }
 
-fn input_line(fault: &InputFault) -> String {
+pub(super) fn input_line(fault: &InputFault) -> String {
     let name = fault.pointer.trim_start_matches('/');
     let named = name.is_empty() || fault.message.contains(&format!("`{name}`"));
     let whose = if named { String::new() } else { format!("the input `{name}`: ") };

@@ -22,10 +22,14 @@ use crate::definitions::ServedDefinitions;
 use crate::display::{say, say_out};
 use crate::exit::{Exit, Failed};
 use crate::runtime::Handle;
-use crate::session::{Purpose, Session};
+use crate::session::{Purpose, Session, tools};
 use crate::signals::{self, Role};
 use crate::text::{many, span};
+use crate::toolbox::Toolbox;
 use crate::web::{Ground, Web};
+
+/// How long servers have to tell their tools before others are served.
+const LEARN_MAX: Duration = Duration::from_secs(10);
 
 /// Serves until a signal comes.
 pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
@@ -35,7 +39,9 @@ pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
         let what = "name another address with `--listen`";
         Failed::unreachable(anyhow::anyhow!("cannot listen on {}: {cause}; {what}", serve.listen))
     })?;
-    let mut session = Session::open(common, &config, Purpose::Work)?;
+    let toolbox = tools(common, &config)?;
+    learn(&toolbox)?;
+    let mut session = Session::open_with(common, &config, Purpose::Work, toolbox)?;
     let (Some(owner), Some(tools)) = (session.owner().cloned(), session.tools().cloned()) else {
         let message =
             "another process owns this store; end it first, or serve another one by `--data DIR`";
@@ -59,6 +65,19 @@ pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
     leave(session, None)?;
     served?;
     Ok(Exit::Done)
+}
+
+/// Has every server tell its tools. One that takes long is not waited for.
+fn learn(toolbox: &Toolbox) -> anyhow::Result<()> {
+    let (told, all) = channel();
+    let servers = Arc::clone(toolbox.servers());
+    std::thread::Builder::new().name("learn".to_owned()).spawn(move || {
+        servers.learn_all();
+        told.send(())
+    })?;
+    // What is told later is known from then on.
+    let _ = all.recv_timeout(LEARN_MAX);
+    Ok(())
 }
 
 /// Without tokens, whoever can connect may do everything: only this machine may.

@@ -11,7 +11,7 @@ use baton_core::words::{FailureKind, Happened};
 use baton_core::workflow::Verdict;
 use baton_engine::exchange::{Call, Prepare, Split};
 use baton_engine::live::text_of;
-use baton_engine::ports::{self, Control, Tools};
+use baton_engine::ports::{self, CallContext, Control, Tools};
 use baton_engine::scope::Unrendered;
 use baton_engine::store::{StoreError, Views};
 
@@ -52,6 +52,12 @@ impl Caller {
             input,
             folder: call.folder.clone(),
             idempotency_key: call.idempotency_key.clone(),
+            context: Some(CallContext::new(
+                call.workflow,
+                (call.job.task, call.job.attempt),
+                call.conversation,
+                &call.idempotency_key,
+            )),
         };
         let output = self.tools.call(&port_call, control)?;
         let (size, most) = (output.as_str().len(), self.output_bytes_max);
@@ -81,6 +87,7 @@ impl Caller {
             input: call.input,
             folder: job.folder.clone(),
             idempotency_key: String::new(),
+            context: None,
         };
         match self.tools.call(&port_call, &Control::new(timeout)) {
             Ok(output) => {

@@ -18,6 +18,7 @@ use baton_engine::store::Views;
 
 use super::calls::{Caller, caught, tool_of};
 use super::inbox::Inbox;
+use super::reports::Reports;
 
 /// The executor's bounds.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +58,7 @@ struct Shared {
     quick_tools: HashSet<String>,
     bounds: Bounds,
     inbox: Arc<Inbox<Input>>,
+    reports: Arc<Reports>,
     pool: Mutex<Pool>,
     work: Condvar,
     overseer: Condvar,
@@ -91,6 +93,7 @@ impl Executor {
         views: Box<dyn Views>,
         bounds: Bounds,
         inbox: Arc<Inbox<Input>>,
+        reports: Arc<Reports>,
     ) -> Self {
         let quick_tools =
             tools.specs().iter().filter(|spec| spec.quick).map(|spec| spec.name.clone()).collect();
@@ -99,6 +102,7 @@ impl Executor {
             quick_tools,
             bounds,
             inbox,
+            reports,
             pool: Mutex::default(),
             work: Condvar::new(),
             overseer: Condvar::new(),
@@ -271,6 +275,7 @@ impl Shared {
             let deadline = Instant::now() + control.timeout;
             let running = Running { control: control.clone(), deadline, told: false };
             lock(&self.pool).running.insert(call.job, running);
+            self.reports.begin(call.job, &control);
             self.overseer.notify_one();
         }
         let result = caught(|| self.caller.make(call, &control));
@@ -284,6 +289,7 @@ impl Shared {
     fn strike_off(&self, job: JobKey) -> bool {
         let mut pool = lock(&self.pool);
         let waited_for = pool.running.remove(&job).is_some();
+        self.reports.end(job);
         if pool.over {
             self.ended.notify_all();
         }
@@ -320,6 +326,7 @@ impl Shared {
             }
             for job in given_up {
                 pool.running.remove(&job);
+                self.reports.end(job);
                 // Its thread may never come back: another may take its place.
                 pool.threads = pool.threads.saturating_sub(1);
                 let message = "the call did not end in its time, nor when it was told to";

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use baton_core::actor::Actor;
 use baton_engine::exchange::{Declined, Gone, Input, Reply, Request, Token};
-use baton_engine::ports::{Door, Then};
+use baton_engine::ports::{Door, Live, Then};
 
 use super::hub::Hub;
 use super::inbox::Inbox;
+use super::reports::Reports;
 
 type Answer = Result<Reply, Gone>;
 
@@ -71,6 +72,7 @@ pub struct Handle {
     pub(super) desk: Arc<Desk>,
     pub(super) hub: Arc<Hub>,
     pub(super) abandoned: Arc<AtomicBool>,
+    pub(super) reports: Arc<Reports>,
 }
 
 impl Handle {
@@ -95,6 +97,11 @@ impl Handle {
     pub fn abandon(&self) {
         self.abandoned.store(true, Ordering::Release);
         self.drain();
+    }
+
+    /// What the calls that run in this process say of themselves.
+    pub fn live(&self) -> Arc<dyn Live> {
+        Arc::clone(&self.reports) as Arc<dyn Live>
     }
 
     pub(super) fn is_abandoned(&self) -> bool {

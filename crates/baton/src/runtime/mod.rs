@@ -10,6 +10,7 @@ mod handle;
 mod hub;
 mod inbox;
 mod owner;
+mod reports;
 
 pub use clock::SystemClock;
 pub use death::{Death, DeathPoint};

@@ -106,12 +106,14 @@ impl Owner {
             desk: Arc::new(Desk::open()),
             hub: Arc::new(Hub::default()),
             abandoned: Arc::default(),
+            reports: Arc::default(),
         };
         let Parts { mut store, views, check_views, tools, settings, bounds, take_up, death } =
             parts;
         let mut clock = SystemClock::default();
         let engine = Engine::open(store.as_mut(), settings, take_up, clock.now())?;
-        let executor = Executor::start(tools, views, bounds, Arc::clone(&handle.inbox));
+        let (inbox, reports) = (Arc::clone(&handle.inbox), Arc::clone(&handle.reports));
+        let executor = Executor::start(tools, views, bounds, inbox, reports);
         let owned = handle.clone();
         let cause = Arc::new(OnceLock::new());
         let told = Arc::clone(&cause);

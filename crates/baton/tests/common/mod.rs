@@ -157,6 +157,13 @@ impl Running {
         }
     }
 
+    /// Reads one line.
+    pub fn line(&mut self) -> Value {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
     /// Reads what it says to people until a line has this in it.
     pub fn hear(&mut self, part: &str) -> String {
         loop {

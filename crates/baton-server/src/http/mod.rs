@@ -95,6 +95,7 @@ pub fn openapi() -> OpenApi {
 /// Everything that is served.
 pub fn router(api: Api) -> Router {
     let (paths, _) = described().split_for_parts();
+    let paths = paths.merge(crate::pages::router(api.clone()));
     let paths = paths.layer(from_fn(caller::authorize));
     paths
         .fallback(nothing_here)

@@ -1,0 +1,205 @@
+//! One task looked at: what it is asked, what it was given, tried and brought, and why it failed.
+//!
+//! Large texts are cut: the whole of them is the API's to give.
+
+use std::collections::BTreeMap;
+
+use baton_core::body::{Body, Json};
+use baton_core::codes::Code;
+use baton_core::failure::CallFailure;
+use baton_core::ids::Ordinal;
+use baton_core::plan::{Plan, Work};
+use baton_core::time::Timestamp;
+use baton_core::words::Effect;
+use baton_core::workflow::Output;
+use baton_engine::store::{StoreError, Views};
+use baton_engine::view::{TaskView, text_of};
+
+use super::history::{Attempt, Life, pretty};
+use super::looks::Look;
+use super::times::{Age, cut, exact, grouped, many};
+
+/// The longest text that is shown of an input or output, in characters.
+const TEXT_CHARS_MAX: usize = 20_000;
+/// How many attempts are shown, the newest.
+const ATTEMPTS_MAX: usize = 20;
+
+/// A task looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Panel {
+    /// Its id.
+    pub id: String,
+    /// Its ordinal.
+    pub ordinal: u32,
+    /// Its title or key.
+    pub title: String,
+    /// Where it stands.
+    pub look: Look,
+    /// What is known of it, a word and a value each.
+    pub facts: Vec<(&'static str, String)>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// What was tried, newest first.
+    pub attempts: Vec<Tried>,
+    /// What it was given.
+    pub input: Option<Text>,
+    /// What it brought.
+    pub output: Option<Text>,
+    /// Whether it may be done again by itself.
+    pub may_retry: bool,
+}
+
+/// Why something failed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// In a line.
+    pub message: String,
+    /// The kind, and what is known of the effect.
+    pub kind: String,
+}
+
+/// An attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tried {
+    /// Its number over all runs.
+    pub number: u32,
+    /// How it ended.
+    pub look: Look,
+    /// When it started.
+    pub age: Age,
+    /// How long it took.
+    pub took: String,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// What followed.
+    pub next: Option<String>,
+}
+
+/// A text, cut where it is very long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// What is shown.
+    pub shown: String,
+    /// How much more there is.
+    pub more: Option<String>,
+}
+
+impl Text {
+    /// The text of a JSON value.
+    pub fn of(json: &Json) -> Self {
+        let whole = pretty(json);
+        let count = whole.chars().count();
+        let more = count.saturating_sub(TEXT_CHARS_MAX) as u64;
+        let more = (more > 0).then(|| format!("{} more are not shown", many(more, "character")));
+        Self { shown: cut(&whole, TEXT_CHARS_MAX), more }
+    }
+}
+
+impl Failure {
+    /// A failure as people read it.
+    pub fn of(failure: &CallFailure) -> Self {
+        let happened = match failure.happened {
+            baton_core::words::Happened::No => "it had no effect",
+            baton_core::words::Happened::Yes => "it had its effect",
+            baton_core::words::Happened::Unknown => "nobody knows whether it had its effect",
+        };
+        let kind = format!("{}; {happened}", failure.kind.word().replace('_', " "));
+        Self { message: failure.message.clone(), kind }
+    }
+}
+
+/// Looks at a task.
+pub fn look_at(
+    views: &mut dyn Views,
+    task: &TaskView,
+    plan: &Plan,
+    lives: &BTreeMap<Ordinal, Life>,
+    (has_ended, now): (bool, Timestamp),
+) -> Result<Panel, StoreError> {
+    let life = lives.get(&task.ordinal).cloned().unwrap_or_default();
+    let input = life.attempts.last().and_then(|attempt| attempt.input.as_ref());
+    let input = match (input, life.attempts.is_empty()) {
+        (Some(body), _) => Some(shown(body, views)?),
+        (None, false) => planned_input(plan, task.ordinal),
+        (None, true) => None,
+    };
+    let output = match &life.output {
+        Some(Output::Value(body)) => Some(shown(body, views)?),
+        Some(Output::Items { count, .. }) => {
+            let shown =
+                format!("A list of {} outputs, one for each item.", grouped(u64::from(*count)));
+            Some(Text { shown, more: None })
+        }
+        None => None,
+    };
+    let newest = life.attempts.iter().rev().take(ATTEMPTS_MAX);
+    Ok(Panel {
+        id: task.id.to_string(),
+        ordinal: task.ordinal.0,
+        title: task.title.clone().unwrap_or_else(|| task.key.clone()),
+        look: Look::of_task(task.status, task.waits_for),
+        facts: facts(task, plan, now),
+        failure: life.failure.as_ref().map(Failure::of),
+        attempts: newest.map(|attempt| tried(attempt, now)).collect(),
+        input,
+        output,
+        may_retry: has_ended && plan.task(task.ordinal).is_some(),
+    })
+}
+
+fn shown(body: &Body, views: &mut dyn Views) -> Result<Text, StoreError> {
+    text_of(body, views).map(|json| Text::of(&json))
+}
+
+fn planned_input(plan: &Plan, ordinal: Ordinal) -> Option<Text> {
+    match &plan.task(ordinal)?.work {
+        Work::Tool(call) => Some(Text::of(&Json::of(&call.with))),
+        Work::Human(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_) => None,
+    }
+}
+
+fn tried(attempt: &Attempt, now: Timestamp) -> Tried {
+    let until = attempt.ended_at.unwrap_or(now);
+    Tried {
+        number: attempt.number,
+        look: Look::of_attempt(attempt.status),
+        age: Age::of(attempt.started_at, now),
+        took: exact(until.since(attempt.started_at)),
+        failure: attempt.failure.as_ref().map(Failure::of),
+        next: attempt.next.clone(),
+    }
+}
+
+fn facts(task: &TaskView, plan: &Plan, now: Timestamp) -> Vec<(&'static str, String)> {
+    let mut facts = vec![("Key", task.key.clone()), ("Stage", task.stage.clone())];
+    match &task.tool {
+        Some(tool) => facts.push(("Tool", tool.clone())),
+        None => facts.push(("Kind", task.kind.to_owned())),
+    }
+    if let Some(planned) = plan.task(task.ordinal) {
+        if let Work::Tool(call) = &planned.work {
+            facts.push(("Repeating it", effect(call.effect).to_owned()));
+        }
+        let keys = planned.needs.iter().flatten().filter_map(|need| plan.task(*need));
+        let keys: Vec<&str> = keys.map(|need| need.key.as_str()).collect();
+        if !keys.is_empty() {
+            facts.push(("Needs", cut(&keys.join(", "), 400)));
+        }
+        if let Some(when) = &planned.when {
+            facts.push(("Only when", cut(when, 400)));
+        }
+    }
+    if let Some(from) = task.started_at {
+        let until = task.ended_at.unwrap_or(now);
+        facts.push(("Took", exact(until.since(from))));
+    }
+    facts
+}
+
+fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Read => "changes nothing (read)",
+        Effect::Idempotent => "changes nothing more (idempotent)",
+        Effect::Once => "would do it twice (once)",
+    }
+}

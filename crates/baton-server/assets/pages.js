@@ -39,6 +39,7 @@
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (turn !== reading) return;
     const fault = page.querySelector("[data-fault]");
+    if (!page.getElementById("main")) return say(`The server answers ${answer.status}.`);
     if (fault) return say([...fault.querySelectorAll("h1, p")].map((it) => it.textContent).slice(0, 2).join(": "));
     document.title = page.title;
     change(main, page.getElementById("main"));
@@ -70,7 +71,8 @@
       const s = Math.max(0, Math.floor((Date.now() - Date.parse(time.dateTime)) / 1000));
       const text = s < 5 ? "now" : s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min`
         : s < 86400 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
-      if (time.textContent !== text) time.textContent = text;
+      const said = time.dataset.age !== "ago" ? text : s < 5 ? "just now" : `${text} ago`;
+      if (time.textContent !== said) time.textContent = said;
       time.title = new Date(time.dateTime).toLocaleString();
     }
   }
@@ -89,9 +91,10 @@
     if (!form.matches("[data-send]")) return;
     event.preventDefault();
     const body = new URLSearchParams(new FormData(form, event.submitter));
-    const turn = ++reading;
-    try { await show(await fetch(form.action, { method: "POST", body }), turn); }
-    catch { say("The server does not answer; nothing is known of what became of this. Look again shortly."); }
+    try {
+      const answer = await fetch(form.action, { method: "POST", body });
+      if (answer.ok) await refresh(); else await show(answer, ++reading);
+    } catch { say("The server does not answer; nothing is known of what became of this. Look again shortly."); }
   });
   addEventListener("click", async (event) => {
     const swap = event.target.closest("a[data-swap]");

@@ -27,8 +27,17 @@ pub struct Home {
     pub questions: Vec<Question>,
     /// The lists, each under its heading.
     pub lists: Vec<List>,
+    /// Whether it is only what a filter found, or older ones.
+    pub is_part: bool,
     /// Whether the store has no workflow at all.
     pub is_new: bool,
+}
+
+impl Home {
+    /// The level of the lists' headings: the page's first one is what it is about.
+    pub fn level(&self) -> u8 {
+        if self.is_part { 1 } else { 2 }
+    }
 }
 
 /// Workflows under a heading.
@@ -85,7 +94,13 @@ pub fn read(
             filter.statuses = ended().collect();
         }
         let found = list(views, (title, "Nothing fits this filter."), (filter, PAGE_MAX), now)?;
-        return Ok(Home { wanted, questions: Vec::new(), lists: vec![found], is_new: false });
+        return Ok(Home {
+            wanted,
+            questions: Vec::new(),
+            lists: vec![found],
+            is_part: true,
+            is_new: false,
+        });
     }
     let questions = questions::open(views, now, QUESTIONS_MAX)?;
     let of = |statuses: Vec<WorkflowStatus>| Filter { statuses, ..Filter::default() };
@@ -94,7 +109,7 @@ pub fn read(
     let past = (of(ended().collect()), PAGE_MAX);
     let past = list(views, ("Recent", "Nothing has ended yet."), past, now)?;
     let is_new = active.rows.is_empty() && past.rows.is_empty();
-    Ok(Home { wanted, questions, lists: vec![active, past], is_new })
+    Ok(Home { wanted, questions, lists: vec![active, past], is_part: false, is_new })
 }
 
 fn list(

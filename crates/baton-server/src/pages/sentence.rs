@@ -6,7 +6,7 @@ use baton_core::time::Timestamp;
 use baton_core::words::{TaskStatus, WaitReason, WorkflowStatus};
 use baton_engine::view::{TaskView, WorkflowView};
 
-use super::times::{coarse, cut, exact, many};
+use super::times::{Age, coarse, cut, exact, many};
 
 /// How many tasks are named before the rest is counted.
 const NAMED_MAX: usize = 2;
@@ -65,7 +65,9 @@ fn lead(workflow: &WorkflowView, tasks: &[TaskView], now: Timestamp) -> String {
             format!("Queued {}: nothing has started yet.", since(workflow.created_at))
         }
         WorkflowStatus::Running => running(workflow, tasks),
-        WorkflowStatus::Paused => format!("Paused, last change {}", ago(workflow.updated_at, now)),
+        WorkflowStatus::Paused => {
+            format!("Paused, last change {}", Age::of(workflow.updated_at, now).ago())
+        }
         WorkflowStatus::Cancelling if workflow.tasks_waiting_for_people > 0 => {
             "Stopping, and waits for your word on a call in doubt".to_owned()
         }
@@ -74,13 +76,6 @@ fn lead(workflow: &WorkflowView, tasks: &[TaskView], now: Timestamp) -> String {
         WorkflowStatus::CompletedWithErrors => format!("Completed with errors{took}"),
         WorkflowStatus::Failed => format!("Failed{took}"),
         WorkflowStatus::Cancelled => format!("Cancelled{took}"),
-    }
-}
-
-fn ago(at: Timestamp, now: Timestamp) -> String {
-    match coarse(now.since(at)).as_str() {
-        "now" => "just now".to_owned(),
-        age => format!("{age} ago"),
     }
 }
 

@@ -20,6 +20,11 @@ impl Age {
     pub fn of(at: Timestamp, now: Timestamp) -> Self {
         Self { text: coarse(now.since(at)), iso: at.to_string() }
     }
+
+    /// `4 min ago`.
+    pub fn ago(&self) -> String {
+        if self.text == "now" { "just now".to_owned() } else { format!("{} ago", self.text) }
+    }
 }
 
 /// A span in its largest unit, as lists show it.

@@ -157,6 +157,14 @@ impl Running {
         }
     }
 
+    /// Reads its next line.
+    pub fn line(&mut self) -> Value {
+        let mut line = String::new();
+        let read = self.lines.read_line(&mut line).unwrap();
+        assert_ne!(read, 0, "it ended before it said anything");
+        serde_json::from_str(&line).unwrap()
+    }
+
     /// Reads what it says to people until a line has this in it.
     pub fn hear(&mut self, part: &str) -> String {
         loop {

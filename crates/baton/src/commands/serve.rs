@@ -16,9 +16,9 @@ use baton_store::StoreUrl;
 use tokio::sync::watch;
 
 use super::stay::leave;
-use crate::catalog::LocalCatalog;
 use crate::cli::{Common, Serve};
 use crate::config::Config;
+use crate::definitions::ServedDefinitions;
 use crate::display::{say, say_out};
 use crate::exit::{Exit, Failed};
 use crate::runtime::Handle;
@@ -45,19 +45,22 @@ pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
     };
     signals::act_as(Role::Owner(owner.clone()))?;
     let (stopping, stop) = watch::channel(false);
-    let api = Api {
-        door: Arc::new(owner.clone()),
-        readers: readers(&session),
+    let definitions =
+        ServedDefinitions::new(Arc::clone(&tools), config.clone(), session.place().store().clone());
+    let found = (tools.specs().len(), definitions.files().len());
+    let mut api = Api::new(
+        Arc::new(owner.clone()),
+        readers(&session),
         tools,
-        identity: None,
-        hosts: serve.hosts.clone().into(),
-        stop: stop.clone(),
-    };
+        Arc::new(definitions),
+        stop.clone(),
+    );
+    api.hosts = serve.hosts.clone().into();
     let news = listen_for_end(&owner)?;
     let address = listener.local_addr().context("the listener has no address")?;
     let serving = start(listener, api, stop)?;
     let taken_up = session.ask(Ask::TakeUpAll)?;
-    tell(common, &session, &config, (address, &taken_up));
+    tell(common, &session, (address, &taken_up), found);
     wait(&owner, &news, config.limits.cancel_deadline.0);
     // Nobody is left to tell where the server has ended by itself.
     let _ = stopping.send(true);
@@ -145,8 +148,8 @@ fn start(
 fn tell(
     common: &Common,
     session: &Session,
-    config: &Config,
     (address, taken_up): (SocketAddr, &Answer),
+    (tools, definitions): (usize, usize),
 ) {
     let store = match session.place().store() {
         StoreUrl::Sqlite(path) => path.display().to_string(),
@@ -160,10 +163,6 @@ fn tell(
         | Answer::Done
         | Answer::Declined { .. } => 0,
     };
-    let tools = session.tools().map_or(0, |tools| tools.specs().len());
-    let definitions = session.tools().map_or(0, |tools| {
-        LocalCatalog::new(Arc::clone(tools), config, Some(".".as_ref()), None).files().len()
-    });
     if common.json {
         let line = serde_json::json!({
             "url": format!("http://{address}"), "store": store, "taken_up": count,

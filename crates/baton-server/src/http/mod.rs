@@ -4,7 +4,7 @@
 //! from the same views that the command line shows.
 
 mod caller;
-mod calls;
+pub(crate) mod calls;
 mod code;
 mod commands;
 mod definitions;

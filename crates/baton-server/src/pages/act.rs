@@ -84,7 +84,7 @@ impl Sent {
     /// The answer to a form, by its schema.
     fn answer(&self, human: &Human) -> Result<Value, Unreadable> {
         let mut answer = serde_json::Map::new();
-        for field in fields(human) {
+        for field in fields(human.form.as_ref()) {
             if let Some(value) = field.read(self.get(&format!("{FIELD}{}", field.name)))? {
                 answer.insert(field.name, value);
             }

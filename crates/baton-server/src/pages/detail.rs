@@ -4,23 +4,24 @@
 use std::collections::BTreeMap;
 
 use baton_core::ids::{Ordinal, WorkflowId};
-use baton_core::plan::Plan;
 use baton_core::time::Timestamp;
 use baton_core::words::{TaskStatus, WorkflowStatus};
-use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_engine::inbox::inbox_of;
 use baton_engine::live::read_event;
+use baton_engine::stages::stage_views;
 use baton_engine::store::{StoreError, Views};
 use baton_engine::view::{
     TaskView, WorkflowView, plan_of, task_views, workflow_brief, workflow_view,
 };
 
-use super::history::{History, Life, kind_word};
+use super::history::{History, failure_of, kind_word};
 use super::looks::Look;
-use super::panel::{Failure, Panel, Text, look_at};
-use super::questions::{Asker, Question, asked, review};
+use super::panel::{Failure, Panel, Text, panel};
+use super::questions::Question;
 use super::sentence;
 use super::stages::{Around, Stage, stages};
 use super::times::{Age, grouped};
+use crate::http::calls;
 
 /// How many events are listed, the newest.
 const EVENTS_MAX: usize = 40;
@@ -138,19 +139,21 @@ pub fn read(
     let rows = views.tasks(card.number)?;
     let tasks = task_views(&card, &row, &plan, &rows);
     let history = History::read(views, &row)?;
-    let looked_at = open.and_then(|open| tasks.iter().find(|task| task.ordinal == open));
-    let failed = tasks.iter().filter(|task| task.status == TaskStatus::Failed);
-    let lives = history.lives(views, failed.take(FAILURES_MAX).chain(looked_at))?;
     let ended_at = view.completed_at;
+    let looked_at = open.and_then(|open| tasks.iter().find(|task| task.ordinal == open)).cloned();
     let panel = match looked_at {
-        Some(task) => Some(look_at(views, task, &plan, &lives, (ended_at.is_some(), now))?),
+        Some(task) => {
+            let detail = calls::detail(&card, &plan, task, views)?;
+            Some(panel(&detail, &plan, ended_at.is_some(), now))
+        }
         None => None,
     };
-    let around = Around { plan: &plan, lives: &lives, ended_at, open, now };
+    let asked = inbox_of((&card, &row), &rows, QUESTIONS_MAX, views)?;
+    let around = Around { starts: &history.starts()?, ended_at, open, now };
     Ok(Some(Detail {
-        questions: questions(views, (&card, &row, &rows), (&plan, &tasks), now)?,
-        failures: failures(&tasks, &lives),
-        stages: stages(&tasks, around),
+        questions: asked.into_iter().map(|item| Question::of(item, now)).collect(),
+        failures: failures(&tasks, card.number, views)?,
+        stages: stages(&stage_views(&plan, &tasks), &tasks, around),
         panel,
         output: view.output.as_ref().filter(|json| json.as_str() != "null").map(Text::of),
         events: events(views, &history, &tasks, now)?,
@@ -179,44 +182,23 @@ fn head(view: WorkflowView, tasks: &[TaskView], now: Timestamp) -> Detail {
     }
 }
 
-fn questions(
+fn failures(
+    tasks: &[TaskView],
+    number: u64,
     views: &mut dyn Views,
-    (card, row, rows): (&WorkflowCard, &WorkflowRow, &[TaskRow]),
-    (plan, tasks): (&Plan, &[TaskView]),
-    now: Timestamp,
-) -> Result<Vec<Question>, StoreError> {
-    if row.status == WorkflowStatus::PendingReview {
-        return Ok(vec![review(card, row, now)]);
-    }
-    let is_for_people = |task: &&TaskRow| {
-        use baton_core::words::WaitReason::{InDoubt, Person};
-        matches!(task.waits_for, Some(Person | InDoubt))
-    };
-    let mut found = Vec::new();
-    for task in rows.iter().filter(is_for_people).take(QUESTIONS_MAX) {
-        let Some(view) = tasks.iter().find(|view| view.ordinal == task.ordinal) else {
-            continue;
-        };
-        let title = view.title.clone().unwrap_or_else(|| view.key.clone());
-        let asker = Asker { ordinal: task.ordinal.0, key: view.key.clone(), title };
-        found.extend(asked(views, card, plan, (task, asker), now)?);
-    }
-    found.sort_by_key(|(since, _)| *since);
-    Ok(found.into_iter().map(|(_, question)| question).collect())
-}
-
-fn failures(tasks: &[TaskView], lives: &BTreeMap<Ordinal, Life>) -> Vec<Failed> {
+) -> Result<Vec<Failed>, StoreError> {
     let failed = tasks.iter().filter(|task| task.status == TaskStatus::Failed);
-    let told = failed.filter_map(|task| {
-        let failure = lives.get(&task.ordinal)?.failure.as_ref()?;
-        Some(Failed {
+    let mut told = Vec::new();
+    for task in failed.take(FAILURES_MAX) {
+        let failure = failure_of(task, number, views)?;
+        told.extend(failure.map(|failure| Failed {
             ordinal: task.ordinal.0,
             title: task.title.clone().unwrap_or_else(|| task.key.clone()),
             attempts: task.attempts,
-            failure: Failure::of(failure),
-        })
-    });
-    told.take(FAILURES_MAX).collect()
+            failure: Failure::of(&failure),
+        }));
+    }
+    Ok(told)
 }
 
 fn events(

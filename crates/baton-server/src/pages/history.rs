@@ -1,18 +1,17 @@
-//! What the journal says of one workflow, as far as a page needs it: its newest events, and what each
-//! task was given, tried and brought.
+//! What the journal says of one workflow, as far as a page needs it: its newest events, and when the
+//! attempts of its tasks started.
 //!
 //! A workflow of very many events is not read whole: then only the newest are there.
 
 use std::collections::BTreeMap;
 
-use baton_core::body::{Body, Json};
+use baton_core::body::Json;
 use baton_core::codes::Code;
 use baton_core::failure::CallFailure;
 use baton_core::ids::Ordinal;
 use baton_core::time::Timestamp;
-use baton_core::words::AttemptStatus;
 use baton_core::workflow::rows::WorkflowRow;
-use baton_core::workflow::{Event, EventKind, Next, Output};
+use baton_core::workflow::{Event, EventKind};
 use baton_engine::live::read_event;
 use baton_engine::store::{Record, StoreError, Views};
 use baton_engine::view::TaskView;
@@ -29,36 +28,6 @@ pub struct History {
     /// The events.
     pub records: Vec<Record>,
     is_whole: bool,
-}
-
-/// One execution of a task.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Attempt {
-    /// Over all runs.
-    pub number: u32,
-    /// How it ended, or that it has not.
-    pub status: AttemptStatus,
-    /// When it started.
-    pub started_at: Timestamp,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
-    /// Why it failed.
-    pub failure: Option<CallFailure>,
-    /// What follows the failure.
-    pub next: Option<String>,
-    /// What it was given, unless the plan's own text was that.
-    pub input: Option<Body>,
-}
-
-/// What became of one task.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Life {
-    /// Its attempts, in order.
-    pub attempts: Vec<Attempt>,
-    /// What it brought.
-    pub output: Option<Output>,
-    /// Why it failed for good.
-    pub failure: Option<CallFailure>,
 }
 
 impl History {
@@ -81,114 +50,32 @@ impl History {
         Ok(Self { records, is_whole: false })
     }
 
-    /// What became of each task that these events tell of. Of the tasks in `wanted` at least the last
-    /// event is looked at, however long ago it was.
-    pub fn lives<'t>(
-        &self,
-        views: &mut dyn Views,
-        wanted: impl Iterator<Item = &'t TaskView>,
-    ) -> Result<BTreeMap<Ordinal, Life>, StoreError> {
-        let mut lives: BTreeMap<Ordinal, Life> = BTreeMap::new();
-        for record in &self.records {
-            let event = read_event(record)?;
-            if let Some(task) = event.task() {
-                lives.entry(task).or_default().take(event, record.at);
+    /// When the attempts of each task started, in order; nothing of a history too long to be read.
+    pub fn starts(&self) -> Result<BTreeMap<Ordinal, Vec<Timestamp>>, StoreError> {
+        let mut starts: BTreeMap<Ordinal, Vec<Timestamp>> = BTreeMap::new();
+        if !self.is_whole {
+            return Ok(starts);
+        }
+        for record in self.records.iter().filter(|it| it.kind == EventKind::TaskStarted.code()) {
+            if let Event::TaskStarted(started) = read_event(record)? {
+                starts.entry(started.task).or_default().push(record.at);
             }
         }
-        let first = self.records.first().map_or(0, |record| record.position);
-        let stream = self.records.first().map(|record| record.stream);
-        for task in wanted.filter(|task| !self.is_whole && task.position < first) {
-            let found = views.events(task.position.saturating_sub(1), stream, 1)?;
-            for record in found.iter().filter(|record| record.position == task.position) {
-                lives.entry(task.ordinal).or_default().take(read_event(record)?, record.at);
-            }
-        }
-        Ok(lives)
+        Ok(starts)
     }
 }
 
-impl Life {
-    fn take(&mut self, event: Event, at: Timestamp) {
-        match event {
-            Event::TaskStarted(started) => {
-                self.output = None;
-                self.failure = None;
-                self.attempts.push(Attempt {
-                    number: started.attempt,
-                    status: AttemptStatus::Executing,
-                    started_at: at,
-                    ended_at: None,
-                    failure: None,
-                    next: None,
-                    input: started.input,
-                });
-            }
-            Event::AttemptFailed(failed) => {
-                self.end(at, failed.status, Some(failed.failure), Some(next_text(&failed.next)));
-            }
-            Event::TaskFailed(failed) => {
-                self.end(
-                    at,
-                    failed.status.unwrap_or(AttemptStatus::Failed),
-                    Some(failed.failure.clone()),
-                    None,
-                );
-                self.failure = Some(failed.failure);
-            }
-            Event::TaskCompleted(done) => {
-                self.end(at, AttemptStatus::Completed, None, None);
-                self.output = Some(done.output);
-            }
-            Event::TaskEmitted(emitted) => {
-                self.end(at, AttemptStatus::Completed, None, None);
-                self.output = Some(Output::Value(emitted.data));
-            }
-            Event::TaskCancelled(_) => self.end(at, AttemptStatus::Cancelled, None, None),
-            Event::TaskWaited(_)
-            | Event::TaskExpanded(_)
-            | Event::TaskSkipped(_)
-            | Event::CallUndone(_)
-            | Event::Admitted(_)
-            | Event::Approved(_)
-            | Event::SentBack(_)
-            | Event::Started(_)
-            | Event::Paused(_)
-            | Event::Resumed(_)
-            | Event::CancelRequested(_)
-            | Event::Finished(_)
-            | Event::Retried(_)
-            | Event::ClockSet(_)
-            | Event::DefinitionRegistered(_)
-            | Event::Purged(_)
-            | Event::BatchPurged(_) => {}
-        }
-    }
-
-    fn end(
-        &mut self,
-        at: Timestamp,
-        status: AttemptStatus,
-        failure: Option<CallFailure>,
-        next: Option<String>,
-    ) {
-        let Some(last) = self.attempts.last_mut().filter(|attempt| attempt.ended_at.is_none())
-        else {
-            return;
-        };
-        last.status = status;
-        last.ended_at = Some(at);
-        last.failure = failure;
-        last.next = next;
-    }
-}
-
-fn next_text(next: &Next) -> String {
-    match next {
-        Next::Repeat => "the same call again".to_owned(),
-        Next::Retry { span, .. } => format!("again after {}", super::times::exact(*span)),
-        Next::Fallback => "its fallback".to_owned(),
-        Next::InDoubt => "in doubt: somebody must say whether it happened".to_owned(),
-    }
+/// Why a task failed, if that is the last that happened to it.
+pub fn failure_of(
+    task: &TaskView,
+    number: u64,
+    views: &mut dyn Views,
+) -> Result<Option<CallFailure>, StoreError> {
+    let found = views.events(task.position.saturating_sub(1), Some(number), 1)?;
+    Ok(match found.first().map(read_event).transpose()? {
+        Some(Event::TaskFailed(failed)) => Some(failed.failure),
+        Some(_) | None => None,
+    })
 }
 
 /// The public word of an event's kind.

@@ -2,12 +2,13 @@
 
 use baton_core::time::Timestamp;
 use baton_core::words::WorkflowStatus;
+use baton_engine::inbox::inbox;
 use baton_engine::store::{Filter, StoreError, Views};
 use baton_engine::view::{WorkflowView, workflow_brief};
 
 use super::filter::{Wanted, active, ended};
 use super::looks::Look;
-use super::questions::{self, Question};
+use super::questions::Question;
 use super::sentence;
 use super::times::Age;
 
@@ -102,7 +103,8 @@ pub fn read(
             is_new: false,
         });
     }
-    let questions = questions::open(views, now, QUESTIONS_MAX)?;
+    let asked = inbox(views, QUESTIONS_MAX)?;
+    let questions = asked.into_iter().map(|item| Question::of(item, now)).collect();
     let of = |statuses: Vec<WorkflowStatus>| Filter { statuses, ..Filter::default() };
     let active = (of(active().collect()), ACTIVE_MAX);
     let active = list(views, ("Active", "Nothing is running."), active, now)?;

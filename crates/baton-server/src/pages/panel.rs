@@ -2,22 +2,18 @@
 //!
 //! Large texts are cut: the whole of them is the API's to give.
 
-use std::collections::BTreeMap;
-
-use baton_core::body::{Body, Json};
+use baton_core::body::Json;
 use baton_core::codes::Code;
 use baton_core::failure::CallFailure;
-use baton_core::ids::Ordinal;
 use baton_core::plan::{Plan, Work};
 use baton_core::time::Timestamp;
-use baton_core::words::Effect;
-use baton_core::workflow::Output;
-use baton_engine::store::{StoreError, Views};
-use baton_engine::view::{TaskView, text_of};
+use baton_core::words::{Effect, Happened};
+use baton_engine::view::TaskView;
 
-use super::history::{Attempt, Life, pretty};
+use super::history::pretty;
 use super::looks::Look;
-use super::times::{Age, cut, exact, grouped, many};
+use super::times::{Age, cut, exact, many};
+use crate::http::calls::{CallView, TaskDetail};
 
 /// The longest text that is shown of an input or output, in characters.
 const TEXT_CHARS_MAX: usize = 20_000;
@@ -71,8 +67,6 @@ pub struct Tried {
     pub took: String,
     /// Why it failed.
     pub failure: Option<Failure>,
-    /// What followed.
-    pub next: Option<String>,
 }
 
 /// A text, cut where it is very long.
@@ -99,74 +93,41 @@ impl Failure {
     /// A failure as people read it.
     pub fn of(failure: &CallFailure) -> Self {
         let happened = match failure.happened {
-            baton_core::words::Happened::No => "it had no effect",
-            baton_core::words::Happened::Yes => "it had its effect",
-            baton_core::words::Happened::Unknown => "nobody knows whether it had its effect",
+            Happened::No => "it had no effect",
+            Happened::Yes => "it had its effect",
+            Happened::Unknown => "nobody knows whether it had its effect",
         };
         let kind = format!("{}; {happened}", failure.kind.word().replace('_', " "));
         Self { message: failure.message.clone(), kind }
     }
 }
 
-/// Looks at a task.
-pub fn look_at(
-    views: &mut dyn Views,
-    task: &TaskView,
-    plan: &Plan,
-    lives: &BTreeMap<Ordinal, Life>,
-    (has_ended, now): (bool, Timestamp),
-) -> Result<Panel, StoreError> {
-    let life = lives.get(&task.ordinal).cloned().unwrap_or_default();
-    let input = life.attempts.last().and_then(|attempt| attempt.input.as_ref());
-    let input = match (input, life.attempts.is_empty()) {
-        (Some(body), _) => Some(shown(body, views)?),
-        (None, false) => planned_input(plan, task.ordinal),
-        (None, true) => None,
-    };
-    let output = match &life.output {
-        Some(Output::Value(body)) => Some(shown(body, views)?),
-        Some(Output::Items { count, .. }) => {
-            let shown =
-                format!("A list of {} outputs, one for each item.", grouped(u64::from(*count)));
-            Some(Text { shown, more: None })
-        }
-        None => None,
-    };
-    let newest = life.attempts.iter().rev().take(ATTEMPTS_MAX);
-    Ok(Panel {
+/// A task as the API shows it, looked at.
+pub fn panel(detail: &TaskDetail, plan: &Plan, has_ended: bool, now: Timestamp) -> Panel {
+    let task = &detail.task;
+    let newest = detail.calls.iter().rev().take(ATTEMPTS_MAX);
+    Panel {
         id: task.id.to_string(),
         ordinal: task.ordinal.0,
         title: task.title.clone().unwrap_or_else(|| task.key.clone()),
         look: Look::of_task(task.status, task.waits_for),
         facts: facts(task, plan, now),
-        failure: life.failure.as_ref().map(Failure::of),
-        attempts: newest.map(|attempt| tried(attempt, now)).collect(),
-        input,
-        output,
+        failure: detail.failure.as_ref().map(Failure::of),
+        attempts: newest.map(|call| tried(call, now)).collect(),
+        input: detail.calls.last().and_then(|call| call.input.as_ref()).map(Text::of),
+        output: detail.output.as_ref().map(Text::of),
         may_retry: has_ended && plan.task(task.ordinal).is_some(),
-    })
-}
-
-fn shown(body: &Body, views: &mut dyn Views) -> Result<Text, StoreError> {
-    text_of(body, views).map(|json| Text::of(&json))
-}
-
-fn planned_input(plan: &Plan, ordinal: Ordinal) -> Option<Text> {
-    match &plan.task(ordinal)?.work {
-        Work::Tool(call) => Some(Text::of(&Json::of(&call.with))),
-        Work::Human(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_) => None,
     }
 }
 
-fn tried(attempt: &Attempt, now: Timestamp) -> Tried {
-    let until = attempt.ended_at.unwrap_or(now);
+fn tried(call: &CallView, now: Timestamp) -> Tried {
+    let until = call.ended_at.unwrap_or(now);
     Tried {
-        number: attempt.number,
-        look: Look::of_attempt(attempt.status),
-        age: Age::of(attempt.started_at, now),
-        took: exact(until.since(attempt.started_at)),
-        failure: attempt.failure.as_ref().map(Failure::of),
-        next: attempt.next.clone(),
+        number: call.attempt,
+        look: Look::of_attempt(call.status),
+        age: Age::of(call.started_at, now),
+        took: exact(until.since(call.started_at)),
+        failure: call.failure.as_ref().map(Failure::of),
     }
 }
 

@@ -2,15 +2,11 @@
 //!
 //! What an answer does is the machine's to decide; here it is only offered.
 
-use baton_core::ids::WorkflowId;
-use baton_core::plan::{Human, Plan, Work};
+use baton_core::codes::Code;
+use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::time::Timestamp;
-use baton_core::words::{HumanKind, WaitReason, WorkflowStatus};
-use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_core::workflow::{Event, Waiting};
-use baton_engine::live::read_event;
-use baton_engine::store::{Filter, Record, StoreError, Views};
-use baton_engine::view::{plan_of, task_views};
+use baton_core::words::{HumanKind, WaitReason};
+use baton_engine::inbox::InboxItem;
 use serde_json::Value;
 
 use super::times::{Age, cut};
@@ -25,7 +21,7 @@ pub struct Question {
     pub workflow: WorkflowId,
     /// The definition's name.
     pub name: String,
-    /// The task's title or key; none where the plan itself is asked about.
+    /// The task; none where the plan itself is asked about.
     pub task: Option<Asker>,
     /// The question itself.
     pub ask: String,
@@ -42,8 +38,6 @@ pub struct Asker {
     pub ordinal: u32,
     /// Its key.
     pub key: String,
-    /// Its title, or its key.
-    pub title: String,
 }
 
 /// What kind of answer is asked for.
@@ -102,107 +96,39 @@ pub enum Whole {
     Any,
 }
 
-/// What of all workflows needs a person, oldest first, at most `limit` of each kind.
-pub fn open(
-    views: &mut dyn Views,
-    now: Timestamp,
-    limit: u32,
-) -> Result<Vec<Question>, StoreError> {
-    let statuses = vec![WorkflowStatus::PendingReview];
-    let reviews = views.list(&Filter { statuses, limit, ..Filter::default() })?;
-    let mut found: Vec<(Timestamp, Question)> =
-        reviews.iter().map(|(card, row)| (row.updated_at, review(card, row, now))).collect();
-    for (card, task) in views.waiting_for_people(limit)? {
-        let Some((_, row)) = views.workflow(card.id)? else {
-            continue;
-        };
-        let plan = plan_of(&card, views)?;
-        let rows = views.tasks(card.number)?;
-        let shown = task_views(&card, &row, &plan, &rows);
-        let Some(view) = shown.iter().find(|view| view.ordinal == task.ordinal) else {
-            continue;
-        };
-        let asker = Asker {
-            ordinal: task.ordinal.0,
-            key: view.key.clone(),
-            title: view.title.clone().unwrap_or_else(|| view.key.clone()),
-        };
-        found.extend(asked(views, &card, &plan, (&task, asker), now)?);
-    }
-    found.sort_by_key(|(since, _)| *since);
-    Ok(found.into_iter().map(|(_, question)| question).collect())
-}
-
-/// The review of a plan.
-pub fn review(card: &WorkflowCard, row: &WorkflowRow, now: Timestamp) -> Question {
-    Question {
-        workflow: card.id,
-        name: card.name.clone(),
-        task: None,
-        ask: "May this plan start?".to_owned(),
-        age: Age::of(row.updated_at, now),
-        answer: Answer::Review(row.revision),
-    }
-}
-
-/// The question of one waiting task, and since when it stands.
-pub fn asked(
-    views: &mut dyn Views,
-    card: &WorkflowCard,
-    plan: &Plan,
-    (task, asker): (&TaskRow, Asker),
-    now: Timestamp,
-) -> Result<Option<(Timestamp, Question)>, StoreError> {
-    let record = views.events(task.position.saturating_sub(1), Some(card.number), 1)?;
-    let Some(record) = record.first().filter(|record| record.position == task.position) else {
-        return Ok(None);
-    };
-    let ask = cut(text_of(record)?.trim(), ASK_CHARS_MAX);
-    let question = Question {
-        workflow: card.id,
-        name: card.name.clone(),
-        task: Some(asker),
-        ask,
-        age: Age::of(record.at, now),
-        answer: answer(plan.task(task.of).map(|plan| &plan.work), task.waits_for),
-    };
-    Ok(Some((record.at, question)))
-}
-
-fn text_of(record: &Record) -> Result<String, StoreError> {
-    let event = read_event(record)?;
-    if let Event::AttemptFailed(failed) = event {
-        return Ok(format!("Did this call happen? {}", failed.failure.message));
-    }
-    let Event::TaskWaited(waited) = event else {
-        return Ok(String::new());
-    };
-    Ok(match waited.on {
-        Waiting::Person { ask } => ask,
-        Waiting::InDoubt { failure } => format!("Did this call happen? {}", failure.message),
-        Waiting::Timer { .. } | Waiting::Event { .. } | Waiting::Child { .. } => String::new(),
-    })
-}
-
-fn answer(work: Option<&Work>, waits_for: Option<WaitReason>) -> Answer {
-    if waits_for == Some(WaitReason::InDoubt) {
-        return Answer::Doubt;
-    }
-    match work {
-        Some(Work::Human(human)) => match human.kind {
-            HumanKind::Approval => Answer::Approval,
-            HumanKind::Choice => Answer::Choice(human.options.clone()),
-            HumanKind::Form => Answer::Form(fields(human)),
-        },
-        Some(Work::Tool(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_)) | None => {
-            Answer::Elsewhere
+impl Question {
+    /// A question of the inbox, as a card shows it.
+    pub fn of(item: InboxItem, now: Timestamp) -> Self {
+        let task = item.task_id.and_then(TaskId::split).zip(item.task.clone());
+        Self {
+            answer: answer(&item),
+            workflow: item.workflow_id,
+            name: item.name,
+            task: task.map(|((_, ordinal), key)| Asker { ordinal: ordinal.0, key }),
+            ask: cut(item.ask.trim(), ASK_CHARS_MAX),
+            age: Age::of(item.since, now),
         }
     }
 }
 
+fn answer(item: &InboxItem) -> Answer {
+    if item.task_id.is_none() {
+        return Answer::Review(item.revision);
+    }
+    if item.needs == WaitReason::InDoubt.word() {
+        return Answer::Doubt;
+    }
+    match item.kind {
+        Some(HumanKind::Approval) => Answer::Approval,
+        Some(HumanKind::Choice) => Answer::Choice(item.options.clone()),
+        Some(HumanKind::Form) => Answer::Form(fields(item.form.as_ref())),
+        None => Answer::Elsewhere,
+    }
+}
+
 /// The fields of a form, in the order of its schema.
-pub fn fields(human: &Human) -> Vec<Field> {
-    let Some(form) = human.form.as_ref() else {
+pub fn fields(form: Option<&Value>) -> Vec<Field> {
+    let Some(form) = form else {
         return Vec::new();
     };
     let required = form.get("required").and_then(Value::as_array);
@@ -274,22 +200,18 @@ mod tests {
     use super::*;
 
     fn form() -> Vec<Field> {
-        fields(&Human {
-            kind: HumanKind::Form,
-            ask: None,
-            form: Some(json!({
-                "type": "object",
-                "required": ["score"],
-                "properties": {
-                    "score": { "type": "integer", "title": "Score", "default": 3 },
-                    "note": { "type": "string" },
-                    "sure": { "type": "boolean" },
-                    "kind": { "enum": ["a", 2] },
-                    "rest": { "type": "array" },
-                },
-            })),
-            options: Vec::new(),
-        })
+        let form = json!({
+            "type": "object",
+            "required": ["score"],
+            "properties": {
+                "score": { "type": "integer", "title": "Score", "default": 3 },
+                "note": { "type": "string" },
+                "sure": { "type": "boolean" },
+                "kind": { "enum": ["a", 2] },
+                "rest": { "type": "array" },
+            },
+        });
+        fields(Some(&form))
     }
 
     #[test]

@@ -136,3 +136,139 @@ fn names<'t>(tasks: impl Iterator<Item = &'t TaskView>) -> Option<String> {
 fn name(text: &str) -> String {
     format!("“\u{2068}{}\u{2069}”", cut(text, NAME_CHARS_MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use baton_core::ids::{ConversationId, Ordinal};
+    use baton_core::time::Moment;
+    use baton_core::words::{Origin, ProgressMethod};
+
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+
+    fn moment() -> Moment {
+        Moment::new(Timestamp::from_millis(1_800_000_000_000), 7)
+    }
+
+    fn workflow(status: WorkflowStatus) -> WorkflowView {
+        let at = moment().now;
+        let id = baton_core::ids::WorkflowId::new(&moment(), 0);
+        WorkflowView {
+            workflow_id: id,
+            id,
+            name: "w".to_owned(),
+            description: None,
+            kind: "workflow",
+            origin: Origin::Cli,
+            run: 1,
+            status,
+            current_stage: Some("look".to_owned()),
+            priority: 5,
+            progress_percentage: 40,
+            progress: 40,
+            agents_completed: 2,
+            agents_total: 5,
+            progress_calculation_method: ProgressMethod::AgentBased,
+            progress_updated_at: at,
+            tasks_failed: 0,
+            tasks_waiting_for_people: 0,
+            conversation_id: ConversationId::new(&moment(), 0),
+            revision: 3,
+            created_at: at,
+            started_at: Some(at),
+            updated_at: at,
+            completed_at: None,
+            purged_at: None,
+            output: None,
+            error: None,
+        }
+    }
+
+    fn task(key: &str, status: TaskStatus, waits_for: Option<WaitReason>) -> TaskView {
+        TaskView {
+            id: baton_core::ids::WorkflowId::new(&moment(), 0).task(Ordinal(0)),
+            key: key.to_owned(),
+            title: None,
+            stage: "look".to_owned(),
+            kind: "tool",
+            tool: None,
+            status,
+            waits_for,
+            attempts: 1,
+            started_at: None,
+            ended_at: None,
+            position: 1,
+            ordinal: Ordinal(0),
+        }
+    }
+
+    /// The sentence four minutes on, without the marks that isolate names.
+    fn say(workflow: &WorkflowView, tasks: &[TaskView]) -> String {
+        let later = Timestamp::from_millis(moment().now.as_millis() + 4 * MINUTE);
+        full(workflow, tasks, later).replace(['\u{2068}', '\u{2069}'], "")
+    }
+
+    #[test]
+    fn a_person_is_named_before_what_moves() {
+        let running = workflow(WorkflowStatus::Running);
+        let moves = task("scan", TaskStatus::Executing, None);
+        let asks = task("agree", TaskStatus::Waiting, Some(WaitReason::Person));
+        let doubt = task("pay", TaskStatus::Waiting, Some(WaitReason::InDoubt));
+        let all = [moves.clone(), doubt.clone(), asks];
+        assert_eq!(say(&running, &all), "Waits for your answer to “agree”; 2 of 5 tasks complete.");
+        let two = [moves.clone(), doubt];
+        let doubtful = "Waits for your word whether “pay” happened; 2 of 5 tasks complete.";
+        assert_eq!(say(&running, &two), doubtful);
+        let many = [moves.clone(), moves.clone(), moves.clone(), moves];
+        assert_eq!(
+            say(&running, &many),
+            "Working on “scan”, “scan” and 2 more; 2 of 5 tasks complete."
+        );
+    }
+
+    #[test]
+    fn what_holds_it_up_is_said() {
+        let held = [task("ask", TaskStatus::Waiting, Some(WaitReason::Event))];
+        let said = say(&workflow(WorkflowStatus::Running), &held);
+        assert_eq!(said, "Held up: “ask” waits for an event; 2 of 5 tasks complete.");
+    }
+
+    #[test]
+    fn without_tasks_counts_take_the_place_of_names() {
+        let mut running = workflow(WorkflowStatus::Running);
+        assert_eq!(say(&running, &[]), "Running in “look”; 2 of 5 tasks complete.");
+        running.tasks_waiting_for_people = 2;
+        assert_eq!(say(&running, &[]), "Waits for 2 answers of yours; 2 of 5 tasks complete.");
+    }
+
+    #[test]
+    fn an_end_says_how_long_it_took_and_what_failed() {
+        let mut failed = workflow(WorkflowStatus::Failed);
+        failed.tasks_failed = 1;
+        failed.completed_at = Some(Timestamp::from_millis(moment().now.as_millis() + 75_000));
+        assert_eq!(say(&failed, &[]), "Failed after 1 min 15 s: 2 of 5 tasks complete, 1 failed.");
+    }
+
+    #[test]
+    fn every_status_has_a_whole_sentence() {
+        for status in <WorkflowStatus as baton_core::codes::Code>::ALL {
+            let said = say(&workflow(*status), &[]);
+            assert!(
+                said.ends_with('.') && said.starts_with(char::is_uppercase),
+                "{status}: {said}"
+            );
+        }
+        let paused = say(&workflow(WorkflowStatus::Paused), &[]);
+        assert_eq!(paused, "Paused, last change 4 min ago; 2 of 5 tasks complete.");
+    }
+
+    #[test]
+    fn a_foreign_name_does_not_leave_its_quotes() {
+        let mut running = workflow(WorkflowStatus::Running);
+        running.current_stage = Some(format!("\u{202e}{}", "x".repeat(5_000)));
+        let said = full(&running, &[], moment().now);
+        assert!(said.contains("“\u{2068}\u{202e}x") && said.contains("…\u{2069}”;"), "{said}");
+        assert!(said.chars().count() < 200);
+    }
+}

@@ -4,16 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use baton_core::codes::Code;
 use baton_core::ids::Ordinal;
-use baton_core::plan::Plan;
 use baton_core::time::Timestamp;
-use baton_core::words::{OnFailure, StageStatus, TaskStatus};
+use baton_engine::stages::StageView;
 use baton_engine::view::TaskView;
 
-use super::history::Life;
 use super::looks::{Look, Tone};
-use super::times::{exact, grouped};
+use super::times::{exact, grouped, many};
 
 /// The width of the timeline; bars are placed in whole steps of it.
 const WIDTH: u64 = 1_000;
@@ -107,10 +104,8 @@ impl Scale {
 /// What a page knows beside the tasks' views.
 #[derive(Clone, Copy, Debug)]
 pub struct Around<'a> {
-    /// The plan.
-    pub plan: &'a Plan,
-    /// What became of each task.
-    pub lives: &'a BTreeMap<Ordinal, Life>,
+    /// When the attempts of each task started.
+    pub starts: &'a BTreeMap<Ordinal, Vec<Timestamp>>,
     /// When the run ended.
     pub ended_at: Option<Timestamp>,
     /// The task whose panel is open.
@@ -119,41 +114,42 @@ pub struct Around<'a> {
     pub now: Timestamp,
 }
 
-/// The stages in order.
-pub fn stages(tasks: &[TaskView], around: Around<'_>) -> Vec<Stage> {
+/// The stages in order, each with its tasks.
+pub fn stages(views: &[StageView], tasks: &[TaskView], around: Around<'_>) -> Vec<Stage> {
     let scale = Scale::of(tasks, around.ended_at, around.now);
     let mut by_stage: BTreeMap<&str, Vec<&TaskView>> = BTreeMap::new();
     for task in tasks {
         by_stage.entry(task.stage.as_str()).or_default().push(task);
     }
-    let stage = |name: &String| {
-        let tasks = by_stage.remove(name.as_str()).unwrap_or_default();
-        stage(name, &tasks, scale, around)
+    let stage = |view: &StageView| {
+        let tasks = by_stage.remove(view.name.as_str()).unwrap_or_default();
+        stage(view, tasks, scale, around)
     };
-    around.plan.stages.iter().map(|stage| &stage.name).map(stage).collect()
+    views.iter().map(stage).collect()
 }
 
-fn stage(name: &str, tasks: &[&TaskView], scale: Option<Scale>, around: Around<'_>) -> Stage {
-    let status = status_of(tasks, around.plan);
-    let from = tasks.iter().filter_map(|task| task.started_at).min();
-    let is_over = tasks.iter().all(|task| task.status.is_terminal());
-    let ends = tasks.iter().filter_map(|task| task.ended_at).max();
-    let until = if is_over { ends.unwrap_or(around.now) } else { around.now };
-    let done = tasks.iter().filter(|task| task.status == TaskStatus::Completed).count();
-    let mut shown: Vec<&TaskView> = tasks.to_vec();
-    if shown.len() > TASKS_MAX {
-        shown.sort_by_key(|task| urgency(task));
-        shown.truncate(TASKS_MAX);
+fn stage(
+    view: &StageView,
+    mut tasks: Vec<&TaskView>,
+    scale: Option<Scale>,
+    around: Around<'_>,
+) -> Stage {
+    let until = view.ended_at.or(around.ended_at).unwrap_or(around.now);
+    let more = tasks.len().saturating_sub(TASKS_MAX) as u64;
+    if more > 0 {
+        tasks.sort_by_key(|task| urgency(task));
+        tasks.truncate(TASKS_MAX);
     }
-    let more = tasks.len() - shown.len();
+    let (done, total) = (u64::from(view.tasks_completed), u64::from(view.tasks_total));
+    let look = Look::of_stage(view.status);
     Stage {
-        name: name.to_owned(),
-        look: Look::of_stage(status),
-        done: format!("{} of {}", grouped(done as u64), grouped(tasks.len() as u64)),
-        took: from.map_or_else(String::new, |from| exact(until.since(from))),
-        bar: from.zip(scale).map(|(from, scale)| scale.bar(from, until, Vec::new())),
-        tasks: shown.into_iter().map(|task| line(task, scale, around)).collect(),
-        more: (more > 0).then(|| format!("{} more tasks are not shown", grouped(more as u64))),
+        name: view.name.clone(),
+        done: format!("{} of {}", grouped(done), grouped(total)),
+        took: view.started_at.map_or_else(String::new, |from| exact(until.since(from))),
+        bar: view.started_at.zip(scale).map(|(from, scale)| scale.bar(from, until, Vec::new())),
+        tasks: tasks.into_iter().map(|task| line(task, scale, around)).collect(),
+        more: (more > 0).then(|| format!("{} not shown", many(more, "more task"))),
+        look,
     }
 }
 
@@ -170,9 +166,11 @@ fn urgency(task: &TaskView) -> u8 {
 }
 
 fn line(task: &TaskView, scale: Option<Scale>, around: Around<'_>) -> Line {
-    let until = task.ended_at.unwrap_or(around.now);
-    let again = around.lives.get(&task.ordinal).map_or(&[][..], |life| &life.attempts);
-    let marks = again.iter().skip(1).map(|attempt| attempt.started_at).collect();
+    let until = task.ended_at.or(around.ended_at).unwrap_or(around.now);
+    // A bar is that of the present run: attempts of runs before began before it does.
+    let again = around.starts.get(&task.ordinal).into_iter().flatten();
+    let marks = again.copied().filter(|at| task.started_at.is_some_and(|from| *at > from));
+    let marks = marks.collect();
     let bar = task.started_at.zip(scale).map(|(from, scale)| scale.bar(from, until, marks));
     Line {
         ordinal: task.ordinal.0,
@@ -184,30 +182,5 @@ fn line(task: &TaskView, scale: Option<Scale>, around: Around<'_>) -> Line {
         took: task.started_at.map_or_else(String::new, |from| exact(until.since(from))),
         bar,
         is_open: around.open == Some(task.ordinal),
-    }
-}
-
-/// Where a stage stands, by its tasks.
-fn status_of(tasks: &[&TaskView], plan: &Plan) -> StageStatus {
-    let any = |of: TaskStatus| tasks.iter().any(|task| task.status == of);
-    if !tasks.iter().all(|task| task.status.is_terminal()) {
-        let has_begun = |task: &&TaskView| task.started_at.is_some() || task.status.is_terminal();
-        let begun = tasks.iter().any(has_begun);
-        return if begun { StageStatus::Running } else { StageStatus::Pending };
-    }
-    let breaks = |task: &&TaskView| {
-        let planned = plan.task(task.ordinal).map(|planned| planned.on_failure);
-        task.status == TaskStatus::Failed && planned == Some(OnFailure::Fail)
-    };
-    if tasks.iter().any(breaks) {
-        StageStatus::Failed
-    } else if any(TaskStatus::Cancelled) {
-        StageStatus::Cancelled
-    } else if any(TaskStatus::Failed) {
-        StageStatus::CompletedWithErrors
-    } else if !tasks.is_empty() && tasks.iter().all(|task| task.status == TaskStatus::Skipped) {
-        StageStatus::Skipped
-    } else {
-        StageStatus::Completed
     }
 }

@@ -15,7 +15,7 @@
     for (const { name } of [...from.attributes])
       if (!to.hasAttribute(name) && name !== "open") from.removeAttribute(name);
     for (const { name, value } of to.attributes)
-      if (from.getAttribute(name) !== value) from.setAttribute(name, value);
+      if (name !== "open" && from.getAttribute(name) !== value) from.setAttribute(name, value);
     const byKey = new Map();
     for (const child of from.children) if (child.id) byKey.set(child.id, child);
     let at = from.firstChild;

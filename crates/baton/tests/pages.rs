@@ -11,49 +11,20 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Desk, Running};
-use serde_json::Value;
+use common::Desk;
+use common::server::Server;
 
 /// What the browser is driven with, from the npm registry.
 const DRIVERS: [&str; 2] = ["playwright-core@1.65.1", "axe-core@4.14.1"];
 
-/// A server on a port of its own.
-struct Served {
-    desk: Desk,
-    running: Running,
-    address: String,
-}
-
-impl Served {
-    fn start() -> Self {
-        let desk = Desk::new();
-        let mut running = desk.start(&["serve", "--listen", "127.0.0.1:0", "--json"]);
-        let url = running.line()["url"].as_str().unwrap().to_owned();
-        let address = url.trim_start_matches("http://").to_owned();
-        Self { desk, running, address }
-    }
-
-    fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let host = &self.address;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
-        body.to_owned()
-    }
-
-    /// The workflows as the API lists them.
-    fn listed(&self) -> Vec<Value> {
-        let list: Value = serde_json::from_str(&self.get("/api/v1/workflows")).unwrap();
-        list["items"].as_array().unwrap().clone()
-    }
+/// A page of the server, which must be there.
+fn page(server: &Server, path: &str) -> String {
+    let answer = server.get(&format!("/{path}"));
+    assert_eq!(answer.status, 200, "{path}: {answer:?}");
+    answer.text
 }
 
 /// The text between two marks.
@@ -64,16 +35,16 @@ fn between<'t>(text: &'t str, from: &str, until: &str) -> &'t str {
 
 #[test]
 fn an_empty_store_says_what_to_try() {
-    let served = Served::start();
-    let page = served.get("/");
+    let server = Server::start(&Desk::new());
+    let page = page(&server, "/");
     assert!(page.contains("baton run examples/csv-clean-up.yaml"), "{page}");
-    served.running.kill();
+    server.kill();
 }
 
 #[test]
 fn wf5_pages_and_api_say_the_same() {
-    let served = Served::start();
-    let desk = &served.desk;
+    let desk = Desk::new();
+    let server = Server::start(&desk);
     desk.define("good.yaml", &["{ id: a, tool: core.noop, with: { value: 1 } }"]);
     desk.define("bad.yaml", &["{ id: a, tool: fs.read, with: { path: none } }"]);
     desk.define(
@@ -83,13 +54,14 @@ fn wf5_pages_and_api_say_the_same() {
     desk.expect(0, &["run", "good.yaml"]);
     desk.expect(1, &["run", "bad.yaml"]);
     desk.expect(3, &["run", "asks.yaml"]);
-    let home = served.get("/");
-    let listed = served.listed();
+    let home = page(&server, "/");
+    let listed = server.get("/workflows").expect(200);
+    let listed = listed["items"].as_array().unwrap();
     assert_eq!(listed.len(), 3);
-    for workflow in &listed {
+    for workflow in listed {
         let id = workflow["id"].as_str().unwrap();
         let row = between(&home, &format!("<tr id=\"w-{id}\""), "</tr>");
-        let page = served.get(&format!("/workflows/{id}"));
+        let page = page(&server, &format!("/workflows/{id}"));
         let status = match workflow["tasks_waiting_for_people"].as_u64() {
             Some(0) => workflow["status"].as_str().unwrap(),
             _ => "needs you",
@@ -108,7 +80,7 @@ fn wf5_pages_and_api_say_the_same() {
             assert!(row.contains(&format!("<bdi>{stage}</bdi>")), "{row}");
         }
     }
-    served.running.kill();
+    server.kill();
 }
 
 #[test]
@@ -117,8 +89,8 @@ fn pages_live_in_a_browser() {
         println!("skipped: a browser needs Chromium, node, and playwright-core from npm");
         return;
     };
-    let served = Served::start();
-    let desk = &served.desk;
+    let desk = Desk::new();
+    let server = Server::start(&desk);
     let _first = desk.gate("first");
     let _second = desk.gate("second");
     let _never = desk.gate("never");
@@ -148,11 +120,11 @@ fn pages_live_in_a_browser() {
     std::fs::create_dir_all(&shots).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages/browser.mjs");
     let mut node = Command::new("node");
-    node.arg(script).arg(modules).arg(chromium).arg(format!("http://{}/", served.address));
+    node.arg(script).arg(modules).arg(chromium).arg(server.url("//"));
     let ended = node.arg(desk.path("")).arg(shots).status().unwrap();
     live.kill();
     paused.kill();
-    served.running.kill();
+    server.kill();
     assert!(ended.success(), "the browser saw what it should not");
 }
 

@@ -10,9 +10,11 @@ mod commands;
 mod definitions;
 mod extract;
 mod inbox;
+mod limits;
 mod page;
 mod problem;
 mod readers;
+mod reference;
 mod schema;
 mod start;
 mod tasks;
@@ -34,6 +36,8 @@ use baton_engine::exchange::{Gone, Reply, Request};
 use baton_engine::ports::{Door, Tools};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -157,14 +161,19 @@ pub fn openapi() -> OpenApi {
 
 /// Everything that is served.
 pub fn router(api: Api) -> Router {
-    let (paths, _) = described().split_for_parts();
-    let paths = paths.merge(crate::pages::router(api.clone()));
-    let paths = paths.layer(from_fn(caller::authorize));
+    let (paths, document) = described().split_for_parts();
+    let document = document.to_json().unwrap_or_default();
     paths
+        .merge(crate::pages::router(api.clone()))
+        .layer(from_fn(caller::authorize))
+        .merge(reference::router(document))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
         .layer(from_fn_with_state(api.clone(), caller::identify))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(limits::room(), limits::bounded))
+        .layer(CatchPanicLayer::custom(limits::panicked))
+        .layer(CompressionLayer::new())
         .with_state(api)
 }
 

@@ -5,7 +5,7 @@ use baton_core::ids::{Ordinal, TaskId, WorkflowId};
 use baton_core::plan::{Plan, Work};
 use baton_core::time::Timestamp;
 use baton_core::words::{HumanKind, WaitReason, WorkflowStatus};
-use baton_core::workflow::rows::{TaskRow, WorkflowCard};
+use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_core::workflow::{Event, Waiting};
 use serde::Serialize;
 use serde_json::Value;
@@ -55,20 +55,37 @@ pub fn inbox(views: &mut dyn Views, limit: u32) -> Result<Vec<InboxItem>, StoreE
     let in_review =
         Filter { statuses: vec![WorkflowStatus::PendingReview], limit, ..Filter::default() };
     let reviews = views.list(&in_review)?;
-    let mut items: Vec<InboxItem> = reviews
-        .into_iter()
-        .rev()
-        .map(|(card, row)| InboxItem {
-            revision: row.revision,
-            since: row.updated_at,
-            ..of_workflow(&card)
-        })
-        .collect();
+    let mut items: Vec<InboxItem> =
+        reviews.iter().rev().map(|(card, row)| review(card, row)).collect();
     let mut looked = None;
     for (card, row) in views.waiting_for_people(limit)? {
         items.extend(of_task(&card, &row, &mut looked, views)?);
     }
     Ok(items)
+}
+
+/// What one workflow asks people: its plan's review, or its tasks in their order; at most `limit`.
+pub fn inbox_of(
+    (card, row): (&WorkflowCard, &WorkflowRow),
+    rows: &[TaskRow],
+    limit: usize,
+    views: &mut dyn Views,
+) -> Result<Vec<InboxItem>, StoreError> {
+    if row.status == WorkflowStatus::PendingReview {
+        return Ok(vec![review(card, row)]);
+    }
+    let is_for_people =
+        |row: &&TaskRow| matches!(row.waits_for, Some(WaitReason::Person | WaitReason::InDoubt));
+    let mut items = Vec::new();
+    let mut looked = None;
+    for row in rows.iter().filter(is_for_people).take(limit) {
+        items.extend(of_task(card, row, &mut looked, views)?);
+    }
+    Ok(items)
+}
+
+fn review(card: &WorkflowCard, row: &WorkflowRow) -> InboxItem {
+    InboxItem { revision: row.revision, since: row.updated_at, ..of_workflow(card) }
 }
 
 /// What a waiting task asks for, from the event that made it wait.

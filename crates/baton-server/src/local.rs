@@ -232,7 +232,7 @@ fn submit(submission: Submission) -> Result<Request, String> {
 }
 
 /// The request behind what a person tells a workflow.
-fn command(workflow: baton_core::ids::WorkflowId, verb: Verb, by: String) -> Request {
+pub(crate) fn command(workflow: baton_core::ids::WorkflowId, verb: Verb, by: String) -> Request {
     let (command, blob) = match verb {
         Verb::Approve { revision } => (Command::Approve { revision }, None),
         Verb::SendBack { comments } => (Command::SendBack { comments }, None),

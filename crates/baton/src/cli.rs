@@ -146,6 +146,8 @@ pub enum Command {
     Invoke(Invoke),
     /// List the MCP servers, and how each stands.
     Servers,
+    /// Print the OpenAPI document of what `serve` answers.
+    Openapi,
     /// Print a JSON Schema.
     Schema {
         /// Of what.

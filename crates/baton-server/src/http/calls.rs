@@ -72,7 +72,7 @@ struct Gathered<'p> {
 }
 
 /// A task with its calls. Reads the workflow's events once through.
-pub(super) fn detail(
+pub(crate) fn detail(
     card: &WorkflowCard,
     plan: &Plan,
     task: TaskView,

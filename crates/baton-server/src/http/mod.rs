@@ -4,7 +4,7 @@
 //! from the same views that the command line shows.
 
 mod caller;
-mod calls;
+pub(crate) mod calls;
 mod code;
 mod commands;
 mod definitions;
@@ -12,10 +12,12 @@ mod events;
 mod extract;
 mod inbox;
 mod invoke;
+mod limits;
 mod once;
 mod page;
 mod problem;
 mod readers;
+mod reference;
 mod registered;
 mod schema;
 mod servers;
@@ -41,6 +43,8 @@ use baton_engine::exchange::{Gone, Reply, Request};
 use baton_engine::ports::{Door, Tools};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -181,16 +185,23 @@ pub fn openapi() -> OpenApi {
 
 /// Everything that is served.
 pub fn router(api: Api) -> Router {
+    let document = openapi().to_json().unwrap_or_default();
     let (paths, _) = described().split_for_parts();
     let (work, _) = for_workers().split_for_parts();
     let work = work.layer(from_fn(caller::authorize_worker));
-    let paths = paths.layer(from_fn(caller::authorize)).merge(work);
     paths
+        .merge(crate::pages::router(api.clone()))
+        .layer(from_fn(caller::authorize))
+        .merge(work)
+        .merge(reference::router(document))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
         .layer(from_fn(once::remember))
         .layer(from_fn_with_state(api.clone(), caller::identify))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(limits::room(), limits::bounded))
+        .layer(CatchPanicLayer::custom(limits::panicked))
+        .layer(CompressionLayer::new())
         .with_state(api)
 }
 

@@ -451,3 +451,56 @@ pub(super) struct HoldingPageSchema {
     /// Always null: they are all there.
     next_cursor: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    /// The fields of a Rust struct as its source declares them, under their names in JSON.
+    fn declared(source: &str, name: &str) -> BTreeSet<String> {
+        let begin = source.find(&format!("pub struct {name}")).unwrap();
+        let text = source[begin..].split("\n}").next().unwrap();
+        let mut fields = BTreeSet::new();
+        let (mut renamed, mut is_skipped) = (None, false);
+        for line in text.lines().map(str::trim) {
+            if let Some(rest) = line.strip_prefix("#[serde(rename = \"") {
+                renamed = rest.split('"').next();
+            }
+            is_skipped |= line.starts_with("#[serde(skip)]") || line.contains("flatten");
+            if let Some((field, _)) =
+                line.strip_prefix("pub ").and_then(|rest| rest.split_once(": "))
+            {
+                if !is_skipped {
+                    fields.insert(renamed.unwrap_or(field).to_owned());
+                }
+                (renamed, is_skipped) = (None, false);
+            }
+        }
+        fields
+    }
+
+    #[test]
+    fn schemas_have_the_fields_of_the_views_that_are_served() {
+        let document: Value = serde_json::to_value(super::super::openapi()).unwrap();
+        let view = include_str!("../../../baton-engine/src/view.rs");
+        let cases = [
+            ("Workflow", view, "WorkflowView"),
+            ("Task", view, "TaskView"),
+            ("Call", include_str!("calls.rs"), "CallView"),
+            ("Stage", include_str!("../../../baton-engine/src/stages.rs"), "StageView"),
+            ("Milestone", include_str!("../../../baton-engine/src/stages.rs"), "MilestoneView"),
+            ("Event", include_str!("../../../baton-engine/src/events.rs"), "EventView"),
+            ("InboxItem", include_str!("../../../baton-engine/src/inbox.rs"), "InboxItem"),
+            ("Tool", include_str!("../../../baton-core/src/plan.rs"), "ToolSpec"),
+            ("Failure", include_str!("../../../baton-core/src/failure.rs"), "CallFailure"),
+        ];
+        for (schema, source, name) in cases {
+            let shape = &document["components"]["schemas"][schema]["properties"];
+            let shown = shape.as_object().unwrap_or_else(|| panic!("{schema}: {shape}"));
+            let shown: BTreeSet<String> = shown.keys().cloned().collect();
+            assert_eq!(shown, declared(source, name), "{schema}");
+        }
+    }
+}

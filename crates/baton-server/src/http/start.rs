@@ -158,7 +158,7 @@ fn read(
 
 pub(super) fn refused(code: ProblemCode, what: &str, errors: Vec<FieldError>) -> Problem {
     let faults = if errors.len() == 1 { "fault" } else { "faults" };
-    let detail = format!("the {what} has {} {faults}; nothing was started", errors.len());
+    let detail = format!("{} {faults} in the {what}; nothing was started", errors.len());
     Problem::new(code, detail).with_errors(errors)
 }
 

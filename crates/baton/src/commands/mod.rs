@@ -42,6 +42,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Tools { markdown: false } => servers::tools(&common),
         Command::Servers => servers::servers(&common),
         Command::Invoke(asked) => invoke::invoke(&common, &asked),
+        Command::Openapi => reference::openapi(),
         Command::Schema { of: SchemaOf::Definition } => {
             let schema = baton_core::definition::schema();
             let text = if common.json {

@@ -154,7 +154,7 @@ fn tell(
         say_out(&line.to_string());
         return;
     }
-    say(&format!("serving http://{address}/api/v1"));
+    say(&format!("serving http://{address}/ (pages), the API beneath /api/v1"));
     say(&format!("  store        {store}, {} taken up", many(count.into(), "workflow")));
     say(&format!("  tools        {tools}; `baton tools` lists them"));
     say(&format!("  definitions  {} here", many(definitions as u64, "file")));

@@ -1,0 +1,138 @@
+// Keeps a page current and lets it be used from the keyboard. The server renders; this script reads
+// the page again on news and changes what differs in place, so that focus, selection, what is typed
+// and what is unfolded stay. Without it every page and form works by loading anew.
+"use strict";
+(() => {
+  const byId = (id) => document.getElementById(id);
+  const main = byId("main");
+  const quiet_ms = 150; // news within this span share one reading
+
+  // Changing in place: `id` says which element is which; everything else goes by its place.
+  const sameKind = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && (a.id || "") === (b.id || "");
+  function change(from, to) {
+    if (from.isEqualNode(to)) return;
+    if (from.nodeType !== 1) { from.nodeValue = to.nodeValue; return; }
+    for (const { name } of [...from.attributes])
+      if (!to.hasAttribute(name) && name !== "open") from.removeAttribute(name);
+    for (const { name, value } of to.attributes)
+      if (name !== "open" && from.getAttribute(name) !== value) from.setAttribute(name, value);
+    const byKey = new Map();
+    for (const child of from.children) if (child.id) byKey.set(child.id, child);
+    let at = from.firstChild;
+    for (const wanted of [...to.childNodes]) {
+      const known = wanted.id && byKey.get(wanted.id);
+      if (known && known.nodeName === wanted.nodeName) {
+        if (known === at) at = at.nextSibling; else from.insertBefore(known, at);
+        change(known, wanted);
+      } else if (at && sameKind(at, wanted)) {
+        const present = at;
+        at = at.nextSibling;
+        change(present, wanted);
+      } else from.insertBefore(wanted, at);
+    }
+    while (at) { const next = at.nextSibling; at.remove(); at = next; }
+  }
+
+  // Reading the page again; the newest reading wins.
+  let reading = 0;
+  async function show(answer, turn) {
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (turn !== reading) return;
+    const fault = page.querySelector("[data-fault]");
+    if (!page.getElementById("main")) return say(`The server answers ${answer.status}.`);
+    if (fault) return say([...fault.querySelectorAll("h1, p")].map((it) => it.textContent).slice(0, 2).join(": "));
+    document.title = page.title;
+    change(main, page.getElementById("main"));
+    tick();
+  }
+  async function refresh(address = location.href) {
+    const turn = ++reading;
+    try { await show(await fetch(address, { headers: { accept: "text/html" } }), turn); } catch { state("offline"); }
+  }
+  let waits = null, again = false;
+  function news() {
+    if (waits) { again = true; return; }
+    refresh();
+    waits = setTimeout(() => { waits = null; if (again) { again = false; news(); } }, quiet_ms);
+  }
+
+  function state(word) { const live = byId("live"); live.textContent = word; live.className = `live ${word}`; }
+  function follow() {
+    const source = new EventSource(document.body.dataset.stream);
+    source.addEventListener("open", () => { state("live"); news(); }); // what was missed meanwhile
+    source.addEventListener("changed", news);
+    source.addEventListener("error", () => state("offline"));
+    addEventListener("pagehide", () => source.close(), { once: true });
+  }
+
+  // Ages grow between two readings, in the server's words.
+  function tick() {
+    for (const time of document.querySelectorAll("time[data-age]")) {
+      const s = Math.max(0, Math.floor((Date.now() - Date.parse(time.dateTime)) / 1000));
+      const text = s < 5 ? "now" : s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min`
+        : s < 86400 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
+      const said = time.dataset.age !== "ago" ? text : s < 5 ? "just now" : `${text} ago`;
+      if (time.textContent !== said) time.textContent = said;
+      time.title = new Date(time.dateTime).toLocaleString();
+    }
+  }
+
+  let hides = null;
+  function say(text) {
+    const toast = byId("toast");
+    toast.textContent = text;
+    toast.hidden = false;
+    clearTimeout(hides);
+    hides = setTimeout(() => { toast.hidden = true; }, 8000);
+  }
+
+  addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!form.matches("[data-send]")) return;
+    event.preventDefault();
+    const body = new URLSearchParams(new FormData(form, event.submitter));
+    try {
+      const answer = await fetch(form.action, { method: "POST", body });
+      if (answer.ok) await refresh(); else await show(answer, ++reading);
+    } catch { say("The server does not answer; nothing is known of what became of this. Look again shortly."); }
+  });
+  addEventListener("click", async (event) => {
+    const swap = event.target.closest("a[data-swap]");
+    if (swap && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+      event.preventDefault();
+      history.pushState(null, "", swap.href);
+      refresh();
+    }
+    const copy = event.target.closest("[data-copy]");
+    if (copy) { await navigator.clipboard?.writeText(copy.dataset.copy); say("Copied."); }
+    if (event.target.closest("[data-help]")) byId("help").showModal();
+  });
+  addEventListener("popstate", () => refresh());
+
+  // The keyboard.
+  let before = "";
+  function move(step) {
+    const lines = [...document.querySelectorAll("[data-line]")];
+    const at = lines.findIndex((line) => line.contains(document.activeElement));
+    const next = lines[at < 0 ? (step > 0 ? 0 : lines.length - 1) : at + step];
+    if (next) { (next.matches("tr") ? next.querySelector("[data-open]") : next).focus(); next.scrollIntoView({ block: "nearest" }); }
+  }
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.matches("input, textarea, select")) { if (event.key === "Escape") event.target.blur(); return; }
+    const line = document.activeElement?.closest("[data-line]");
+    const does = {
+      "/": () => byId("filter").select(), "?": () => byId("help").showModal(),
+      j: () => move(1), k: () => move(-1),
+      i: () => before === "g" && document.querySelector("[data-go=i]").click(),
+      a: () => line?.querySelector("[data-key=a]")?.click(), r: () => line?.querySelector("[data-key=r]")?.click(),
+      Enter: () => line === document.activeElement && line.querySelector("[data-open]")?.click(),
+    }[event.key];
+    if (does && !byId("help").open) { if (event.key !== "Enter") event.preventDefault(); does(); }
+    before = event.key;
+  });
+
+  tick();
+  setInterval(tick, 1000);
+  follow();
+})();

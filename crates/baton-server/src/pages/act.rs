@@ -1,0 +1,158 @@
+//! The forms of the pages: what a person says, as the command it stands for.
+//!
+//! Whether it is allowed is the machine's to say; its refusal is shown as it is.
+
+use axum::extract::{Form, Path, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+use baton_core::body::Json;
+use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::plan::{Human, Work};
+use baton_engine::store::Views;
+use baton_engine::view::plan_of;
+use serde_json::{Value, json};
+
+use super::questions::{Unreadable, fields};
+use super::{Fault, Pages, id_of};
+use crate::http::{Caller, Problem, ProblemCode};
+use crate::local::command;
+use crate::wire::Verb;
+
+/// What stands before the names of a form's own fields.
+const FIELD: &str = "field.";
+
+/// What was sent.
+struct Sent(Vec<(String, String)>);
+
+impl Sent {
+    fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    fn task(&self) -> Result<Ordinal, Problem> {
+        let task = self.get("task").and_then(|task| task.parse().ok()).map(Ordinal);
+        task.ok_or_else(|| unreadable("the form names no task; load the page again"))
+    }
+
+    fn comment(&self) -> String {
+        self.get("comment").unwrap_or_default().to_owned()
+    }
+
+    /// What this asks for. The answer to a form is filled in later, when its schema is known.
+    fn verb(&self) -> Result<Verb, Problem> {
+        Ok(match self.get("verb").unwrap_or_default() {
+            "pause" => Verb::Pause,
+            "resume" => Verb::Resume,
+            "cancel" => Verb::Cancel { reason: self.get("comment").map(str::to_owned) },
+            "retry" => {
+                let task = self.get("task").map(|_| self.task()).transpose()?;
+                Verb::Retry { tasks: task.into_iter().collect() }
+            }
+            "start" => {
+                let revision = self.get("revision").and_then(|revision| revision.parse().ok());
+                let missing = || unreadable("the form names no revision; load the page again");
+                Verb::Approve { revision: revision.ok_or_else(missing)? }
+            }
+            "send_back" => Verb::SendBack { comments: self.comment() },
+            "approve" => self.respond(json!({ "approved": true, "comment": self.comment() }))?,
+            "reject" => self.respond(json!({ "approved": false, "comment": self.comment() }))?,
+            "choose" => self.respond(json!(self.get("value").unwrap_or_default()))?,
+            "fill" => self.respond(Value::Null)?,
+            "happened" => Verb::Settle { task: self.task()?, result: Some(self.result()?) },
+            "not_happened" => Verb::Settle { task: self.task()?, result: None },
+            _ => {
+                return Err(unreadable(
+                    "the form asks for nothing that is known; load the page again",
+                ));
+            }
+        })
+    }
+
+    fn respond(&self, value: Value) -> Result<Verb, Problem> {
+        Ok(Verb::Respond { task: self.task()?, value })
+    }
+
+    fn result(&self) -> Result<Json, Problem> {
+        let Some(text) = self.get("result") else {
+            return Ok(Json::null());
+        };
+        let fault = |e: serde_json::Error| unreadable(format!("the result must be JSON: {e}"));
+        Json::parse(text.to_owned()).map_err(fault)
+    }
+
+    /// The answer to a form, by its schema.
+    fn answer(&self, human: &Human) -> Result<Value, Unreadable> {
+        let mut answer = serde_json::Map::new();
+        for field in fields(human.form.as_ref()) {
+            if let Some(value) = field.read(self.get(&format!("{FIELD}{}", field.name)))? {
+                answer.insert(field.name, value);
+            }
+        }
+        Ok(Value::Object(answer))
+    }
+}
+
+fn unreadable(detail: impl Into<String>) -> Problem {
+    Problem::new(ProblemCode::InvalidRequest, detail)
+}
+
+/// Does what a form says, and leads back to the page it stood on.
+pub(super) async fn act(
+    State(pages): State<Pages>,
+    Path(id): Path<String>,
+    caller: Caller,
+    headers: HeaderMap,
+    Form(sent): Form<Vec<(String, String)>>,
+) -> Response {
+    let sent = Sent(sent);
+    if !pages.token.admits(sent.get("token"), &headers) {
+        let detail =
+            "this form is not from a page of this server as it runs now; load the page again";
+        return Fault::from(Problem::new(ProblemCode::ForbiddenOrigin, detail)).into_response();
+    }
+    let back = match (sent.get("back"), sent.get("open")) {
+        (Some("inbox"), _) => "../../".to_owned(),
+        (_, Some(open)) if open.bytes().all(|digit| digit.is_ascii_digit()) => {
+            format!("../{id}?task={open}")
+        }
+        (_, _) => format!("../{id}"),
+    };
+    match carry_out(&pages, &id, &caller, sent).await {
+        Ok(()) => Redirect::to(&back).into_response(),
+        Err(problem) => Fault::from(problem).into_response(),
+    }
+}
+
+async fn carry_out(pages: &Pages, id: &str, caller: &Caller, sent: Sent) -> Result<(), Problem> {
+    let id = id_of(id)?;
+    let mut verb = sent.verb()?;
+    if sent.get("verb") == Some("fill")
+        && let Verb::Respond { task, value } = &mut verb
+    {
+        let task = *task;
+        *value = pages.api.readers.read(move |views| filled(views, id, task, &sent)).await?;
+    }
+    let request = command(id, verb, caller.actor.to_string());
+    pages.api.ask(&caller.actor, request).await?;
+    Ok(())
+}
+
+fn filled(
+    views: &mut dyn Views,
+    id: WorkflowId,
+    task: Ordinal,
+    sent: &Sent,
+) -> Result<Value, Problem> {
+    let missing = |what: &str| Problem::new(ProblemCode::NoSuchTask, what.to_owned());
+    let (card, _) = views.workflow(id)?.ok_or_else(|| missing("there is no such workflow"))?;
+    let rows = views.tasks(card.number)?;
+    let row = rows.iter().find(|row| row.ordinal == task);
+    let of = row.map(|row| row.of).ok_or_else(|| missing("this task has not started"))?;
+    let plan = plan_of(&card, views)?;
+    let Some(Work::Human(human)) = plan.task(of).map(|plan| &plan.work) else {
+        return Err(missing("this task asks nobody"));
+    };
+    let invalid = |fault: Unreadable| Problem::new(ProblemCode::InvalidAnswer, fault.0);
+    sent.answer(human).map_err(invalid)
+}

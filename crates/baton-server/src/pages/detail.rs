@@ -1,0 +1,235 @@
+//! The page of one workflow: where it stands in a sentence, what can be done, its tasks by stage on a
+//! timeline, one task looked at, and its events.
+
+use std::collections::BTreeMap;
+
+use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::time::Timestamp;
+use baton_core::words::{TaskStatus, WorkflowStatus};
+use baton_engine::inbox::inbox_of;
+use baton_engine::live::read_event;
+use baton_engine::stages::stage_views;
+use baton_engine::store::{StoreError, Views};
+use baton_engine::view::{
+    TaskView, WorkflowView, plan_of, task_views, workflow_brief, workflow_view,
+};
+
+use super::history::{History, failure_of, kind_word};
+use super::looks::Look;
+use super::panel::{Failure, Panel, Text, panel};
+use super::questions::Question;
+use super::sentence;
+use super::stages::{Around, Stage, stages};
+use super::times::{Age, grouped};
+use crate::http::calls;
+
+/// How many events are listed, the newest.
+const EVENTS_MAX: usize = 40;
+/// How many failures are told at the top.
+const FAILURES_MAX: usize = 5;
+/// How many questions are shown.
+const QUESTIONS_MAX: usize = 20;
+
+/// What the page shows.
+#[derive(Debug)]
+pub struct Detail {
+    /// What the API shows of it.
+    pub view: WorkflowView,
+    /// How its status looks.
+    pub look: Look,
+    /// Where it stands, in a sentence.
+    pub sentence: String,
+    /// `2 of 5 tasks complete`.
+    pub done: String,
+    /// When it was admitted.
+    pub created: Age,
+    /// What can be done with it.
+    pub acts: Vec<Act>,
+    /// What it asks people.
+    pub questions: Vec<Question>,
+    /// Which tasks failed, and why.
+    pub failures: Vec<Failed>,
+    /// Its stages.
+    pub stages: Vec<Stage>,
+    /// The task that is looked at.
+    pub panel: Option<Panel>,
+    /// What it brought.
+    pub output: Option<Text>,
+    /// Its newest events, newest first.
+    pub events: Vec<Happened>,
+    /// How many events there are.
+    pub events_count: String,
+    /// Whether its events and tasks were purged.
+    pub is_purged: bool,
+}
+
+/// Something that can be done with a workflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Start nothing more.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Stop.
+    Cancel,
+    /// Open the next run.
+    Retry,
+}
+
+/// A task that failed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failed {
+    /// Its ordinal.
+    pub ordinal: u32,
+    /// Its title or key.
+    pub title: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why.
+    pub failure: Failure,
+}
+
+/// An event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Happened {
+    /// Its position in the journal.
+    pub position: u64,
+    /// Its kind's word.
+    pub kind: &'static str,
+    /// The task it is about.
+    pub task: Option<(u32, String)>,
+    /// Who was behind it.
+    pub actor: String,
+    /// When.
+    pub age: Age,
+}
+
+/// What can be done where a run stands.
+pub fn acts(status: WorkflowStatus) -> Vec<Act> {
+    match status {
+        WorkflowStatus::Draft | WorkflowStatus::PendingReview | WorkflowStatus::Queued => {
+            vec![Act::Cancel]
+        }
+        WorkflowStatus::Running => vec![Act::Pause, Act::Cancel],
+        WorkflowStatus::Paused => vec![Act::Resume, Act::Cancel],
+        WorkflowStatus::Cancelling | WorkflowStatus::Completed => Vec::new(),
+        WorkflowStatus::CompletedWithErrors
+        | WorkflowStatus::Failed
+        | WorkflowStatus::Cancelled => {
+            vec![Act::Retry]
+        }
+    }
+}
+
+/// Reads the page; `None` where there is no such workflow.
+pub fn read(
+    views: &mut dyn Views,
+    id: WorkflowId,
+    open: Option<Ordinal>,
+    now: Timestamp,
+) -> Result<Option<Detail>, StoreError> {
+    let Some((card, row)) = views.workflow(id)? else {
+        return Ok(None);
+    };
+    if row.purged_at().is_some() {
+        return Ok(Some(head(workflow_brief(&card, &row), &[], now)));
+    }
+    let plan = plan_of(&card, views)?;
+    let view = workflow_view(&card, &row, &plan, views)?;
+    let rows = views.tasks(card.number)?;
+    let tasks = task_views(&card, &row, &plan, &rows);
+    let history = History::read(views, &row)?;
+    let ended_at = view.completed_at;
+    let looked_at = open.and_then(|open| tasks.iter().find(|task| task.ordinal == open)).cloned();
+    let panel = match looked_at {
+        Some(task) => {
+            let detail = calls::detail(&card, &plan, task, views)?;
+            Some(panel(&detail, &plan, ended_at.is_some(), now))
+        }
+        None => None,
+    };
+    let asked = inbox_of((&card, &row), &rows, QUESTIONS_MAX, views)?;
+    let around = Around { starts: &history.starts()?, ended_at, open, now };
+    Ok(Some(Detail {
+        questions: asked.into_iter().map(|item| Question::of(item, now)).collect(),
+        failures: failures(&tasks, card.number, views)?,
+        stages: stages(&stage_views(&plan, &tasks), &tasks, around),
+        panel,
+        output: view.output.as_ref().filter(|json| json.as_str() != "null").map(Text::of),
+        events: events(views, &history, &tasks, now)?,
+        ..head(view, &tasks, now)
+    }))
+}
+
+/// What is known without tasks and events.
+fn head(view: WorkflowView, tasks: &[TaskView], now: Timestamp) -> Detail {
+    let is_purged = view.purged_at.is_some();
+    Detail {
+        look: Look::of_workflow(view.status, view.tasks_waiting_for_people),
+        sentence: sentence::full(&view, tasks, now),
+        done: sentence::done(&view),
+        created: Age::of(view.created_at, now),
+        acts: if is_purged { Vec::new() } else { acts(view.status) },
+        questions: Vec::new(),
+        failures: Vec::new(),
+        stages: Vec::new(),
+        panel: None,
+        output: None,
+        events: Vec::new(),
+        events_count: grouped(view.revision),
+        is_purged,
+        view,
+    }
+}
+
+fn failures(
+    tasks: &[TaskView],
+    number: u64,
+    views: &mut dyn Views,
+) -> Result<Vec<Failed>, StoreError> {
+    let failed = tasks.iter().filter(|task| task.status == TaskStatus::Failed);
+    let mut told = Vec::new();
+    for task in failed.take(FAILURES_MAX) {
+        let failure = failure_of(task, number, views)?;
+        told.extend(failure.map(|failure| Failed {
+            ordinal: task.ordinal.0,
+            title: task.title.clone().unwrap_or_else(|| task.key.clone()),
+            attempts: task.attempts,
+            failure: Failure::of(&failure),
+        }));
+    }
+    Ok(told)
+}
+
+fn events(
+    views: &mut dyn Views,
+    history: &History,
+    tasks: &[TaskView],
+    now: Timestamp,
+) -> Result<Vec<Happened>, StoreError> {
+    let mut actors: BTreeMap<u32, String> = BTreeMap::new();
+    let mut events = Vec::new();
+    for record in history.records.iter().rev().take(EVENTS_MAX) {
+        let actor = match actors.get(&record.actor) {
+            Some(actor) => actor.clone(),
+            None => {
+                let found = views.actor(record.actor)?;
+                let actor = found.map_or_else(|| "unknown".to_owned(), |actor| actor.name);
+                actors.insert(record.actor, actor.clone());
+                actor
+            }
+        };
+        let key = |ordinal: Ordinal| {
+            let task = tasks.iter().find(|task| task.ordinal == ordinal)?;
+            Some((ordinal.0, task.key.clone()))
+        };
+        events.push(Happened {
+            position: record.position,
+            kind: kind_word(record),
+            task: read_event(record)?.task().and_then(key),
+            actor,
+            age: Age::of(record.at, now),
+        });
+    }
+    Ok(events)
+}

@@ -1,0 +1,174 @@
+//! The pages: rendered here, from the views that the API shows, and kept current by news of commits.
+//!
+//! To add one: a model made of views by a pure function, a template that shows it, a route. Pages
+//! hold no state of their own, and nothing is asked of any other server.
+
+mod act;
+mod assets;
+mod detail;
+mod filter;
+mod guard;
+mod history;
+mod home;
+mod live;
+mod looks;
+mod panel;
+mod questions;
+mod sentence;
+mod stages;
+mod times;
+
+use std::time::SystemTime;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::middleware::from_fn;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::time::Timestamp;
+use serde::Deserialize;
+
+use self::assets::{ICON, SCRIPT, STYLE};
+use self::detail::{Act, Detail};
+use self::filter::Wanted;
+use self::guard::FormToken;
+use self::home::Home;
+use self::questions::{Answer, Control, Whole};
+use crate::http::{Api, Problem, ProblemCode};
+
+/// What the pages stand on.
+#[derive(Clone, Debug)]
+pub(super) struct Pages {
+    api: Api,
+    token: FormToken,
+}
+
+/// The pages of a server, at `/` and beneath `/workflows` and `/pages`.
+pub fn router(api: Api) -> Router<Api> {
+    let pages = Pages { api, token: FormToken::draw() };
+    let router = Router::new()
+        .route("/", get(home))
+        .route("/workflows/{id}", get(workflow))
+        .route("/workflows/{id}/act", post(act::act))
+        .route("/pages/stream", get(live::stream))
+        .route("/pages/{name}", get(assets::asset));
+    router.layer(from_fn(guard::headers)).with_state(pages)
+}
+
+/// The address of a list.
+#[derive(Debug, Deserialize)]
+struct Listed {
+    q: Option<String>,
+    before: Option<u64>,
+}
+
+/// The address of a workflow's page.
+#[derive(Debug, Deserialize)]
+struct Looked {
+    task: Option<u32>,
+}
+
+/// The first page.
+#[derive(Template)]
+#[template(path = "home.html")]
+struct HomePage {
+    root: &'static str,
+    token: String,
+    page: Home,
+}
+
+/// The page of a workflow.
+#[derive(Template)]
+#[template(path = "workflow.html")]
+struct WorkflowPage {
+    root: &'static str,
+    token: String,
+    page: Detail,
+}
+
+/// The page that says what went wrong.
+#[derive(Template)]
+#[template(path = "fault.html")]
+struct FaultPage<'a> {
+    root: &'static str,
+    problem: &'a Problem,
+}
+
+/// A problem, shown as a page.
+struct Fault {
+    problem: Problem,
+    root: &'static str,
+}
+
+impl From<Problem> for Fault {
+    fn from(problem: Problem) -> Self {
+        Self { problem, root: "../../" }
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.problem.status);
+        let page = render(&FaultPage { root: self.root, problem: &self.problem });
+        (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), page).into_response()
+    }
+}
+
+fn render(page: &impl Template) -> Response {
+    match page.render() {
+        Ok(text) => Html(text).into_response(),
+        Err(fault) => {
+            let detail = format!("a page could not be rendered: {fault}");
+            Problem::new(ProblemCode::Internal, detail).into_response()
+        }
+    }
+}
+
+/// The wall clock: ages are shown by it.
+fn now() -> Timestamp {
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn id_of(text: &str) -> Result<WorkflowId, Problem> {
+    let missing = |_| {
+        let detail = "this is no id of a workflow; the first page lists those there are";
+        Problem::new(ProblemCode::NoSuchWorkflow, detail)
+    };
+    text.parse().map_err(missing)
+}
+
+async fn home(State(pages): State<Pages>, Query(listed): Query<Listed>) -> Response {
+    let wanted = Wanted::read(listed.q.as_deref().unwrap_or_default());
+    let read =
+        pages.api.readers.read(move |views| Ok(home::read(views, wanted, listed.before, now())?));
+    let token = pages.token.text().to_owned();
+    match read.await {
+        Ok(page) => render(&HomePage { root: "./", token, page }),
+        Err(problem) => Fault { problem, root: "./" }.into_response(),
+    }
+}
+
+async fn workflow(
+    State(pages): State<Pages>,
+    Path(id): Path<String>,
+    Query(looked): Query<Looked>,
+) -> Response {
+    let open = looked.task.map(Ordinal);
+    let read = async {
+        let id = id_of(&id)?;
+        let found = pages.api.readers.read(move |views| Ok(detail::read(views, id, open, now())?));
+        found.await?.ok_or_else(|| {
+            let detail = format!("there is no workflow {id}; the first page lists those there are");
+            Problem::new(ProblemCode::NoSuchWorkflow, detail)
+        })
+    };
+    let token = pages.token.text().to_owned();
+    match read.await {
+        Ok(page) => render(&WorkflowPage { root: "../", token, page }),
+        Err(problem) => Fault { problem, root: "../" }.into_response(),
+    }
+}

@@ -180,7 +180,11 @@ fn a_wrong_request_is_a_problem_and_never_a_fault_of_the_server() {
         assert_eq!(page.status, 200, "{code}");
     }
     let large = format!("{{\"definition\":\"{}\"}}", "x".repeat(5 << 20));
-    assert_eq!(server.post_text("/workflows", "application/json", &large).status, 413);
+    // The server may hang up before it has read all of it; the client then has no answer.
+    if let Ok(answer) = server.try_post_text("/workflows", "application/json", &large) {
+        assert_eq!(answer.status, 413, "{answer:?}");
+    }
+    server.get("/workflows").expect(200);
 }
 
 #[test]

@@ -169,7 +169,7 @@ fn described() -> OpenApiRouter<Api> {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some("Runs workflows of tools and people that survive anything."))
         .build();
-    let document = OpenApiBuilder::new().info(info).build();
+    let document = OpenApiBuilder::new().info(info).components(Some(schema::components())).build();
     OpenApiRouter::with_openapi(document).nest("/api/v1", paths)
 }
 

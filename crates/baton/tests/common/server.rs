@@ -42,7 +42,9 @@ impl Server {
     pub fn start(desk: &Desk) -> Self {
         let mut running = desk.start(&["serve", "--listen", "127.0.0.1:0", "--json"]);
         let url = running.line()["url"].as_str().unwrap().to_owned();
-        let config = ureq::Agent::config_builder().http_status_as_error(false).build();
+        let config = ureq::Agent::config_builder().http_status_as_error(false);
+        // A connection that the server has hung up on must not be taken for the next request.
+        let config = config.max_idle_connections(0).build();
         Self { running, url, agent: config.into() }
     }
 
@@ -71,8 +73,12 @@ impl Server {
     }
 
     pub fn post_text(&self, path: &str, kind: &str, body: &str) -> Answer {
+        self.try_post_text(path, kind, body).unwrap()
+    }
+
+    pub fn try_post_text(&self, path: &str, kind: &str, body: &str) -> Result<Answer, ureq::Error> {
         let request = self.agent.post(self.url(path)).header("content-type", kind);
-        answer(request.send(body).unwrap())
+        request.send(body).map(answer)
     }
 
     /// Starts a workflow and gives its id.

@@ -65,6 +65,11 @@ impl Web {
         self.address
     }
 
+    /// What streams are fed by.
+    pub fn broadcaster(&self) -> &Broadcaster {
+        self.broadcasting.broadcaster()
+    }
+
     /// Ends every stream, lets what is under way be answered, and stops.
     pub fn stop(self) -> anyhow::Result<()> {
         drop(self.broadcasting);

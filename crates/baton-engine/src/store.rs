@@ -10,7 +10,7 @@ use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::time::Timestamp;
-use baton_core::words::WorkflowStatus;
+use baton_core::words::{Origin, WorkflowStatus};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use serde::Serialize;
 
@@ -229,6 +229,10 @@ pub struct Filter {
     pub statuses: Vec<WorkflowStatus>,
     /// Only those whose name contains this.
     pub name: Option<String>,
+    /// Only those that came to be like this.
+    pub origin: Option<Origin>,
+    /// Only those that were admitted at this moment or later.
+    pub since: Option<Timestamp>,
     /// Only those with a task that waits for a person.
     pub needs_people: bool,
     /// Only those with a smaller number: the cursor of the page before.

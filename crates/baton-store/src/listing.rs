@@ -44,6 +44,14 @@ pub(crate) fn listing(filter: &Filter, columns: &str, dialect: &Dialect) -> (Str
         let at = bind(Value::Text(name.clone()));
         let _ = write!(terms, " AND {find}(name, {p}{at}) > 0");
     }
+    if let Some(origin) = filter.origin {
+        let at = bind(Value::Integer(i64::from(origin.code())));
+        let _ = write!(terms, " AND origin = CAST({p}{at} AS bigint)");
+    }
+    if let Some(since) = filter.since {
+        let at = bind(Value::Integer(since.as_millis()));
+        let _ = write!(terms, " AND created_at >= CAST({p}{at} AS bigint)");
+    }
     if filter.needs_people {
         terms.push_str(" AND waiting_people > 0");
     }

@@ -311,6 +311,8 @@ impl Views for MemoryViews {
         let wanted = |(card, row): &&(WorkflowCard, WorkflowRow)| {
             (filter.statuses.is_empty() || filter.statuses.contains(&row.status))
                 && filter.name.as_ref().is_none_or(|name| card.name.contains(name))
+                && filter.origin.is_none_or(|origin| card.origin == origin)
+                && filter.since.is_none_or(|since| card.created_at >= since)
                 && (!filter.needs_people || row.waiting_people > 0)
         };
         let newest_first = kept.workflows.range(..before).rev().map(|(_, both)| both);

@@ -7,6 +7,7 @@ pub mod chaos;
 pub mod cli;
 pub mod commands;
 pub mod config;
+mod definitions;
 pub mod display;
 pub mod exit;
 mod follow;

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context;
-use baton_engine::ports::Tools;
-use baton_server::http::{self, Api, Broadcaster, Broadcasting, Readers, Streams};
+use baton_server::http::{self, Api, Base, Broadcaster, Broadcasting, Readers, Streams};
 use baton_store::StoreUrl;
 use tokio::sync::watch;
 
@@ -17,19 +16,6 @@ use crate::runtime::Handle;
 
 /// How many threads read the store for the API.
 const READERS_MAX: usize = 4;
-
-/// What a server is made of.
-#[derive(Clone)]
-pub struct Ground {
-    /// The owner of the store.
-    pub owner: Handle,
-    /// The store, to read it.
-    pub store: StoreUrl,
-    /// What can be called.
-    pub tools: Arc<dyn Tools>,
-    /// Names, beside addresses and `localhost`, under which the server may be called.
-    pub hosts: Vec<String>,
-}
 
 /// A server that answers.
 pub struct Web {
@@ -40,22 +26,21 @@ pub struct Web {
 }
 
 impl Web {
-    /// Answers on a listener.
-    pub fn start(listener: TcpListener, ground: Ground) -> anyhow::Result<Self> {
+    /// Answers on a listener, for an owner and its store; `compose` says what is offered.
+    pub fn start(
+        listener: TcpListener,
+        owner: &Handle,
+        store: &StoreUrl,
+        compose: impl FnOnce(Base) -> Api,
+    ) -> anyhow::Result<Self> {
         let address = listener.local_addr().context("the listener has no address")?;
-        let Ground { owner, store, tools, hosts } = ground;
-        let broadcasting = Broadcaster::start(&owner, baton_store::open_views(&store)?)?;
+        let broadcasting = Broadcaster::start(owner, baton_store::open_views(store)?)?;
+        let store = store.clone();
         let readers = Readers::new(Box::new(move || baton_store::open_views(&store)), READERS_MAX);
+        let streams = Streams::new(broadcasting.broadcaster().clone(), readers.clone());
         let (stopping, stop) = watch::channel(false);
-        let api = Api {
-            door: Arc::new(owner),
-            streams: Streams::new(broadcasting.broadcaster().clone(), readers.clone()),
-            readers,
-            tools,
-            identity: None,
-            hosts: hosts.into(),
-            stop: stop.clone(),
-        };
+        let door = Arc::new(owner.clone());
+        let api = compose(Base { door, readers, streams, stop: stop.clone() });
         let thread = start(listener, api, stop)?;
         Ok(Self { address, stopping, thread, broadcasting })
     }

@@ -3,12 +3,15 @@
 
 use std::str::FromStr;
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
 use super::code::ProblemCode;
-use super::problem::Problem;
+use super::problem::{FieldError, Problem};
 
 /// How much of a wrong text is repeated.
 const SHOWN_CHARS_MAX: usize = 80;
@@ -39,10 +42,87 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let read = Query::<T>::from_request_parts(parts, state).await;
-        let wrong = |fault: axum::extract::rejection::QueryRejection| {
+        let wrong = |fault: QueryRejection| {
             let detail = format!("the query cannot be read: {}", fault.body_text());
             Problem::new(ProblemCode::InvalidRequest, detail)
         };
         read.map(|Query(asked)| Self(asked)).map_err(wrong)
     }
+}
+
+/// A JSON body.
+pub(super) struct Sent<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let is_json = is_json(request.headers());
+        let bytes = bytes_of(request, state).await?;
+        if !is_json {
+            let detail = "send the body as `Content-Type: application/json`";
+            return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
+        }
+        serde_json::from_slice(&bytes).map(Self).map_err(|fault| unreadable(&fault))
+    }
+}
+
+/// A JSON body that may be left out.
+pub(super) struct Perhaps<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Perhaps<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let is_empty = request.headers().get(header::CONTENT_LENGTH).is_none_or(|it| it == "0");
+        if is_empty && !request.headers().contains_key(header::TRANSFER_ENCODING) {
+            return Ok(Self(T::default()));
+        }
+        Sent::from_request(request, state).await.map(|Sent(sent)| Self(sent))
+    }
+}
+
+/// A body as text, of whatever type.
+pub(super) struct Text(pub String);
+
+impl<S: Send + Sync> FromRequest<S> for Text {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = bytes_of(request, state).await?;
+        let wrong = |_| Problem::new(ProblemCode::InvalidRequest, "the body is not UTF-8");
+        String::from_utf8(bytes.into()).map(Self).map_err(wrong)
+    }
+}
+
+async fn bytes_of<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let wrong = |fault: BytesRejection| {
+        if fault.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            let detail = format!("a body has at most {} bytes", super::BODY_BYTES_MAX);
+            return Problem::new(ProblemCode::BodyTooLarge, detail);
+        }
+        let detail = format!("the body cannot be read: {}", fault.body_text());
+        Problem::new(ProblemCode::InvalidRequest, detail)
+    };
+    Bytes::from_request(request, state).await.map_err(wrong)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json")
+}
+
+fn unreadable(fault: &serde_json::Error) -> Problem {
+    let message = fault.to_string();
+    // Its place stands in fields of its own.
+    let what = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what);
+    let error = FieldError {
+        pointer: String::new(),
+        detail: what.to_owned(),
+        line: u32::try_from(fault.line()).ok().filter(|line| *line > 0),
+        column: u32::try_from(fault.column()).ok().filter(|column| *column > 0),
+    };
+    Problem::new(ProblemCode::InvalidRequest, format!("the body cannot be read: {message}"))
+        .with_errors(vec![error])
 }

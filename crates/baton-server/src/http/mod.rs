@@ -4,13 +4,20 @@
 //! from the same views that the command line shows.
 
 mod caller;
+mod calls;
 mod code;
+mod commands;
+mod definitions;
 mod extract;
+mod inbox;
 mod page;
 mod problem;
 mod readers;
 mod schema;
+mod start;
 mod streams;
+mod tasks;
+mod waiting;
 mod workflows;
 
 use std::fmt;
@@ -19,9 +26,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use baton_core::actor::Actor;
+use baton_engine::events::PlanKeys;
 use baton_engine::exchange::{Gone, Reply, Request};
 use baton_engine::ports::{Door, Tools};
 use tokio::net::TcpListener;
@@ -30,8 +39,12 @@ use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use start::Plans;
+use waiting::Waiting;
+
 pub use caller::{Caller, Identity, Role};
 pub use code::ProblemCode;
+pub use definitions::{Definitions, Listed};
 pub use page::Page;
 pub use problem::{FieldError, Problem};
 pub use readers::{OpenViews, Readers};
@@ -39,6 +52,8 @@ pub use streams::{Broadcaster, Broadcasting, Streams};
 
 /// How long a server that stops lets requests under way be answered.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// The largest body of a request.
+const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What the API stands on; cheap to clone.
 #[derive(Clone)]
@@ -51,11 +66,29 @@ pub struct Api {
     pub streams: Streams,
     /// What can be called.
     pub tools: Arc<dyn Tools>,
+    /// What can be started by name.
+    pub definitions: Arc<dyn Definitions>,
+    /// Becomes true when the server stops: who waits for something gives up then.
+    pub stop: watch::Receiver<bool>,
     /// Who knows the tokens; where nobody does, everybody at this machine is let in.
     pub identity: Option<Arc<dyn Identity>>,
     /// Names, beside addresses and `localhost`, under which this server may be called.
     pub hosts: Arc<[String]>,
-    /// Becomes true when the server stops: who waits for something gives up then.
+    /// The keys of plans' tasks that events were last shown of.
+    pub plan_keys: Arc<PlanKeys>,
+    plans: Plans,
+    waiting: Waiting,
+}
+
+/// What every API stands on, whatever it offers.
+pub struct Base {
+    /// The way in to the owner of the store.
+    pub door: Arc<dyn Door>,
+    /// Readers of the store.
+    pub readers: Readers,
+    /// What happens, as it happens.
+    pub streams: Streams,
+    /// Becomes true when the server stops.
     pub stop: watch::Receiver<bool>,
 }
 
@@ -66,6 +99,24 @@ impl fmt::Debug for Api {
 }
 
 impl Api {
+    /// On what it must stand. It asks for no tokens and answers under no names of its own.
+    pub fn new(base: Base, tools: Arc<dyn Tools>, definitions: Arc<dyn Definitions>) -> Self {
+        let Base { door, readers, streams, stop } = base;
+        Self {
+            door,
+            readers,
+            streams,
+            tools,
+            definitions,
+            stop,
+            identity: None,
+            hosts: Arc::default(),
+            plan_keys: Arc::default(),
+            plans: Plans::default(),
+            waiting: Waiting::default(),
+        }
+    }
+
     /// Asks the owner; the answer is on disk when it comes.
     pub async fn ask(&self, actor: &Actor, request: Request) -> Result<Reply, Gone> {
         let (sender, receiver) = oneshot::channel();
@@ -81,8 +132,27 @@ impl Api {
 /// Every path of the API with its description.
 fn described() -> OpenApiRouter<Api> {
     let paths = OpenApiRouter::new()
-        .routes(routes!(workflows::list))
+        .routes(routes!(workflows::list, start::start))
         .routes(routes!(workflows::show))
+        .routes(routes!(tasks::list))
+        .routes(routes!(tasks::stages))
+        .routes(routes!(tasks::events))
+        .routes(routes!(tasks::plan))
+        .routes(routes!(commands::approve))
+        .routes(routes!(commands::reject))
+        .routes(routes!(commands::cancel))
+        .routes(routes!(commands::pause))
+        .routes(routes!(commands::resume))
+        .routes(routes!(commands::retry))
+        .routes(routes!(commands::fork))
+        .routes(routes!(tasks::show))
+        .routes(routes!(commands::respond))
+        .routes(routes!(commands::settle))
+        .routes(routes!(inbox::list))
+        .routes(routes!(inbox::tools))
+        .routes(routes!(definitions::list))
+        .routes(routes!(definitions::validate))
+        .routes(routes!(definitions::show))
         .routes(routes!(streams::sse::of_workflow))
         .routes(routes!(streams::sse::of_all))
         .routes(routes!(streams::socket::socket));
@@ -108,6 +178,7 @@ pub fn router(api: Api) -> Router {
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
         .layer(from_fn_with_state(api.clone(), caller::identify))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(api)
 }
 

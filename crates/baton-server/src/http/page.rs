@@ -4,6 +4,7 @@
 //! comes in between moves nothing.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::code::ProblemCode;
 use super::problem::Problem;
@@ -14,7 +15,7 @@ pub(super) const LIMIT: u32 = 50;
 pub(super) const LIMIT_MAX: u32 = 1_000;
 
 /// A page of a list.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Page<T> {
     /// What there is.
     pub items: Vec<T>,

@@ -8,8 +8,10 @@ use baton_core::codes::Code;
 use baton_engine::exchange::Gone;
 use baton_engine::store::StoreError;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::code::ProblemCode;
+use super::schema::ProblemWord;
 
 /// The media type of a problem.
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -17,10 +19,11 @@ const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+
 const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// Something that went wrong, as it is answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
     /// Where its code is explained.
     #[serde(rename = "type")]
+    #[schema(example = "/docs/errors/no_such_workflow")]
     pub kind: String,
     /// The same sentence for every problem of this code.
     pub title: &'static str,
@@ -29,14 +32,16 @@ pub struct Problem {
     /// What happened, where, and what to do next.
     pub detail: String,
     /// A stable word.
+    #[schema(value_type = ProblemWord)]
     pub code: ProblemCode,
     /// Every fault of what was sent.
+    #[schema(required = false)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
 }
 
 /// One fault of what was sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// A JSON pointer into the body; empty for the whole.
     pub pointer: String,

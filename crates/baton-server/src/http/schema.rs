@@ -7,12 +7,16 @@
 use std::borrow::Cow;
 
 use baton_core::codes::Code;
-use baton_core::words::{Origin, ProgressMethod, WorkflowStatus};
+use baton_core::words::{
+    AttemptStatus, Effect, HumanKind, Origin, Permission, ProgressMethod, StageStatus, TaskStatus,
+    WaitReason, WorkflowStatus,
+};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::{IntoParams, IntoResponses, PartialSchema, ToSchema};
 
 use super::code::ProblemCode;
+use super::problem::Problem;
 
 /// The schema of a string out of a vocabulary's words.
 fn words<C: Code>() -> RefOr<Schema> {
@@ -40,9 +44,16 @@ macro_rules! vocabularies {
 }
 
 vocabularies! {
+    AttemptStatusWord = AttemptStatus;
+    EffectWord = Effect;
+    HumanKindWord = HumanKind;
     OriginWord = Origin;
+    PermissionWord = Permission;
     ProblemWord = ProblemCode;
     ProgressMethodWord = ProgressMethod;
+    StageStatusWord = StageStatus;
+    TaskStatusWord = TaskStatus;
+    WaitReasonWord = WaitReason;
     WorkflowStatusWord = WorkflowStatus;
 }
 
@@ -59,39 +70,6 @@ impl PartialSchema for Any {
 }
 
 impl ToSchema for Any {}
-
-/// A problem, by RFC 9457.
-#[derive(ToSchema)]
-#[schema(as = Problem)]
-pub(super) struct ProblemSchema {
-    /// Where its code is explained.
-    #[schema(example = "/docs/errors/no_such_workflow")]
-    r#type: String,
-    /// The same sentence for every problem of this code.
-    title: String,
-    /// The answer's status.
-    status: u16,
-    /// What happened, where, and what to do next.
-    detail: String,
-    /// A stable word.
-    code: ProblemWord,
-    /// Every fault of what was sent.
-    errors: Option<Vec<FieldErrorSchema>>,
-}
-
-/// One fault of what was sent.
-#[derive(ToSchema)]
-#[schema(as = FieldError)]
-pub(super) struct FieldErrorSchema {
-    /// A JSON pointer into the body; empty for the whole.
-    pointer: String,
-    /// What is wrong, and what to do about it.
-    detail: String,
-    /// From 1, where the text that is at fault has lines.
-    line: Option<u32>,
-    /// From 1, in characters.
-    column: Option<u32>,
-}
 
 /// A workflow.
 #[derive(ToSchema)]
@@ -165,11 +143,238 @@ pub(super) struct WorkflowSchema {
     error: Option<String>,
 }
 
-/// A page of workflows, newest first.
+/// What every path may answer instead.
+#[derive(IntoResponses)]
+#[response(
+    status = "default",
+    description = "What went wrong",
+    content_type = "application/problem+json"
+)]
+pub(super) struct Problems(#[to_schema] Problem);
+
+/// A workflow's id in the path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct WorkflowInPath {
+    /// The workflow's id.
+    #[param(format = "uuid")]
+    id: String,
+}
+
+/// A task's id in the path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct TaskInPath {
+    /// The task's id.
+    #[param(format = "uuid")]
+    id: String,
+}
+
+/// A task.
 #[derive(ToSchema)]
-#[schema(as = WorkflowPage)]
-pub(super) struct WorkflowPageSchema {
-    items: Vec<WorkflowSchema>,
-    /// For the next page; null on the last.
-    next_cursor: Option<String>,
+#[schema(as = Task)]
+pub(super) struct TaskSchema {
+    /// Its id.
+    #[schema(format = "uuid")]
+    id: String,
+    /// Its key; an item's has its index behind it.
+    key: String,
+    /// For people.
+    title: Option<String>,
+    /// The stage it belongs to.
+    stage: String,
+    /// What it does.
+    kind: String,
+    /// The tool, if it calls one.
+    tool: Option<String>,
+    /// Where it stands.
+    status: TaskStatusWord,
+    /// What it waits for.
+    waits_for: Option<WaitReasonWord>,
+    /// Attempts so far.
+    attempts: u32,
+    /// When its first attempt of the run started.
+    #[schema(format = DateTime)]
+    started_at: Option<String>,
+    /// When it ended.
+    #[schema(format = DateTime)]
+    ended_at: Option<String>,
+    /// The position of the event that last changed it; 0 where none has.
+    position: u64,
+}
+
+/// A task with its attempts.
+#[derive(ToSchema)]
+#[schema(as = TaskDetail)]
+pub(super) struct TaskDetailSchema {
+    #[schema(inline)]
+    #[serde(flatten)]
+    task: TaskSchema,
+    /// Its workflow.
+    #[schema(format = "uuid")]
+    workflow_id: String,
+    /// What a person is asked, while the task waits for one.
+    ask: Option<String>,
+    /// The shape of their answer.
+    answer: Option<HumanKindWord>,
+    /// `choice`: the options.
+    options: Vec<String>,
+    /// `form`: a JSON Schema object of the answer.
+    form: Option<Any>,
+    /// What the task brought; of an `each`, its items have it.
+    output: Option<Any>,
+    /// Why it failed.
+    failure: Option<FailureSchema>,
+    /// Its attempts over all runs, oldest first.
+    calls: Vec<CallSchema>,
+}
+
+/// One attempt.
+#[derive(ToSchema)]
+#[schema(as = Call)]
+pub(super) struct CallSchema {
+    /// Its number, from 1, over all runs.
+    attempt: u32,
+    /// The tool it called, if it called one.
+    tool: Option<String>,
+    /// What the tool was given.
+    input: Option<Any>,
+    /// How it ended, or that it has not.
+    status: AttemptStatusWord,
+    /// When it started.
+    #[schema(format = DateTime)]
+    started_at: String,
+    /// When it ended.
+    #[schema(format = DateTime)]
+    ended_at: Option<String>,
+    /// Why it failed.
+    failure: Option<FailureSchema>,
+}
+
+/// Why a call failed.
+#[derive(ToSchema)]
+#[schema(as = Failure)]
+pub(super) struct FailureSchema {
+    /// Why.
+    kind: String,
+    /// What happened, where, and what to do.
+    message: String,
+    /// Whether the call had its effect: `no`, `yes`, `unknown`.
+    happened: String,
+    /// Whether the same call may go well later.
+    retryable: bool,
+    /// How long the other side asked to wait.
+    retry_after_ms: Option<u64>,
+}
+
+/// A stage.
+#[derive(ToSchema)]
+#[schema(as = Stage)]
+pub(super) struct StageSchema {
+    /// Its name.
+    name: String,
+    /// Where it stands.
+    status: StageStatusWord,
+    /// Its share of stage-weighted progress.
+    weight: u32,
+    /// Tasks of the plan in it.
+    tasks_total: u32,
+    /// Those that completed.
+    tasks_completed: u32,
+    /// Those that failed.
+    tasks_failed: u32,
+    /// When its first task started.
+    #[schema(format = DateTime)]
+    started_at: Option<String>,
+    /// When its last task ended, if all have.
+    #[schema(format = DateTime)]
+    ended_at: Option<String>,
+    /// What is reached on the way.
+    milestones: Vec<MilestoneSchema>,
+}
+
+/// A milestone.
+#[derive(ToSchema)]
+#[schema(as = Milestone)]
+pub(super) struct MilestoneSchema {
+    /// Unique in the plan.
+    id: String,
+    /// For people.
+    title: String,
+    /// Whether its tasks have ended.
+    reached: bool,
+}
+
+/// An event.
+#[derive(ToSchema)]
+#[schema(as = Event)]
+pub(super) struct EventSchema {
+    /// Its place in the journal.
+    position: u64,
+    /// Such as `task.completed`.
+    r#type: String,
+    /// When it happened.
+    #[schema(format = DateTime)]
+    at: String,
+    /// The workflow it belongs to; none of an event of the store.
+    #[schema(format = "uuid")]
+    workflow_id: Option<String>,
+    /// The key of the task it is about.
+    task: Option<String>,
+    /// The id of that task.
+    #[schema(format = "uuid")]
+    task_id: Option<String>,
+    /// Its body, as it is stored.
+    data: Any,
+}
+
+/// Something that needs a person.
+#[derive(ToSchema)]
+#[schema(as = InboxItem)]
+pub(super) struct InboxItemSchema {
+    /// The workflow.
+    #[schema(format = "uuid")]
+    workflow_id: String,
+    /// The definition's name.
+    name: String,
+    /// The task; none where the plan itself is to be reviewed.
+    #[schema(format = "uuid")]
+    task_id: Option<String>,
+    /// Its key.
+    task: Option<String>,
+    /// `review`, or what the task waits for.
+    needs: String,
+    /// What is asked.
+    ask: String,
+    /// The shape of the answer, where a task asks for one.
+    kind: Option<HumanKindWord>,
+    /// `choice`: the options.
+    options: Vec<String>,
+    /// `form`: a JSON Schema object of the answer.
+    form: Option<Any>,
+    /// The workflow's revision: what an approval of its plan names.
+    revision: u64,
+    /// Since when.
+    #[schema(format = DateTime)]
+    since: String,
+}
+
+/// A tool.
+#[derive(ToSchema)]
+#[schema(as = Tool)]
+pub(super) struct ToolSchema {
+    /// `server.tool`.
+    name: String,
+    /// In one sentence.
+    description: String,
+    /// What repeating a call would do.
+    effect: EffectWord,
+    /// What a task needs to call it.
+    permission: PermissionWord,
+    /// A JSON Schema object of its input.
+    input: Any,
+    /// A JSON Schema of its output, where it promises one.
+    output: Option<Any>,
+    /// Bounded computation without I/O.
+    quick: bool,
 }

@@ -1,10 +1,17 @@
 //! `/api/v1/workflows`: listing and showing workflows.
+//!
+//! What changes them stands in `start.rs` and `commands.rs`.
+
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use baton_core::codes::UnknownWord;
 use baton_core::ids::WorkflowId;
-use baton_core::words::WorkflowStatus;
+use baton_core::time::{Span, Timestamp};
+use baton_core::words::{Origin, WorkflowStatus};
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_engine::store::{Filter, Views};
 use baton_engine::view::{WorkflowView, plan_of, workflow_brief, workflow_view};
@@ -16,7 +23,13 @@ use super::code::ProblemCode;
 use super::extract::{Asked, IdOf};
 use super::page::{Page, cursor_of, limit_of};
 use super::problem::Problem;
-use super::schema::{ProblemSchema, WorkflowPageSchema, WorkflowSchema};
+use super::schema::{OriginWord, Problems, WorkflowInPath, WorkflowSchema};
+use super::waiting::reach;
+
+/// How long a revision is waited for where nothing is said.
+const WAIT: Span = Span(Duration::from_secs(10));
+/// The longest wait for a revision.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Which workflows.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -25,8 +38,14 @@ use super::schema::{ProblemSchema, WorkflowPageSchema, WorkflowSchema};
 pub(super) struct Which {
     /// Only these statuses, divided by commas.
     status: Option<String>,
+    /// Only those that came to be like this.
+    #[param(value_type = Option<OriginWord>)]
+    origin: Option<Origin>,
     /// Only those whose name contains this.
     q: Option<String>,
+    /// Only those that were admitted at this moment or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
     /// At most this many.
@@ -34,9 +53,21 @@ pub(super) struct Which {
     limit: Option<u32>,
 }
 
+/// At which revision.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AtRevision {
+    /// Answer when the workflow is at this revision or later.
+    revision: Option<u64>,
+    /// How long that may take, `10s` where nothing is said and at most `60s`; then 504.
+    #[param(value_type = Option<String>, example = "10s")]
+    wait: Option<Span>,
+}
+
 /// Workflows, newest first.
 #[utoipa::path(get, path = "/workflows", tag = "workflows", params(Which),
-    responses((status = 200, body = WorkflowPageSchema), (status = "4XX", body = ProblemSchema, content_type = "application/problem+json")))]
+    responses((status = 200, body = Page<WorkflowSchema>), Problems))]
 pub(super) async fn list(
     State(api): State<Api>,
     Asked(which): Asked<Which>,
@@ -45,6 +76,8 @@ pub(super) async fn list(
     let filter = Filter {
         statuses: statuses_of(which.status.as_deref())?,
         name: which.q,
+        origin: which.origin,
+        since: which.since,
         before: cursor_of(which.cursor.as_deref())?,
         limit: limit + 1,
         ..Filter::default()
@@ -57,16 +90,39 @@ pub(super) async fn list(
     Ok(Json(Page { items, next_cursor: last }))
 }
 
-/// One workflow.
-#[utoipa::path(get, path = "/workflows/{id}", tag = "workflows",
-    params(("id" = String, Path, description = "The workflow's id")),
-    responses((status = 200, body = WorkflowSchema), (status = "4XX", body = ProblemSchema, content_type = "application/problem+json")))]
+/// One workflow; with `revision`, as it is then or later.
+#[utoipa::path(get, path = "/workflows/{id}", tag = "workflows", params(WorkflowInPath, AtRevision),
+    responses((status = 200, body = WorkflowSchema),
+        (status = 304, description = "It is as `If-None-Match` says"), Problems))]
 pub(super) async fn show(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
+    Asked(asked): Asked<AtRevision>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    if let Some(revision) = asked.revision {
+        let wait = asked.wait.unwrap_or(WAIT).0.min(WAIT_MAX);
+        reach(&api, id, revision, wait).await?;
+    }
     let view = api.readers.read(move |views| view_of(id, views)).await?;
-    Ok(Json(view).into_response())
+    let tag = tag_of(&view);
+    if is_known(&headers, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    }
+    Ok(([(header::ETAG, tag)], Json(view)).into_response())
+}
+
+/// What changes whenever the view does.
+pub(super) fn tag_of(view: &WorkflowView) -> String {
+    let purged = if view.purged_at.is_some() { "-purged" } else { "" };
+    format!("W/\"{}{purged}\"", view.revision)
+}
+
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let bare = tag.trim_start_matches("W/");
+    let mut tags = known.into_iter().flat_map(|tags| tags.split(','));
+    tags.any(|tag| tag.trim() == "*" || tag.trim().trim_start_matches("W/") == bare)
 }
 
 /// The rows of a workflow.
@@ -94,8 +150,9 @@ pub(super) fn view_of(id: WorkflowId, views: &mut dyn Views) -> Result<WorkflowV
 fn statuses_of(asked: Option<&str>) -> Result<Vec<WorkflowStatus>, Problem> {
     let words = asked.into_iter().flat_map(|words| words.split(','));
     let read = words.map(|word| {
-        let wrong = |fault| Problem::new(ProblemCode::InvalidRequest, format!("`status`: {fault}"));
-        word.parse().map_err(|fault: baton_core::codes::UnknownWord| wrong(fault.to_string()))
+        word.parse().map_err(|fault: UnknownWord| {
+            Problem::new(ProblemCode::InvalidRequest, format!("`status`: {fault}"))
+        })
     });
     read.collect()
 }

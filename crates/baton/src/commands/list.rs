@@ -1,12 +1,13 @@
 //! `list`, `inbox`, `tools`: what there is, a line each.
 
 use baton_core::codes::Code;
-use baton_core::plan::{Human, ToolSpec, Work};
+use baton_core::plan::{ToolSpec, Work};
 use baton_core::time::Timestamp;
-use baton_core::words::{HumanKind, WaitReason, WorkflowStatus};
+use baton_core::words::{HumanKind, WaitReason};
 use baton_core::workflow::{Waiting, WorkflowState};
+use baton_engine::inbox::InboxItem;
 use baton_engine::store::Filter;
-use baton_engine::view::{plan_of, task_views, workflow_brief};
+use baton_engine::view::workflow_brief;
 
 use crate::cli::{Common, List};
 use crate::config::Config;
@@ -75,96 +76,61 @@ pub fn list(common: &Common, list: &List) -> anyhow::Result<Exit> {
 /// Lists what needs a person.
 pub fn inbox(common: &Common) -> anyhow::Result<Exit> {
     let mut views = session::read(common)?;
-    let waiting = views.waiting_for_people(INBOX_MAX)?;
-    let reviews = views.list(&Filter {
-        statuses: vec![WorkflowStatus::PendingReview],
-        limit: INBOX_MAX,
-        ..Filter::default()
-    })?;
-    if waiting.is_empty() && reviews.is_empty() {
-        if !common.json {
-            say("nothing needs you");
-        }
-        return Ok(Exit::Done);
+    let items = baton_engine::inbox::inbox(views.as_mut(), INBOX_MAX)?;
+    if items.is_empty() && !common.json {
+        say("nothing needs you");
     }
-    for (card, _) in reviews {
-        if common.json {
-            say_out(&serde_json::json!({ "workflow_id": card.id, "name": card.name, "needs": "review" }).to_string());
-        } else {
-            say_out(&format!(
-                "{} · review of the plan\n    baton approve {}",
-                clean(&card.name),
-                card.id
-            ));
-        }
-    }
-    for (card, task) in waiting {
-        let Some(row) = views.workflow(card.id)?.map(|(_, row)| row) else {
-            continue;
-        };
-        let plan = plan_of(&card, views.as_mut())?;
-        let rows = views.tasks(card.number)?;
-        let views_of = task_views(&card, &row, &plan, &rows);
-        let Some(shown) = views_of.iter().find(|shown| shown.ordinal == task.ordinal) else {
-            continue;
-        };
-        let event = views.events(task.position.saturating_sub(1), Some(card.number), 1)?;
-        let ask = event
-            .first()
-            .and_then(|record| baton_engine::live::read_event(record).ok())
-            .and_then(question_of);
-        let ask = ask.unwrap_or_default();
-        let how = how_to_answer(
-            plan.task(task.of).map(|plan| &plan.work),
-            task.waits_for,
-            &shown.id.to_string(),
-        );
-        if common.json {
-            let line = serde_json::json!({
-                "task_id": shown.id, "workflow_id": card.id, "name": card.name, "task": shown.key,
-                "needs": task.waits_for, "ask": ask,
-            });
-            say_out(&line.to_string());
-        } else {
-            say_out(&format!(
-                "{} / {} · {}\n    {how}",
-                clean(&card.name),
-                clean(&shown.key),
-                hanging(&ask, 4)
-            ));
-        }
+    for item in &items {
+        say_out(&if common.json { serde_json::to_string(item)? } else { inbox_text(item) });
     }
     Ok(Exit::Done)
 }
 
-fn question_of(event: baton_core::workflow::Event) -> Option<String> {
-    use baton_core::workflow::Event;
-    if let Event::AttemptFailed(failed) = event {
-        return Some(format!("did it happen? {}", failed.failure.message));
+fn inbox_text(item: &InboxItem) -> String {
+    let name = clean(&item.name);
+    let (Some(task), Some(id)) = (&item.task, item.task_id) else {
+        return format!("{name} · review of the plan\n    baton approve {}", item.workflow_id);
+    };
+    let how = if item.needs == WaitReason::InDoubt.word() {
+        how_to_settle(&id.to_string())
+    } else {
+        let (options, form) = (&item.options, item.form.as_ref());
+        item.kind.map_or_else(
+            || format!("baton show {id}"),
+            |kind| how_to_respond((kind, options, form), &id.to_string()),
+        )
+    };
+    format!("{name} / {} · {}\n    {how}", clean(task), hanging(&item.ask, 4))
+}
+
+fn how_to_settle(id: &str) -> String {
+    format!("baton settle {id} --happened [--result JSON] | --did-not-happen")
+}
+
+/// The command that answers a question.
+fn how_to_respond(
+    (kind, options, form): (HumanKind, &[String], Option<&serde_json::Value>),
+    id: &str,
+) -> String {
+    match kind {
+        HumanKind::Approval => format!("baton approve {id} | baton reject {id}"),
+        HumanKind::Choice => {
+            let options: Vec<String> = options.iter().map(|it| quoted(it)).collect();
+            format!("baton respond {id} {}", options.join(" | "))
+        }
+        HumanKind::Form => format!("baton respond {id} {}", quoted(&blank(form))),
     }
-    let Event::TaskWaited(waited) = event else {
-        return None;
-    };
-    let Waiting::Person { ask } = waited.on else {
-        return None;
-    };
-    Some(ask)
 }
 
 /// The command that answers a waiting task.
-fn how_to_answer(work: Option<&Work>, waits_for: Option<WaitReason>, id: &str) -> String {
-    if waits_for == Some(WaitReason::InDoubt) {
-        return format!("baton settle {id} --happened [--result JSON] | --did-not-happen");
+fn how_to_answer(work: Option<&Work>, waits_for: WaitReason, id: &str) -> String {
+    if waits_for == WaitReason::InDoubt {
+        return how_to_settle(id);
     }
     match work {
-        Some(Work::Human(human)) => match human.kind {
-            HumanKind::Approval => format!("baton approve {id} | baton reject {id}"),
-            HumanKind::Choice => {
-                let options: Vec<String> = human.options.iter().map(|it| quoted(it)).collect();
-                format!("baton respond {id} {}", options.join(" | "))
-            }
-            HumanKind::Form => format!("baton respond {id} {}", quoted(&blank(human))),
-        },
+        Some(Work::Human(human)) => {
+            how_to_respond((human.kind, &human.options, human.form.as_ref()), id)
+        }
         Some(Work::Tool(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_)) | None => {
             format!("baton show {id}")
         }
@@ -182,8 +148,8 @@ fn quoted(text: &str) -> String {
 }
 
 /// The fields of a form with nothing in them.
-fn blank(human: &Human) -> String {
-    let fields = human.form.as_ref().and_then(|form| form.get("properties"));
+fn blank(form: Option<&serde_json::Value>) -> String {
+    let fields = form.and_then(|form| form.get("properties"));
     let fields = fields.and_then(serde_json::Value::as_object).into_iter().flatten();
     let mut fields: Vec<String> = fields.map(|(name, _)| format!("{name:?}: …")).collect();
     if fields.len() > FIELDS_SHOWN_MAX {
@@ -203,7 +169,7 @@ pub fn questions(state: &WorkflowState) -> Vec<String> {
             Waiting::Timer { .. } | Waiting::Event { .. } | Waiting::Child { .. } => String::new(),
         };
         let work = state.task_plan(task).map(|plan| &plan.work);
-        let how = how_to_answer(work, Some(on.reason()), &state.id.task(task).to_string());
+        let how = how_to_answer(work, on.reason(), &state.id.task(task).to_string());
         format!("  {}: {ask}\n    {how}", clean(&state.key_of(task)))
     };
     waiting.map(line).collect()

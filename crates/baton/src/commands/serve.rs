@@ -10,20 +10,21 @@ use std::time::Duration;
 
 use anyhow::bail;
 use baton_engine::ports::Door;
+use baton_server::http::Api;
 use baton_server::wire::{Answer, Ask};
 use baton_store::StoreUrl;
 
 use super::stay::leave;
-use crate::catalog::LocalCatalog;
 use crate::cli::{Common, Serve};
 use crate::config::Config;
+use crate::definitions::ServedDefinitions;
 use crate::display::{say, say_out};
 use crate::exit::{Exit, Failed};
 use crate::runtime::Handle;
 use crate::session::{Purpose, Session};
 use crate::signals::{self, Role};
 use crate::text::{many, span};
-use crate::web::{Ground, Web};
+use crate::web::Web;
 
 /// Serves until a signal comes.
 pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
@@ -40,12 +41,17 @@ pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
         bail!(Failed::unreachable(anyhow::anyhow!(message)));
     };
     signals::act_as(Role::Owner(owner.clone()))?;
-    let news = listen_for_end(&owner)?;
     let store = session.place().store().clone();
-    let ground = Ground { owner: owner.clone(), store, tools, hosts: serve.hosts.clone() };
-    let web = Web::start(listener, ground)?;
+    let definitions = ServedDefinitions::new(Arc::clone(&tools), config.clone(), store.clone());
+    let found = (tools.specs().len(), definitions.files().len());
+    let news = listen_for_end(&owner)?;
+    let web = Web::start(listener, &owner, &store, |base| {
+        let mut api = Api::new(base, tools, Arc::new(definitions));
+        api.hosts = serve.hosts.clone().into();
+        api
+    })?;
     let taken_up = session.ask(Ask::TakeUpAll)?;
-    tell(common, &session, &config, (web.address(), &taken_up));
+    tell(common, &session, (web.address(), &taken_up), found);
     wait(&owner, &news, config.limits.cancel_deadline.0);
     let served = web.stop();
     leave(session, None)?;
@@ -104,8 +110,8 @@ fn listen_for_end(owner: &Handle) -> anyhow::Result<Receiver<News>> {
 fn tell(
     common: &Common,
     session: &Session,
-    config: &Config,
     (address, taken_up): (SocketAddr, &Answer),
+    (tools, definitions): (usize, usize),
 ) {
     let store = match session.place().store() {
         StoreUrl::Sqlite(path) => path.display().to_string(),
@@ -119,10 +125,6 @@ fn tell(
         | Answer::Done
         | Answer::Declined { .. } => 0,
     };
-    let tools = session.tools().map_or(0, |tools| tools.specs().len());
-    let definitions = session.tools().map_or(0, |tools| {
-        LocalCatalog::new(Arc::clone(tools), config, Some(".".as_ref()), None).files().len()
-    });
     if common.json {
         let line = serde_json::json!({
             "url": format!("http://{address}"), "store": store, "taken_up": count,

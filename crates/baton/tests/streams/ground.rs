@@ -7,11 +7,11 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use baton::runtime::{Bounds, Handle, Owner, Parts};
-use baton::web::{self, Web};
+use baton::web::Web;
 use baton_adapters::{BuiltinTools, ToolsConfig};
 use baton_core::actor::Actor;
 use baton_core::body::{Body, Json};
-use baton_core::definition;
+use baton_core::definition::{self, Fault};
 use baton_core::ids::WorkflowId;
 use baton_core::plan::{Catalog, Plan, ToolSpec};
 use baton_core::words::{Origin, Permission};
@@ -21,6 +21,7 @@ use baton_engine::exchange::{Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
 use baton_engine::ports::{Door, Tools};
 use baton_engine::store::Views;
+use baton_server::http::{Api, Definitions, Listed};
 use baton_store::StoreUrl;
 
 pub const CHAIN: &str = r#"
@@ -84,6 +85,23 @@ impl Catalog for Known {
     }
 }
 
+/// No definitions: workflows come by the door.
+struct Nothing;
+
+impl Definitions for Nothing {
+    fn check(&self, _: &str) -> Result<Plan, Vec<Fault>> {
+        Err(Vec::new())
+    }
+
+    fn named(&self, _: &str) -> Option<Result<Plan, String>> {
+        None
+    }
+
+    fn all(&self) -> Vec<Listed> {
+        Vec::new()
+    }
+}
+
 impl Ground {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
@@ -103,13 +121,9 @@ impl Ground {
         let owner = Owner::start(parts).expect("an owner");
         let handle = owner.handle().clone();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let ground = web::Ground {
-            owner: handle.clone(),
-            store: url.clone(),
-            tools: Arc::clone(&tools),
-            hosts: Vec::new(),
-        };
-        let web = Web::start(listener, ground).expect("a server");
+        let known: Arc<dyn Definitions> = Arc::new(Nothing);
+        let api = |base| Api::new(base, Arc::clone(&tools), known);
+        let web = Web::start(listener, &handle, &url, api).expect("a server");
         let address = web.address();
         Self { address, url, handle, tools, running: Some((web, owner)), _folder: folder }
     }

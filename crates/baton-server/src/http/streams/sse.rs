@@ -21,7 +21,7 @@ use crate::http::Api;
 use crate::http::code::ProblemCode;
 use crate::http::extract::{Asked, IdOf};
 use crate::http::problem::Problem;
-use crate::http::schema::ProblemSchema;
+use crate::http::schema::Problems;
 
 /// Which events of a workflow.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -57,7 +57,7 @@ pub(in crate::http) struct Selection {
 #[utoipa::path(get, path = "/workflows/{id}/stream", tag = "streams",
     params(("id" = String, Path, description = "The workflow's id"), Part),
     responses((status = 200, description = "Server-sent events", content_type = "text/event-stream"),
-        (status = "4XX", body = ProblemSchema, content_type = "application/problem+json")))]
+        Problems))]
 pub(in crate::http) async fn of_workflow(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
@@ -72,7 +72,7 @@ pub(in crate::http) async fn of_workflow(
 /// What happens to all workflows, as it happens.
 #[utoipa::path(get, path = "/events/stream", tag = "streams", params(Selection),
     responses((status = 200, description = "Server-sent events", content_type = "text/event-stream"),
-        (status = "4XX", body = ProblemSchema, content_type = "application/problem+json")))]
+        Problems))]
 pub(in crate::http) async fn of_all(
     State(api): State<Api>,
     Asked(selection): Asked<Selection>,

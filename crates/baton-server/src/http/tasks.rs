@@ -1,0 +1,172 @@
+//! What a workflow consists of: its tasks, stages, plan and events; and one task with its calls.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use baton_core::ids::{Ordinal, TaskId, WorkflowId};
+use baton_core::plan::Plan;
+use baton_core::workflow::rows::WorkflowCard;
+use baton_engine::exchange::Declined;
+use baton_engine::stages::{StageView, stage_views};
+use baton_engine::store::Views;
+use baton_engine::view::{TaskView, plan_of, task_views};
+use serde::Deserialize;
+use serde_json::value::{RawValue, to_raw_value};
+use utoipa::IntoParams;
+
+use super::Api;
+use super::calls::{TaskDetail, detail};
+use super::code::ProblemCode;
+use super::extract::{Asked, IdOf};
+use super::page::{Page, cursor_of, limit_of};
+use super::problem::Problem;
+use super::schema::{
+    Any, EventSchema, Problems, StageSchema, TaskDetailSchema, TaskInPath, TaskSchema,
+    WorkflowInPath,
+};
+use super::workflows::found;
+
+/// A part of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Part {
+    /// The `next_cursor` of the page before. Of events, it is a position: those behind it follow.
+    cursor: Option<String>,
+    /// At most this many.
+    #[param(minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<u32>,
+}
+
+/// A workflow that was read with its tasks.
+pub(super) struct Shown {
+    card: WorkflowCard,
+    plan: Plan,
+    /// Its tasks by ordinal, items behind those of the plan.
+    pub tasks: Vec<TaskView>,
+}
+
+/// A workflow with its tasks; 410 where they were purged.
+pub(super) fn shown(id: WorkflowId, views: &mut dyn Views) -> Result<Shown, Problem> {
+    let (card, row) = found(id, views)?;
+    if row.purged_at().is_some() {
+        return Err(purged(id));
+    }
+    let plan = plan_of(&card, views)?;
+    let rows = views.tasks(card.number)?;
+    let tasks = task_views(&card, &row, &plan, &rows);
+    Ok(Shown { card, plan, tasks })
+}
+
+fn purged(id: WorkflowId) -> Problem {
+    let declined = Declined::Purged(id);
+    Problem::new((&declined).into(), declined.to_string())
+}
+
+/// A task's workflow, and its place there.
+pub(super) fn workflow_of(id: TaskId) -> Result<(WorkflowId, Ordinal), Problem> {
+    let none = || Problem::new(ProblemCode::NoSuchTask, format!("{id} is no task's id"));
+    id.split().ok_or_else(none)
+}
+
+/// The tasks of a workflow in the order of its plan, items of `each` behind them.
+#[utoipa::path(get, path = "/workflows/{id}/tasks", tag = "workflows", params(WorkflowInPath, Part),
+    responses((status = 200, body = Page<TaskSchema>), Problems))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    IdOf(id): IdOf<WorkflowId>,
+    Asked(part): Asked<Part>,
+) -> Result<Json<Page<TaskView>>, Problem> {
+    let limit = limit_of(part.limit)? as usize;
+    let skipped = usize::try_from(cursor_of(part.cursor.as_deref())?.unwrap_or(0));
+    let skipped = skipped.unwrap_or(usize::MAX);
+    let tasks = api.readers.read(move |views| shown(id, views).map(|shown| shown.tasks)).await?;
+    let end = skipped.saturating_add(limit);
+    let next_cursor = (tasks.len() > end).then(|| end.to_string());
+    let items = tasks.into_iter().skip(skipped).take(limit).collect();
+    Ok(Json(Page { items, next_cursor }))
+}
+
+/// The stages of a workflow, in order.
+#[utoipa::path(get, path = "/workflows/{id}/stages", tag = "workflows", params(WorkflowInPath),
+    responses((status = 200, body = Page<StageSchema>), Problems))]
+pub(super) async fn stages(
+    State(api): State<Api>,
+    IdOf(id): IdOf<WorkflowId>,
+) -> Result<Json<Page<StageView>>, Problem> {
+    let read = move |views: &mut dyn Views| {
+        shown(id, views).map(|shown| stage_views(&shown.plan, &shown.tasks))
+    };
+    let items = api.readers.read(read).await?;
+    Ok(Json(Page { items, next_cursor: None }))
+}
+
+/// The plan that a workflow runs, as it was admitted.
+#[utoipa::path(get, path = "/workflows/{id}/plan", tag = "workflows", params(WorkflowInPath),
+    responses((status = 200, body = Any), Problems))]
+pub(super) async fn plan(
+    State(api): State<Api>,
+    IdOf(id): IdOf<WorkflowId>,
+) -> Result<Response, Problem> {
+    let read = move |views: &mut dyn Views| {
+        let (card, row) = found(id, views)?;
+        if row.purged_at().is_some() {
+            return Err(purged(id));
+        }
+        Ok(serde_json::to_string(&plan_of(&card, views)?).unwrap_or_default())
+    };
+    let text = api.readers.read(read).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+}
+
+/// What has happened to a workflow, oldest first.
+#[utoipa::path(get, path = "/workflows/{id}/events", tag = "workflows", params(WorkflowInPath, Part),
+    responses((status = 200, body = Page<EventSchema>), Problems))]
+pub(super) async fn events(
+    State(api): State<Api>,
+    IdOf(id): IdOf<WorkflowId>,
+    Asked(part): Asked<Part>,
+) -> Result<Json<Page<Box<RawValue>>>, Problem> {
+    let limit = limit_of(part.limit)?;
+    let after = cursor_of(part.cursor.as_deref())?.unwrap_or(0);
+    let plans = api.plan_keys.clone();
+    let read = move |views: &mut dyn Views| {
+        let (card, row) = found(id, views)?;
+        if row.purged_at().is_some() {
+            return Err(purged(id));
+        }
+        let mut records = views.events(after, Some(card.number), limit + 1)?;
+        let more = records.len() > limit as usize;
+        records.truncate(limit as usize);
+        let next_cursor = records.last().filter(|_| more).map(|last| last.position.to_string());
+        let mut showing = baton_engine::events::Showing::with(plans);
+        let mut items = Vec::with_capacity(records.len());
+        for record in &records {
+            let (view, _) = showing.show(record, views)?;
+            items.extend(to_raw_value(&view).ok());
+        }
+        Ok(Page { items, next_cursor })
+    };
+    api.readers.read(read).await.map(Json)
+}
+
+/// One task with its calls.
+#[utoipa::path(get, path = "/tasks/{id}", tag = "tasks", params(TaskInPath),
+    responses((status = 200, body = TaskDetailSchema), Problems))]
+pub(super) async fn show(
+    State(api): State<Api>,
+    IdOf(id): IdOf<TaskId>,
+) -> Result<Json<TaskDetail>, Problem> {
+    let (workflow, ordinal) = workflow_of(id)?;
+    let read = move |views: &mut dyn Views| {
+        let Shown { card, plan, tasks } = shown(workflow, views)?;
+        let none = || {
+            let detail = format!("the workflow {workflow} has no task {id}; `…/tasks` lists them");
+            Problem::new(ProblemCode::NoSuchTask, detail)
+        };
+        let task = tasks.into_iter().find(|task| task.ordinal == ordinal).ok_or_else(none)?;
+        Ok(detail(&card, &plan, task, views)?)
+    };
+    api.readers.read(read).await.map(Json)
+}

@@ -15,6 +15,7 @@ pub mod exchange;
 pub mod inbox;
 pub mod live;
 pub mod loaded;
+pub mod meters;
 pub mod ports;
 mod purge;
 pub mod queue;

@@ -39,8 +39,8 @@ impl Web {
         let readers = Readers::new(Box::new(move || baton_store::open_views(&store)), READERS_MAX);
         let streams = Streams::new(broadcasting.broadcaster().clone(), readers.clone());
         let (stopping, stop) = watch::channel(false);
-        let door = Arc::new(owner.clone());
-        let api = compose(Base { door, readers, streams, stop: stop.clone() });
+        let (door, meters) = (Arc::new(owner.clone()), owner.meters());
+        let api = compose(Base { door, readers, streams, meters, stop: stop.clone() });
         let thread = start(listener, api, stop)?;
         Ok(Self { address, stopping, thread, broadcasting })
     }

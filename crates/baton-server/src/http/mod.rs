@@ -9,6 +9,7 @@ mod code;
 mod commands;
 mod definitions;
 mod extract;
+mod health;
 mod inbox;
 mod page;
 mod problem;
@@ -32,6 +33,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use baton_core::actor::Actor;
 use baton_engine::events::PlanKeys;
 use baton_engine::exchange::{Gone, Reply, Request};
+use baton_engine::meters::Meters;
 use baton_engine::ports::{Door, Tools};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -64,6 +66,8 @@ pub struct Api {
     pub readers: Readers,
     /// What happens, as it happens.
     pub streams: Streams,
+    /// What the owner counts.
+    pub meters: Arc<Meters>,
     /// What can be called.
     pub tools: Arc<dyn Tools>,
     /// What can be started by name.
@@ -88,6 +92,8 @@ pub struct Base {
     pub readers: Readers,
     /// What happens, as it happens.
     pub streams: Streams,
+    /// What the owner counts.
+    pub meters: Arc<Meters>,
     /// Becomes true when the server stops.
     pub stop: watch::Receiver<bool>,
 }
@@ -101,11 +107,12 @@ impl fmt::Debug for Api {
 impl Api {
     /// On what it must stand. It asks for no tokens and answers under no names of its own.
     pub fn new(base: Base, tools: Arc<dyn Tools>, definitions: Arc<dyn Definitions>) -> Self {
-        let Base { door, readers, streams, stop } = base;
+        let Base { door, readers, streams, meters, stop } = base;
         Self {
             door,
             readers,
             streams,
+            meters,
             tools,
             definitions,
             stop,
@@ -162,12 +169,17 @@ fn described() -> OpenApiRouter<Api> {
         .description(Some("Runs workflows of tools and people that survive anything."))
         .build();
     let document = OpenApiBuilder::new().info(info).build();
-    OpenApiRouter::with_openapi(document).nest("/api/v1", paths)
+    OpenApiRouter::with_openapi(document).nest("/api/v1", paths).routes(routes!(health::metrics))
+}
+
+/// What whoever watches over a server asks, without saying who they are.
+fn open_to_all() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(health::healthz)).routes(routes!(health::readyz))
 }
 
 /// The OpenAPI document of what is served.
 pub fn openapi() -> OpenApi {
-    described().into_openapi()
+    described().merge(open_to_all()).into_openapi()
 }
 
 /// Everything that is served.
@@ -179,6 +191,7 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(other_method)
         .layer(from_fn_with_state(api.clone(), caller::identify))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .merge(open_to_all().split_for_parts().0)
         .with_state(api)
 }
 

@@ -9,9 +9,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use baton_core::failure::CallFailure;
-use baton_core::words::FailureKind;
+use baton_core::words::{AttemptStatus, FailureKind};
 use baton_engine::attempt_status;
 use baton_engine::exchange::{Call, CallResult, Effect, Input, JobKey};
+use baton_engine::meters::Meters;
 use baton_engine::ports::{Control, Tools};
 use baton_engine::scope::{render, render_output};
 use baton_engine::store::Views;
@@ -57,6 +58,7 @@ struct Shared {
     quick_tools: HashSet<String>,
     bounds: Bounds,
     inbox: Arc<Inbox<Input>>,
+    meters: Arc<Meters>,
     pool: Mutex<Pool>,
     work: Condvar,
     overseer: Condvar,
@@ -74,6 +76,7 @@ struct Pool {
 }
 
 struct Running {
+    tool: String,
     control: Control,
     deadline: Instant,
     told: bool,
@@ -90,7 +93,7 @@ impl Executor {
         tools: Arc<dyn Tools>,
         views: Box<dyn Views>,
         bounds: Bounds,
-        inbox: Arc<Inbox<Input>>,
+        (inbox, meters): (Arc<Inbox<Input>>, Arc<Meters>),
     ) -> Self {
         let quick_tools =
             tools.specs().iter().filter(|spec| spec.quick).map(|spec| spec.name.clone()).collect();
@@ -99,6 +102,7 @@ impl Executor {
             quick_tools,
             bounds,
             inbox,
+            meters,
             pool: Mutex::default(),
             work: Condvar::new(),
             overseer: Condvar::new(),
@@ -269,14 +273,19 @@ impl Shared {
         let quick = self.is_quick(call);
         if !quick {
             let deadline = Instant::now() + control.timeout;
-            let running = Running { control: control.clone(), deadline, told: false };
+            let tool = tool_of(call).unwrap_or_default().to_owned();
+            let running = Running { tool, control: control.clone(), deadline, told: false };
             lock(&self.pool).running.insert(call.job, running);
             self.overseer.notify_one();
         }
+        let began = Instant::now();
         let result = caught(|| self.caller.make(call, &control));
         if !quick && !self.strike_off(call.job) {
             return None;
         }
+        let outcome = result.as_ref().map_or_else(attempt_status, |_| AttemptStatus::Completed);
+        self.meters.called(tool_of(call).unwrap_or_default(), outcome);
+        self.meters.step.observe(began.elapsed());
         Some(result.map_err(|failure| (attempt_status(&failure), failure)))
     }
 
@@ -319,7 +328,9 @@ impl Shared {
                 }
             }
             for job in given_up {
-                pool.running.remove(&job);
+                if let Some(running) = pool.running.remove(&job) {
+                    self.meters.called(&running.tool, AttemptStatus::TimedOut);
+                }
                 // Its thread may never come back: another may take its place.
                 pool.threads = pool.threads.saturating_sub(1);
                 let message = "the call did not end in its time, nor when it was told to";

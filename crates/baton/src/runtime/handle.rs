@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use baton_core::actor::Actor;
 use baton_engine::exchange::{Declined, Gone, Input, Reply, Request, Token};
+use baton_engine::meters::Meters;
 use baton_engine::ports::{Door, Then};
 
 use super::hub::Hub;
@@ -71,6 +72,7 @@ pub struct Handle {
     pub(super) desk: Arc<Desk>,
     pub(super) hub: Arc<Hub>,
     pub(super) abandoned: Arc<AtomicBool>,
+    pub(super) meters: Arc<Meters>,
 }
 
 impl Handle {
@@ -83,6 +85,11 @@ impl Handle {
         };
         Door::ask(self, actor, request, Box::new(then));
         receiver.recv().unwrap_or(Err(Gone::OwnerEnded))
+    }
+
+    /// What the owner counts.
+    pub fn meters(&self) -> Arc<Meters> {
+        Arc::clone(&self.meters)
     }
 
     /// Asks the owner to start nothing more and to leave when what runs has ended.

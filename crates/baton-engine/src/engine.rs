@@ -192,6 +192,11 @@ impl Engine {
         self.ids.keys().copied()
     }
 
+    /// How many workflows have not ended.
+    pub fn live(&self) -> usize {
+        self.ids.len()
+    }
+
     /// How many tasks wait for a place to execute.
     pub fn depth(&self) -> usize {
         self.queue.depth()

@@ -17,6 +17,7 @@ pub mod inbox;
 mod lease;
 pub mod live;
 pub mod loaded;
+pub mod meters;
 mod once;
 pub mod ports;
 mod publish;

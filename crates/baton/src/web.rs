@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context;
-use baton_engine::ports::Tools;
-use baton_server::http::{self, Api, Broadcaster, Broadcasting, Definitions, Readers, Streams};
+use baton_server::http::{self, Api, Base, Broadcaster, Broadcasting, Readers, Streams};
 use baton_store::StoreUrl;
 use tokio::sync::watch;
 
@@ -17,21 +16,6 @@ use crate::runtime::Handle;
 
 /// How many threads read the store for the API.
 const READERS_MAX: usize = 4;
-
-/// What a server is made of.
-#[derive(Clone)]
-pub struct Ground {
-    /// The owner of the store.
-    pub owner: Handle,
-    /// The store, to read it.
-    pub store: StoreUrl,
-    /// What can be called.
-    pub tools: Arc<dyn Tools>,
-    /// What can be started by name.
-    pub definitions: Arc<dyn Definitions>,
-    /// Names, beside addresses and `localhost`, under which the server may be called.
-    pub hosts: Vec<String>,
-}
 
 /// A server that answers.
 pub struct Web {
@@ -42,17 +26,21 @@ pub struct Web {
 }
 
 impl Web {
-    /// Answers on a listener.
-    pub fn start(listener: TcpListener, ground: Ground) -> anyhow::Result<Self> {
+    /// Answers on a listener, for an owner and its store; `compose` says what is offered.
+    pub fn start(
+        listener: TcpListener,
+        owner: &Handle,
+        store: &StoreUrl,
+        compose: impl FnOnce(Base) -> Api,
+    ) -> anyhow::Result<Self> {
         let address = listener.local_addr().context("the listener has no address")?;
-        let Ground { owner, store, tools, definitions, hosts } = ground;
-        let broadcasting = Broadcaster::start(&owner, baton_store::open_views(&store)?)?;
+        let broadcasting = Broadcaster::start(owner, baton_store::open_views(store)?)?;
+        let store = store.clone();
         let readers = Readers::new(Box::new(move || baton_store::open_views(&store)), READERS_MAX);
-        let (stopping, stop) = watch::channel(false);
         let streams = Streams::new(broadcasting.broadcaster().clone(), readers.clone());
-        let owner = Arc::new(owner);
-        let mut api = Api::new(owner, (readers, streams), tools, definitions, stop.clone());
-        api.hosts = hosts.into();
+        let (stopping, stop) = watch::channel(false);
+        let (door, meters) = (Arc::new(owner.clone()), owner.meters());
+        let api = compose(Base { door, readers, streams, meters, stop: stop.clone() });
         let thread = start(listener, api, stop)?;
         Ok(Self { address, stopping, thread, broadcasting })
     }
@@ -60,6 +48,11 @@ impl Web {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What streams are fed by.
+    pub fn broadcaster(&self) -> &Broadcaster {
+        self.broadcasting.broadcaster()
     }
 
     /// Ends every stream, lets what is under way be answered, and stops.

@@ -10,6 +10,7 @@ mod commands;
 mod definitions;
 mod events;
 mod extract;
+mod health;
 mod inbox;
 mod invoke;
 mod limits;
@@ -40,6 +41,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use baton_core::actor::Actor;
 use baton_engine::events::PlanKeys;
 use baton_engine::exchange::{Gone, Reply, Request};
+use baton_engine::meters::Meters;
 use baton_engine::ports::{Door, Tools};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -74,6 +76,8 @@ pub struct Api {
     pub readers: Readers,
     /// What happens, as it happens.
     pub streams: Streams,
+    /// What the owner counts.
+    pub meters: Arc<Meters>,
     /// What can be called.
     pub tools: Arc<dyn Tools>,
     /// What can be started by name.
@@ -90,6 +94,20 @@ pub struct Api {
     waiting: Waiting,
 }
 
+/// What every API stands on, whatever it offers.
+pub struct Base {
+    /// The way in to the owner of the store.
+    pub door: Arc<dyn Door>,
+    /// Readers of the store.
+    pub readers: Readers,
+    /// What happens, as it happens.
+    pub streams: Streams,
+    /// What the owner counts.
+    pub meters: Arc<Meters>,
+    /// Becomes true when the server stops.
+    pub stop: watch::Receiver<bool>,
+}
+
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Api").field("readers", &self.readers).finish_non_exhaustive()
@@ -98,17 +116,13 @@ impl fmt::Debug for Api {
 
 impl Api {
     /// On what it must stand. It asks for no tokens and answers under no names of its own.
-    pub fn new(
-        door: Arc<dyn Door>,
-        (readers, streams): (Readers, Streams),
-        tools: Arc<dyn Tools>,
-        definitions: Arc<dyn Definitions>,
-        stop: watch::Receiver<bool>,
-    ) -> Self {
+    pub fn new(base: Base, tools: Arc<dyn Tools>, definitions: Arc<dyn Definitions>) -> Self {
+        let Base { door, readers, streams, meters, stop } = base;
         Self {
             door,
             readers,
             streams,
+            meters,
             tools,
             definitions,
             stop,
@@ -170,7 +184,12 @@ fn described() -> OpenApiRouter<Api> {
         .description(Some("Runs workflows of tools and people that survive anything."))
         .build();
     let document = OpenApiBuilder::new().info(info).components(Some(schema::components())).build();
-    OpenApiRouter::with_openapi(document).nest("/api/v1", paths)
+    OpenApiRouter::with_openapi(document).nest("/api/v1", paths).routes(routes!(health::metrics))
+}
+
+/// What whoever watches over a server asks, without saying who they are.
+fn open_to_all() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(health::healthz)).routes(routes!(health::readyz))
 }
 
 /// The paths that workers may call as well.
@@ -180,7 +199,7 @@ fn for_workers() -> OpenApiRouter<Api> {
 
 /// The OpenAPI document of what is served.
 pub fn openapi() -> OpenApi {
-    described().merge(for_workers()).into_openapi()
+    described().merge(for_workers()).merge(open_to_all()).into_openapi()
 }
 
 /// Everything that is served.
@@ -202,6 +221,7 @@ pub fn router(api: Api) -> Router {
         .layer(from_fn_with_state(limits::room(), limits::bounded))
         .layer(CatchPanicLayer::custom(limits::panicked))
         .layer(CompressionLayer::new())
+        .merge(open_to_all().split_for_parts().0)
         .with_state(api)
 }
 

@@ -10,6 +10,7 @@ use baton_engine::loaded::Loaded;
 use baton_store::StoreUrl;
 
 use super::rig::{Rig, chain, fan, parked, parked_items};
+use super::web;
 use crate::display::say_out;
 
 /// Steps of a chain.
@@ -31,6 +32,14 @@ pub fn measure(figure: &str, store: &StoreUrl, folder: &Path) -> anyhow::Result<
         "memory_idle" => memory_idle(store)?,
         "memory_1000" => memory_1000(store)?,
         "idle" => idle(store)?,
+        "stream_p50" => web::stream(store, 0.5)?,
+        "stream_p99" => web::stream(store, 0.99)?,
+        "progress_100000_p50" => web::progress(store, 0.5)?,
+        "progress_100000_p99" => web::progress(store, 0.99)?,
+        "list_100000_p50" => web::list(store, 0.5)?,
+        "list_100000_p99" => web::list(store, 0.99)?,
+        "subscribers" => web::subscribers(store, folder)?,
+        "hold" => return web::hold(),
         "steps_c1" => return counted(store, 1, 100),
         "steps_c64" => return counted(store, 64, 1_000),
         "many_finished" => return many_finished(store),
@@ -213,7 +222,8 @@ fn cpu_time() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), nanos)
 }
 
-fn resident_mib() -> anyhow::Result<f64> {
+/// What this process has in memory.
+pub fn resident_mib() -> anyhow::Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;

@@ -7,6 +7,7 @@ mod bare;
 mod figures;
 mod outside;
 mod rig;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -58,7 +59,7 @@ const fn both(figure: Figure) -> Figure {
 }
 
 /// Every figure, in the order of the table.
-const FIGURES: [Figure; 16] = [
+const FIGURES: [Figure; 23] = [
     less("chain_c1_vs_commit", "commits a step", 2.5, 1.5),
     less("syncs_c1", "syncs a step", 1.05, 1.0),
     less("syncs_c64", "syncs a step", 0.1, 0.03),
@@ -74,6 +75,13 @@ const FIGURES: [Figure; 16] = [
     less("memory_1000", "MiB", 150.0, 80.0),
     both(less("disk_step", "bytes a step", 600.0, 300.0)),
     less("idle", "calls/s", 1.0, 0.1),
+    less("stream_p50", "ms", 5.0, 1.0),
+    less("stream_p99", "ms", 20.0, 5.0),
+    less("progress_100000_p50", "ms", 1.0, 0.3),
+    less("progress_100000_p99", "ms", 5.0, 1.0),
+    less("list_100000_p50", "ms", 2.0, 0.5),
+    less("list_100000_p99", "ms", 10.0, 2.0),
+    less("subscribers", "KiB each", 10.0, 5.0),
     both(less("chain_c1", "ms a step", f64::INFINITY, f64::INFINITY)),
 ];
 

@@ -73,7 +73,7 @@ pub fn samples(
     Ok(samples)
 }
 
-fn spawn(
+pub fn spawn(
     mut command: Command,
     figure: &str,
     url: &StoreUrl,
@@ -91,7 +91,7 @@ fn spawn(
     command.spawn().context("the measuring process cannot be started")
 }
 
-fn finish(child: Child) -> anyhow::Result<String> {
+pub fn finish(child: Child) -> anyhow::Result<String> {
     let output = child.wait_with_output()?;
     ensure!(output.status.success(), "the measuring process ended with {}", output.status);
     Ok(String::from_utf8(output.stdout)?)
@@ -179,7 +179,7 @@ fn start(runs: u32, scratch: &Path) -> anyhow::Result<Vec<f64>> {
     samples
 }
 
-fn read_line(child: &mut Child) -> anyhow::Result<String> {
+pub fn read_line(child: &mut Child) -> anyhow::Result<String> {
     let stdout = child.stdout.as_mut().context("no output")?;
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line)?;

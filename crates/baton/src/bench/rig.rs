@@ -20,7 +20,7 @@ use baton_core::workflow::Outcome;
 use baton_engine::engine::{Settings, TakeUp};
 use baton_engine::exchange::{Gone, Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
-use baton_engine::ports::Door;
+use baton_engine::ports::{Door, Tools};
 use baton_engine::store::{
     Commit, DefinitionRow, FactRow, Head, Housekeeping, Record, Store, StoreError, Tail,
 };
@@ -36,6 +36,7 @@ pub struct Rig {
     url: StoreUrl,
     calls: Arc<AtomicU64>,
     actor: Actor,
+    tools: Arc<dyn Tools>,
 }
 
 impl Rig {
@@ -43,13 +44,14 @@ impl Rig {
     pub fn open(url: &StoreUrl) -> anyhow::Result<Self> {
         let store = open(url).context("the benchmark's store")?;
         let views = open_views(url).context("the benchmark's reader")?;
-        let tools = baton_adapters::BuiltinTools::new(baton_adapters::ToolsConfig::default())?;
+        let config = baton_adapters::ToolsConfig::default();
+        let tools: Arc<dyn Tools> = Arc::new(baton_adapters::BuiltinTools::new(config)?);
         let calls = Arc::new(AtomicU64::new(0));
         let parts = Parts {
             store: Box::new(Counting { store, calls: Arc::clone(&calls) }),
             views,
             check_views: open_views(url).context("the benchmark's second reader")?,
-            tools: Arc::new(tools),
+            tools: Arc::clone(&tools),
             settings: Settings::default(),
             bounds: Bounds::default(),
             take_up: TakeUp::All,
@@ -63,12 +65,29 @@ impl Rig {
             url: url.clone(),
             calls,
             actor: Actor::user("bench"),
+            tools,
         })
     }
 
     /// Serves others on a local socket.
     pub fn serve(&self, socket: &Path) -> anyhow::Result<LocalServer> {
         Ok(LocalServer::start(socket, Arc::new(self.handle.clone()))?)
+    }
+
+    /// The way in.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// What can be called.
+    pub fn tools(&self) -> Arc<dyn Tools> {
+        Arc::clone(&self.tools)
+    }
+
+    /// Waits for the end of a workflow.
+    pub fn wait(&self, workflow: WorkflowId) -> anyhow::Result<()> {
+        self.handle.call(&self.actor, Request::AwaitEnd { workflow })?;
+        Ok(())
     }
 
     /// How often the engine has asked anything of its store.

@@ -12,6 +12,7 @@ use anyhow::bail;
 use baton_core::actor::Actor;
 use baton_engine::exchange::Request;
 use baton_engine::ports::Door;
+use baton_server::http::Api;
 use baton_server::wire::{Answer, Ask};
 use baton_store::StoreUrl;
 
@@ -26,7 +27,7 @@ use crate::session::{Purpose, Session, tools};
 use crate::signals::{self, Role};
 use crate::text::{many, span};
 use crate::toolbox::Toolbox;
-use crate::web::{Ground, Web};
+use crate::web::Web;
 
 /// How long servers have to tell their tools before others are served.
 const LEARN_MAX: Duration = Duration::from_secs(10);
@@ -48,15 +49,15 @@ pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
         bail!(Failed::unreachable(anyhow::anyhow!(message)));
     };
     signals::act_as(Role::Owner(owner.clone()))?;
-    let definitions =
-        ServedDefinitions::new(Arc::clone(&tools), config.clone(), session.place().store().clone());
+    let store = session.place().store().clone();
+    let definitions = ServedDefinitions::new(Arc::clone(&tools), config.clone(), store.clone());
     let found = (tools.specs().len(), definitions.files().len());
     let news = listen_for_end(&owner)?;
-    let store = session.place().store().clone();
-    let definitions = Arc::new(definitions);
-    let hosts = serve.hosts.clone();
-    let ground = Ground { owner: owner.clone(), store, tools, definitions, hosts };
-    let web = Web::start(listener, ground)?;
+    let web = Web::start(listener, &owner, &store, |base| {
+        let mut api = Api::new(base, tools, Arc::new(definitions));
+        api.hosts = serve.hosts.clone().into();
+        api
+    })?;
     let taken_up = session.ask(Ask::TakeUpAll)?;
     owner.ask(&Actor::system(), Request::KeepTime, Box::new(drop));
     tell(common, &session, (web.address(), &taken_up), found);

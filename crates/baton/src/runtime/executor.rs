@@ -9,9 +9,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use baton_core::failure::CallFailure;
-use baton_core::words::FailureKind;
+use baton_core::words::{AttemptStatus, FailureKind};
 use baton_engine::attempt_status;
 use baton_engine::exchange::{Call, CallResult, Effect, Input, JobKey};
+use baton_engine::meters::Meters;
 use baton_engine::ports::{Control, Tools};
 use baton_engine::scope::{render, render_output};
 use baton_engine::store::Views;
@@ -53,12 +54,23 @@ pub struct Executor {
     quick: Arc<Inbox<Effect>>,
 }
 
+/// What of the owner's the executor shares.
+pub struct Wires {
+    /// Where results go.
+    pub inbox: Arc<Inbox<Input>>,
+    /// How far calls are.
+    pub reports: Arc<Reports>,
+    /// Counts of calls.
+    pub meters: Arc<Meters>,
+}
+
 struct Shared {
     caller: Caller,
     quick_tools: HashSet<String>,
     bounds: Bounds,
     inbox: Arc<Inbox<Input>>,
     reports: Arc<Reports>,
+    meters: Arc<Meters>,
     pool: Mutex<Pool>,
     work: Condvar,
     overseer: Condvar,
@@ -76,6 +88,7 @@ struct Pool {
 }
 
 struct Running {
+    tool: String,
     control: Control,
     deadline: Instant,
     told: bool,
@@ -92,8 +105,7 @@ impl Executor {
         tools: Arc<dyn Tools>,
         views: Box<dyn Views>,
         bounds: Bounds,
-        inbox: Arc<Inbox<Input>>,
-        reports: Arc<Reports>,
+        wires: Wires,
     ) -> Self {
         let quick_tools =
             tools.specs().iter().filter(|spec| spec.quick).map(|spec| spec.name.clone()).collect();
@@ -101,8 +113,9 @@ impl Executor {
             caller: Caller::new(tools, views, bounds.output_bytes_max),
             quick_tools,
             bounds,
-            inbox,
-            reports,
+            inbox: wires.inbox,
+            reports: wires.reports,
+            meters: wires.meters,
             pool: Mutex::default(),
             work: Condvar::new(),
             overseer: Condvar::new(),
@@ -273,15 +286,20 @@ impl Shared {
         let quick = self.is_quick(call);
         if !quick {
             let deadline = Instant::now() + control.timeout;
-            let running = Running { control: control.clone(), deadline, told: false };
+            let tool = tool_of(call).unwrap_or_default().to_owned();
+            let running = Running { tool, control: control.clone(), deadline, told: false };
             lock(&self.pool).running.insert(call.job, running);
             self.reports.begin(call.job, &control);
             self.overseer.notify_one();
         }
+        let began = Instant::now();
         let result = caught(|| self.caller.make(call, &control));
         if !quick && !self.strike_off(call.job) {
             return None;
         }
+        let outcome = result.as_ref().map_or_else(attempt_status, |_| AttemptStatus::Completed);
+        self.meters.called(tool_of(call).unwrap_or_default(), outcome);
+        self.meters.step.observe(began.elapsed());
         Some(result.map_err(|failure| (attempt_status(&failure), failure)))
     }
 
@@ -325,7 +343,9 @@ impl Shared {
                 }
             }
             for job in given_up {
-                pool.running.remove(&job);
+                if let Some(running) = pool.running.remove(&job) {
+                    self.meters.called(&running.tool, AttemptStatus::TimedOut);
+                }
                 self.reports.end(job);
                 // Its thread may never come back: another may take its place.
                 pool.threads = pool.threads.saturating_sub(1);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use baton_core::actor::Actor;
 use baton_engine::exchange::{Declined, Gone, Input, Reply, Request, Token};
+use baton_engine::meters::Meters;
 use baton_engine::ports::{Door, Live, Then};
 
 use super::hub::Hub;
@@ -73,6 +74,7 @@ pub struct Handle {
     pub(super) hub: Arc<Hub>,
     pub(super) abandoned: Arc<AtomicBool>,
     pub(super) reports: Arc<Reports>,
+    pub(super) meters: Arc<Meters>,
 }
 
 impl Handle {
@@ -85,6 +87,11 @@ impl Handle {
         };
         Door::ask(self, actor, request, Box::new(then));
         receiver.recv().unwrap_or(Err(Gone::OwnerEnded))
+    }
+
+    /// What the owner counts.
+    pub fn meters(&self) -> Arc<Meters> {
+        Arc::clone(&self.meters)
     }
 
     /// Asks the owner to start nothing more and to leave when what runs has ended.

@@ -1,6 +1,7 @@
 //! The owner's thread: takes what has arrived, has it decided, writes, and only then lets it out.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use baton_core::ids::WorkflowId;
 use baton_engine::check::SelfCheck;
 use baton_engine::engine::{Engine, Settings, TakeUp};
 use baton_engine::exchange::{Input, Turn};
+use baton_engine::meters::Meters;
 use baton_engine::ports::Tools;
 use baton_engine::store::{Commit, Head, Housekeeping, Store, StoreError, Views};
 use serde_json::json;
@@ -17,7 +19,7 @@ use crate::log::{Level, is_on, log};
 
 use super::clock::SystemClock;
 use super::death::{Death, DeathPoint};
-use super::executor::{Bounds, Executor};
+use super::executor::{Bounds, Executor, Wires};
 use super::handle::{Desk, Handle};
 use super::hub::Hub;
 use super::inbox::Inbox;
@@ -107,14 +109,17 @@ impl Owner {
             hub: Arc::new(Hub::default()),
             abandoned: Arc::default(),
             reports: Arc::default(),
+            meters: Arc::default(),
         };
         let Parts { mut store, views, check_views, tools, settings, bounds, take_up, death } =
             parts;
         let mut clock = SystemClock::default();
         let engine = Engine::open(store.as_mut(), settings, take_up, clock.now())?;
         let (inbox, reports) = (Arc::clone(&handle.inbox), Arc::clone(&handle.reports));
-        let executor = Executor::start(tools, views, bounds, inbox, reports);
+        let wires = Wires { inbox, reports, meters: handle.meters() };
+        let executor = Executor::start(tools, views, bounds, wires);
         let owned = handle.clone();
+        let owned_meters = handle.meters();
         let cause = Arc::new(OnceLock::new());
         let told = Arc::clone(&cause);
         let work = move || {
@@ -126,7 +131,7 @@ impl Owner {
                 executor,
                 handle: owned,
                 drains: false,
-                check: Check::new(check_views),
+                check: Check::new(check_views, owned_meters),
                 death,
                 commits: 0,
             };
@@ -180,11 +185,12 @@ struct Check {
     round: SelfCheck,
     last: Instant,
     commits: u32,
+    meters: Arc<Meters>,
 }
 
 impl Check {
-    fn new(views: Box<dyn Views>) -> Self {
-        Self { views, round: SelfCheck::default(), last: Instant::now(), commits: 0 }
+    fn new(views: Box<dyn Views>, meters: Arc<Meters>) -> Self {
+        Self { views, round: SelfCheck::default(), last: Instant::now(), commits: 0, meters }
     }
 
     /// Compares what is in memory with the rows, if it is time; raises an alarm on any difference.
@@ -197,6 +203,7 @@ impl Check {
         match self.round.step(states.iter().copied(), self.views.as_mut()) {
             Ok(differences) => {
                 for difference in differences {
+                    self.meters.mismatches.fetch_add(1, Ordering::Relaxed);
                     let facts = [("difference", json!(difference))];
                     log(
                         Level::Error,
@@ -262,6 +269,7 @@ impl Work {
 
     /// One turn; returns what arrived while it was written.
     fn turn(&mut self, inputs: Vec<Input>) -> Result<Vec<Input>, OwnerEnded> {
+        let began = Instant::now();
         let now = self.clock.now();
         let Turn { commit, answers, effects, fault } =
             self.engine.turn(self.store.as_mut(), now, inputs);
@@ -280,6 +288,7 @@ impl Work {
             log_commit(&commit, took);
             self.may_die(DeathPoint::BeforeRelease);
             self.handle.hub.publish(&commit.records);
+            self.count(began.elapsed(), took);
         }
         // A call brings its result, and whoever is answered often asks for the next thing.
         let expected = effects.len() + answers.len();
@@ -291,6 +300,15 @@ impl Work {
         }
         let patience = if took > SLOW_SYNC { took / 8 } else { Duration::ZERO };
         Ok(self.handle.inbox.take_at_least(expected.max(1), Some(patience)))
+    }
+
+    /// Counts a turn that wrote: how long it took, and how much of that the commit.
+    fn count(&self, turn: Duration, commit: Duration) {
+        let meters = &self.handle.meters;
+        meters.commit.observe(commit);
+        meters.progress.observe(turn);
+        meters.queue_depth.store(self.engine.depth() as u64, Ordering::Relaxed);
+        meters.live.store(self.engine.live() as u64, Ordering::Relaxed);
     }
 
     fn may_die(&self, point: DeathPoint) {

@@ -22,9 +22,9 @@ use tokio::sync::watch;
 use super::batch::Batch;
 
 /// How many batches may wait for one subscriber.
-const LINE_MAX: usize = 64;
+const LINE_MAX: usize = 32;
 /// How many events are read at a time.
-const BATCH_MAX: u32 = 512;
+const BATCH_MAX: u32 = 256;
 /// The pause before a store that could not be read is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 

@@ -1,0 +1,213 @@
+//! What is measured over HTTP: a server on a free port, and clients that speak to it byte by byte.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use baton_server::http::Api;
+use baton_store::StoreUrl;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::figures::resident_mib;
+use super::outside::{finish, read_line, spawn};
+use super::rig::{Rig, chain, fan, parked};
+use crate::config::Config;
+use crate::definitions::ServedDefinitions;
+use crate::web::Web;
+
+/// Tells the process that holds streams open which.
+const URL_VARIABLE: &str = "BATON_BENCH_URL";
+/// How many follow while latencies are measured.
+const SUBSCRIBERS: usize = 100;
+/// How many idle subscribers are weighed.
+const IDLE: usize = 10_000;
+/// Requests of one figure.
+const REQUESTS: usize = 1_000;
+/// How long a client waits.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A rig that answers over HTTP.
+fn serve(rig: &Rig, store: &StoreUrl) -> anyhow::Result<Web> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let tools = rig.tools();
+    let definitions = ServedDefinitions::new(Arc::clone(&tools), Config::default(), store.clone());
+    Web::start(listener, rig.handle(), store, |base| Api::new(base, tools, Arc::new(definitions)))
+}
+
+/// A part of sorted times, in milliseconds.
+fn part(times: &mut [Duration], share: f64) -> f64 {
+    times.sort_unstable();
+    let at = (times.len() as f64 * share) as usize;
+    times.get(at.min(times.len().saturating_sub(1))).map_or(f64::NAN, |t| t.as_secs_f64() * 1e3)
+}
+
+fn connect(address: SocketAddr, path: &str) -> anyhow::Result<BufReader<TcpStream>> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_nodelay(true)?;
+    ask(&mut stream, address, path)?;
+    Ok(BufReader::with_capacity(1_024, stream))
+}
+
+fn ask(stream: &mut TcpStream, address: SocketAddr, path: &str) -> anyhow::Result<()> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    Ok(stream.write_all(request.as_bytes())?)
+}
+
+/// Reads the headers of an answer; how long its body is, where that is said.
+fn headers(reader: &mut BufReader<TcpStream>) -> anyhow::Result<usize> {
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    ensure!(line.starts_with("HTTP/1.1 200"), "the server answered {line}");
+    let mut length = 0;
+    while line != "\r\n" {
+        line.clear();
+        reader.read_line(&mut line)?;
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse()?;
+        }
+    }
+    Ok(length)
+}
+
+/// Milliseconds from an event's commit to its being seen by each of 100 subscribers: the given
+/// share of all.
+///
+/// The commit's end is when its answer comes back, on the owner's thread right behind the news.
+pub fn stream(store: &StoreUrl, share: f64) -> anyhow::Result<f64> {
+    let rig = Rig::open(store)?;
+    let web = serve(&rig, store)?;
+    let (sender, seen) = channel();
+    for _ in 0..SUBSCRIBERS {
+        let mut reader = connect(web.address(), "/api/v1/events/stream?type=workflow.admitted")?;
+        headers(&mut reader)?;
+        let sender = sender.clone();
+        std::thread::spawn(move || listen(reader, &sender));
+    }
+    let plan = parked(1)?;
+    let mut times = Vec::new();
+    for _ in 0..200 {
+        rig.submit(&plan)?;
+        let committed = Instant::now();
+        for _ in 0..SUBSCRIBERS {
+            let at = seen.recv_timeout(PATIENCE).context("a subscriber saw nothing")?;
+            times.push(at.saturating_duration_since(committed));
+        }
+    }
+    web.stop()?;
+    rig.close()?;
+    Ok(part(&mut times, share))
+}
+
+/// Says when each event came; ends with the stream.
+fn listen(mut reader: BufReader<TcpStream>, seen: &Sender<Instant>) {
+    let mut line = String::new();
+    while reader.read_line(&mut line).is_ok_and(|size| size > 0) {
+        let now = Instant::now();
+        if line.starts_with("event: ") && seen.send(now).is_err() {
+            return;
+        }
+        line.clear();
+    }
+}
+
+/// Milliseconds a request takes, one after the other on one connection: a share of all.
+fn requests(web: &Web, path: &str, share: f64) -> anyhow::Result<f64> {
+    let mut reader = connect(web.address(), path)?;
+    let mut times = Vec::new();
+    let mut body = Vec::new();
+    for n in 0..REQUESTS {
+        let began = Instant::now();
+        if n > 0 {
+            ask(reader.get_mut(), web.address(), path)?;
+        }
+        let length = headers(&mut reader)?;
+        ensure!(length > 0, "an answer without a body");
+        body.resize(length, 0);
+        reader.read_exact(&mut body)?;
+        times.push(began.elapsed());
+    }
+    // The first ones open connections to the store.
+    let warm = times.get_mut(10..).unwrap_or_default();
+    Ok(part(warm, share))
+}
+
+/// Progress of one workflow of 100,000 tasks.
+pub fn progress(store: &StoreUrl, share: f64) -> anyhow::Result<f64> {
+    let rig = Rig::open(store)?;
+    let id = rig.submit(&fan(100_000)?)?;
+    rig.wait(id)?;
+    let web = serve(&rig, store)?;
+    let took = requests(&web, &format!("/api/v1/workflows/{id}"), share)?;
+    web.stop()?;
+    rig.close()?;
+    Ok(took)
+}
+
+/// 50 of 100,000 workflows, filtered by status.
+pub fn list(store: &StoreUrl, share: f64) -> anyhow::Result<f64> {
+    let rig = Rig::open(store)?;
+    rig.run_many(&chain(1)?, 100_000, 512)?;
+    let web = serve(&rig, store)?;
+    let took = requests(&web, "/api/v1/workflows?status=completed&limit=50", share)?;
+    web.stop()?;
+    rig.close()?;
+    Ok(took)
+}
+
+/// KiB of this process for each of 10,000 idle subscribers, who are another process's.
+pub fn subscribers(store: &StoreUrl, folder: &Path) -> anyhow::Result<f64> {
+    many_descriptors()?;
+    let rig = Rig::open(store)?;
+    let id = rig.submit(&parked(1)?)?;
+    let web = serve(&rig, store)?;
+    let path = format!("/api/v1/workflows/{id}/stream");
+    // What the first ones need once, all share.
+    let mut first =
+        (0..64).map(|_| connect(web.address(), &path)).collect::<Result<Vec<_>, _>>()?;
+    first.iter_mut().try_for_each(|reader| headers(reader).map(|_| ()))?;
+    let before = resident_mib()?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.env(URL_VARIABLE, format!("http://{}{path}", web.address()));
+    let mut child = spawn(command, "hold", store, folder)?;
+    ensure!(read_line(&mut child)?.trim() == "ready", "the subscribers did not come");
+    ensure!(web.broadcaster().subscribers() >= IDLE, "some subscribers are missing");
+    let more = resident_mib()? - before;
+    finish(child)?;
+    drop(first);
+    web.stop()?;
+    rig.close()?;
+    Ok(more * 1024.0 / IDLE as f64)
+}
+
+/// Holds 10,000 streams open until its input ends.
+pub fn hold() -> anyhow::Result<()> {
+    many_descriptors()?;
+    let url = std::env::var(URL_VARIABLE)?;
+    let (address, path) =
+        url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).context("no URL")?;
+    let (address, path) = (address.parse()?, format!("/{path}"));
+    let mut held = Vec::new();
+    for _ in 0..IDLE {
+        let mut reader = connect(address, &path)?;
+        headers(&mut reader)?;
+        held.push(reader.into_inner());
+    }
+    crate::display::say_out("ready");
+    std::io::stdout().flush()?;
+    let mut end = String::new();
+    std::io::stdin().lock().read_line(&mut end)?;
+    drop(held);
+    Ok(())
+}
+
+/// Lets this process have as many connections as the system allows it.
+fn many_descriptors() -> anyhow::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?)
+}

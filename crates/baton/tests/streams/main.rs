@@ -1,0 +1,225 @@
+//! Live streams on a real listener: one order for everybody, no gap, no doubling, and slow readers
+//! that harm nobody.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy knows tests, not what they share"
+)]
+
+mod ground;
+mod listening;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use baton_core::workflow::Command;
+use baton_engine::exchange::{Burial, Request};
+use serde_json::{Value, json};
+
+use ground::{CHAIN, Ground, ITEMS, PARKED};
+use listening::{Message, Socket, Sse};
+
+/// Everything behind a position, as a stream tells it.
+fn told(ground: &Ground, path: &str, until: u64) -> Vec<Message> {
+    Sse::open(ground.address, path, None).take_until(until)
+}
+
+#[test]
+fn or7_a_workflows_stream_tells_every_event_then_its_end_and_closes() {
+    let ground = Ground::new();
+    let id = ground.submit(CHAIN);
+    let mut sse = Sse::open(ground.address, &format!("/api/v1/workflows/{id}/stream"), None);
+    let all = sse.rest();
+    let types: Vec<&str> = all.iter().filter_map(Message::kind).collect();
+    assert_eq!(types[..2], ["workflow.admitted", "workflow.started"]);
+    assert_eq!(types.last(), Some(&"workflow.finished"));
+    let done = all.last().unwrap();
+    assert_eq!((done.event.as_str(), done.id), ("done", None));
+    assert_eq!(done.value()["status"], "completed");
+    assert!(done.value()["usage"]["time_ms"].is_u64(), "{done:?}");
+    assert!(all.iter().filter(|m| m.id.is_some()).all(|m| m.value()["workflow_id"] == json!(id)));
+    // Who comes back with the last id is told the end alone.
+    let last = all.iter().rev().find_map(|message| message.id);
+    let again = Sse::open(ground.address, &format!("/api/v1/workflows/{id}/stream"), last).rest();
+    assert_eq!(again, std::slice::from_ref(done));
+}
+
+#[test]
+fn or7_live_replayed_and_on_a_socket_the_bytes_and_their_order_are_the_same() {
+    let ground = Ground::new();
+    let mut live: Vec<Sse> =
+        (0..5).map(|_| Sse::open(ground.address, "/api/v1/events/stream", None)).collect();
+    let mut socket = Socket::open(ground.address);
+    socket.say(&json!({}));
+    ground.until_subscribers(6);
+    let ids = [ground.submit(CHAIN), ground.submit(ITEMS), ground.submit(CHAIN)];
+    ids.iter().for_each(|id| ground.wait(*id));
+    let newest = ground.newest();
+    let reference = live[0].take_until(newest);
+    assert!(reference.len() > 30, "{}", reference.len());
+    assert!(reference.is_sorted_by_key(|message| message.id));
+    for sse in &mut live[1..] {
+        assert_eq!(sse.take_until(newest), reference);
+    }
+    assert_eq!(told(&ground, "/api/v1/events/stream?after=0", newest), reference);
+    assert_eq!(socket.take_until(newest), reference);
+    // Items are named alike by whoever saw them made and by whoever comes later.
+    let items: HashSet<String> =
+        reference.iter().filter_map(|m| m.value()["task"].as_str().map(str::to_owned)).collect();
+    assert!(items.contains("each[0]") && items.contains("each[19]"), "{items:?}");
+    let path = format!("/api/v1/workflows/{}/stream", ids[1]);
+    let mut own = Sse::open(ground.address, &path, None).rest();
+    own.pop();
+    let of_one: Vec<_> =
+        reference.into_iter().filter(|m| m.value()["workflow_id"] == json!(ids[1])).collect();
+    assert_eq!(own, of_one);
+}
+
+#[test]
+fn or7_a_reader_that_comes_and_goes_in_a_storm_misses_nothing_and_hears_nothing_twice() {
+    let ground = Ground::new();
+    let storm = ground.storm(CHAIN, 300, 32);
+    let mut heard: Vec<Message> = Vec::new();
+    let mut last = 0;
+    let mut cuts = 0;
+    while !storm.is_over() || last < ground.newest() {
+        let there = usize::try_from(ground.newest() - last).unwrap();
+        let mut sse = Sse::open(ground.address, "/api/v1/events/stream", Some(last));
+        // Anywhere, also in the middle of what is sent together.
+        for message in sse.take((1 + cuts % 97).min(there)) {
+            last = message.id.unwrap_or(last);
+            heard.push(message);
+        }
+        cuts += 13;
+    }
+    storm.join();
+    heard.retain(|message| message.id.is_some());
+    let positions: Vec<u64> = heard.iter().filter_map(|message| message.id).collect();
+    assert_eq!(positions, (1..=ground.newest()).collect::<Vec<_>>());
+    assert_eq!(heard, told(&ground, "/api/v1/events/stream?after=0", ground.newest()));
+}
+
+#[test]
+fn or7_a_slow_reader_is_told_so_and_loses_nothing_while_others_go_on() {
+    let ground = Ground::new();
+    let mut slow = Sse::open(ground.address, "/api/v1/events/stream?after=0", None);
+    let mut quick = Sse::open(ground.address, "/api/v1/events/stream?after=0", None);
+    let quick = std::thread::spawn(move || quick.take_until_done(500));
+    // More than the buffers of a connection hold.
+    let loud = ITEMS.replace("{{ item }}", &format!("{{{{ item }}}} {:a<900}", ""));
+    let storm = ground.storm(&loud, 500, 16);
+    storm.join();
+    let quick = quick.join().unwrap();
+    assert_eq!(quick, 500, "the quick one waited for the slow one");
+    assert!(ground.lagged() > 0, "nothing was ever full: this test shows nothing");
+    let newest = ground.newest();
+    let all = slow.take_until(newest);
+    assert!(all.iter().any(|message| message.event == "lagged"));
+    let positions: Vec<u64> = all.iter().filter_map(|message| message.id).collect();
+    assert_eq!(positions, (1..=newest).collect::<Vec<_>>());
+}
+
+#[test]
+fn or7_a_thousand_subscribers_hear_the_same() {
+    let ground = Ground::new();
+    let id = ground.submit(PARKED);
+    let path = format!("/api/v1/workflows/{id}/stream");
+    let mut all: Vec<Sse> = (0..1_000).map(|_| Sse::open(ground.address, &path, None)).collect();
+    ground.command(id, Command::Cancel { reason: None });
+    let reference = all[0].rest();
+    assert_eq!(reference.last().unwrap().value()["status"], "cancelled");
+    for sse in &mut all[1..] {
+        assert_eq!(sse.rest(), reference);
+    }
+    ground.until_subscribers(0);
+}
+
+#[test]
+fn or7_filters_pick_by_workflow_and_type() {
+    let ground = Ground::new();
+    let (one, two) = (ground.submit(CHAIN), ground.submit(PARKED));
+    ground.wait(one);
+    ground.until_question(two);
+    let newest = ground.newest();
+    let kinds = |path: &str| {
+        let mut sse = Sse::open(ground.address, path, None);
+        ground.until_subscribers(1);
+        ground.command(two, Command::Pause { cause: baton_core::workflow::PauseCause::Actor });
+        ground.command(two, Command::Resume);
+        let told = sse.take_until_kind("workflow.resumed");
+        drop(sse);
+        ground.until_subscribers(0);
+        told.into_iter().filter(|m| m.id.is_some_and(|id| id <= newest)).collect::<Vec<_>>()
+    };
+    let completed = kinds("/api/v1/events/stream?after=0&type=*.completed,workflow.resumed");
+    assert_eq!(completed.len(), 3);
+    assert!(completed.iter().all(|m| m.kind() == Some("task.completed")));
+    let asked = kinds("/api/v1/events/stream?after=0&type=approval.*,workflow.resumed");
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].value()["data"]["on"]["person"]["ask"], "Go on?");
+    let path = format!("/api/v1/events/stream?workflow={two}&type=workflow.*");
+    let own = kinds(&path);
+    assert!(own.iter().all(|m| m.value()["workflow_id"] == json!(two)), "{own:?}");
+    assert_eq!(own[0].kind(), Some("workflow.admitted"));
+}
+
+#[test]
+fn or7_what_was_purged_is_said_to_be_gone() {
+    let ground = Ground::new();
+    let ids = [ground.submit(CHAIN), ground.submit(CHAIN)];
+    ids.iter().for_each(|id| ground.wait(*id));
+    let burial = Burial { workflow: ids[0], revision: None };
+    ground.ask(Request::Purge { workflows: vec![burial] });
+    let status = |path: &str| Sse::refused(ground.address, path);
+    let (code, problem) = status("/api/v1/events/stream?after=0");
+    assert_eq!((code, problem["code"].as_str()), (410, Some("events_purged")), "{problem}");
+    let (code, problem) = status(&format!("/api/v1/workflows/{}/stream", ids[0]));
+    assert_eq!((code, problem["code"].as_str()), (410, Some("purged")), "{problem}");
+    let (code, _) = status("/api/v1/workflows/00000000-0000-7000-8000-000000000000/stream");
+    assert_eq!(code, 404);
+    let (code, _) = status("/api/v1/events/stream?after=x");
+    assert_eq!(code, 400);
+    let other = Sse::open(ground.address, &format!("/api/v1/workflows/{}/stream", ids[1]), None);
+    assert_eq!({ other }.rest().last().unwrap().event, "done");
+}
+
+#[test]
+fn or7_a_socket_changes_its_mind_and_is_told_what_it_said_wrong() {
+    let ground = Ground::new();
+    let (one, two) = (ground.submit(CHAIN), ground.submit(CHAIN));
+    ground.wait(one);
+    ground.wait(two);
+    let mut socket = Socket::open(ground.address);
+    socket.say(&json!({ "workflow": one }));
+    assert!(socket.until_done().iter().all(|m| m.value()["workflow_id"] == json!(one)));
+    socket.say(&json!({ "workflows": one }));
+    let problem = socket.next().unwrap();
+    assert_eq!(problem.event, "problem");
+    assert_eq!(problem.value()["code"], "invalid_request");
+    socket.say(&json!({ "workflow": two, "type": "workflow.*" }));
+    let told = socket.until_done();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told.iter().all(|m| m.value()["workflow_id"] == json!(two)));
+}
+
+#[test]
+fn or7_streams_end_cleanly_when_the_server_stops() {
+    let mut ground = Ground::new();
+    let id = ground.submit(PARKED);
+    ground.until_question(id);
+    let mut of_one =
+        Sse::open(ground.address, &format!("/api/v1/workflows/{id}/stream?after=0"), None);
+    let mut of_all = Sse::open(ground.address, "/api/v1/events/stream", None);
+    let mut socket = Socket::open(ground.address);
+    socket.say(&Value::Object(serde_json::Map::new()));
+    ground.until_subscribers(3);
+    let began = std::time::Instant::now();
+    ground.stop();
+    assert!(of_one.rest().iter().all(|message| message.event != "done"));
+    assert_eq!(of_all.rest(), []);
+    assert_eq!(socket.next(), None);
+    assert_eq!(socket.closed_with, Some(1001));
+    assert!(began.elapsed() < Duration::from_secs(5));
+}

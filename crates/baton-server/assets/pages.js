@@ -5,7 +5,7 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const main = byId("main");
-  const quiet_ms = 150; // news within this span share one reading
+  const quiet_ms = 100; // news within this span share one reading
 
   // Changing in place: `id` says which element is which; everything else goes by its place.
   const sameKind = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && (a.id || "") === (b.id || "");
@@ -49,11 +49,14 @@
     const turn = ++reading;
     try { await show(await fetch(address, { headers: { accept: "text/html" } }), turn); } catch { state("offline"); }
   }
-  let waits = null, again = false;
-  function news() {
-    if (waits) { again = true; return; }
-    refresh();
-    waits = setTimeout(() => { waits = null; if (again) { again = false; news(); } }, quiet_ms);
+  let busy = false, again = false;
+  async function news() {
+    if (busy) { again = true; return; }
+    busy = true;
+    const began = performance.now();
+    await refresh();
+    const pause_ms = Math.max(quiet_ms, 3 * (performance.now() - began)); // a slow page asks less often
+    setTimeout(() => { busy = false; if (again) { again = false; news(); } }, pause_ms);
   }
 
   function state(word) { const live = byId("live"); live.textContent = word; live.className = `live ${word}`; }

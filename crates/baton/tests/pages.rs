@@ -35,7 +35,8 @@ fn between<'t>(text: &'t str, from: &str, until: &str) -> &'t str {
 
 #[test]
 fn an_empty_store_says_what_to_try() {
-    let server = Server::start(&Desk::new());
+    let desk = Desk::new();
+    let server = Server::start(&desk);
     let page = page(&server, "/");
     assert!(page.contains("baton run examples/csv-clean-up.yaml"), "{page}");
     server.kill();

@@ -33,6 +33,8 @@ const QUESTIONS_MAX: usize = 20;
 /// What the page shows.
 #[derive(Debug)]
 pub struct Detail {
+    /// The store's number of it: of its commits alone the page hears.
+    pub number: u64,
     /// What the API shows of it.
     pub view: WorkflowView,
     /// How its status looks.
@@ -132,7 +134,7 @@ pub fn read(
         return Ok(None);
     };
     if row.purged_at().is_some() {
-        return Ok(Some(head(workflow_brief(&card, &row), &[], now)));
+        return Ok(Some(head(card.number, workflow_brief(&card, &row), &[], now)));
     }
     let plan = plan_of(&card, views)?;
     let view = workflow_view(&card, &row, &plan, views)?;
@@ -157,14 +159,15 @@ pub fn read(
         panel,
         output: view.output.as_ref().filter(|json| json.as_str() != "null").map(Text::of),
         events: events(views, &history, &tasks, now)?,
-        ..head(view, &tasks, now)
+        ..head(card.number, view, &tasks, now)
     }))
 }
 
 /// What is known without tasks and events.
-fn head(view: WorkflowView, tasks: &[TaskView], now: Timestamp) -> Detail {
+fn head(number: u64, view: WorkflowView, tasks: &[TaskView], now: Timestamp) -> Detail {
     let is_purged = view.purged_at.is_some();
     Detail {
+        number,
         look: Look::of_workflow(view.status, view.tasks_waiting_for_people),
         sentence: sentence::full(&view, tasks, now),
         done: sentence::done(&view),

@@ -23,7 +23,7 @@ use std::time::SystemTime;
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::header;
 use axum::middleware::from_fn;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
@@ -111,9 +111,11 @@ impl From<Problem> for Fault {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.problem.status);
         let page = render(&FaultPage { root: self.root, problem: &self.problem });
-        (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), page).into_response()
+        // Status and headers are the API's, such as when to come again; the body is a page.
+        let (mut told, _) = self.problem.into_response().into_parts();
+        told.headers.remove(header::CONTENT_TYPE);
+        (told.status, told.headers, page).into_response()
     }
 }
 

@@ -184,3 +184,31 @@ fn line(task: &TaskView, scale: Option<Scale>, around: Around<'_>) -> Line {
         is_open: around.open == Some(task.ordinal),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn bars_stand_where_their_time_was() {
+        let scale = Scale { from: at(1_000), until: at(3_000) };
+        let bar = scale.bar(at(1_500), at(2_500), vec![at(2_000)]);
+        assert_eq!(bar, Bar { from: 250, width: 500, marks: vec![500] });
+    }
+
+    #[test]
+    fn no_bar_is_too_narrow_or_leaves_the_timeline() {
+        let scale = Scale { from: at(0), until: at(1_000_000) };
+        assert_eq!(scale.bar(at(5), at(6), Vec::new()).width, BAR_MIN);
+        for (from, until) in [(999_999, 1_000_000), (1_000_000, 2_000_000), (-5, 3_000_000)] {
+            let bar = scale.bar(at(from), at(until), Vec::new());
+            assert!(bar.from + bar.width <= WIDTH, "{bar:?}");
+        }
+        let moment = Scale { from: at(7), until: at(7) };
+        assert_eq!(moment.bar(at(7), at(7), Vec::new()), Bar { from: 0, width: 4, marks: vec![] });
+    }
+}

@@ -37,7 +37,7 @@ fn servers() -> Option<PathBuf> {
         Some(programs)
     });
     if fetched.is_none() {
-        eprintln!("skipped: npm cannot fetch the MCP servers");
+        let _ = writeln!(std::io::stderr(), "skipped: npm cannot fetch the MCP servers");
     }
     fetched.clone()
 }
@@ -209,7 +209,7 @@ fn exchange(address: &str, request: &str, body: &str) -> (u16, Value) {
     stream.read_to_string(&mut answer).unwrap();
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    (status, serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}")))
+    (status, serde_json::from_str(body).unwrap())
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn ends(child: &mut Child) -> Duration {
     let begun = Instant::now();
     while child.try_wait().unwrap().is_none() {
         assert!(begun.elapsed() < Duration::from_secs(20), "the guard lives on");
+        // sleep: a process that is not waited for gives no signal.
         std::thread::sleep(Duration::from_millis(10));
     }
     begun.elapsed()

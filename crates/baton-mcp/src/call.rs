@@ -19,7 +19,7 @@ use rmcp::service::{PeerRequestOptions, RequestHandle, ServiceError};
 use serde_json::{Map, Value};
 use tokio::time::{interval, sleep_until, timeout};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, cause};
 use crate::output::judge;
 use crate::record::now;
 use crate::server::{NotReached, Server};
@@ -162,6 +162,9 @@ async fn exchange(
         Ok(Ok(Err(ServiceError::McpError(error)))) => Err(protocol_error(&call.tool, &error)),
         Ok(Ok(Err(ServiceError::TransportClosed)) | Err(_)) => {
             Err(lost(&call.tool, connection).await)
+        }
+        Ok(Ok(Err(ServiceError::TransportSend(fault)))) => {
+            doubt(FailureKind::Lost, format!("{} was lost: {}", call.tool, cause(&*fault.error)))
         }
         Ok(Ok(Err(fault))) => doubt(FailureKind::Lost, format!("{}: {fault}", call.tool)),
         Err(kind) => {

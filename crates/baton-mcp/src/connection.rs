@@ -16,7 +16,7 @@ use rmcp::model::{
     ErrorData, Implementation, MetaObject, ProgressNotificationParam, ProgressToken,
     ProtocolVersion, Tool,
 };
-use rmcp::service::{NotificationContext, RequestContext, RunningService};
+use rmcp::service::{ClientInitializeError, NotificationContext, RequestContext, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
@@ -155,7 +155,13 @@ impl Connection {
         };
         match introduced {
             Ok(service) => Ok(Self { service, listener, ending }),
-            Err(fault) => Err(ending.told(&format!("it did not introduce itself: {fault}")).await),
+            Err(fault) => {
+                let why = match &fault {
+                    ClientInitializeError::TransportError { error, .. } => cause(&*error.error),
+                    fault => fault.to_string(),
+                };
+                Err(ending.told(&format!("it did not introduce itself: {why}")).await)
+            }
         }
     }
 
@@ -251,6 +257,12 @@ impl Ending {
         let words = self.words.last_line().map(|line| format!(", its last words: {line}"));
         format!("{what}{}{}", ended.unwrap_or_default(), words.unwrap_or_default())
     }
+}
+
+/// What lies behind an error: the outer ones name types, the innermost says what happened.
+pub(crate) fn cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let innermost = std::iter::successors(Some(error), |error| error.source()).last();
+    innermost.unwrap_or(error).to_string()
 }
 
 type Streams = (tokio::process::ChildStdout, tokio::process::ChildStdin);

@@ -75,6 +75,7 @@ fn until(what: &str, mut so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !so() {
         assert!(begun.elapsed() < PATIENCE, "not in time: {what}");
+        // sleep: what a server does gives no signal here.
         std::thread::sleep(Duration::from_millis(10));
     }
 }

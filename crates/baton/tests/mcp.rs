@@ -37,7 +37,7 @@ fn servers() -> Option<PathBuf> {
         Some(programs)
     });
     if fetched.is_none() {
-        eprintln!("skipped: npm cannot fetch the MCP servers");
+        let _ = writeln!(std::io::stderr(), "skipped: npm cannot fetch the MCP servers");
     }
     fetched.clone()
 }
@@ -194,6 +194,7 @@ fn until(what: &str, mut so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !so() {
         assert!(begun.elapsed() < Duration::from_secs(30), "not in time: {what}");
+        // sleep: other processes give no signal.
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -209,7 +210,33 @@ fn exchange(address: &str, request: &str, body: &str) -> (u16, Value) {
     stream.read_to_string(&mut answer).unwrap();
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    (status, serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}")))
+    (status, serde_json::from_str(body).unwrap())
+}
+
+/// A program that is ended with the test, however that ends.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
+#[test]
+fn a_server_that_listens_is_called_and_one_that_does_not_is_said_so() {
+    let Some(programs) = servers() else { return };
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut server = Command::new(programs.join("mcp-server-everything"));
+    server.arg("streamableHttp").env("PORT", port.to_string());
+    let _server = Ended(server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    until("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let desk = Desk::new();
+    let url = |port: u16| format!("url = \"http://127.0.0.1:{port}/mcp\"\n");
+    desk.write("baton.toml", &format!("[servers.web]\n{}[servers.nobody]\n{}", url(port), url(1)));
+    let called = desk.expect(0, &["invoke", "web.echo", "--with", "message=over there"]);
+    assert!(called.out.contains("Echo: over there"), "{called:?}");
+    let called = desk.expect(2, &["invoke", "nobody.echo"]);
+    assert!(called.said.contains("refused") && !called.said.contains("rmcp"), "{called:?}");
 }
 
 #[test]

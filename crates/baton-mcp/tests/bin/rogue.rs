@@ -108,6 +108,7 @@ impl Rogue {
             "hang" => self.is_deaf.store(true, Ordering::Release),
             "slow" => {
                 report(meta, 1, 2, "half of it");
+                // sleep: being slow is the point.
                 std::thread::sleep(Duration::from_millis(given["ms"].as_u64().unwrap_or(0)));
                 answer(id, &text("at last"));
             }

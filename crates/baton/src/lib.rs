@@ -17,3 +17,4 @@ pub mod runtime;
 mod session;
 mod signals;
 pub mod text;
+mod tokens;

@@ -27,13 +27,13 @@ use crate::runtime::Handle;
 use crate::session::{Purpose, Session};
 use crate::signals::{self, Role};
 use crate::text::{many, span};
+use crate::tokens::{Reach, Tokens};
 
 /// How many threads read the store for the API.
 const READERS_MAX: usize = 4;
 
 /// Serves until a signal comes.
 pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
-    refuse_strangers(serve.listen)?;
     let config = Config::read(common.config.as_deref())?;
     let listener = TcpListener::bind(serve.listen).map_err(|cause| {
         let what = "name another address with `--listen`";
@@ -57,6 +57,7 @@ pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
         Arc::new(definitions),
         stop.clone(),
     );
+    api.identity = Some(Arc::new(identity(&session, &owner, serve.listen)?));
     api.hosts = serve.hosts.clone().into();
     let news = listen_for_end(&owner)?;
     let address = listener.local_addr().context("the listener has no address")?;
@@ -73,16 +74,18 @@ pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Without tokens, whoever can connect may do everything: only this machine may.
-fn refuse_strangers(listen: SocketAddr) -> anyhow::Result<()> {
-    if listen.ip().is_loopback() {
-        return Ok(());
+/// Who may call. Without tokens, whoever can connect may do everything: only this machine may.
+fn identity(session: &Session, owner: &Handle, listen: SocketAddr) -> anyhow::Result<Tokens> {
+    let reach = if listen.ip().is_loopback() { Reach::Loopback } else { Reach::Beyond };
+    let tokens = Tokens::follow(session.views()?, owner, reach)?;
+    if reach == Reach::Beyond && tokens.is_empty() {
+        let message = format!(
+            "{listen} can be reached from other machines, and there are no tokens to tell who \
+             calls; make one with `baton token create --role admin`, or listen on 127.0.0.1"
+        );
+        return Err(Failed::usage(message).into());
     }
-    let message = format!(
-        "{listen} can be reached from other machines, and there are no tokens to tell who calls; \
-         listen on 127.0.0.1 and let a proxy that asks for credentials pass requests on"
-    );
-    Err(Failed::usage(message).into())
+    Ok(tokens)
 }
 
 fn readers(session: &Session) -> Readers {

@@ -72,7 +72,10 @@ fn act(driver: &mut Driver, known: &mut Vec<WorkflowId>, views: &mut dyn Views) 
             let name = "triggered".to_owned();
             drop(driver.ask(Request::RemoveDefinition { name }));
         }
-        (16 | 17, Some(_)) => drop(driver.ask(publish(driver.draw(40)))),
+        (16 | 17, Some(_)) => {
+            let number = driver.draw(40);
+            drop(driver.ask(publish(number)));
+        }
         (18, Some(_)) => {
             let (name, hash) = (format!("token {}", driver.draw(3)), BlobHash::of(b"a token"));
             if driver.ask(Request::RevokeToken { name: name.clone() }).is_err() {

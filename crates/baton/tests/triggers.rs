@@ -1,4 +1,13 @@
 //! The real server from outside: events, schedules, keys and tokens over HTTP, and over `kill -9`.
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "clippy knows tests, not what they share, and each test file uses its part"
+)]
 
 mod common;
 

@@ -89,7 +89,7 @@ impl Shown {
 }
 
 /// Definitions that can be started by name.
-#[utoipa::path(get, path = "/definitions", tag = "definitions",
+#[utoipa::path(get, path = "/definitions", tag = "definitions", operation_id = "list_definitions",
     responses((status = 200, body = Page<Listed>), Problems))]
 pub(super) async fn list(State(api): State<Api>) -> Result<Json<Page<Listed>>, Problem> {
     let definitions = api.definitions.clone();
@@ -98,7 +98,7 @@ pub(super) async fn list(State(api): State<Api>) -> Result<Json<Page<Listed>>, P
 }
 
 /// One definition, the newest version of its name.
-#[utoipa::path(get, path = "/definitions/{name}", tag = "definitions",
+#[utoipa::path(get, path = "/definitions/{name}", tag = "definitions", operation_id = "show_definition",
     params(("name" = String, Path, description = "Its name")),
     responses((status = 200, body = Shown), Problems))]
 pub(super) async fn show(
@@ -111,7 +111,7 @@ pub(super) async fn show(
 }
 
 /// Checks a definition, YAML or JSON, and starts nothing.
-#[utoipa::path(post, path = "/definitions/validate", tag = "definitions",
+#[utoipa::path(post, path = "/definitions/validate", tag = "definitions", operation_id = "validate_definition",
     request_body(content((String = "application/yaml"), (Any = "application/json"))),
     responses((status = 200, body = Checked), Problems))]
 pub(super) async fn validate(

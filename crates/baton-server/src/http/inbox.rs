@@ -24,7 +24,7 @@ pub(super) struct Most {
 }
 
 /// What needs a person: plans to review, then tasks, the oldest first.
-#[utoipa::path(get, path = "/inbox", tag = "inbox", params(Most),
+#[utoipa::path(get, path = "/inbox", tag = "inbox", operation_id = "list_inbox", params(Most),
     responses((status = 200, body = Page<InboxItemSchema>), Problems))]
 pub(super) async fn list(
     State(api): State<Api>,
@@ -37,7 +37,7 @@ pub(super) async fn list(
 }
 
 /// The tools that definitions can use.
-#[utoipa::path(get, path = "/tools", tag = "tools",
+#[utoipa::path(get, path = "/tools", tag = "tools", operation_id = "list_tools",
     responses((status = 200, body = Page<ToolSchema>), Problems))]
 pub(super) async fn tools(State(api): State<Api>) -> Json<Page<ToolSpec>> {
     Json(Page { items: api.tools.specs().to_vec(), next_cursor: None })

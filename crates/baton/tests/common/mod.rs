@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub mod server;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
@@ -155,6 +157,13 @@ impl Running {
                 return value;
             }
         }
+    }
+
+    /// The next line, which is JSON.
+    pub fn line(&mut self) -> Value {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|fault| panic!("{line:?}: {fault}"))
     }
 
     /// Reads what it says to people until a line has this in it.

@@ -179,7 +179,9 @@ async fn handle(asked: Asked, door: &Arc<dyn Door>, lines: &Sender<Said>) {
         | Ask::Fork { .. }
         | Ask::TakeUpAll
         | Ask::TakeUp { .. }
-        | Ask::Purge { .. } => request_of(ask, &actor),
+        | Ask::Purge { .. }
+        | Ask::CreateToken { .. }
+        | Ask::RevokeToken { .. } => request_of(ask, &actor),
     };
     match request {
         Ok(request) => {
@@ -206,6 +208,8 @@ pub fn request_of(ask: Ask, actor: &Actor) -> Result<Request, Answer> {
             Request::Define { loaded: Arc::new(loaded), source: None }
         }
         Ask::Purge { workflows } => Request::Purge { workflows },
+        Ask::CreateToken { name, role, hash } => Request::CreateToken { name, role, hash },
+        Ask::RevokeToken { name } => Request::RevokeToken { name },
         Ask::Hello | Ask::Follow { .. } => {
             return Err(Answer::Declined {
                 code: "bad_request".to_owned(),

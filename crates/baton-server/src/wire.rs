@@ -3,10 +3,10 @@
 //! It is private to one version of Baton: both ends are the same binary or say that they are not.
 
 use baton_core::actor::Actor;
-use baton_core::body::Json;
+use baton_core::body::{BlobHash, Json};
 use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
 use baton_core::plan::Plan;
-use baton_core::words::{Origin, WorkflowStatus};
+use baton_core::words::{Origin, Role, WorkflowStatus};
 use baton_core::workflow::Outcome;
 use baton_engine::exchange::Burial;
 use serde::{Deserialize, Serialize};
@@ -68,6 +68,20 @@ pub enum Ask {
     Purge {
         /// Which.
         workflows: Vec<Burial>,
+    },
+    /// Let the bearer of a token in.
+    CreateToken {
+        /// Its name.
+        name: String,
+        /// What it is good for.
+        role: Role,
+        /// SHA-256 of it.
+        hash: BlobHash,
+    },
+    /// Let the bearer of a token in no more.
+    RevokeToken {
+        /// Its name.
+        name: String,
     },
     /// Send `news` lines whenever something of this stream (or of any) was committed.
     Follow {

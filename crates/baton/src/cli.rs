@@ -98,6 +98,9 @@ pub enum Command {
     },
     /// Say whether a call in doubt happened.
     Settle(Settle),
+    /// Let others call over HTTP: make, list and revoke tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Stop a workflow.
     Cancel {
         /// The workflow: its id, or `last`.
@@ -168,6 +171,27 @@ pub enum Command {
     },
     /// Measure this machine's figures; `--store` is `sqlite`, `postgres` or `both`.
     Bench(Bench),
+}
+
+/// `baton token`.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token and print it, this once.
+    Create {
+        /// What it is good for: `admin`, `operator`, `viewer` or `worker`.
+        #[arg(long, value_name = "ROLE")]
+        role: baton_core::words::Role,
+        /// What it is called; its bearer acts under this name.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List the tokens that hold.
+    List,
+    /// Let the bearer of a token in no more.
+    Revoke {
+        /// What it is called.
+        name: String,
+    },
 }
 
 /// What there is a schema of.

@@ -8,6 +8,7 @@ use baton_core::definition::{self, Fault};
 use baton_core::plan::{Catalog, Plan};
 use baton_core::words::Permission;
 use baton_engine::ports::Tools;
+use baton_engine::store::DefinitionRow;
 use baton_server::http::{Definitions, Listed};
 use baton_store::StoreUrl;
 
@@ -30,6 +31,22 @@ impl ServedDefinitions {
     fn catalog(&self) -> LocalCatalog {
         let views = baton_store::open_views(&self.store).ok();
         LocalCatalog::new(Arc::clone(&self.tools), &self.config, Some(Path::new(".")), views)
+    }
+
+    /// The newest version of each registered definition; none while the store does not answer.
+    fn registered(&self) -> Vec<Listed> {
+        let views = baton_store::open_views(&self.store);
+        let rows = views.and_then(|mut views| views.definitions()).unwrap_or_default();
+        // By name and then by version: the last of a name is its newest.
+        let newest = rows.chunk_by(|one, other| one.name == other.name);
+        let listed = |row: &DefinitionRow| Listed {
+            name: Some(row.name.clone()),
+            version: Some(row.version),
+            description: None,
+            file: None,
+            faults: 0,
+        };
+        newest.filter_map(|versions| versions.last()).map(listed).collect()
     }
 
     /// The files that may be definitions.
@@ -69,6 +86,8 @@ impl Definitions for ServedDefinitions {
                 faults,
             }
         };
-        catalog.files().into_iter().map(listed).collect()
+        let mut all: Vec<Listed> = catalog.files().into_iter().map(listed).collect();
+        all.extend(self.registered());
+        all
     }
 }

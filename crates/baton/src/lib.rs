@@ -17,5 +17,6 @@ pub mod runtime;
 mod session;
 mod signals;
 pub mod text;
+mod tokens;
 pub mod toolbox;
 pub mod web;

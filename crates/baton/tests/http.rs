@@ -1,11 +1,22 @@
 //! The API as `serve` answers it, on a real listener.
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "clippy knows tests, not what they share, and each test file uses its part"
+)]
 
 mod common;
+#[path = "common/server.rs"]
+mod server;
 
 use common::Desk;
-use common::server::Server;
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use server::Server;
 
 const ASK: &str = r#"{ id: ask, human: approval, ask: "go on?" }"#;
 const NOOP: &str = "{ id: first, tool: core.noop, with: { value: 1 } }";

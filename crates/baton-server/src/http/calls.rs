@@ -144,6 +144,7 @@ impl Gathered<'_> {
         }
     }
 
+    // Long because it names every event.
     fn take(
         &mut self,
         record: &Record,

@@ -89,7 +89,7 @@ impl Plans {
 
 /// Starts a workflow.
 #[utoipa::path(post, path = "/workflows", tag = "workflows", operation_id = "start_workflow", request_body = Start,
-    responses((status = 201, body = WorkflowSchema, headers(
+    responses((status = 201, description = "The workflow that was started", body = WorkflowSchema, headers(
         ("Location" = String, description = "Where the workflow is"),
         ("Baton-Revision" = u64, description = "The revision that this brought it to"))), Problems))]
 pub(super) async fn start(

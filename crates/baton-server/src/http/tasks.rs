@@ -73,7 +73,7 @@ pub(super) fn workflow_of(id: TaskId) -> Result<(WorkflowId, Ordinal), Problem> 
 
 /// The tasks of a workflow in the order of its plan, items of `each` behind them.
 #[utoipa::path(get, path = "/workflows/{id}/tasks", tag = "workflows", operation_id = "list_tasks", params(WorkflowInPath, Part),
-    responses((status = 200, body = Page<TaskSchema>), Problems))]
+    responses((status = 200, description = "A page of tasks", body = Page<TaskSchema>), Problems))]
 pub(super) async fn list(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
@@ -91,7 +91,7 @@ pub(super) async fn list(
 
 /// The stages of a workflow, in order.
 #[utoipa::path(get, path = "/workflows/{id}/stages", tag = "workflows", operation_id = "list_stages", params(WorkflowInPath),
-    responses((status = 200, body = Page<StageSchema>), Problems))]
+    responses((status = 200, description = "The stages", body = Page<StageSchema>), Problems))]
 pub(super) async fn stages(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
@@ -105,7 +105,7 @@ pub(super) async fn stages(
 
 /// The plan that a workflow runs, as it was admitted.
 #[utoipa::path(get, path = "/workflows/{id}/plan", tag = "workflows", operation_id = "show_plan", params(WorkflowInPath),
-    responses((status = 200, body = Any), Problems))]
+    responses((status = 200, description = "The plan", body = Any), Problems))]
 pub(super) async fn plan(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
@@ -123,7 +123,7 @@ pub(super) async fn plan(
 
 /// What has happened to a workflow, oldest first.
 #[utoipa::path(get, path = "/workflows/{id}/events", tag = "workflows", operation_id = "list_events", params(WorkflowInPath, Part),
-    responses((status = 200, body = Page<EventSchema>), Problems))]
+    responses((status = 200, description = "A page of events", body = Page<EventSchema>), Problems))]
 pub(super) async fn events(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
@@ -154,7 +154,7 @@ pub(super) async fn events(
 
 /// One task with its calls.
 #[utoipa::path(get, path = "/tasks/{id}", tag = "tasks", operation_id = "show_task", params(TaskInPath),
-    responses((status = 200, body = TaskDetailSchema), Problems))]
+    responses((status = 200, description = "The task", body = TaskDetailSchema), Problems))]
 pub(super) async fn show(
     State(api): State<Api>,
     IdOf(id): IdOf<TaskId>,

@@ -68,7 +68,7 @@ pub(super) struct AtRevision {
 
 /// Workflows, newest first.
 #[utoipa::path(get, path = "/workflows", tag = "workflows", operation_id = "list_workflows", params(Which),
-    responses((status = 200, body = Page<WorkflowSchema>), Problems))]
+    responses((status = 200, description = "A page of workflows", body = Page<WorkflowSchema>), Problems))]
 pub(super) async fn list(
     State(api): State<Api>,
     Asked(which): Asked<Which>,
@@ -93,7 +93,7 @@ pub(super) async fn list(
 
 /// One workflow; with `revision`, as it is then or later.
 #[utoipa::path(get, path = "/workflows/{id}", tag = "workflows", operation_id = "show_workflow", params(WorkflowInPath, AtRevision),
-    responses((status = 200, body = WorkflowSchema),
+    responses((status = 200, description = "The workflow", body = WorkflowSchema),
         (status = 304, description = "It is as `If-None-Match` says"), Problems))]
 pub(super) async fn show(
     State(api): State<Api>,

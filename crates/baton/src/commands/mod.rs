@@ -13,6 +13,7 @@ mod servers;
 mod show;
 mod stay;
 mod tell;
+mod token;
 
 use crate::cli::{Cli, Command, SchemaOf};
 use crate::display::say_out;
@@ -36,6 +37,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Reject(answer) => answer::reject(&common, &answer),
         Command::Respond { task, value } => answer::respond(&common, &task, &value),
         Command::Settle(settle) => answer::settle(&common, &settle),
+        Command::Token(command) => token::token(&common, &command),
         Command::Cancel { id, reason } => tell::cancel(&common, &id, reason),
         Command::Pause { id } => tell::pause(&common, &id),
         Command::Tools { markdown: true } => reference::tools_page(),

@@ -26,6 +26,7 @@ use crate::runtime::Handle;
 use crate::session::{Purpose, Session, tools};
 use crate::signals::{self, Role};
 use crate::text::{many, span};
+use crate::tokens::{Reach, Tokens};
 use crate::toolbox::Toolbox;
 use crate::web::Web;
 
@@ -34,7 +35,6 @@ const LEARN_MAX: Duration = Duration::from_secs(10);
 
 /// Serves until a signal comes.
 pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
-    refuse_strangers(serve.listen)?;
     let config = Config::read(common.config.as_deref())?;
     let listener = TcpListener::bind(serve.listen).map_err(|cause| {
         let what = "name another address with `--listen`";
@@ -52,9 +52,11 @@ pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
     let store = session.place().store().clone();
     let definitions = ServedDefinitions::new(Arc::clone(&tools), config.clone(), store.clone());
     let found = (tools.specs().len(), definitions.files().len());
+    let identity = identity(&session, &owner, serve.listen)?;
     let news = listen_for_end(&owner)?;
     let web = Web::start(listener, &owner, &store, |base| {
         let mut api = Api::new(base, tools, Arc::new(definitions));
+        api.identity = Some(Arc::new(identity));
         api.hosts = serve.hosts.clone().into();
         api
     })?;
@@ -81,16 +83,18 @@ fn learn(toolbox: &Toolbox) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Without tokens, whoever can connect may do everything: only this machine may.
-fn refuse_strangers(listen: SocketAddr) -> anyhow::Result<()> {
-    if listen.ip().is_loopback() {
-        return Ok(());
+/// Who may call. Without tokens, whoever can connect may do everything: only this machine may.
+fn identity(session: &Session, owner: &Handle, listen: SocketAddr) -> anyhow::Result<Tokens> {
+    let reach = if listen.ip().is_loopback() { Reach::Loopback } else { Reach::Beyond };
+    let tokens = Tokens::follow(session.views()?, owner, reach)?;
+    if reach == Reach::Beyond && tokens.is_empty() {
+        let message = format!(
+            "{listen} can be reached from other machines, and there are no tokens to tell who \
+             calls; make one with `baton token create --role admin`, or listen on 127.0.0.1"
+        );
+        return Err(Failed::usage(message).into());
     }
-    let message = format!(
-        "{listen} can be reached from other machines, and there are no tokens to tell who calls; \
-         listen on 127.0.0.1 and let a proxy that asks for credentials pass requests on"
-    );
-    Err(Failed::usage(message).into())
+    Ok(tokens)
 }
 
 /// What ends the wait of this process.

@@ -2,8 +2,6 @@
 
 #![allow(dead_code, reason = "every test file uses its own part")]
 
-pub mod server;
-
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;

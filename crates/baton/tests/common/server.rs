@@ -1,11 +1,9 @@
 //! `baton serve` in a folder, and a client that speaks plain HTTP to it.
 
-#![allow(dead_code, reason = "every test file uses its own part")]
-
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{Desk, Running};
+use crate::common::{Desk, Running};
 
 /// A server on a port of its own.
 pub struct Server {

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use baton_core::body::{Blob, BlobHash};
+use baton_core::envelope::structured;
 use baton_core::ids::WorkflowId;
-use baton_core::words::WaitReason;
+use baton_core::words::{Role, WaitReason};
 use baton_core::workflow::{Command, PauseCause, Verdict};
 use baton_engine::check::SelfCheck;
 use baton_engine::engine::TakeUp;
-use baton_engine::exchange::{Burial, Reply, Request};
+use baton_engine::exchange::{Burial, OnceKey, Reply, Request};
 use baton_engine::store::Views;
 use serde_json::json;
 
@@ -34,7 +36,7 @@ pub fn random(desk: &Desk, seed: u64, steps: u32) -> Driver {
 fn act(driver: &mut Driver, known: &mut Vec<WorkflowId>, views: &mut dyn Views) {
     let some = driver.draw(known.len().max(1) as u64) as usize;
     let id = known.get(some).copied();
-    match (driver.draw(16), id) {
+    match (driver.draw(19), id) {
         (0 | 1, _) | (_, None) => {
             let source = [CHILD, EVERYTHING, STRICT][driver.draw(3) as usize];
             known.push(driver.submit(source));
@@ -58,12 +60,51 @@ fn act(driver: &mut Driver, known: &mut Vec<WorkflowId>, views: &mut dyn Views) 
             let workflows = vec![Burial { workflow, revision }];
             drop(driver.ask(Request::Purge { workflows }));
         }
+        (14, Some(_)) => {
+            let Request::Submit(submit) = super::driver::submission(TRIGGERED) else {
+                unreachable!("a submission");
+            };
+            let source = Some(Blob::pack("\"its text\""));
+            drop(driver.ask(Request::Define { loaded: submit.loaded, source }));
+            drop(driver.ask(Request::KeepTime));
+        }
+        (15, Some(_)) => {
+            let name = "triggered".to_owned();
+            drop(driver.ask(Request::RemoveDefinition { name }));
+        }
+        (16 | 17, Some(_)) => {
+            let number = driver.draw(40);
+            drop(driver.ask(publish(number)));
+        }
+        (18, Some(_)) => {
+            let (name, hash) = (format!("token {}", driver.draw(3)), BlobHash::of(b"a token"));
+            if driver.ask(Request::RevokeToken { name: name.clone() }).is_err() {
+                let role = Role::Viewer;
+                driver.ask(Request::CreateToken { name, role, hash }).expect("it is free");
+            }
+        }
         (9, Some(_)) => driver.crash(TakeUp::Asked),
         (10, Some(_)) => driver.crash(TakeUp::All),
         (11 | 12, Some(_)) => answer_people(driver, views),
         (13, Some(_)) => driver.pass(Duration::from_secs(20)),
         (_, Some(_)) => (0..6).for_each(|_| driver.turn(3)),
     }
+}
+
+const TRIGGERED: &str = "{ name: triggered, stages: [ { name: s, tasks: [ { id: a, tool: core.noop } ] } ], \
+    triggers: [ { event: 'go.*' }, { schedule: '* * * * *' } ] }";
+
+/// An event that is sent again now and then; its data is too large to stand in it.
+fn publish(number: u64) -> Request {
+    let data = json!({ "number": number, "text": "x".repeat(2_000) });
+    let event = json!({
+        "specversion": "1.0", "id": number.to_string(), "source": "/test", "type": "go.on",
+        "data": data,
+    });
+    let (event, blob) = structured(&event).expect("an event");
+    let request = Box::new(Request::Publish { event: Box::new(event), blob });
+    let once = OnceKey { key: number.to_string(), body: BlobHash::of(b"the same") };
+    Request::Once { once, request }
 }
 
 fn answer_people(driver: &mut Driver, views: &mut dyn Views) {
@@ -105,7 +146,10 @@ fn after_any_history_there_is_nothing_to_mend() {
     }
 }
 
-const DAMAGES: [&str; 12] = [
+const DAMAGES: [&str; 15] = [
+    "DELETE FROM fact",
+    "UPDATE fact SET position = position + 1",
+    "UPDATE definition SET source = NULL, triggers = 7",
     "UPDATE workflow SET percentage = 7, completed = completed + 1",
     "UPDATE workflow SET status = 3, ended_at = NULL",
     "UPDATE workflow SET name = 'other', priority = 1",
@@ -127,7 +171,9 @@ fn wf6_what_was_changed_behind_batons_back_is_found_and_mended() {
         let Request::Submit(submit) = super::driver::submission(CHILD) else {
             unreachable!("a submission");
         };
-        driver.ask(Request::Define { loaded: submit.loaded, source: None }).expect("defined");
+        let source = Some(Blob::pack("\"its text\""));
+        driver.ask(Request::Define { loaded: submit.loaded, source }).expect("defined");
+        driver.ask(publish(99)).expect("taken in");
         drop(driver);
         for damage in DAMAGES {
             assert!(desk.change(damage) > 0, "{damage}");

@@ -47,7 +47,7 @@ pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
     let (stopping, stop) = watch::channel(false);
     let definitions =
         ServedDefinitions::new(Arc::clone(&tools), config.clone(), session.place().store().clone());
-    let found = (tools.specs().len(), definitions.files().len());
+    let found = (tools.specs().len(), definitions.files_count());
     let mut api = Api::new(
         Arc::new(owner.clone()),
         readers(&session),

@@ -74,6 +74,11 @@ impl LocalCatalog {
         told.as_ref().ok()
     }
 
+    /// The reader of the store, for the next catalogue.
+    pub fn into_views(self) -> Option<Box<dyn Views>> {
+        self.views.into_inner()
+    }
+
     fn registered(&self, name: &str) -> Option<Result<Plan, String>> {
         let mut views = self.views.borrow_mut();
         let views = views.as_mut()?;

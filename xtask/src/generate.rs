@@ -17,6 +17,7 @@ type Generated = (&'static str, &'static [&'static str]);
 /// Every generated file; a further one is a further line.
 const FILES: &[Generated] = &[
     ("docs/definition.schema.json", &["schema", "definition"]),
+    ("docs/openapi.json", &["openapi"]),
     ("docs/tools.md", &["tools", "--markdown"]),
 ];
 

@@ -52,6 +52,11 @@ impl LocalCatalog {
         }
     }
 
+    /// The reader of the store, for the next catalogue.
+    pub fn into_views(self) -> Option<Box<dyn Views>> {
+        self.views.into_inner()
+    }
+
     fn registered(&self, name: &str) -> Option<Result<Plan, String>> {
         let mut views = self.views.borrow_mut();
         let views = views.as_mut()?;

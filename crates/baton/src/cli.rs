@@ -142,6 +142,8 @@ pub enum Command {
         #[arg(long)]
         markdown: bool,
     },
+    /// Print the OpenAPI document of what `serve` answers.
+    Openapi,
     /// Print a JSON Schema.
     Schema {
         /// Of what.

@@ -24,6 +24,12 @@ macro_rules! problems {
                 match self { $( Self::$name => StatusCode::$status, )+ }
             }
 
+            /// What it means and what to do about it, in Markdown.
+            pub fn page(self) -> &'static str {
+                match self { $( Self::$name => include_str!(
+                    concat!("../../../../docs/errors/", $word, ".md")), )+ }
+            }
+
             /// The same sentence for every problem of this code.
             pub fn title(self) -> &'static str {
                 match self { $( Self::$name => $title, )+ }
@@ -173,6 +179,17 @@ impl From<&StoreError> for ProblemCode {
 mod tests {
     use super::*;
     use baton_core::codes::Code;
+
+    #[test]
+    fn every_code_has_its_page_and_no_page_is_of_none() {
+        for code in ProblemCode::ALL {
+            let says =
+                format!("# `{code}`\n\n{} (status {}).\n", code.title(), code.status().as_u16());
+            assert!(code.page().starts_with(&says), "{code}: {says}");
+        }
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors");
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), ProblemCode::ALL.len());
+    }
 
     #[test]
     fn every_refusal_is_answered_under_its_own_word() {

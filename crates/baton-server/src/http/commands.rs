@@ -89,8 +89,8 @@ pub(super) struct Settle {
 }
 
 /// Approves the plan of a workflow in review.
-#[utoipa::path(post, path = "/workflows/{id}/approve", tag = "workflows", params(WorkflowInPath),
-    request_body = Approve, responses((status = 200, body = WorkflowSchema), Problems))]
+#[utoipa::path(post, path = "/workflows/{id}/approve", tag = "workflows", operation_id = "approve_workflow", params(WorkflowInPath),
+    request_body = Approve, responses((status = 200, description = "The workflow after it", body = WorkflowSchema), Problems))]
 pub(super) async fn approve(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
@@ -101,8 +101,8 @@ pub(super) async fn approve(
 }
 
 /// Sends the plan of a workflow in review back.
-#[utoipa::path(post, path = "/workflows/{id}/reject", tag = "workflows", params(WorkflowInPath),
-    request_body = Reject, responses((status = 200, body = WorkflowSchema), Problems))]
+#[utoipa::path(post, path = "/workflows/{id}/reject", tag = "workflows", operation_id = "reject_workflow", params(WorkflowInPath),
+    request_body = Reject, responses((status = 200, description = "The workflow after it", body = WorkflowSchema), Problems))]
 pub(super) async fn reject(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
@@ -113,8 +113,8 @@ pub(super) async fn reject(
 }
 
 /// Stops a workflow.
-#[utoipa::path(post, path = "/workflows/{id}/cancel", tag = "workflows", params(WorkflowInPath),
-    request_body = Option<Cancel>, responses((status = 200, body = WorkflowSchema), Problems))]
+#[utoipa::path(post, path = "/workflows/{id}/cancel", tag = "workflows", operation_id = "cancel_workflow", params(WorkflowInPath),
+    request_body = Option<Cancel>, responses((status = 200, description = "The workflow after it", body = WorkflowSchema), Problems))]
 pub(super) async fn cancel(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
@@ -125,8 +125,8 @@ pub(super) async fn cancel(
 }
 
 /// Lets running tasks end and starts nothing more.
-#[utoipa::path(post, path = "/workflows/{id}/pause", tag = "workflows", params(WorkflowInPath),
-    responses((status = 200, body = WorkflowSchema), Problems))]
+#[utoipa::path(post, path = "/workflows/{id}/pause", tag = "workflows", operation_id = "pause_workflow", params(WorkflowInPath),
+    responses((status = 200, description = "The workflow after it", body = WorkflowSchema), Problems))]
 pub(super) async fn pause(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
@@ -136,8 +136,8 @@ pub(super) async fn pause(
 }
 
 /// Goes on with a paused workflow.
-#[utoipa::path(post, path = "/workflows/{id}/resume", tag = "workflows", params(WorkflowInPath),
-    responses((status = 200, body = WorkflowSchema), Problems))]
+#[utoipa::path(post, path = "/workflows/{id}/resume", tag = "workflows", operation_id = "resume_workflow", params(WorkflowInPath),
+    responses((status = 200, description = "The workflow after it", body = WorkflowSchema), Problems))]
 pub(super) async fn resume(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
@@ -147,8 +147,8 @@ pub(super) async fn resume(
 }
 
 /// Opens the next run of an ended workflow, keeping what completed.
-#[utoipa::path(post, path = "/workflows/{id}/retry", tag = "workflows", params(WorkflowInPath),
-    request_body = Option<Retry>, responses((status = 200, body = WorkflowSchema), Problems))]
+#[utoipa::path(post, path = "/workflows/{id}/retry", tag = "workflows", operation_id = "retry_workflow", params(WorkflowInPath),
+    request_body = Option<Retry>, responses((status = 200, description = "The workflow after it", body = WorkflowSchema), Problems))]
 pub(super) async fn retry(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
@@ -160,8 +160,8 @@ pub(super) async fn retry(
 }
 
 /// Starts a copy of a workflow as it stood at a position.
-#[utoipa::path(post, path = "/workflows/{id}/fork", tag = "workflows", params(WorkflowInPath),
-    request_body = Option<Fork>, responses((status = 201, body = WorkflowSchema), Problems))]
+#[utoipa::path(post, path = "/workflows/{id}/fork", tag = "workflows", operation_id = "fork_workflow", params(WorkflowInPath),
+    request_body = Option<Fork>, responses((status = 201, description = "The copy", body = WorkflowSchema), Problems))]
 pub(super) async fn fork(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
@@ -173,8 +173,8 @@ pub(super) async fn fork(
 }
 
 /// Answers a task that waits for a person.
-#[utoipa::path(post, path = "/tasks/{id}/respond", tag = "tasks", params(TaskInPath),
-    request_body = Respond, responses((status = 200, body = WorkflowSchema), Problems))]
+#[utoipa::path(post, path = "/tasks/{id}/respond", tag = "tasks", operation_id = "respond_to_task", params(TaskInPath),
+    request_body = Respond, responses((status = 200, description = "The workflow after it", body = WorkflowSchema), Problems))]
 pub(super) async fn respond(
     State(api): State<Api>,
     IdOf(id): IdOf<TaskId>,
@@ -187,8 +187,8 @@ pub(super) async fn respond(
 }
 
 /// Says whether a call in doubt happened.
-#[utoipa::path(post, path = "/tasks/{id}/settle", tag = "tasks", params(TaskInPath),
-    request_body = Settle, responses((status = 200, body = WorkflowSchema), Problems))]
+#[utoipa::path(post, path = "/tasks/{id}/settle", tag = "tasks", operation_id = "settle_task", params(TaskInPath),
+    request_body = Settle, responses((status = 200, description = "The workflow after it", body = WorkflowSchema), Problems))]
 pub(super) async fn settle(
     State(api): State<Api>,
     IdOf(id): IdOf<TaskId>,

@@ -89,8 +89,8 @@ impl Shown {
 }
 
 /// Definitions that can be started by name.
-#[utoipa::path(get, path = "/definitions", tag = "definitions",
-    responses((status = 200, body = Page<Listed>), Problems))]
+#[utoipa::path(get, path = "/definitions", tag = "definitions", operation_id = "list_definitions",
+    responses((status = 200, description = "The definitions", body = Page<Listed>), Problems))]
 pub(super) async fn list(State(api): State<Api>) -> Result<Json<Page<Listed>>, Problem> {
     let definitions = api.definitions.clone();
     let items = blocking(move || Ok(definitions.all())).await?;
@@ -98,9 +98,9 @@ pub(super) async fn list(State(api): State<Api>) -> Result<Json<Page<Listed>>, P
 }
 
 /// One definition, the newest version of its name.
-#[utoipa::path(get, path = "/definitions/{name}", tag = "definitions",
+#[utoipa::path(get, path = "/definitions/{name}", tag = "definitions", operation_id = "show_definition",
     params(("name" = String, Path, description = "Its name")),
-    responses((status = 200, body = Shown), Problems))]
+    responses((status = 200, description = "The definition", body = Shown), Problems))]
 pub(super) async fn show(
     State(api): State<Api>,
     Path(name): Path<String>,
@@ -111,9 +111,9 @@ pub(super) async fn show(
 }
 
 /// Checks a definition, YAML or JSON, and starts nothing.
-#[utoipa::path(post, path = "/definitions/validate", tag = "definitions",
+#[utoipa::path(post, path = "/definitions/validate", tag = "definitions", operation_id = "validate_definition",
     request_body(content((String = "application/yaml"), (Any = "application/json"))),
-    responses((status = 200, body = Checked), Problems))]
+    responses((status = 200, description = "What was found", body = Checked), Problems))]
 pub(super) async fn validate(
     State(api): State<Api>,
     Text(source): Text,

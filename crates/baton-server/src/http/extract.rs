@@ -67,7 +67,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
     }
 }
 
-/// A JSON body that may be left out.
+/// A JSON body that may be left out, or null.
 pub(super) struct Perhaps<T>(pub T);
 
 impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Perhaps<T> {
@@ -78,7 +78,8 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Perhaps<T
         if is_empty && !request.headers().contains_key(header::TRANSFER_ENCODING) {
             return Ok(Self(T::default()));
         }
-        Sent::from_request(request, state).await.map(|Sent(sent)| Self(sent))
+        let sent = Sent::<Option<T>>::from_request(request, state).await?;
+        Ok(Self(sent.0.unwrap_or_default()))
     }
 }
 

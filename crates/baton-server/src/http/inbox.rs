@@ -24,8 +24,8 @@ pub(super) struct Most {
 }
 
 /// What needs a person: plans to review, then tasks, the oldest first.
-#[utoipa::path(get, path = "/inbox", tag = "inbox", params(Most),
-    responses((status = 200, body = Page<InboxItemSchema>), Problems))]
+#[utoipa::path(get, path = "/inbox", tag = "inbox", operation_id = "list_inbox", params(Most),
+    responses((status = 200, description = "What needs a person", body = Page<InboxItemSchema>), Problems))]
 pub(super) async fn list(
     State(api): State<Api>,
     Asked(most): Asked<Most>,
@@ -37,8 +37,8 @@ pub(super) async fn list(
 }
 
 /// The tools that definitions can use.
-#[utoipa::path(get, path = "/tools", tag = "tools",
-    responses((status = 200, body = Page<ToolSchema>), Problems))]
+#[utoipa::path(get, path = "/tools", tag = "tools", operation_id = "list_tools",
+    responses((status = 200, description = "The tools", body = Page<ToolSchema>), Problems))]
 pub(super) async fn tools(State(api): State<Api>) -> Json<Page<ToolSpec>> {
     Json(Page { items: api.tools.specs().to_vec(), next_cursor: None })
 }

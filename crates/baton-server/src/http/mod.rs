@@ -11,9 +11,11 @@ mod definitions;
 mod extract;
 mod health;
 mod inbox;
+mod limits;
 mod page;
 mod problem;
 mod readers;
+mod reference;
 mod schema;
 mod start;
 mod streams;
@@ -37,6 +39,8 @@ use baton_engine::meters::Meters;
 use baton_engine::ports::{Door, Tools};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -168,7 +172,7 @@ fn described() -> OpenApiRouter<Api> {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some("Runs workflows of tools and people that survive anything."))
         .build();
-    let document = OpenApiBuilder::new().info(info).build();
+    let document = OpenApiBuilder::new().info(info).components(Some(schema::components())).build();
     OpenApiRouter::with_openapi(document).nest("/api/v1", paths).routes(routes!(health::metrics))
 }
 
@@ -184,13 +188,18 @@ pub fn openapi() -> OpenApi {
 
 /// Everything that is served.
 pub fn router(api: Api) -> Router {
-    let (paths, _) = described().split_for_parts();
-    let paths = paths.layer(from_fn(caller::authorize));
+    let (paths, document) = described().split_for_parts();
+    let document = document.to_json().unwrap_or_default();
     paths
+        .layer(from_fn(caller::authorize))
+        .merge(reference::router(document))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
         .layer(from_fn_with_state(api.clone(), caller::identify))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(limits::room(), limits::bounded))
+        .layer(CatchPanicLayer::custom(limits::panicked))
+        .layer(CompressionLayer::new())
         .merge(open_to_all().split_for_parts().0)
         .with_state(api)
 }

@@ -5,7 +5,8 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use baton_core::codes::Code;
-use baton_engine::exchange::Gone;
+use baton_core::workflow::Refusal;
+use baton_engine::exchange::{Declined, Gone};
 use baton_engine::store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -83,6 +84,10 @@ impl IntoResponse for Problem {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
         }
+        if status == StatusCode::PAYLOAD_TOO_LARGE {
+            // What is left of the body is not read: the connection cannot be used again.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -92,7 +97,42 @@ impl IntoResponse for Problem {
 
 impl From<Gone> for Problem {
     fn from(gone: Gone) -> Self {
-        Self::new((&gone).into(), gone.to_string())
+        let detail = match &gone {
+            Gone::Declined(Declined::Refused(refusal)) => advice(*refusal).to_owned(),
+            Gone::Declined(_) | Gone::OwnerEnded => gone.to_string(),
+        };
+        Self::new((&gone).into(), detail)
+    }
+}
+
+/// What to call instead of what was refused.
+fn advice(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::AlreadyEnded => "its run has ended; `POST …/retry` opens the next one",
+        Refusal::NotEnded => "its run has not ended; wait for its end, or `POST …/cancel`",
+        Refusal::NotInReview => {
+            "it does not wait for a review; `GET /api/v1/inbox` lists what waits"
+        }
+        Refusal::StaleRevision => {
+            "something changed since it was looked at; read it and look again"
+        }
+        Refusal::NotRunning => "it is not running; its `status` says where it stands",
+        Refusal::NotPaused => "it is not paused; its `status` says where it stands",
+        Refusal::AlreadyCancelling => "it is being cancelled already; `?revision=N` waits for it",
+        Refusal::NoSuchTask => "it has no such task; `GET …/tasks` lists them",
+        Refusal::StaleAttempt => "that attempt is over; nothing was changed by this answer",
+        Refusal::NotReady => "the task cannot start now; its `status` says what it waits for",
+        Refusal::NotWaiting => "the task does not wait for that; `GET /api/v1/inbox` says for what",
+        Refusal::InvalidAnswer => {
+            "the answer does not fit; `GET /api/v1/tasks/ID` shows what is asked"
+        }
+        Refusal::NothingToRetry => {
+            "everything completed; name the `tasks` to do again all the same"
+        }
+        Refusal::NotSettled => {
+            "calls have not ended or are in doubt; `GET /api/v1/inbox` lists those"
+        }
+        Refusal::TooManyTasks => "the workflow would have more tasks than it may",
     }
 }
 

@@ -5,14 +5,16 @@
 #![expect(dead_code, reason = "read by the generator, never built")]
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use baton_core::codes::Code;
 use baton_core::words::{
     AttemptStatus, Effect, HumanKind, Origin, Permission, ProgressMethod, StageStatus, TaskStatus,
     WaitReason, WorkflowStatus,
 };
-use utoipa::openapi::RefOr;
+use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::{Components, ComponentsBuilder, ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoParams, IntoResponses, PartialSchema, ToSchema};
 
 use super::code::ProblemCode;
@@ -144,13 +146,26 @@ pub(super) struct WorkflowSchema {
 }
 
 /// What every path may answer instead.
-#[derive(IntoResponses)]
-#[response(
-    status = "default",
-    description = "What went wrong",
-    content_type = "application/problem+json"
-)]
-pub(super) struct Problems(#[to_schema] Problem);
+pub(super) struct Problems;
+
+impl IntoResponses for Problems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let problem = Ref::from_schema_name(Problem::name());
+        let content = ContentBuilder::new().schema(Some(problem)).build();
+        let response = ResponseBuilder::new()
+            .description("What went wrong")
+            .content("application/problem+json", content)
+            .build();
+        BTreeMap::from([("default".to_owned(), response.into())])
+    }
+}
+
+/// The schemas that [`Problems`] names.
+pub(super) fn components() -> Components {
+    let mut schemas = vec![(Problem::name().into_owned(), Problem::schema())];
+    Problem::schemas(&mut schemas);
+    ComponentsBuilder::new().schemas_from_iter(schemas).build()
+}
 
 /// A workflow's id in the path.
 #[derive(IntoParams)]
@@ -377,4 +392,93 @@ pub(super) struct ToolSchema {
     output: Option<Any>,
     /// Bounded computation without I/O.
     quick: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    /// Every name that a `$ref` of the document leads to, and every `operationId`.
+    fn gather(value: &Value, refs: &mut BTreeSet<String>, operations: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, field) in fields {
+                    match (name.as_str(), field.as_str()) {
+                        ("$ref", Some(to)) => {
+                            refs.insert(to.trim_start_matches('#').to_owned());
+                        }
+                        ("operationId", Some(id)) => operations.push(id.to_owned()),
+                        _ => gather(field, refs, operations),
+                    }
+                }
+            }
+            Value::Array(elements) => {
+                elements.iter().for_each(|element| gather(element, refs, operations));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere_and_operations_are_told_apart() {
+        let document: Value = serde_json::to_value(super::super::openapi()).unwrap();
+        let (mut refs, mut operations) = (BTreeSet::new(), Vec::new());
+        gather(&document, &mut refs, &mut operations);
+        assert!(refs.contains("/components/schemas/problem_code"));
+        for to in refs {
+            assert!(document.pointer(&to).is_some(), "{to}");
+        }
+        let count = operations.len();
+        operations.sort();
+        operations.dedup();
+        assert_eq!(operations.len(), count, "{operations:?}");
+    }
+
+    /// The fields of a Rust struct as its source declares them, under their names in JSON.
+    fn declared(source: &str, name: &str) -> BTreeSet<String> {
+        let begin = source.find(&format!("pub struct {name}")).unwrap();
+        let text = source[begin..].split("\n}").next().unwrap();
+        let mut fields = BTreeSet::new();
+        let (mut renamed, mut is_skipped) = (None, false);
+        for line in text.lines().map(str::trim) {
+            if let Some(rest) = line.strip_prefix("#[serde(rename = \"") {
+                renamed = rest.split('"').next();
+            }
+            is_skipped |= line.starts_with("#[serde(skip)]") || line.contains("flatten");
+            if let Some((field, _)) =
+                line.strip_prefix("pub ").and_then(|rest| rest.split_once(": "))
+            {
+                if !is_skipped {
+                    fields.insert(renamed.unwrap_or(field).to_owned());
+                }
+                (renamed, is_skipped) = (None, false);
+            }
+        }
+        fields
+    }
+
+    #[test]
+    fn schemas_have_the_fields_of_the_views_that_are_served() {
+        let document: Value = serde_json::to_value(super::super::openapi()).unwrap();
+        let view = include_str!("../../../baton-engine/src/view.rs");
+        let cases = [
+            ("Workflow", view, "WorkflowView"),
+            ("Task", view, "TaskView"),
+            ("Call", include_str!("calls.rs"), "CallView"),
+            ("Stage", include_str!("../../../baton-engine/src/stages.rs"), "StageView"),
+            ("Milestone", include_str!("../../../baton-engine/src/stages.rs"), "MilestoneView"),
+            ("Event", include_str!("../../../baton-engine/src/events.rs"), "EventView"),
+            ("InboxItem", include_str!("../../../baton-engine/src/inbox.rs"), "InboxItem"),
+            ("Tool", include_str!("../../../baton-core/src/plan.rs"), "ToolSpec"),
+            ("Failure", include_str!("../../../baton-core/src/failure.rs"), "CallFailure"),
+        ];
+        for (schema, source, name) in cases {
+            let shape = &document["components"]["schemas"][schema]["properties"];
+            let shown = shape.as_object().unwrap_or_else(|| panic!("{schema}: {shape}"));
+            let shown: BTreeSet<String> = shown.keys().cloned().collect();
+            assert_eq!(shown, declared(source, name), "{schema}");
+        }
+    }
 }

@@ -88,8 +88,8 @@ impl Plans {
 }
 
 /// Starts a workflow.
-#[utoipa::path(post, path = "/workflows", tag = "workflows", request_body = Start,
-    responses((status = 201, body = WorkflowSchema, headers(
+#[utoipa::path(post, path = "/workflows", tag = "workflows", operation_id = "start_workflow", request_body = Start,
+    responses((status = 201, description = "The workflow that was started", body = WorkflowSchema, headers(
         ("Location" = String, description = "Where the workflow is"),
         ("Baton-Revision" = u64, description = "The revision that this brought it to"))), Problems))]
 pub(super) async fn start(
@@ -158,7 +158,7 @@ fn read(
 
 fn refused(code: ProblemCode, what: &str, errors: Vec<FieldError>) -> Problem {
     let faults = if errors.len() == 1 { "fault" } else { "faults" };
-    let detail = format!("the {what} has {} {faults}; nothing was started", errors.len());
+    let detail = format!("{} {faults} in the {what}; nothing was started", errors.len());
     Problem::new(code, detail).with_errors(errors)
 }
 

@@ -33,6 +33,7 @@ use super::workflows::found;
 #[into_params(parameter_in = Query)]
 pub(super) struct Part {
     /// The `next_cursor` of the page before. Of events, it is a position: those behind it follow.
+    #[param(pattern = "^[0-9]+$")]
     cursor: Option<String>,
     /// At most this many.
     #[param(minimum = 1, maximum = 1000, default = 50)]
@@ -71,8 +72,8 @@ pub(super) fn workflow_of(id: TaskId) -> Result<(WorkflowId, Ordinal), Problem> 
 }
 
 /// The tasks of a workflow in the order of its plan, items of `each` behind them.
-#[utoipa::path(get, path = "/workflows/{id}/tasks", tag = "workflows", params(WorkflowInPath, Part),
-    responses((status = 200, body = Page<TaskSchema>), Problems))]
+#[utoipa::path(get, path = "/workflows/{id}/tasks", tag = "workflows", operation_id = "list_tasks", params(WorkflowInPath, Part),
+    responses((status = 200, description = "A page of tasks", body = Page<TaskSchema>), Problems))]
 pub(super) async fn list(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
@@ -89,8 +90,8 @@ pub(super) async fn list(
 }
 
 /// The stages of a workflow, in order.
-#[utoipa::path(get, path = "/workflows/{id}/stages", tag = "workflows", params(WorkflowInPath),
-    responses((status = 200, body = Page<StageSchema>), Problems))]
+#[utoipa::path(get, path = "/workflows/{id}/stages", tag = "workflows", operation_id = "list_stages", params(WorkflowInPath),
+    responses((status = 200, description = "The stages", body = Page<StageSchema>), Problems))]
 pub(super) async fn stages(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
@@ -103,8 +104,8 @@ pub(super) async fn stages(
 }
 
 /// The plan that a workflow runs, as it was admitted.
-#[utoipa::path(get, path = "/workflows/{id}/plan", tag = "workflows", params(WorkflowInPath),
-    responses((status = 200, body = Any), Problems))]
+#[utoipa::path(get, path = "/workflows/{id}/plan", tag = "workflows", operation_id = "show_plan", params(WorkflowInPath),
+    responses((status = 200, description = "The plan", body = Any), Problems))]
 pub(super) async fn plan(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
@@ -121,8 +122,8 @@ pub(super) async fn plan(
 }
 
 /// What has happened to a workflow, oldest first.
-#[utoipa::path(get, path = "/workflows/{id}/events", tag = "workflows", params(WorkflowInPath, Part),
-    responses((status = 200, body = Page<EventSchema>), Problems))]
+#[utoipa::path(get, path = "/workflows/{id}/events", tag = "workflows", operation_id = "list_events", params(WorkflowInPath, Part),
+    responses((status = 200, description = "A page of events", body = Page<EventSchema>), Problems))]
 pub(super) async fn events(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
@@ -152,8 +153,8 @@ pub(super) async fn events(
 }
 
 /// One task with its calls.
-#[utoipa::path(get, path = "/tasks/{id}", tag = "tasks", params(TaskInPath),
-    responses((status = 200, body = TaskDetailSchema), Problems))]
+#[utoipa::path(get, path = "/tasks/{id}", tag = "tasks", operation_id = "show_task", params(TaskInPath),
+    responses((status = 200, description = "The task", body = TaskDetailSchema), Problems))]
 pub(super) async fn show(
     State(api): State<Api>,
     IdOf(id): IdOf<TaskId>,

@@ -47,6 +47,7 @@ pub(super) struct Which {
     #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
     /// The `next_cursor` of the page before.
+    #[param(pattern = "^[0-9]+$")]
     cursor: Option<String>,
     /// At most this many.
     #[param(minimum = 1, maximum = 1000, default = 50)]
@@ -61,13 +62,13 @@ pub(super) struct AtRevision {
     /// Answer when the workflow is at this revision or later.
     revision: Option<u64>,
     /// How long that may take, `10s` where nothing is said and at most `60s`; then 504.
-    #[param(value_type = Option<String>, example = "10s")]
+    #[param(value_type = Option<String>, example = "10s", pattern = "^([0-9]+(ms|s|m|h|d))+$")]
     wait: Option<Span>,
 }
 
 /// Workflows, newest first.
-#[utoipa::path(get, path = "/workflows", tag = "workflows", params(Which),
-    responses((status = 200, body = Page<WorkflowSchema>), Problems))]
+#[utoipa::path(get, path = "/workflows", tag = "workflows", operation_id = "list_workflows", params(Which),
+    responses((status = 200, description = "A page of workflows", body = Page<WorkflowSchema>), Problems))]
 pub(super) async fn list(
     State(api): State<Api>,
     Asked(which): Asked<Which>,
@@ -91,8 +92,8 @@ pub(super) async fn list(
 }
 
 /// One workflow; with `revision`, as it is then or later.
-#[utoipa::path(get, path = "/workflows/{id}", tag = "workflows", params(WorkflowInPath, AtRevision),
-    responses((status = 200, body = WorkflowSchema),
+#[utoipa::path(get, path = "/workflows/{id}", tag = "workflows", operation_id = "show_workflow", params(WorkflowInPath, AtRevision),
+    responses((status = 200, description = "The workflow", body = WorkflowSchema),
         (status = 304, description = "It is as `If-None-Match` says"), Problems))]
 pub(super) async fn show(
     State(api): State<Api>,

@@ -2,7 +2,7 @@
 
 use baton_core::actor::Actor;
 use baton_core::ids::{Ordinal, TaskId};
-use baton_core::words::{TaskStatus, WaitReason, WorkflowStatus};
+use baton_core::words::{Origin, TaskStatus, WaitReason, WorkflowStatus};
 use baton_core::workflow::EventKind;
 use baton_engine::store::{Filter, SYSTEM_STREAM, Store};
 
@@ -106,6 +106,11 @@ fn lists_filter_and_page(site: &dyn Site) {
     assert_eq!(numbers(named("EVEN")), [0_u64; 0]);
     assert_eq!(numbers(named("")), [30, 29]);
     assert_eq!(numbers(Filter { needs_people: true, ..page(3) }), [26, 21, 16]);
+    let origin = |origin| Filter { origin: Some(origin), ..page(2) };
+    assert_eq!(numbers(origin(Origin::Cli)), [30, 29]);
+    assert_eq!(numbers(origin(Origin::Api)), [0_u64; 0]);
+    let since = script.run(29).card.created_at;
+    assert_eq!(numbers(Filter { since: Some(since), ..page(9) }), [30, 29]);
     let everything = Filter {
         statuses: statuses[1..].to_vec(),
         needs_people: true,

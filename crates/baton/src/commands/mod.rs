@@ -38,6 +38,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Pause { id } => tell::pause(&common, &id),
         Command::Tools { markdown: true } => reference::tools_page(),
         Command::Tools { markdown: false } => list::tools(&common),
+        Command::Openapi => reference::openapi(),
         Command::Schema { of: SchemaOf::Definition } => {
             let schema = baton_core::definition::schema();
             let text = if common.json {

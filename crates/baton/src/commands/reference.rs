@@ -1,6 +1,6 @@
-//! `tools --markdown`: every built-in tool as a page of documentation.
+//! `tools --markdown`, `openapi`: what there is, for the reference.
 //!
-//! It tells of all tools, also of those that the configuration at hand does not allow.
+//! Of tools it tells all, also those that the configuration at hand does not allow.
 
 use std::fmt::Write as _;
 
@@ -34,6 +34,12 @@ pub fn tools_page() -> anyhow::Result<Exit> {
         section(&mut page, spec);
     }
     say_out(page.trim_end());
+    Ok(Exit::Done)
+}
+
+/// Prints the OpenAPI document of what is served.
+pub fn openapi() -> anyhow::Result<Exit> {
+    say_out(&baton_server::http::openapi().to_pretty_json()?);
     Ok(Exit::Done)
 }
 

@@ -43,7 +43,7 @@ pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
     signals::act_as(Role::Owner(owner.clone()))?;
     let store = session.place().store().clone();
     let definitions = ServedDefinitions::new(Arc::clone(&tools), config.clone(), store.clone());
-    let found = (tools.specs().len(), definitions.files().len());
+    let found = (tools.specs().len(), definitions.files_count());
     let news = listen_for_end(&owner)?;
     let web = Web::start(listener, &owner, &store, |base| {
         let mut api = Api::new(base, tools, Arc::new(definitions));

@@ -157,6 +157,13 @@ impl Running {
         }
     }
 
+    /// The next line, which is JSON.
+    pub fn line(&mut self) -> Value {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|fault| panic!("{line:?}: {fault}"))
+    }
+
     /// Reads what it says to people until a line has this in it.
     pub fn hear(&mut self, part: &str) -> String {
         loop {

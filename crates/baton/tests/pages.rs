@@ -10,12 +10,14 @@
 )]
 
 mod common;
+#[path = "common/server.rs"]
+mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::Desk;
-use common::server::Server;
+use server::Server;
 
 /// What the browser is driven with, from the npm registry.
 const DRIVERS: [&str; 2] = ["playwright-core@1.65.1", "axe-core@4.14.1"];

@@ -213,6 +213,12 @@ impl Ground {
         Storm { count, ended, thread }
     }
 
+    /// The owner ends and the server goes on.
+    pub fn end_owner(&self) {
+        self.handle.abandon();
+        until("end", || self.web().broadcaster().is_over());
+    }
+
     pub fn stop(&mut self) {
         if let Some((web, owner)) = self.running.take() {
             web.stop().expect("a clean stop");

@@ -55,6 +55,15 @@ fn request(address: SocketAddr, path: &str, more: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{more}\r\n")
 }
 
+/// The status and the body of an answer.
+pub fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let mut reader = connect(address, &request(address, path, "Connection: close\r\n"));
+    let (status, _) = head(&mut reader);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).expect("a body");
+    (status, text)
+}
+
 /// A stream of server-sent events.
 pub struct Sse {
     reader: BufReader<TcpStream>,
@@ -74,10 +83,7 @@ impl Sse {
 
     /// The status and the problem of a stream that does not begin.
     pub fn refused(address: SocketAddr, path: &str) -> (u16, Value) {
-        let mut reader = connect(address, &request(address, path, "Connection: close\r\n"));
-        let (status, _) = head(&mut reader);
-        let mut text = String::new();
-        reader.read_to_string(&mut text).expect("a body");
+        let (status, text) = get(address, path);
         (status, serde_json::from_str(&text).expect("a problem"))
     }
 

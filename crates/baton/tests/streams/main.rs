@@ -223,3 +223,34 @@ fn or7_streams_end_cleanly_when_the_server_stops() {
     assert_eq!(socket.closed_with, Some(1001));
     assert!(began.elapsed() < Duration::from_secs(5));
 }
+
+#[test]
+fn or7_who_watches_sees_what_is_counted_and_what_is_not_ready() {
+    let ground = Ground::new();
+    let id = ground.submit(CHAIN);
+    ground.wait(id);
+    let parked = ground.submit(PARKED);
+    ground.until_question(parked);
+    let _stream = Sse::open(ground.address, "/api/v1/events/stream", None);
+    assert_eq!(listening::get(ground.address, "/healthz"), (200, "ok\n".to_owned()));
+    let (status, ready) = listening::get(ground.address, "/readyz");
+    assert_eq!((status, ready.as_str()), (200, r#"{"ready":true,"not_ready":[]}"#));
+    let (_, text) = listening::get(ground.address, "/metrics");
+    for line in [
+        r#"baton_tool_calls_total{tool="core.noop",outcome="completed"} 3"#,
+        "baton_step_seconds_count 3",
+        r#"baton_commit_seconds_bucket{le="0.0001"} "#,
+        "# TYPE baton_progress_seconds histogram",
+        "baton_progress_mismatch_total 0",
+        "baton_queue_depth 0",
+        "baton_workflows_live 1",
+        "baton_stream_subscribers 1",
+        "baton_stream_lagged_total 0",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    ground.end_owner();
+    let (status, ready) = listening::get(ground.address, "/readyz");
+    assert_eq!(status, 503);
+    assert!(ready.contains(r#""what":"owner""#), "{ready}");
+}

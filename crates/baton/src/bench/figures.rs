@@ -31,6 +31,7 @@ pub fn measure(figure: &str, store: &StoreUrl, folder: &Path) -> anyhow::Result<
         "memory_idle" => memory_idle(store)?,
         "memory_1000" => memory_1000(store)?,
         "idle" => idle(store)?,
+        "workers_http" => super::workers::per_second(store)?,
         "steps_c1" => return counted(store, 1, 100),
         "steps_c64" => return counted(store, 64, 1_000),
         "many_finished" => return many_finished(store),

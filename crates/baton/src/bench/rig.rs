@@ -22,8 +22,10 @@ use baton_engine::ports::Door;
 use baton_engine::store::{
     Commit, DefinitionRow, Head, Housekeeping, Record, Store, StoreError, Tail,
 };
+use baton_server::http::{Api, Readers};
 use baton_server::local::LocalServer;
 use baton_store::{StoreUrl, open, open_views};
+use tokio::sync::watch;
 
 use crate::runtime::{Bounds, Handle, Owner, Parts};
 
@@ -67,6 +69,20 @@ impl Rig {
     /// Serves others on a local socket.
     pub fn serve(&self, socket: &Path) -> anyhow::Result<LocalServer> {
         Ok(LocalServer::start(socket, Arc::new(self.handle.clone()))?)
+    }
+
+    /// What the HTTP server of this Baton stands on.
+    pub fn api(&self, stop: watch::Receiver<bool>) -> anyhow::Result<Api> {
+        let url = self.url.clone();
+        let tools = baton_adapters::BuiltinTools::new(baton_adapters::ToolsConfig::default())?;
+        Ok(Api {
+            door: Arc::new(self.handle.clone()),
+            readers: Readers::new(Box::new(move || open_views(&url)), 4),
+            tools: Arc::new(tools),
+            identity: None,
+            hosts: Arc::default(),
+            stop,
+        })
     }
 
     /// How often the engine has asked anything of its store.
@@ -288,7 +304,8 @@ fn approval() -> Work {
     Work::Human(Human { kind: HumanKind::Approval, ask: None, form: None, options: Vec::new() })
 }
 
-fn noop(key: String, needs: Vec<Ordinal>) -> TaskPlan {
+/// A task that does nothing.
+pub fn noop(key: String, needs: Vec<Ordinal>) -> TaskPlan {
     let call = ToolCall {
         tool: "core.noop".to_owned(),
         with: serde_json::json!({}),
@@ -314,7 +331,8 @@ fn noop(key: String, needs: Vec<Ordinal>) -> TaskPlan {
     }
 }
 
-fn load(name: &str, tasks: Vec<TaskPlan>) -> anyhow::Result<Arc<Loaded>> {
+/// A plan of one stage, ready to run.
+pub fn load(name: &str, tasks: Vec<TaskPlan>) -> anyhow::Result<Arc<Loaded>> {
     let plan = Plan {
         name: name.to_owned(),
         version: 1,

@@ -32,6 +32,7 @@ mod tests;
 mod tools;
 #[cfg(test)]
 mod worker_tests;
+mod workers;
 mod world;
 
 pub use cut::everywhere;

@@ -34,6 +34,7 @@ mod tools;
 mod trigger_tests;
 #[cfg(test)]
 mod worker_tests;
+mod workers;
 mod world;
 
 pub use cut::everywhere;

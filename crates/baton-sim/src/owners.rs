@@ -64,7 +64,7 @@ impl World {
             }
         }
         self.running.clear();
-        self.agenda.clear();
+        self.agenda.retain(|_, happening| matches!(happening, Happening::Says(_)));
         self.inbox.clear();
         self.pass(1000);
         Ok(())
@@ -76,8 +76,9 @@ impl World {
             return Ok(());
         };
         let mut late: Vec<Input> = std::mem::take(&mut self.inbox);
-        for (_, happening) in std::mem::take(&mut self.agenda) {
+        for (at, happening) in std::mem::take(&mut self.agenda) {
             match happening {
+                Happening::Says(_) => drop(self.agenda.insert(at, happening)),
                 Happening::Answer(job, result) => late.push(Input::Called { job, result }),
                 Happening::Arrives(input) => late.push(input),
                 Happening::Effect(_) => {}

@@ -7,7 +7,9 @@ use baton_core::body::{Blob, Body, Json};
 use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::plan::{Plan, Work};
 use baton_core::words::{HumanKind, Origin};
-use baton_core::workflow::{Command, Phase, Verdict, Waiting, WorkflowState};
+use baton_core::workflow::{
+    Command, Phase, Resume, Task, TaskPhase, Verdict, Waiting, WorkflowState,
+};
 use baton_engine::exchange::{Burial, Input, Request, Submit};
 use baton_engine::loaded::Loaded;
 use serde_json::{Value, json};
@@ -158,6 +160,11 @@ pub fn act(world: &mut World, mood: Mood) -> Result<bool, Violation> {
             }
         }
     }
+    let waits = states.iter().any(waits_for_workers);
+    if waits && (mood == Mood::Helpful || world.rng.chance(500)) {
+        world.worker_asks();
+        acted = true;
+    }
     if mood == Mood::Wild {
         for state in &states {
             let offered = matches!(state.phase, Phase::PendingReview);
@@ -169,6 +176,17 @@ pub fn act(world: &mut World, mood: Mood) -> Result<bool, Violation> {
         acted |= act_wildly(world, &states)?;
     }
     Ok(acted)
+}
+
+/// Whether something is ready that only workers outside can do. They also come while it is paused.
+fn waits_for_workers(state: &WorkflowState) -> bool {
+    let ready = |(task, n): (&Task, u32)| {
+        let again = |on: &Waiting| matches!(on, Waiting::Timer { then: Resume::Retry, .. });
+        let waits = matches!(&task.phase, TaskPhase::Waiting { on, .. } if again(on));
+        let may = waits || matches!(task.phase, TaskPhase::Ready);
+        may && state.worker_call(Ordinal(n)).is_some()
+    };
+    state.tasks().iter().zip(0..).any(ready)
 }
 
 fn act_wildly(world: &mut World, states: &[WorkflowState]) -> Result<bool, Violation> {

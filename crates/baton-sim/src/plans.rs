@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use baton_core::ids::Ordinal;
 use baton_core::plan::{
-    Child, Each, Emit, Human, Plan, Probe, Retry, Stage, TaskPlan, ToolCall, Wait, Work,
+    Child, Each, Emit, Human, Plan, Probe, Retry, Stage, TaskPlan, ToolCall, Wait, Work, WorkerCall,
 };
 use baton_core::time::Span;
 use baton_core::words::{Effect, HumanKind, OnFailure, Permission, ProgressMethod};
 use serde_json::{Value, json};
 
 use crate::rng::Rng;
+use crate::workers::TYPE;
 
 fn seconds(n: u64) -> Span {
     Span(Duration::from_secs(n))
@@ -101,6 +102,11 @@ fn work(rng: &mut Rng, depth: u32) -> Work {
             with: json!({}),
             plan: Box::new(random(rng, depth - 1)),
         }),
+        7 | 8 => Work::Worker(WorkerCall {
+            worker_type: TYPE.to_owned(),
+            with: json!({ "constant": true }),
+            effect: effect(rng),
+        }),
         _ => {
             let effect = effect(rng);
             Work::Tool(call(effect, json!({ "constant": true })))
@@ -136,7 +142,7 @@ fn random_task(rng: &mut Rng, n: u32, stage: u32, depth: u32) -> TaskPlan {
         task.needs = Some(needs.into_iter().map(Ordinal).collect());
     }
     let is_tool = matches!(task.work, Work::Tool(_));
-    if is_tool && rng.chance(250) {
+    if (is_tool || matches!(task.work, Work::Worker(_))) && rng.chance(250) {
         let count = rng.below(4);
         let list: Vec<u64> = (0..count).collect();
         let concurrency = rng.chance(500).then(|| 1 + u32::try_from(rng.below(2)).unwrap_or(0));

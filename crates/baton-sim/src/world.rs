@@ -4,6 +4,7 @@
 //! The write loop is the owner's own: a fault is followed by a look at the head.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::time::{Moment, Timestamp};
@@ -19,6 +20,7 @@ use crate::check;
 use crate::fault::FaultyStore;
 use crate::ledger::{Ledger, Violation, violation};
 use crate::rng::Rng;
+use crate::workers::TYPE;
 
 /// What may go wrong, in so many of a thousand.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,6 +82,8 @@ pub(crate) enum Happening {
     Effect(JobKey),
     Answer(JobKey, CallResult),
     Arrives(Input),
+    /// What a worker outside says, whoever owns the store then.
+    Says(Input),
 }
 
 /// The world.
@@ -116,6 +120,8 @@ pub struct World {
     uptime: u64,
     wall: i64,
     pub(crate) has_jumped: bool,
+    /// Held for the workers that still wait.
+    pub(crate) here: Arc<()>,
 }
 
 impl World {
@@ -144,6 +150,7 @@ impl World {
             uptime: 0,
             wall: 1_800_000_000_000,
             has_jumped: false,
+            here: Arc::new(()),
         }
     }
 
@@ -283,7 +290,7 @@ impl World {
                 self.inbox.push(Input::Called { job, result });
                 Ok(())
             }
-            Happening::Arrives(input) => {
+            Happening::Arrives(input) | Happening::Says(input) => {
                 self.inbox.push(input);
                 Ok(())
             }
@@ -333,6 +340,11 @@ impl World {
         }
         for (token, answer) in answers {
             self.is_durable(&answer)?;
+            if let Ok(Reply::Leased(leases)) = &answer {
+                for lease in leases.iter().filter(|lease| &*lease.worker_type == TYPE) {
+                    self.works(lease)?;
+                }
+            }
             self.answers.push((token, answer));
         }
         match cut {

@@ -40,6 +40,7 @@ pub fn measure(figure: &str, store: &StoreUrl, folder: &Path) -> anyhow::Result<
         "list_100000_p99" => web::list(store, 0.99)?,
         "subscribers" => web::subscribers(store, folder)?,
         "hold" => return web::hold(),
+        "workers_http" => super::workers::per_second(store)?,
         "steps_c1" => return counted(store, 1, 100),
         "steps_c64" => return counted(store, 64, 1_000),
         "many_finished" => return many_finished(store),

@@ -8,6 +8,7 @@ mod figures;
 mod outside;
 mod rig;
 mod web;
+mod workers;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -59,7 +60,7 @@ const fn both(figure: Figure) -> Figure {
 }
 
 /// Every figure, in the order of the table.
-const FIGURES: [Figure; 23] = [
+const FIGURES: [Figure; 24] = [
     less("chain_c1_vs_commit", "commits a step", 2.5, 1.5),
     less("syncs_c1", "syncs a step", 1.05, 1.0),
     less("syncs_c64", "syncs a step", 0.1, 0.03),
@@ -69,6 +70,7 @@ const FIGURES: [Figure; 23] = [
     both(more("fan_1000", "steps/s", 20_000.0, 50_000.0)),
     both(more("fan_10000", "steps/s", 20_000.0, 50_000.0)),
     both(less("size_100000", "ratio", 1.3, 1.05)),
+    more("workers_http", "steps/s", 5_000.0, 15_000.0),
     both(less("recovery", "s", 1.0, 0.3)),
     less("start", "ms", 100.0, 20.0),
     less("memory_idle", "MiB", 40.0, 20.0),

@@ -315,7 +315,8 @@ fn approval() -> Work {
     Work::Human(Human { kind: HumanKind::Approval, ask: None, form: None, options: Vec::new() })
 }
 
-fn noop(key: String, needs: Vec<Ordinal>) -> TaskPlan {
+/// A task that does nothing.
+pub fn noop(key: String, needs: Vec<Ordinal>) -> TaskPlan {
     let call = ToolCall {
         tool: "core.noop".to_owned(),
         with: serde_json::json!({}),
@@ -341,7 +342,8 @@ fn noop(key: String, needs: Vec<Ordinal>) -> TaskPlan {
     }
 }
 
-fn load(name: &str, tasks: Vec<TaskPlan>) -> anyhow::Result<Arc<Loaded>> {
+/// A plan of one stage, ready to run.
+pub fn load(name: &str, tasks: Vec<TaskPlan>) -> anyhow::Result<Arc<Loaded>> {
     let plan = Plan {
         triggers: Vec::new(),
         name: name.to_owned(),

@@ -32,7 +32,7 @@ const REQUESTS: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A rig that answers over HTTP.
-fn serve(rig: &Rig, store: &StoreUrl) -> anyhow::Result<Web> {
+pub fn serve(rig: &Rig, store: &StoreUrl) -> anyhow::Result<Web> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let tools = rig.tools();
     let definitions = ServedDefinitions::new(Arc::clone(&tools), Config::default(), store.clone());

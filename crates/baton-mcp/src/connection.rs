@@ -156,9 +156,10 @@ impl Connection {
         match introduced {
             Ok(service) => Ok(Self { service, listener, ending }),
             Err(fault) => {
-                let why = match &fault {
-                    ClientInitializeError::TransportError { error, .. } => cause(&*error.error),
-                    fault => fault.to_string(),
+                let why = if let ClientInitializeError::TransportError { error, .. } = &fault {
+                    cause(&*error.error)
+                } else {
+                    fault.to_string()
                 };
                 Err(ending.told(&format!("it did not introduce itself: {why}")).await)
             }

@@ -190,7 +190,7 @@ fn a_request_under_a_key_is_done_once_also_over_a_kill() {
     server.running.kill();
     let server = Server::start(&desk);
     assert_eq!(start(&server, "k1", "main").1["id"], first["id"]);
-    let Answered(status, reused) = start(&server, "k1", "other") else { unreachable!() };
+    let Answered(status, reused) = start(&server, "k1", "other");
     assert_eq!((status, reused["code"].as_str()), (422, Some("idempotency_key_reused")));
     assert_ne!(start(&server, "k2", "main").1["id"], first["id"]);
     // Sent at the same time by many, it is done once.

@@ -48,7 +48,7 @@ pub(super) struct AllTaken {
 }
 
 /// Takes events in: a CloudEvent as JSON, a batch of them, or one whose attributes are `ce-` headers.
-#[utoipa::path(post, path = "/events", tag = "events",
+#[utoipa::path(post, path = "/events", tag = "events", operation_id = "publish_events",
     request_body(content((Any = "application/cloudevents+json"), (Any = "application/cloudevents-batch+json"), (Any = "application/json"))),
     responses((status = 200, body = AllTaken), Problems))]
 pub(super) async fn publish(
@@ -71,7 +71,7 @@ pub(super) async fn publish(
 }
 
 /// Everything that has happened in the store, oldest first.
-#[utoipa::path(get, path = "/events", tag = "events", params(Part),
+#[utoipa::path(get, path = "/events", tag = "events", operation_id = "list_all_events", params(Part),
     responses((status = 200, body = Page<EventSchema>), Problems))]
 pub(super) async fn list(
     State(api): State<Api>,

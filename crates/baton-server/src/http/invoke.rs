@@ -50,7 +50,7 @@ pub(super) struct Invoke {
 }
 
 /// Calls a tool; answers when the call has ended, or the wait is over.
-#[utoipa::path(post, path = "/invoke", tag = "tools", request_body = Invoke,
+#[utoipa::path(post, path = "/invoke", tag = "tools", operation_id = "invoke_tool", request_body = Invoke,
     responses((status = 201, body = WorkflowSchema), Problems))]
 pub(super) async fn invoke(
     State(api): State<Api>,

@@ -32,7 +32,7 @@ use super::schema::{Any, MissedWord, Problems};
 
 /// Registers a definition, YAML or JSON, and arms its triggers. The same version with other content is
 /// refused.
-#[utoipa::path(put, path = "/definitions/{name}", tag = "definitions",
+#[utoipa::path(put, path = "/definitions/{name}", tag = "definitions", operation_id = "register_definition",
     params(("name" = String, Path, description = "Its name, as it stands in the definition")),
     request_body(content((String = "application/yaml"), (Any = "application/json"))),
     responses((status = 200, body = Shown), Problems))]
@@ -76,7 +76,7 @@ fn loaded(
 }
 
 /// Removes every registered version of a definition; its triggers fire no more, its workflows stay.
-#[utoipa::path(delete, path = "/definitions/{name}", tag = "definitions",
+#[utoipa::path(delete, path = "/definitions/{name}", tag = "definitions", operation_id = "remove_definition",
     params(("name" = String, Path, description = "Its name")),
     responses((status = 204, description = "It is removed"), Problems))]
 pub(super) async fn delete(
@@ -119,7 +119,7 @@ pub(super) struct ScheduleView {
 }
 
 /// The schedules of registered definitions; `GET /events` shows every firing.
-#[utoipa::path(get, path = "/schedules", tag = "definitions",
+#[utoipa::path(get, path = "/schedules", tag = "definitions", operation_id = "list_schedules",
     responses((status = 200, body = Page<ScheduleView>), Problems))]
 pub(super) async fn schedules(State(api): State<Api>) -> Result<Json<Page<ScheduleView>>, Problem> {
     let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());

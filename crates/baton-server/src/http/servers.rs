@@ -11,7 +11,7 @@ use super::page::Page;
 use super::schema::{Any, Problems};
 
 /// The MCP servers: status, leases, attempts, the last error, latencies.
-#[utoipa::path(get, path = "/servers", tag = "tools",
+#[utoipa::path(get, path = "/servers", tag = "tools", operation_id = "list_servers",
     responses((status = 200, body = Page<Any>), Problems))]
 pub(super) async fn list(State(api): State<Api>) -> Json<Page<body::Json>> {
     Json(Page { items: api.tools.servers(), next_cursor: None })

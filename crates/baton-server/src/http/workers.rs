@@ -165,7 +165,7 @@ pub(super) struct HoldingView {
 }
 
 /// Takes tasks: waits until there are some, or as long as it asks for.
-#[utoipa::path(post, path = "/tasks/lease", tag = "workers", request_body = LeaseBody,
+#[utoipa::path(post, path = "/tasks/lease", tag = "workers", operation_id = "lease_tasks", request_body = LeaseBody,
     responses((status = 200, body = Vec<LeaseSchema>), Problems))]
 pub(super) async fn lease(
     State(api): State<Api>,
@@ -217,7 +217,7 @@ async fn wait_for(api: &Api, caller: &Caller, ask: LeaseAsk) -> Result<Vec<Lease
 }
 
 /// Keeps a lease, and learns whether the work is still wanted.
-#[utoipa::path(post, path = "/tasks/{id}/heartbeat", tag = "workers", request_body = HeartbeatBody,
+#[utoipa::path(post, path = "/tasks/{id}/heartbeat", tag = "workers", operation_id = "keep_task", request_body = HeartbeatBody,
     params(("id" = String, Path, description = "The task's id")),
     responses((status = 200, body = AliveSchema), Problems))]
 pub(super) async fn heartbeat(
@@ -237,7 +237,7 @@ pub(super) async fn heartbeat(
 }
 
 /// Brings a task's output. Brought again under the same token, it is answered the same.
-#[utoipa::path(post, path = "/tasks/{id}/complete", tag = "workers", request_body = CompleteBody,
+#[utoipa::path(post, path = "/tasks/{id}/complete", tag = "workers", operation_id = "complete_task", request_body = CompleteBody,
     params(("id" = String, Path, description = "The task's id")),
     responses((status = 200, body = AnsweredSchema), Problems))]
 pub(super) async fn complete(
@@ -262,7 +262,7 @@ pub(super) async fn complete(
 }
 
 /// Says why a task could not be done.
-#[utoipa::path(post, path = "/tasks/{id}/fail", tag = "workers", request_body = FailBody,
+#[utoipa::path(post, path = "/tasks/{id}/fail", tag = "workers", operation_id = "fail_task", request_body = FailBody,
     params(("id" = String, Path, description = "The task's id")),
     responses((status = 200, body = AnsweredSchema), Problems))]
 pub(super) async fn fail(
@@ -279,7 +279,7 @@ pub(super) async fn fail(
 }
 
 /// The leases that are held.
-#[utoipa::path(get, path = "/tasks/leases", tag = "workers",
+#[utoipa::path(get, path = "/tasks/leases", tag = "workers", operation_id = "list_leases",
     responses((status = 200, body = HoldingPageSchema), Problems))]
 pub(super) async fn leases(
     State(api): State<Api>,

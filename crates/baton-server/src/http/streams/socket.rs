@@ -36,7 +36,7 @@ struct Ask {
 ///
 /// Send `{"workflow"?, "type"?, "after"?}`; messages are `{"id", "event", "data"}` as on the
 /// streams of server-sent events.
-#[utoipa::path(get, path = "/ws", tag = "streams",
+#[utoipa::path(get, path = "/ws", tag = "streams", operation_id = "open_socket",
     responses((status = 101, description = "A WebSocket")))]
 pub(in crate::http) async fn socket(State(api): State<Api>, upgrade: WebSocketUpgrade) -> Response {
     upgrade

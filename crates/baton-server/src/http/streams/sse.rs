@@ -54,7 +54,7 @@ pub(in crate::http) struct Selection {
 /// What happens to a workflow, as it happens.
 ///
 /// Events from the first on, or behind a position; when the run has ended, `done {status, usage}`.
-#[utoipa::path(get, path = "/workflows/{id}/stream", tag = "streams",
+#[utoipa::path(get, path = "/workflows/{id}/stream", tag = "streams", operation_id = "stream_workflow",
     params(("id" = String, Path, description = "The workflow's id"), Part),
     responses((status = 200, description = "Server-sent events", content_type = "text/event-stream"),
         Problems))]
@@ -70,7 +70,7 @@ pub(in crate::http) async fn of_workflow(
 }
 
 /// What happens to all workflows, as it happens.
-#[utoipa::path(get, path = "/events/stream", tag = "streams", params(Selection),
+#[utoipa::path(get, path = "/events/stream", tag = "streams", operation_id = "stream_events", params(Selection),
     responses((status = 200, description = "Server-sent events", content_type = "text/event-stream"),
         Problems))]
 pub(in crate::http) async fn of_all(

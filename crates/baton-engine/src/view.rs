@@ -55,6 +55,8 @@ pub struct WorkflowView {
     pub tasks_waiting_for_people: u32,
     /// The conversation it belongs to.
     pub conversation_id: ConversationId,
+    /// What its calls pass on as W3C trace id: its own id, 32 hexadecimal digits.
+    pub trace_id: String,
     /// The version of its stream.
     pub revision: u64,
     /// When it was admitted.
@@ -169,6 +171,7 @@ pub fn workflow_brief(card: &WorkflowCard, row: &WorkflowRow) -> WorkflowView {
         tasks_failed: row.failed,
         tasks_waiting_for_people: row.waiting_people,
         conversation_id: card.conversation,
+        trace_id: format!("{:032x}", u128::from_be_bytes(*card.id.as_bytes())),
         revision: row.revision,
         created_at: card.created_at,
         started_at: row.started_at,

@@ -71,7 +71,7 @@ impl Desk {
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
         let said = BufReader::new(child.stderr.take().unwrap());
-        Running { child, lines, said }
+        Running { child: Held(child), lines, said }
     }
 
     /// A gate: a script that says `read x < NAME` waits there until it is opened.
@@ -136,8 +136,19 @@ impl Called {
 }
 
 /// A command that runs.
+/// A process that does not outlive the test that started it, however that ends.
+struct Held(Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 pub struct Running {
-    child: Child,
+    child: Held,
     lines: BufReader<ChildStdout>,
     said: BufReader<ChildStderr>,
 }
@@ -178,14 +189,14 @@ impl Running {
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        let pid = Pid::from_raw(self.child.0.id().try_into().unwrap()).unwrap();
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
     /// `kill -9`.
     pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.child.0.kill().unwrap();
+        self.child.0.wait().unwrap();
     }
 
     /// Waits for the end; gives the exit code and the last line, or what was said instead.
@@ -194,7 +205,7 @@ impl Running {
         let last = lines.last().map(|line| serde_json::from_str(line).unwrap());
         let mut said = String::new();
         self.said.read_to_string(&mut said).unwrap();
-        let code = self.child.wait().unwrap().code();
+        let code = self.child.0.wait().unwrap().code();
         (code, last.unwrap_or(Value::String(said)))
     }
 }

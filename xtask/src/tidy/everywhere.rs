@@ -12,8 +12,8 @@ const MARKS: &[&str] = &["TODO", "FIXME", "XXX", "HACK"];
 /// Macros of what was left undone, or left in.
 const MACROS: &[&str] = &["todo", "unimplemented", "dbg"];
 
-/// Folders of one machine.
-const MACHINE_FOLDERS: &[&str] = &["/work/", "/root/", "/home/"];
+/// Folders at the top of a machine beneath which things are its own.
+const MACHINE_FOLDERS: &[&str] = &["home", "root", "work"];
 
 /// Ways to let time pass instead of waiting for what is waited for.
 const SLEEPS: &[&str] = &["thread::sleep", "time::sleep"];
@@ -34,13 +34,14 @@ pub fn check(source: &Source) -> Vec<Finding> {
 fn machine_folders(source: &Source) -> Vec<Finding> {
     let mut found = Vec::new();
     for (index, line) in source.text.lines().enumerate() {
-        for folder in MACHINE_FOLDERS {
+        for name in MACHINE_FOLDERS {
+            let folder = format!("/{name}/");
             // A folder in the middle of a path or an address is not one of the machine.
             let is_absolute = |(at, _): (usize, &str)| {
                 let before = line.get(..at).and_then(|head| head.chars().next_back());
                 !before.is_some_and(|c| c.is_alphanumeric() || "._-~*}".contains(c))
             };
-            if line.match_indices(folder).any(is_absolute) {
+            if line.match_indices(&folder).any(is_absolute) {
                 found.push(source.finding(
                     index + 1,
                     format!("a path of one machine: {folder}…"),
@@ -176,9 +177,12 @@ mod tests {
 
     #[test]
     fn a_path_of_one_machine_is_found_in_any_text() {
-        assert_eq!(found_in("a.md", "see /home/me/x"), one(1, "a path of one machine: /home/…"));
-        assert_eq!(found("let a = \"/root/x\";"), one(1, "a path of one machine: /root/…"));
-        assert_eq!(found_in("a.md", "https://host/home/x and ../work/x"), []);
+        for name in MACHINE_FOLDERS {
+            let said = format!("a path of one machine: /{name}/…");
+            assert_eq!(found_in("a.md", &format!("see /{name}/me/x")), one(1, &said));
+            assert_eq!(found(&format!("let a = \"/{name}/x\";")), one(1, &said));
+            assert_eq!(found_in("a.md", &format!("https://host/{name}/x and ../{name}/x")), []);
+        }
     }
 
     #[test]

@@ -4,9 +4,8 @@
 //! reads the same bytes. It decides nothing, and a damaged body is shown as `null`, not hidden.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use baton_core::body::BlobHash;
 use baton_core::codes::Code;
 use baton_core::ids::{Ordinal, TaskId, WorkflowId};
 use baton_core::time::Timestamp;
@@ -17,10 +16,8 @@ use serde_json::value::RawValue;
 pub use crate::deliver::matches_type;
 use crate::live::read_event;
 use crate::store::{Record, StoreError, Views};
-use crate::view::plan_at;
+use crate::wording::{Wording, Wordings};
 
-/// How many tasks' keys are kept of the plans that events were last shown of.
-const KEYS_MAX: usize = 200_000;
 /// How many workflows are remembered before they are looked up anew.
 const WORKFLOWS_MAX: usize = 20_000;
 
@@ -116,45 +113,17 @@ impl StreamName {
     }
 }
 
-type Keys = Arc<[Box<str>]>;
-
-/// The keys of plans' tasks, shared by all who show events of one store.
-#[derive(Debug, Default)]
-pub struct PlanKeys {
-    newest_last: Mutex<Vec<(BlobHash, Keys)>>,
-}
-
-impl PlanKeys {
-    fn of(&self, plan: BlobHash, views: &mut dyn Views) -> Result<Keys, StoreError> {
-        let known = self.newest_last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, keys)) = known.iter().find(|(hash, _)| *hash == plan) {
-            return Ok(Arc::clone(keys));
-        }
-        drop(known);
-        let read = plan_at(plan, views)?;
-        let keys: Keys = read.tasks.into_iter().map(|task| task.key.into_boxed_str()).collect();
-        let mut known = self.newest_last.lock().unwrap_or_else(PoisonError::into_inner);
-        known.push((plan, Arc::clone(&keys)));
-        let mut count: usize = known.iter().map(|(_, keys)| keys.len()).sum();
-        while count > KEYS_MAX && known.len() > 1 {
-            let (_, oldest) = known.remove(0);
-            count -= oldest.len();
-        }
-        Ok(keys)
-    }
-}
-
 /// Shows events, and remembers what their workflows' tasks are called.
 #[derive(Debug, Default)]
 pub struct Showing {
-    plans: Arc<PlanKeys>,
+    wordings: Arc<Wordings>,
     workflows: HashMap<u64, Named>,
 }
 
 #[derive(Debug)]
 struct Named {
     id: WorkflowId,
-    keys: Keys,
+    wording: Wording,
     items: Vec<Items>,
     /// Every expansion up to this position is among `items`.
     scanned: u64,
@@ -169,9 +138,9 @@ struct Items {
 }
 
 impl Showing {
-    /// With the keys that others have looked up.
-    pub fn with(plans: Arc<PlanKeys>) -> Self {
-        Self { plans, workflows: HashMap::new() }
+    /// With the words that others have looked up.
+    pub fn with(wordings: Arc<Wordings>) -> Self {
+        Self { wordings, workflows: HashMap::new() }
     }
 
     /// An event as it is shown, and what it says where it can be read.
@@ -211,8 +180,8 @@ impl Showing {
             self.workflows.clear();
         }
         if let Some(Event::Admitted(admitted)) = event {
-            let keys = self.plans.of(admitted.plan, views)?;
-            let named = Named { id: admitted.id, keys, items: Vec::new(), scanned: 0 };
+            let wording = self.wordings.of(admitted.plan, views)?;
+            let named = Named { id: admitted.id, wording, items: Vec::new(), scanned: 0 };
             self.workflows.insert(record.stream, named);
         } else if !self.workflows.contains_key(&record.stream) {
             let named = self.look_up(record.stream, views)?;
@@ -234,11 +203,11 @@ impl Showing {
         let Some(id) = views.id_of(number)? else { return Ok(None) };
         let Some((card, row)) = views.workflow(id)? else { return Ok(None) };
         // The plan of a purged workflow went with it.
-        let keys = match row.purged_at() {
-            Some(_) => Keys::default(),
-            None => self.plans.of(card.plan, views)?,
+        let wording = match row.purged_at() {
+            Some(_) => Wording::default(),
+            None => self.wordings.of(card.plan, views)?,
         };
-        Ok(Some(Named { id, keys, items: Vec::new(), scanned: 0 }))
+        Ok(Some(Named { id, wording, items: Vec::new(), scanned: 0 }))
     }
 
     /// The key of a task: that of the plan's, or of the item that an expansion made.
@@ -249,11 +218,14 @@ impl Showing {
         views: &mut dyn Views,
     ) -> Result<Option<String>, StoreError> {
         let Some(named) = self.workflows.get_mut(&record.stream) else { return Ok(None) };
-        if let Some(key) = named.keys.get(task.0 as usize) {
+        if let Some(key) = named.wording.key(task) {
             return Ok(Some(key.to_string()));
         }
         let key = named.item(task);
-        if key.is_some() || named.scanned >= record.position || named.keys.is_empty() {
+        if key.is_some()
+            || named.scanned >= record.position
+            || named.wording.key(Ordinal(0)).is_none()
+        {
             return Ok(key);
         }
         (named.items, named.scanned) = expansions(record, views)?;
@@ -266,7 +238,7 @@ impl Named {
         let items = self.items.iter().find(|items| {
             task.0.checked_sub(items.first.0).is_some_and(|index| index < items.count)
         })?;
-        let key = self.keys.get(items.of.0 as usize)?;
+        let key = self.wording.key(items.of)?;
         Some(format!("{key}[{}]", task.0 - items.first.0))
     }
 }

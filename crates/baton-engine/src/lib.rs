@@ -40,6 +40,7 @@ mod tokens;
 pub mod tool_events;
 mod triggers;
 pub mod view;
+pub mod wording;
 pub mod workers;
 
 pub use start::attempt_status;

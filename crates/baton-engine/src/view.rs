@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::live::read_event;
 use crate::store::{StoreError, Views};
+use crate::wording::Wording;
 
 /// A workflow as the contract shows it.
 #[derive(Clone, Debug, Serialize)]
@@ -187,15 +188,15 @@ pub fn workflow_brief(card: &WorkflowCard, row: &WorkflowRow) -> WorkflowView {
 pub fn workflow_view(
     card: &WorkflowCard,
     row: &WorkflowRow,
-    plan: &Plan,
+    wording: &Wording,
     views: &mut dyn Views,
 ) -> Result<WorkflowView, StoreError> {
     let outcome = outcome_of(row, views)?;
     let output = outcome.as_ref().and_then(Outcome::output).cloned();
     let output = output.map(|body| text_of(&body, views)).transpose()?;
-    let error = outcome.as_ref().and_then(|outcome| error_line(outcome, plan));
+    let error = outcome.as_ref().and_then(|outcome| error_line(outcome, wording));
     Ok(WorkflowView {
-        description: plan.description.clone(),
+        description: wording.description().map(str::to_owned),
         output,
         error,
         ..workflow_brief(card, row)
@@ -203,14 +204,13 @@ pub fn workflow_view(
 }
 
 /// Why a run did not complete, in a line.
-pub fn error_line(outcome: &Outcome, plan: &Plan) -> Option<String> {
+pub fn error_line(outcome: &Outcome, wording: &Wording) -> Option<String> {
     match outcome {
         Outcome::Completed { .. } => None,
         Outcome::CompletedWithErrors { failed: 1, .. } => Some("1 task failed".to_owned()),
         Outcome::CompletedWithErrors { failed, .. } => Some(format!("{failed} tasks failed")),
         Outcome::Failed { task, failure } => {
-            let key =
-                task.and_then(|task| plan.task(task)).map(|task| format!("task `{}`: ", task.key));
+            let key = task.and_then(|task| wording.key(task)).map(|key| format!("task `{key}`: "));
             Some(format!("{}{}", key.unwrap_or_default(), failure.message))
         }
         Outcome::Cancelled { reason: None } => Some("cancelled".to_owned()),

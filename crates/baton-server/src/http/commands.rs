@@ -228,7 +228,7 @@ pub(super) async fn told(api: &Api, reply: Reply, status: StatusCode) -> Result<
         let detail = "the owner answered with something else than a workflow";
         return Err(Problem::new(ProblemCode::Internal, detail));
     };
-    let view = api.readers.read(move |views| view_of(id, views)).await?;
+    let view = view_of(api, id).await?;
     let tag = tag_of(&view);
     let headers = [(header::ETAG, tag), (REVISION, revision.to_string())];
     let mut response = (status, headers, Json(view)).into_response();

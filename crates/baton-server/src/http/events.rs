@@ -79,13 +79,13 @@ pub(super) async fn list(
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let limit = limit_of(part.limit)?;
     let after = cursor_of(part.cursor.as_deref())?.unwrap_or(0);
-    let plans = api.plan_keys.clone();
+    let wordings = api.wordings.clone();
     let read = move |views: &mut dyn Views| {
         let mut records = views.events(after, None, limit + 1)?;
         let more = records.len() > limit as usize;
         records.truncate(limit as usize);
         let next_cursor = records.last().filter(|_| more).map(|last| last.position.to_string());
-        let mut showing = Showing::with(plans);
+        let mut showing = Showing::with(wordings);
         let mut items = Vec::with_capacity(records.len());
         for record in &records {
             let (view, _) = showing.show(record, views)?;

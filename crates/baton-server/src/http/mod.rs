@@ -39,10 +39,10 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use baton_core::actor::Actor;
-use baton_engine::events::PlanKeys;
 use baton_engine::exchange::{Gone, Reply, Request};
 use baton_engine::meters::Meters;
 use baton_engine::ports::{Door, Tools};
+use baton_engine::wording::Wordings;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -88,8 +88,8 @@ pub struct Api {
     pub identity: Option<Arc<dyn Identity>>,
     /// Names, beside addresses and `localhost`, under which this server may be called.
     pub hosts: Arc<[String]>,
-    /// The keys of plans' tasks that events were last shown of.
-    pub plan_keys: Arc<PlanKeys>,
+    /// What the plans that were last shown call things.
+    pub wordings: Arc<Wordings>,
     plans: Plans,
     waiting: Waiting,
 }
@@ -128,7 +128,7 @@ impl Api {
             stop,
             identity: None,
             hosts: Arc::default(),
-            plan_keys: Arc::default(),
+            wordings: Arc::default(),
             plans: Plans::default(),
             waiting: Waiting::default(),
         }

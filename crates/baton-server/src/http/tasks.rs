@@ -131,7 +131,7 @@ pub(super) async fn events(
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let limit = limit_of(part.limit)?;
     let after = cursor_of(part.cursor.as_deref())?.unwrap_or(0);
-    let plans = api.plan_keys.clone();
+    let wordings = api.wordings.clone();
     let read = move |views: &mut dyn Views| {
         let (card, row) = found(id, views)?;
         if row.purged_at().is_some() {
@@ -141,7 +141,7 @@ pub(super) async fn events(
         let more = records.len() > limit as usize;
         records.truncate(limit as usize);
         let next_cursor = records.last().filter(|_| more).map(|last| last.position.to_string());
-        let mut showing = baton_engine::events::Showing::with(plans);
+        let mut showing = baton_engine::events::Showing::with(wordings);
         let mut items = Vec::with_capacity(records.len());
         for record in &records {
             let (view, _) = showing.show(record, views)?;

@@ -2,6 +2,7 @@
 //!
 //! What changes them stands in `start.rs` and `commands.rs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -14,7 +15,7 @@ use baton_core::time::{Span, Timestamp};
 use baton_core::words::{Origin, WorkflowStatus};
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_engine::store::{Filter, Views};
-use baton_engine::view::{WorkflowView, plan_of, workflow_brief, workflow_view};
+use baton_engine::view::{WorkflowView, workflow_brief, workflow_view};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -105,7 +106,7 @@ pub(super) async fn show(
         let wait = asked.wait.unwrap_or(WAIT).0.min(WAIT_MAX);
         reach(&api, id, revision, wait).await?;
     }
-    let view = api.readers.read(move |views| view_of(id, views)).await?;
+    let view = view_of(&api, id).await?;
     let tag = tag_of(&view);
     if is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
@@ -139,13 +140,17 @@ pub(super) fn found(
 }
 
 /// A workflow as it is shown; of a purged one, what is left.
-pub(super) fn view_of(id: WorkflowId, views: &mut dyn Views) -> Result<WorkflowView, Problem> {
-    let (card, row) = found(id, views)?;
-    if row.purged_at().is_some() {
-        return Ok(workflow_brief(&card, &row));
-    }
-    let plan = plan_of(&card, views)?;
-    Ok(workflow_view(&card, &row, &plan, views)?)
+pub(super) async fn view_of(api: &Api, id: WorkflowId) -> Result<WorkflowView, Problem> {
+    let wordings = Arc::clone(&api.wordings);
+    let read = move |views: &mut dyn Views| {
+        let (card, row) = found(id, views)?;
+        if row.purged_at().is_some() {
+            return Ok(workflow_brief(&card, &row));
+        }
+        let wording = wordings.of(card.plan, views)?;
+        Ok(workflow_view(&card, &row, &wording, views)?)
+    };
+    api.readers.read(read).await
 }
 
 fn statuses_of(asked: Option<&str>) -> Result<Vec<WorkflowStatus>, Problem> {

@@ -13,6 +13,7 @@ use baton_engine::store::{StoreError, Views};
 use baton_engine::view::{
     TaskView, WorkflowView, plan_of, task_views, workflow_brief, workflow_view,
 };
+use baton_engine::wording::Wording;
 
 use super::history::{History, failure_of, kind_word};
 use super::looks::Look;
@@ -137,7 +138,7 @@ pub fn read(
         return Ok(Some(head(card.number, workflow_brief(&card, &row), &[], now)));
     }
     let plan = plan_of(&card, views)?;
-    let view = workflow_view(&card, &row, &plan, views)?;
+    let view = workflow_view(&card, &row, &Wording::of(&plan), views)?;
     let rows = views.tasks(card.number)?;
     let tasks = task_views(&card, &row, &plan, &rows);
     let history = History::read(views, &row)?;

@@ -10,6 +10,7 @@ use baton_engine::store::{Record, Views};
 use baton_engine::view::{
     TaskView, WorkflowView, plan_of, task_views, text_of, workflow_brief, workflow_view,
 };
+use baton_engine::wording::Wording;
 use serde::Serialize;
 
 use super::list::now;
@@ -39,7 +40,7 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let plan = plan_of(&card, views.as_mut())?;
-    let workflow = workflow_view(&card, &row, &plan, views.as_mut())?;
+    let workflow = workflow_view(&card, &row, &Wording::of(&plan), views.as_mut())?;
     let rows = views.tasks(card.number)?;
     let mut tasks = task_views(&card, &row, &plan, &rows);
     let mut events = if show.events { views.stream(card.number)? } else { Vec::new() };

@@ -8,6 +8,7 @@ use baton_core::ids::WorkflowId;
 use baton_core::workflow::{Outcome, Phase};
 use baton_engine::store::Views;
 use baton_engine::view;
+use baton_engine::wording::Wording;
 use baton_server::wire::{Answer, Ask};
 
 use super::answer::ask_person;
@@ -201,7 +202,7 @@ fn finish(common: &Common, follower: &mut Follower) -> anyhow::Result<Exit> {
             span(took)
         );
         say(&summary);
-        if let Some(error) = view::error_line(&outcome, &plan) {
+        if let Some(error) = view::error_line(&outcome, &Wording::of(&plan)) {
             say(&format!("error: {}", clean(&error)));
         }
     }
@@ -217,7 +218,7 @@ fn finish(common: &Common, follower: &mut Follower) -> anyhow::Result<Exit> {
 fn print_workflow(views: &mut dyn Views, id: WorkflowId) -> anyhow::Result<()> {
     let (card, row) = views.workflow(id)?.with_context(|| format!("the workflow {id} is gone"))?;
     let plan = view::plan_of(&card, views)?;
-    let workflow = view::workflow_view(&card, &row, &plan, views)?;
+    let workflow = view::workflow_view(&card, &row, &Wording::of(&plan), views)?;
     say_out(&serde_json::json!({ "workflow": workflow }).to_string());
     Ok(())
 }

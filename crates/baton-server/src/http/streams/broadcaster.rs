@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use baton_engine::events::{PlanKeys, Showing};
+use baton_engine::events::Showing;
 use baton_engine::ports::Door;
 use baton_engine::store::{Record, StoreError, Views};
+use baton_engine::wording::Wordings;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::watch;
@@ -86,10 +87,10 @@ impl Broadcaster {
     pub fn start(door: &dyn Door, mut views: Box<dyn Views>) -> io::Result<Broadcasting> {
         let (ring, bell) = sync_channel(1);
         let newest = Arc::new(AtomicU64::new(0));
-        let plans = Arc::new(PlanKeys::default());
+        let wordings = Arc::new(Wordings::default());
         let broadcaster = Self(Arc::new(Shared {
             registry: Mutex::default(),
-            showing: Mutex::new(Showing::with(Arc::clone(&plans))),
+            showing: Mutex::new(Showing::with(Arc::clone(&wordings))),
             lagged: AtomicU64::new(0),
             over: watch::Sender::new(false),
         }));
@@ -101,7 +102,7 @@ impl Broadcaster {
         // Followed first: what is committed before the head is read is told of in vain.
         door.follow(None, Box::new(move |position| following.tell(position)));
         broadcaster.0.registry().position = views.head().map_err(io::Error::other)?.position;
-        let showing = Showing::with(plans);
+        let showing = Showing::with(wordings);
         let mut work = Work { shared: broadcaster.clone(), views, showing, newest };
         let thread = std::thread::Builder::new()
             .name("broadcaster".to_owned())

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use baton_core::actor::Actor;
 use baton_core::ids::{Ordinal, TaskId, WorkflowId};
+use baton_core::spoken::cut;
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_engine::engine::TakeUp;
 use baton_engine::exchange::Declined;
@@ -23,7 +24,7 @@ use crate::config::Config;
 use crate::exit::Failed;
 use crate::place::{Lock, Owned, Place};
 use crate::runtime::{Death, Handle, Owner, OwnerEnded, OwnerReport, Parts};
-use crate::text::{clean, cut};
+use crate::text::clean;
 use crate::toolbox::Toolbox;
 
 /// What a command comes to do.

@@ -1,6 +1,7 @@
 //! `servers`, `tools`: what can be called, and how those stand who are called.
 
 use baton_core::codes::Code;
+use baton_core::spoken::{cut, many};
 use baton_engine::ports::Tools;
 use baton_mcp::ServerView;
 
@@ -9,7 +10,7 @@ use crate::config::Config;
 use crate::display::{say, say_out};
 use crate::exit::Exit;
 use crate::session;
-use crate::text::{clean, cut, many};
+use crate::text::clean;
 
 /// Names longer than this are not padded to.
 const NAME_WIDTH_MAX: usize = 40;

@@ -2,6 +2,7 @@
 
 use baton_core::body::Json;
 use baton_core::codes::Code;
+use baton_core::spoken::{cut, span};
 use baton_core::time::Timestamp;
 use baton_core::workflow::{Event, EventKind, Output};
 use baton_engine::events::{EventView, Showing};
@@ -18,7 +19,7 @@ use crate::cli::{Common, Show};
 use crate::display::say_out;
 use crate::exit::Exit;
 use crate::session::{find_task, read};
-use crate::text::{ago, clean, cut, output_text, span};
+use crate::text::{ago, clean, output_text};
 
 /// How many tasks are printed.
 const TASKS_SHOWN_MAX: usize = 200;

@@ -5,6 +5,7 @@ use std::sync::mpsc::RecvTimeoutError;
 
 use anyhow::Context;
 use baton_core::ids::WorkflowId;
+use baton_core::spoken::span;
 use baton_core::workflow::{Outcome, Phase};
 use baton_engine::store::Views;
 use baton_engine::view;
@@ -20,7 +21,7 @@ use crate::follow::{Follower, Rest};
 use crate::log::{Level, log};
 use crate::session::{LOOK_AGAIN, Purpose, Session, read};
 use crate::signals::{self, Role};
-use crate::text::{clean, output_text, span};
+use crate::text::{clean, output_text};
 
 /// How many children's progress is asked for.
 const CHILDREN_SHOWN_MAX: usize = 5;

@@ -144,6 +144,8 @@ mod tests {
     use baton_core::time::Moment;
     use baton_core::words::{Origin, ProgressMethod};
 
+    use baton_engine::view::Usage;
+
     use super::*;
 
     const MINUTE: i64 = 60_000;
@@ -176,6 +178,8 @@ mod tests {
             tasks_waiting_for_people: 0,
             conversation_id: ConversationId::new(&moment(), 0),
             trace_id: String::new(),
+            usage: Usage { time_ms: 0 },
+            budget: None,
             revision: 3,
             created_at: at,
             started_at: Some(at),

@@ -219,6 +219,14 @@ impl Body {
         (Self::Blob { hash: blob.hash, size: size as u64 }, Some(blob))
     }
 
+    /// The hash of its JSON text, wherever that stands.
+    pub fn content_hash(&self) -> BlobHash {
+        match self {
+            Self::Inline(json) => BlobHash::of(json.as_str().as_bytes()),
+            Self::Blob { hash, .. } => *hash,
+        }
+    }
+
     /// The hash of a body that is not inline.
     pub fn hash(&self) -> Option<BlobHash> {
         match self {

@@ -129,6 +129,7 @@ pub fn changes(event: &Event) -> Vec<Change> {
         | Event::TaskCancelled(_)
         | Event::CallUndone(_)
         | Event::TaskEmitted(_)
+        | Event::TaskAnswered(_)
         | Event::DefinitionRegistered(_)
         | Event::DefinitionRemoved(_)
         | Event::Purged(_)

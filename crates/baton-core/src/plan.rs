@@ -200,6 +200,73 @@ pub enum Work {
     Workflow(Child),
     /// Is leased by a worker outside.
     Worker(WorkerCall),
+    /// Has an agent work until its answer fits.
+    Agent(AgentCall),
+}
+
+/// A model in a loop with tools, as its configuration stood when the plan was admitted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentCall {
+    /// Its name in the configuration.
+    pub agent: String,
+    /// The models it may use, `provider/name`, in the order in which they are tried; at least one.
+    pub models: Vec<String>,
+    /// What a model is told beforehand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+    /// A template of what it is asked.
+    pub prompt: String,
+    /// What it may call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<OfferedTool>,
+    /// A JSON Schema of its output; any text is good where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// How far it may go.
+    #[serde(default)]
+    pub limits: AgentLimits,
+}
+
+/// A tool that an agent is offered, with what its registry said of it when the plan was admitted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OfferedTool {
+    /// `server.tool`.
+    pub name: String,
+    /// One sentence for the model.
+    pub description: String,
+    /// A JSON Schema object of its input.
+    pub input: Value,
+    /// What repeating a call would do.
+    pub effect: Effect,
+}
+
+/// How far an agent may go in one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AgentLimits {
+    /// Answers of the model.
+    pub turns_max: u32,
+    /// Tool calls.
+    pub calls_max: u32,
+    /// How often an answer that does not fit is asked again.
+    pub asks_max: u32,
+    /// Tokens of one answer.
+    pub output_tokens_max: u32,
+    /// Tokens in all, read and written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_max: Option<u64>,
+}
+
+impl Default for AgentLimits {
+    fn default() -> Self {
+        Self {
+            turns_max: 50,
+            calls_max: 200,
+            asks_max: 3,
+            output_tokens_max: 4_096,
+            tokens_max: None,
+        }
+    }
 }
 
 /// Work that programs outside take on lease and answer.

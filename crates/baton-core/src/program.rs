@@ -308,6 +308,9 @@ impl Program {
             Work::Worker(call) => {
                 Ok(Rendered::Worker { input: self.input(ordinal, "with", form, &call.with, view)? })
             }
+            Work::Agent(call) => {
+                Ok(Rendered::Agent { prompt: self.text("prompt", form, &call.prompt, view)? })
+            }
         }
     }
 

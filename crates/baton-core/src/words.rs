@@ -179,6 +179,14 @@ codes! {
         Rejected = 14 "rejected",
         /// The awaited event did not come in its time.
         NoEvent = 15 "no_event",
+        /// A model's provider takes no more calls just now: too many, or too busy.
+        RateLimited = 16 "rate_limited",
+        /// The account's quota is used up.
+        UsageLimit = 17 "usage_limit",
+        /// The transcript does not fit the model's window.
+        ContextTooLong = 18 "context_too_long",
+        /// An agent repeats itself, or has used up its turns or calls.
+        Loop = 19 "loop",
     }
 }
 

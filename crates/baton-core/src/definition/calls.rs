@@ -46,7 +46,12 @@ pub(crate) fn check(draft: &mut Draft<'_, '_>, catalog: &dyn Catalog, faults: &m
 fn child_inputs<'d>(draft: &'d Draft<'_, '_>, task: usize) -> Option<&'d Value> {
     match &draft.plan.tasks.get(task)?.work {
         Work::Workflow(child) => child.plan.inputs.as_ref(),
-        Work::Tool(_) | Work::Human(_) | Work::Wait(_) | Work::Emit(_) | Work::Worker(_) => None,
+        Work::Tool(_)
+        | Work::Human(_)
+        | Work::Wait(_)
+        | Work::Emit(_)
+        | Work::Worker(_)
+        | Work::Agent(_) => None,
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn input(work: &Work) -> Option<&Value> {
         Work::Emit(emit) => Some(&emit.data),
         Work::Workflow(child) => Some(&child.with),
         Work::Worker(call) => Some(&call.with),
-        Work::Human(_) | Work::Wait(_) => None,
+        Work::Human(_) | Work::Wait(_) | Work::Agent(_) => None,
     }
 }
 
@@ -196,6 +196,7 @@ impl Compiling<'_> {
             Work::Emit(emit) => self.value("emit.data", &emit.data)?,
             Work::Workflow(child) => self.value("with", &child.with)?,
             Work::Worker(call) => self.value("with", &call.with)?,
+            Work::Agent(call) => self.text("prompt", &call.prompt)?,
             Work::Human(human) => match &human.ask {
                 Some(ask) => self.text("ask", ask)?,
                 None => None,

@@ -74,4 +74,9 @@ pub enum Rendered {
         /// Its input, an object.
         input: Json,
     },
+    /// Has an agent work.
+    Agent {
+        /// What it is asked.
+        prompt: String,
+    },
 }

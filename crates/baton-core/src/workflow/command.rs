@@ -1,12 +1,13 @@
 //! What a workflow can be asked to do, and the facts it refuses with.
 
+use crate::agent::Usage;
 use crate::body::Body;
 use crate::codes;
 use crate::failure::CallFailure;
 use crate::ids::{Ordinal, WorkflowId};
 use crate::words::AttemptStatus;
 
-use super::state::{Lease, Outcome, PauseCause, Waiting};
+use super::state::{AskedCall, Lease, Outcome, PauseCause, Waiting};
 
 /// Something to decide. People's commands and the world's answers come through the same door.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,6 +93,15 @@ pub enum Command {
         /// The output.
         output: Body,
     },
+    /// The attempt, a turn of an agent, brought a model's answer.
+    Answer {
+        /// Which task.
+        task: Ordinal,
+        /// Its attempt: the fencing token.
+        attempt: u32,
+        /// What the model said.
+        answer: Answer,
+    },
     /// The attempt emitted an event, which completes it.
     Emit {
         /// Which task.
@@ -158,6 +168,19 @@ pub enum Command {
         /// The rendered output of the plan.
         output: Result<Body, CallFailure>,
     },
+}
+
+/// What a model said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The message, as the transcript keeps it.
+    pub message: Body,
+    /// What the call used.
+    pub usage: Usage,
+    /// The calls it asks for, each looked at: one that must not be made says why.
+    pub calls: Vec<AskedCall>,
+    /// Where it asks for none: the task's output, or why what it said is none, for the model.
+    pub output: Result<Body, String>,
 }
 
 /// What somebody says of a call in doubt.

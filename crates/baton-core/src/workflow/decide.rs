@@ -5,6 +5,7 @@
 
 mod attempts;
 mod reruns;
+mod turns;
 mod waits;
 
 use std::time::Duration;
@@ -63,6 +64,9 @@ impl WorkflowState {
             Command::Complete { task, attempt, output } => {
                 self.executing_attempt(*task, *attempt)?;
                 Ok(one(completed(*task, output.clone())))
+            }
+            Command::Answer { task, attempt, answer } => {
+                self.answer(*task, *attempt, answer, moment)
             }
             Command::Emit { task, attempt, event_type, data } => {
                 self.executing_attempt(*task, *attempt)?;

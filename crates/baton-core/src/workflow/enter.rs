@@ -64,7 +64,8 @@ impl WorkflowState {
             | TaskPhase::Failed { .. }
             | TaskPhase::Skipped { .. }
             | TaskPhase::Cancelled { .. } => {
-                let counted = !matches!(old, TaskPhase::Expanded { .. });
+                let of_items = matches!(old, TaskPhase::Expanded { .. });
+                let counted = !of_items && !task.is_call;
                 self.task_ended(ordinal, counted);
             }
         }
@@ -129,6 +130,10 @@ impl WorkflowState {
     }
 
     pub(super) fn on_failure(&self, task: &Task) -> OnFailure {
+        // Its agent is told.
+        if task.is_call {
+            return OnFailure::Continue;
+        }
         self.plan.task(task.of).map_or(OnFailure::Fail, |plan| plan.on_failure)
     }
 
@@ -261,12 +266,15 @@ impl WorkflowState {
         items.running = (items.running + started).saturating_sub(u32::from(runs(old)));
         items.open -= u32::from(ended);
         items.failed += u32::from(failed);
-        let (parent, range) = (items.parent, items.first.0..items.first.0 + items.count);
+        let (parent, first, range) = (items.parent, items.first, items.range());
+        let (is_each, is_last) = (items.is_each(), ended && items.open == 0);
         let fails = is_fatal && items.failed > 0;
-        if ended && items.open == 0 {
+        if is_last && is_each {
             self.gathered.insert(parent);
+        } else if is_last {
+            self.close_calls(parent, first);
         } else if fails && failed {
-            range.for_each(|item| self.doom(Ordinal(item)));
+            range.for_each(|item| self.doom(item));
         } else if fails {
             self.doom(ordinal);
         }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{Lease, Next, Outcome, Output, PauseCause, Waiting};
+use super::state::{AskedCall, Lease, Next, Outcome, Output, PauseCause, Waiting};
 use super::system::{
     BatchPurged, DefinitionRegistered, DefinitionRemoved, EventReceived, Purged, TokenCreated,
     TokenRevoked, TriggerFired,
 };
+use crate::agent::Usage;
 use crate::body::{BlobHash, Body};
 use crate::codes;
 use crate::codes::Code;
@@ -108,6 +109,8 @@ events! {
     CallUndone = 28 "task.call_not_happened",
     /// The task emitted an event for others.
     TaskEmitted = 29 "task.emitted",
+    /// A model answered: an agent's turn is over.
+    TaskAnswered = 30 "task.answered",
     /// A definition stands under its name and version. In the system stream.
     DefinitionRegistered = 100 "definition.registered",
     /// A workflow's events and tasks were removed. In the system stream; read, but not written any
@@ -250,6 +253,42 @@ pub struct TaskStarted {
     /// Who outside does it, and for how long without a sign of life.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
+    /// The model that is called, of an agent's turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelCall>,
+}
+
+/// A call of a model: with the transcript up to here, what it is asked can be rebuilt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelCall {
+    /// `provider/name`.
+    pub model: String,
+    /// How many messages of the transcript it sees.
+    pub messages: u32,
+    /// Of the whole request: the messages, the model, its instructions, tools and bounds.
+    pub digest: BlobHash,
+}
+
+/// A model answered: an agent's turn is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskAnswered {
+    /// Which task.
+    pub task: Ordinal,
+    /// Which attempt.
+    pub attempt: u32,
+    /// What it said: a message of the transcript.
+    pub message: Body,
+    /// What the call used.
+    pub usage: Usage,
+    /// The task of the first call it asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Ordinal>,
+    /// The calls it asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<AskedCall>,
+    /// What it is told where its answer does not fit: a message of the transcript.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Body>,
 }
 
 /// The task let go of its executor.
@@ -375,7 +414,8 @@ impl Event {
             | Self::TaskSkipped(TaskSkipped { task, .. })
             | Self::TaskCancelled(TaskCancelled { task })
             | Self::CallUndone(CallUndone { task })
-            | Self::TaskEmitted(TaskEmitted { task, .. }) => Some(*task),
+            | Self::TaskEmitted(TaskEmitted { task, .. })
+            | Self::TaskAnswered(TaskAnswered { task, .. }) => Some(*task),
             Self::Admitted(_)
             | Self::Approved(_)
             | Self::SentBack(_)
@@ -410,6 +450,11 @@ impl Event {
             Self::TaskExpanded(expanded) => body(&expanded.list),
             Self::TaskCompleted(completed) => completed.output.body().into_iter().for_each(body),
             Self::TaskEmitted(emitted) => body(&emitted.data),
+            Self::TaskAnswered(answered) => {
+                body(&answered.message);
+                answered.calls.iter().for_each(|call| body(&call.input));
+                answered.again.iter().for_each(body);
+            }
             Self::Finished(finished) => finished.outcome.output().into_iter().for_each(body),
             Self::DefinitionRegistered(definition) => {
                 each(definition.plan);

@@ -13,13 +13,14 @@ use std::time::Duration;
 use super::event::{Admitted, AttemptFailed, Event, TaskExpanded};
 use super::graph::Graph;
 use super::state::{
-    Ended, Items, Next, PauseCause, Phase, Resume, Tally, Task, TaskPhase, Waiting, WorkflowState,
+    BlockOf, Ended, Items, Next, PauseCause, Phase, Resume, Tally, Task, TaskPhase, Waiting,
+    WorkflowState,
 };
 use crate::codes::Code;
 use crate::ids::Ordinal;
 use crate::plan::Plan;
 use crate::time::Timestamp;
-use crate::words::FailureKind;
+use crate::words::{FailureKind, Happened};
 
 impl WorkflowState {
     /// The state a workflow has after its first event.
@@ -109,6 +110,7 @@ impl WorkflowState {
             Event::Retried(retried) => self.reopen(retried.run, &retried.tasks, at),
             Event::TaskStarted(started) => {
                 self.begin(started.task, started.attempt, at);
+                self.ask_agent(started.task, started.input.as_ref());
                 let lease = started.lease.clone();
                 self.enter(started.task, TaskPhase::Executing { since: at, lease });
             }
@@ -134,6 +136,7 @@ impl WorkflowState {
             }
             Event::CallUndone(undone) => self.undo_call(undone.task),
             Event::TaskEmitted(_) => {}
+            Event::TaskAnswered(answered) => self.take_answer(answered, at),
         }
     }
 
@@ -180,13 +183,18 @@ impl WorkflowState {
                     task.tries = task.tries.saturating_sub(1);
                     task.lost += 1;
                 }
+                Next::Model => task.tries = 0,
                 Next::Fallback => (task.rung, task.tries) = (task.rung + 1, 0),
                 Next::Retry { .. } | Next::InDoubt => {}
+            }
+            if let Some(run) = &mut task.agent {
+                run.model += u32::from(failed.next == Next::Model);
+                run.cut_off += u32::from(failed.failure.happened == Happened::Unknown);
             }
         }
         let waiting = |on| TaskPhase::Waiting { since: at, on };
         let phase = match &failed.next {
-            Next::Repeat | Next::Fallback => TaskPhase::Ready,
+            Next::Repeat | Next::Model | Next::Fallback => TaskPhase::Ready,
             Next::Retry { until, span } => {
                 waiting(Waiting::Timer { until: *until, span: Some(*span), then: Resume::Retry })
             }
@@ -226,7 +234,7 @@ impl WorkflowState {
             open: count,
             failed: 0,
             running: 0,
-            list,
+            of: BlockOf::Each { list },
             superseded: false,
         });
         for item in first.0..first.0.saturating_add(count) {
@@ -290,8 +298,12 @@ impl WorkflowState {
             self.items.iter_mut().filter(|items| items.parent == parent && !items.superseded)
         {
             items.superseded = true;
+            // What an agent had done stays done; its next run asks anew.
+            if !items.is_each() {
+                continue;
+            }
             let range = items.first.index()..items.first.index() + items.count as usize;
-            self.changed.extend((items.first.0..items.first.0 + items.count).map(Ordinal));
+            self.changed.extend(items.range());
             for task in self.tasks.get_mut(range).into_iter().flatten() {
                 task.phase = TaskPhase::Cancelled { at };
             }

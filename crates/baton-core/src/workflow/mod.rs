@@ -18,17 +18,18 @@ mod system;
 #[cfg(test)]
 mod tests;
 pub mod tombstones;
+mod turns;
 
-pub use command::{Command, Refusal, Verdict};
+pub use command::{Answer, Command, Refusal, Verdict};
 pub use event::{
-    Admitted, Event, EventKind, Finished, Kept, SHAPE, TaskEmitted, TaskStarted, TaskWaited,
-    UnreadableEvent,
+    Admitted, Event, EventKind, Finished, Kept, ModelCall, SHAPE, TaskAnswered, TaskEmitted,
+    TaskStarted, TaskWaited, UnreadableEvent,
 };
 pub use graph::Graph;
 pub use snapshot::{SNAPSHOT_SHAPE, Snapshot};
 pub use state::{
-    Ended, Items, Lease, Next, Outcome, Output, PauseCause, Phase, Resume, StageCount, Tally, Task,
-    TaskPhase, Waiting, WorkflowState,
+    AgentRun, AskedCall, BlockOf, Ended, Entry, Items, Lease, Next, Outcome, Output, PauseCause,
+    Phase, Resume, StageCount, Tally, Task, TaskPhase, Waiting, WorkflowState,
 };
 pub use system::{
     BatchPurged, DefinitionRegistered, DefinitionRemoved, EventReceived, FiringCause, Purged,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::enter::Need;
-use super::state::{StageCount, Tally, Task, TaskPhase, WorkflowState};
+use super::state::{Items, StageCount, Tally, Task, TaskPhase, WorkflowState};
 use crate::codes::Code;
 use crate::ids::Ordinal;
 use crate::words::{OnFailure, SkipCause};
@@ -19,7 +19,8 @@ impl WorkflowState {
         for n in 0..u32::try_from(self.tasks.len()).unwrap_or(u32::MAX) {
             self.recount(Ordinal(n));
         }
-        let gathered = self.items.iter().filter(|items| items.open == 0 && !items.superseded);
+        let over = |items: &&Items| items.is_each() && items.open == 0 && !items.superseded;
+        let gathered = self.items.iter().filter(over);
         let gathered: BTreeSet<Ordinal> = gathered.map(|items| items.parent).collect();
         let is_expanded = |task: &Task| matches!(task.phase, TaskPhase::Expanded { .. });
         self.gathered = gathered
@@ -52,7 +53,8 @@ impl WorkflowState {
     fn doom_items(&mut self) {
         let fatal = self.items.iter().filter(|items| {
             let plan = self.plan.task(items.parent);
-            items.failed > 0
+            items.is_each()
+                && items.failed > 0
                 && items.open > 0
                 && plan.is_none_or(|plan| plan.on_failure == OnFailure::Fail)
         });
@@ -65,7 +67,8 @@ impl WorkflowState {
     fn reset_counts(&mut self) {
         let graph = Arc::clone(&self.graph);
         for (task, n) in self.tasks.iter_mut().zip(0..) {
-            task.unmet = if task.of == Ordinal(n) { graph.needs(Ordinal(n)) } else { 0 };
+            task.unmet =
+                if task.of == Ordinal(n) && !task.is_call { graph.needs(Ordinal(n)) } else { 0 };
         }
         for items in &mut self.items {
             (items.open, items.failed, items.running) = (0, 0, 0);
@@ -97,7 +100,7 @@ impl WorkflowState {
         }
         // An expanded task is counted by its items, also when it has ended.
         let counted = match self.item(ordinal) {
-            Some((items, _)) => !items.superseded,
+            Some((items, _)) => items.is_each() && !items.superseded,
             None => self.items_of(ordinal).is_none(),
         };
         if counted && !matches!(phase, TaskPhase::Skipped { cause: SkipCause::When, .. }) {

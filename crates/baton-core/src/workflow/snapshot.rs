@@ -10,7 +10,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::graph::Graph;
-use super::state::{Items, Lease, Output, Phase, Tally, Task, TaskPhase, Waiting, WorkflowState};
+use super::state::{
+    AgentRun, AskedCall, BlockOf, Items, Lease, Output, Phase, Tally, Task, TaskPhase, Waiting,
+    WorkflowState,
+};
 use crate::body::{BlobHash, Body, Json};
 use crate::failure::CallFailure;
 use crate::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
@@ -47,6 +50,8 @@ pub struct Snapshot {
     updated_at: Timestamp,
     used_ms: u64,
     items: Vec<Block>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    agents: Vec<(Ordinal, Box<AgentRun>)>,
     tasks: Vec<Kept>,
 }
 
@@ -55,13 +60,16 @@ fn is_zero(hops: &u8) -> bool {
     *hops == 0
 }
 
-/// The items of one `each`.
+/// The items of one `each`, or the calls of one answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Block {
     parent: Ordinal,
     first: Ordinal,
     count: u32,
-    list: Body,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    list: Option<Body>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calls: Option<Arc<[AskedCall]>>,
     superseded: bool,
 }
 
@@ -115,13 +123,8 @@ impl From<Millis> for Timestamp {
 impl WorkflowState {
     /// The state as it is now, of a workflow whose plan has this hash.
     pub fn snapshot(&self, plan: BlobHash) -> Snapshot {
-        let block = |items: &Items| Block {
-            parent: items.parent,
-            first: items.first,
-            count: items.count,
-            list: items.list.clone(),
-            superseded: items.superseded,
-        };
+        let agents = (0..).map(Ordinal).zip(&self.tasks);
+        let agents = agents.filter_map(|(task, facts)| Some((task, facts.agent.clone()?)));
         Snapshot {
             id: self.id,
             revision: self.revision,
@@ -139,7 +142,8 @@ impl WorkflowState {
             started_at: self.started_at,
             updated_at: self.updated_at,
             used_ms: u64::try_from(self.used.as_millis()).unwrap_or(u64::MAX),
-            items: self.items.iter().map(block).collect(),
+            items: self.items.iter().map(Block::of).collect(),
+            agents: agents.collect(),
             tasks: self.tasks.iter().map(Kept::of).collect(),
         }
     }
@@ -147,7 +151,16 @@ impl WorkflowState {
     /// The state a snapshot was made of; `None` where it does not fit the plan.
     pub fn restored(snapshot: Snapshot, plan: Arc<Plan>, graph: Arc<Graph>) -> Option<Self> {
         let of = snapshot.ordinals(&plan)?;
-        let tasks = snapshot.tasks.into_iter().zip(of).map(|(kept, of)| kept.task(of)).collect();
+        let mut tasks: Vec<Task> =
+            snapshot.tasks.into_iter().zip(of).map(|(kept, of)| kept.task(of)).collect();
+        let items: Vec<Items> =
+            snapshot.items.into_iter().map(Block::items).collect::<Option<_>>()?;
+        for call in items.iter().filter(|items| !items.is_each()).flat_map(Items::range) {
+            tasks.get_mut(call.index())?.is_call = true;
+        }
+        for (task, run) in snapshot.agents {
+            tasks.get_mut(task.index())?.agent = Some(run);
+        }
         let mut state = Self {
             id: snapshot.id,
             conversation: snapshot.conversation,
@@ -168,7 +181,7 @@ impl WorkflowState {
             used: Duration::from_millis(snapshot.used_ms),
             tally: Tally::default(),
             tasks,
-            items: snapshot.items.into_iter().map(Block::items).collect(),
+            items,
             stage_open: Vec::new(),
             stage_counts: Vec::new(),
             barrier: 0,
@@ -212,21 +225,33 @@ impl Snapshot {
         let mut of: Vec<Ordinal> = (0..planned).map(Ordinal).collect();
         for block in &self.items {
             let fits = block.first.index() == of.len()
-                && block.parent.0 < planned
+                && (block.parent.0 < planned || block.calls.is_some())
                 && block.count as usize <= self.tasks.len();
-            if !fits {
-                return None;
-            }
-            of.extend(std::iter::repeat_n(block.parent, block.count as usize));
+            let parent = of.get(block.parent.index()).copied().filter(|_| fits)?;
+            of.extend(std::iter::repeat_n(parent, block.count as usize));
         }
         (of.len() == self.tasks.len()).then_some(of)
     }
 }
 
 impl Block {
-    fn items(self) -> Items {
-        let Self { parent, first, count, list, superseded } = self;
-        Items { parent, first, count, open: 0, failed: 0, running: 0, list, superseded }
+    fn of(items: &Items) -> Self {
+        let (list, calls) = match &items.of {
+            BlockOf::Each { list } => (Some(list.clone()), None),
+            BlockOf::Calls(calls) => (None, Some(Arc::clone(calls))),
+        };
+        let Items { parent, first, count, superseded, .. } = *items;
+        Self { parent, first, count, list, calls, superseded }
+    }
+
+    fn items(self) -> Option<Items> {
+        let Self { parent, first, count, list, calls, superseded } = self;
+        let of = match (list, calls) {
+            (Some(list), None) => BlockOf::Each { list },
+            (None, Some(calls)) => BlockOf::Calls(calls),
+            (Some(_), Some(_)) | (None, None) => return None,
+        };
+        Some(Items { parent, first, count, open: 0, failed: 0, running: 0, of, superseded })
     }
 }
 
@@ -273,6 +298,6 @@ impl Kept {
             Stand::Cancelled(at) => TaskPhase::Cancelled { at: at.into() },
         };
         let started_at = started.map(Timestamp::from);
-        Task { of, unmet: 0, attempts, tries, lost, rung, started_at, phase }
+        Task { attempts, tries, lost, rung, started_at, phase, ..Task::new(of) }
     }
 }

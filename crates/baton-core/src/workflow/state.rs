@@ -3,12 +3,14 @@
 //! It changes in [`evolve`](super::evolve) alone; where runs and tasks stand is in
 //! [`phase`].
 
+mod agent;
 mod phase;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use agent::{AgentRun, AskedCall, Entry};
 pub use phase::{
     Ended, Lease, Next, Outcome, Output, PauseCause, Phase, Resume, Task, TaskPhase, Waiting,
 };
@@ -16,7 +18,7 @@ pub use phase::{
 use super::graph::Graph;
 use crate::body::Body;
 use crate::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
-use crate::plan::{Plan, TaskPlan, ToolCall, Work, WorkerCall};
+use crate::plan::{AgentCall, Plan, TaskPlan, Work, WorkerCall};
 use crate::time::Timestamp;
 use crate::words::{Effect, Origin, WorkflowStatus};
 
@@ -83,12 +85,13 @@ pub struct WorkflowState {
     pub(super) gathered: BTreeSet<Ordinal>,
 }
 
-/// The item tasks of one `each`.
+/// Tasks that were made while the workflow runs: the items of an `each`, or the calls that an agent
+/// asked for in one answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Items {
-    /// The task with `each`.
+    /// The task they were made for.
     pub parent: Ordinal,
-    /// The first item.
+    /// The first of them.
     pub first: Ordinal,
     /// How many.
     pub count: u32,
@@ -98,10 +101,37 @@ pub struct Items {
     pub failed: u32,
     /// How many execute or wait.
     pub running: u32,
-    /// The list.
-    pub list: Body,
+    /// What they are.
+    pub of: BlockOf,
     /// Made anew by a later run; these count no more.
     pub superseded: bool,
+}
+
+/// What tasks are that were made while the workflow runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BlockOf {
+    /// One for each element.
+    Each {
+        /// The list.
+        list: Body,
+    },
+    /// One for each call of one answer.
+    Calls(Arc<[AskedCall]>),
+}
+
+impl Items {
+    /// Whether they are the items of an `each`.
+    pub fn is_each(&self) -> bool {
+        match self.of {
+            BlockOf::Each { .. } => true,
+            BlockOf::Calls(_) => false,
+        }
+    }
+
+    /// Their ordinals.
+    pub fn range(&self) -> impl Iterator<Item = Ordinal> + use<> {
+        (self.first.0..self.first.0.saturating_add(self.count)).map(Ordinal)
+    }
 }
 
 /// Counts over the tasks of a workflow. `each` counts its items instead of itself.
@@ -142,10 +172,13 @@ impl WorkflowState {
         self.plan.task(self.task(ordinal)?.of)
     }
 
-    /// The call the task's present rung makes, if it is a tool call.
-    pub fn call(&self, ordinal: Ordinal) -> Option<&ToolCall> {
+    /// The tool that the task's present rung calls, if it calls one, and what repeating that would do.
+    pub fn called_tool(&self, ordinal: Ordinal) -> Option<(&str, Effect)> {
+        if let Some(asked) = self.asked_call(ordinal) {
+            return Some((&asked.tool, asked.effect));
+        }
         let plan = self.task_plan(ordinal)?;
-        match self.task(ordinal)?.rung.checked_sub(1) {
+        let call = match self.task(ordinal)?.rung.checked_sub(1) {
             Some(fallback) => plan.fallback.get(fallback as usize),
             None => match &plan.work {
                 Work::Tool(call) => Some(call),
@@ -153,8 +186,33 @@ impl WorkflowState {
                 | Work::Wait(_)
                 | Work::Emit(_)
                 | Work::Workflow(_)
-                | Work::Worker(_) => None,
+                | Work::Worker(_)
+                | Work::Agent(_) => None,
             },
+        };
+        call.map(|call| (call.tool.as_str(), call.effect))
+    }
+
+    /// The call that an agent asked for, of which this is the task.
+    pub fn asked_call(&self, ordinal: Ordinal) -> Option<&AskedCall> {
+        let (block, index) = self.item(ordinal)?;
+        match &block.of {
+            BlockOf::Each { .. } => None,
+            BlockOf::Calls(calls) => calls.get(index as usize),
+        }
+    }
+
+    /// What the task's present rung has an agent do.
+    pub fn agent_call(&self, ordinal: Ordinal) -> Option<&AgentCall> {
+        let task = self.task(ordinal).filter(|task| task.rung == 0 && !task.is_call)?;
+        match &self.plan.task(task.of)?.work {
+            Work::Agent(call) => Some(call),
+            Work::Tool(_)
+            | Work::Human(_)
+            | Work::Wait(_)
+            | Work::Emit(_)
+            | Work::Workflow(_)
+            | Work::Worker(_) => None,
         }
     }
 
@@ -167,13 +225,14 @@ impl WorkflowState {
             | Work::Human(_)
             | Work::Wait(_)
             | Work::Emit(_)
-            | Work::Workflow(_) => None,
+            | Work::Workflow(_)
+            | Work::Agent(_) => None,
         }
     }
 
     /// What doing the task's present rung again would do.
     pub fn effect(&self, ordinal: Ordinal) -> Effect {
-        let called = self.call(ordinal).map(|call| call.effect);
+        let called = self.called_tool(ordinal).map(|(_, effect)| effect);
         let leased = || self.worker_call(ordinal).map(|call| call.effect);
         called.or_else(leased).unwrap_or(Effect::Idempotent)
     }
@@ -203,7 +262,8 @@ impl WorkflowState {
 
     /// The items of an `each` task that was expanded.
     pub fn items_of(&self, parent: Ordinal) -> Option<&Items> {
-        self.items.iter().rev().find(|items| items.parent == parent && !items.superseded)
+        let present = |items: &&Items| items.parent == parent && !items.superseded;
+        self.items.iter().rev().find(|items| present(items) && items.is_each())
     }
 
     /// Counts over its tasks.
@@ -311,13 +371,21 @@ impl WorkflowState {
         Some(self.plan.stages.get(self.barrier as usize)?.name.clone())
     }
 
-    /// A task's key; an item's has its index behind it: `scan[3]`.
+    /// A task's key; an item's has its index behind it, `scan[3]`, a call its agent's and its number,
+    /// `review(7)`.
     pub fn key_of(&self, ordinal: Ordinal) -> String {
-        let key = self.task_plan(ordinal).map_or("?", |plan| plan.key.as_str());
-        match self.item(ordinal) {
-            Some((_, index)) => format!("{key}[{index}]"),
-            None => key.to_owned(),
+        let Some((block, index)) = self.item(ordinal) else {
+            return self.task_plan(ordinal).map_or("?", |plan| plan.key.as_str()).to_owned();
+        };
+        let parent = self.key_of(block.parent);
+        if block.is_each() {
+            return format!("{parent}[{index}]");
         }
+        let of_agent = |other: &&Items| other.parent == block.parent && !other.is_each();
+        let earlier =
+            self.items.iter().filter(of_agent).take_while(|other| other.first < block.first);
+        let before: u32 = earlier.map(|other| other.count).sum();
+        format!("{parent}({})", before + index + 1)
     }
 
     /// Whether time counts against the budget: something runs, or could.

@@ -48,8 +48,9 @@ impl WorkflowState {
             return Err(Refusal::NotReady);
         }
         let attempt = self.task(ordinal).map_or(0, |task| task.attempts) + 1;
+        let model = self.model_call(ordinal, input);
         let (input, lease) = (input.cloned(), lease.cloned());
-        Ok(one(TaskStarted { task: ordinal, attempt, input, lease }))
+        Ok(one(TaskStarted { task: ordinal, attempt, input, lease, model }))
     }
 
     pub(super) fn expand_task(&self, task: Ordinal, count: u32, list: &Body) -> Decision {
@@ -82,7 +83,7 @@ impl WorkflowState {
         let Some(next) = next else {
             return Ok(one(TaskFailed { task: ordinal, status: None, failure }));
         };
-        let begun = TaskStarted { task: ordinal, attempt, input: None, lease: None };
+        let begun = TaskStarted { task: ordinal, attempt, input: None, lease: None, model: None };
         let failed = AttemptFailed { task: ordinal, attempt, status, failure, next };
         Ok(vec![begun.into(), failed.into()])
     }
@@ -137,20 +138,27 @@ impl WorkflowState {
             | Phase::Cancelling { .. }
             | Phase::Ended(_) => true,
         };
-        let beside_a_failure = self
-            .item(ordinal)
-            .is_some_and(|(items, _)| items.failed > 0 && plan.on_failure == OnFailure::Fail);
+        let beside_a_failure = self.item(ordinal).is_some_and(|(items, _)| {
+            items.is_each() && items.failed > 0 && plan.on_failure == OnFailure::Fail
+        });
         if drains || beside_a_failure {
             return None;
         }
         if status == AttemptStatus::Lost && task.lost < LOST_ATTEMPTS_MAX {
             return Some(Next::Repeat);
         }
+        // What becomes of a failed call is for its agent to say.
+        if task.is_call {
+            return None;
+        }
         if failure.retryable && task.tries < plan.retry.attempts_max {
             let salt = (u64::from(ordinal.0) << 32) | u64::from(task.attempts);
             let span = pause_before(&plan.retry, task.tries, moment.draw(salt))
                 .max(failure.retry_after().unwrap_or_default().min(RETRY_AFTER_MAX));
             return Some(Next::Retry { until: moment.now.plus(span), span });
+        }
+        if self.has_next_model(ordinal, failure) {
+            return Some(Next::Model);
         }
         ((task.rung as usize) < plan.fallback.len()).then_some(Next::Fallback)
     }
@@ -163,7 +171,8 @@ impl WorkflowState {
         let (Some((items, _)), Some(plan)) = (self.item(ordinal), self.task_plan(ordinal)) else {
             return true;
         };
-        let most = plan.each.as_ref().and_then(|each| each.concurrency);
+        let each = plan.each.as_ref().filter(|_| items.is_each());
+        let most = each.and_then(|each| each.concurrency);
         most.is_none_or(|most| items.running < most)
     }
 }

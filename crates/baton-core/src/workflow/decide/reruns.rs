@@ -13,7 +13,9 @@ impl WorkflowState {
         let Some(ended) = self.ended() else {
             return Err(Refusal::NotEnded);
         };
-        let gone = |task: &Ordinal| self.task(*task).is_none() || self.is_superseded(*task);
+        let gone = |ordinal: &Ordinal| {
+            self.task(*ordinal).is_none_or(|task| task.is_call) || self.is_superseded(*ordinal)
+        };
         if tasks.iter().any(gone) {
             return Err(Refusal::NoSuchTask);
         }
@@ -35,7 +37,10 @@ impl WorkflowState {
                 return false;
             };
             let done = matches!(task.phase, TaskPhase::Completed { .. });
-            !done && !self.is_superseded(*ordinal) && self.items_of(*ordinal).is_none()
+            !done
+                && !task.is_call
+                && !self.is_superseded(*ordinal)
+                && self.items_of(*ordinal).is_none()
         };
         self.ordinals().filter(open).collect()
     }

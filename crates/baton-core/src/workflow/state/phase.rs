@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::agent::AgentRun;
 use crate::body::Body;
 use crate::codes;
 use crate::failure::CallFailure;
@@ -134,6 +135,10 @@ pub struct Task {
     pub(in crate::workflow) lost: u32,
     /// 0 is the work itself, `n` its `n`th fallback.
     pub rung: u32,
+    /// Whether it is a call that an agent asked for; `of` is the agent's task then.
+    pub is_call: bool,
+    /// What its agent has done in the present run.
+    pub agent: Option<Box<AgentRun>>,
     /// When its present run's first attempt started.
     pub started_at: Option<Timestamp>,
     /// Where it stands.
@@ -154,7 +159,7 @@ pub enum TaskPhase {
         /// The worker outside that has it, where one has.
         lease: Option<Lease>,
     },
-    /// Its items run.
+    /// Its items run, or the calls that its agent asked for.
     Expanded {
         /// Since when.
         since: Timestamp,
@@ -220,6 +225,8 @@ impl Task {
             tries: 0,
             lost: 0,
             rung: 0,
+            is_call: false,
+            agent: None,
             started_at: None,
             phase: TaskPhase::Pending,
         }
@@ -343,6 +350,8 @@ pub enum Next {
         #[serde(with = "millis")]
         span: Duration,
     },
+    /// The same with the agent's next model, at once.
+    Model,
     /// The next fallback, at once.
     Fallback,
     /// Nothing until somebody says whether the call happened.

@@ -73,7 +73,7 @@ fn fallbacks_come_in_order_when_nothing_is_left_to_try() {
     let next = || Next::Fallback;
     let story = story.when(fail(0, 2, passing())).then([attempt_failed(0, 2, passing(), next())]);
     assert_eq!(
-        (story.ready(), story.state.call(Ordinal(0)).map(|call| call.effect)),
+        (story.ready(), story.state.called_tool(Ordinal(0)).map(|(_, effect)| effect)),
         (vec![0], Some(Effect::Read))
     );
     let story = story.after([started(0, 3)]);

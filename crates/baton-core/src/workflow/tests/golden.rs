@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::agent::Usage;
 use crate::codes::Code;
 use crate::ids::TaskId;
 use crate::workflow::event::{CallUndone, ClockSet, Retried, SentBack, TaskEmitted};
@@ -10,7 +11,7 @@ use crate::workflow::rows::{Tombstone, WorkflowCard, WorkflowRow, workflow_card,
 use crate::workflow::tombstones::Tombstones;
 use crate::workflow::{
     BatchPurged, DefinitionRegistered, DefinitionRemoved, EventKind, EventReceived, FiringCause,
-    Purged, TokenCreated, TokenRevoked, TriggerFired,
+    ModelCall, Purged, TaskAnswered, TokenCreated, TokenRevoked, TriggerFired,
 };
 
 fn file(kind: EventKind) -> PathBuf {
@@ -56,7 +57,7 @@ fn example(kind: EventKind) -> Event {
         EventKind::ClockSet => ClockSet { ahead_ms: -1_500 }.into(),
         EventKind::TaskStarted => {
             let input = Some(body(json!({ "path": "." })));
-            TaskStarted { task, attempt: 3, input, lease: None }.into()
+            TaskStarted { task, attempt: 3, input, lease: None, model: None }.into()
         }
         EventKind::TaskWaited => {
             let then = super::super::Resume::Complete;
@@ -77,6 +78,21 @@ fn example(kind: EventKind) -> Event {
             let event_type = "design.requested".to_owned();
             TaskEmitted { task, event_type, data: body(json!({ "job": 1 })) }.into()
         }
+        EventKind::TaskAnswered => TaskAnswered {
+            task,
+            attempt: 3,
+            message: blob,
+            usage: Usage {
+                input_tokens: 900,
+                cached_tokens: 700,
+                output_tokens: 80,
+                reasoning_tokens: 30,
+            },
+            first: Some(Ordinal(7)),
+            calls: vec![AskedCall { refused: Some("there is no tool".to_owned()), ..asked("x") }],
+            again: Some(body(json!({ "role": "user", "content": [{ "text": "again" }] }))),
+        }
+        .into(),
         EventKind::DefinitionRegistered => {
             let name = "review".to_owned();
             let plan = BlobHash::of(b"a plan");
@@ -161,6 +177,19 @@ fn a_start_on_lease_is_written_as_it_ever_was() {
     let event = Event::read(EventKind::TaskStarted, golden).expect("what was stored is readable");
     assert_eq!(event, leased(2, 3));
     assert_eq!(event.body().expect("it is written"), golden);
+}
+
+/// The same for an agent's turn.
+#[test]
+fn a_turn_is_written_as_it_ever_was() {
+    let golden = include_str!("../../../tests/golden/task.started.turn.json").trim();
+    let event = Event::read(EventKind::TaskStarted, golden).expect("what was stored is readable");
+    let prompt = Some(prompt("Well?"));
+    let digest = BlobHash::of(b"a request");
+    let model = Some(ModelCall { model: "scripted/one".to_owned(), messages: 1, digest });
+    let turn = TaskStarted { task: Ordinal(2), attempt: 3, input: prompt, lease: None, model };
+    assert_eq!(event, turn.clone().into());
+    assert_eq!(Event::from(turn).body().expect("it is written"), golden);
 }
 
 /// CH1: what no declaration knows is not read.

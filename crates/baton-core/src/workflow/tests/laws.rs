@@ -17,6 +17,7 @@ struct Sketch {
     effect: Effect,
     attempts_max: u32,
     fallbacks: usize,
+    is_agent: bool,
 }
 
 fn sketch() -> impl Strategy<Value = Sketch> {
@@ -28,8 +29,9 @@ fn sketch() -> impl Strategy<Value = Sketch> {
     ];
     let needs = proptest::option::of(proptest::collection::vec(0..8_u32, 0..3));
     let each = proptest::option::weighted(0.3, proptest::option::of(1..3_u32));
-    (0..3_u32, needs, each, on_failure, effect, 1..3_u32, 0..2_usize).prop_map(
-        |(stage, needs, each, on_failure, effect, attempts_max, fallbacks)| Sketch {
+    let is_agent = proptest::bool::weighted(0.3);
+    (0..3_u32, needs, each, on_failure, effect, 1..3_u32, 0..2_usize, is_agent).prop_map(
+        |(stage, needs, each, on_failure, effect, attempts_max, fallbacks, is_agent)| Sketch {
             stage,
             needs,
             each,
@@ -37,6 +39,7 @@ fn sketch() -> impl Strategy<Value = Sketch> {
             effect,
             attempts_max,
             fallbacks,
+            is_agent,
         },
     )
 }
@@ -48,7 +51,9 @@ fn random_plan() -> impl Strategy<Value = Plan> {
         sketches.sort_by_key(|sketch| sketch.stage);
         let mut grouped = vec![Vec::new(), Vec::new(), Vec::new()];
         for (sketch, n) in sketches.into_iter().zip(0_u32..) {
-            let mut task = effectful(&format!("t{n}"), sketch.effect)
+            let key = format!("t{n}");
+            let kind = if sketch.is_agent { agent(&key) } else { effectful(&key, sketch.effect) };
+            let mut task = kind
                 .on_failure(sketch.on_failure)
                 .retry(sketch.attempts_max, 1, 2)
                 .fallback(vec![Effect::Once; sketch.fallbacks]);
@@ -89,6 +94,7 @@ fn command(state: &WorkflowState, (kind, which, detail): (u8, u16, u8)) -> Comma
             true => expand(n, u32::from(detail % 4)),
             false => start(n),
         },
+        20..=39 if state.agent_call(task).is_some() => answer(n, attempt, random_answer(detail)),
         20..=39 => complete(n, attempt.saturating_sub(u32::from(detail == 9))),
         40..=44 => fail(n, attempt, failure(Happened::No)),
         45..=47 => fail(n, attempt, passing()),
@@ -111,6 +117,18 @@ fn command(state: &WorkflowState, (kind, which, detail): (u8, u16, u8)) -> Comma
         77 => retry([n]),
         78..=85 => finish(),
         _ => respond(n, json!(true)),
+    }
+}
+
+/// Mostly an answer that asks for calls; sometimes one that is the output, or does not fit.
+fn random_answer(detail: u8) -> Answer {
+    match detail {
+        0..=1 => says([]),
+        2 => Answer { output: Err("it is no JSON".to_owned()), ..says([]) },
+        3..=5 => says([asked("a")]),
+        6 => says([AskedCall { refused: Some("no such tool".to_owned()), ..asked("b") }]),
+        7 => says([asked("c"), AskedCall { effect: Effect::Once, ..asked("d") }]),
+        _ => says([asked("e"), AskedCall { refused: Some("no".to_owned()), ..asked("f") }]),
     }
 }
 
@@ -154,7 +172,8 @@ fn recount(state: &WorkflowState) -> (u32, u32) {
     let (mut completed, mut total) = (0, 0);
     for (task, n) in state.tasks().iter().zip(0..) {
         let ordinal = Ordinal(n);
-        let gone = state.item(ordinal).is_some_and(|(items, _)| superseded(items));
+        let gone =
+            state.item(ordinal).is_some_and(|(items, _)| superseded(items) || !items.is_each());
         let counts_its_items = state.items_of(ordinal).is_some();
         let left_out = matches!(task.phase, TaskPhase::Skipped { cause: SkipCause::When, .. });
         if !gone && !counts_its_items && !left_out {

@@ -18,6 +18,7 @@ mod reach;
 mod readiness;
 mod retries;
 mod runs;
+mod turns;
 mod workers;
 
 use std::sync::Arc;
@@ -30,14 +31,16 @@ use super::event::{
     TaskCompleted, TaskExpanded, TaskFailed, TaskSkipped, TaskWaited,
 };
 use super::{
-    Admitted, Command, Event, Finished, Graph, Kept, Lease, Next, Outcome, Output, PauseCause,
-    Refusal, TaskStarted, Waiting, WorkflowState,
+    Admitted, Answer, AskedCall, Command, Event, Finished, Graph, Kept, Lease, Next, Outcome,
+    Output, PauseCause, Refusal, TaskStarted, Waiting, WorkflowState,
 };
+use crate::agent::Usage;
 use crate::body::{BlobHash, Body, Json};
 use crate::failure::CallFailure;
 use crate::ids::{ConversationId, Ordinal, WorkflowId};
 use crate::plan::{
-    Child, Each, Emit, Human, Plan, Retry, Stage, TaskPlan, ToolCall, Wait, Work, WorkerCall,
+    AgentCall, AgentLimits, Child, Each, Emit, Human, OfferedTool, Plan, Retry, Stage, TaskPlan,
+    ToolCall, Wait, Work, WorkerCall,
 };
 use crate::time::{Moment, Span, Timestamp};
 use crate::words::{
@@ -265,6 +268,26 @@ fn wait_for(seconds: u64) -> TaskPlan {
     task("wait", Work::Wait(Wait::For(Span(Duration::from_secs(seconds)))))
 }
 
+/// An agent with two models and two tools: one reads, one does something once.
+fn agent(key: &str) -> TaskPlan {
+    let offered = |name: &str, effect| OfferedTool {
+        name: name.to_owned(),
+        description: "A tool.".to_owned(),
+        input: json!({ "type": "object" }),
+        effect,
+    };
+    let call = AgentCall {
+        agent: "reviewer".to_owned(),
+        models: vec!["scripted/one".to_owned(), "scripted/two".to_owned()],
+        instructions: Some("Be brief.".to_owned()),
+        prompt: "Well?".to_owned(),
+        tools: vec![offered("fs.read", Effect::Read), offered("mail.send", Effect::Once)],
+        output: None,
+        limits: AgentLimits { turns_max: 6, calls_max: 9, asks_max: 1, ..AgentLimits::default() },
+    };
+    task(key, Work::Agent(call))
+}
+
 fn emit() -> TaskPlan {
     task("emit", Work::Emit(Emit { event_type: "design.requested".to_owned(), data: json!({}) }))
 }
@@ -326,7 +349,7 @@ fn unknown() -> CallFailure {
 }
 
 fn started(task: u32, attempt: u32) -> Event {
-    TaskStarted { task: Ordinal(task), attempt, input: None, lease: None }.into()
+    TaskStarted { task: Ordinal(task), attempt, input: None, lease: None, model: None }.into()
 }
 
 fn done(task: u32) -> Event {
@@ -386,12 +409,42 @@ fn start(task: u32) -> Command {
     Command::StartTask { task: Ordinal(task), input: None, lease: None }
 }
 
+fn prompt(text: &str) -> Body {
+    body(json!({ "role": "user", "content": [{ "text": text }] }))
+}
+
+/// A call of `fs.read` with this path.
+fn asked(path: &str) -> AskedCall {
+    AskedCall {
+        id: format!("call-{path}"),
+        tool: "fs.read".to_owned(),
+        effect: Effect::Read,
+        input: body(json!({ "path": path })),
+        refused: None,
+    }
+}
+
+/// An answer that asks for these calls; with none, it is the output `"done"`.
+fn says(calls: impl IntoIterator<Item = AskedCall>) -> Answer {
+    Answer {
+        message: body(json!({ "role": "assistant", "content": [{ "text": "Hm." }] })),
+        usage: Usage { input_tokens: 100, output_tokens: 10, ..Usage::default() },
+        calls: calls.into_iter().collect(),
+        output: Ok(body(json!("done"))),
+    }
+}
+
+fn answer(task: u32, attempt: u32, answer: Answer) -> Command {
+    Command::Answer { task: Ordinal(task), attempt, answer }
+}
+
 fn lease(task: u32) -> Command {
     Command::StartTask { task: Ordinal(task), input: None, lease: Some(by_ada()) }
 }
 
 fn leased(task: u32, attempt: u32) -> Event {
-    TaskStarted { task: Ordinal(task), attempt, input: None, lease: Some(by_ada()) }.into()
+    TaskStarted { task: Ordinal(task), attempt, input: None, lease: Some(by_ada()), model: None }
+        .into()
 }
 
 fn by_ada() -> Lease {

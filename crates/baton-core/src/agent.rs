@@ -1,0 +1,14 @@
+//! Agents: what a model is told, what it answers, and what that costs, as plain data.
+//!
+//! The loop itself is part of the workflow's machine: an attempt of an agent's task is one turn, one
+//! call of a model; a tool call it asks for is a task of its own. Providers' wire formats are not here.
+
+mod check;
+mod digest;
+mod message;
+mod usage;
+
+pub use check::{call_fault, offered, read_output};
+pub use digest::{Digest, RequestHead};
+pub use message::{Message, Part, Said, ToolAnswer};
+pub use usage::Usage;

@@ -1,0 +1,148 @@
+//! Turns of an agent: what a model's answer leads to. Its calls are tasks, and follow the rules of
+//! [`attempts`](super::attempts).
+
+use super::{Decision, completed, one};
+use crate::agent::{Message, RequestHead};
+use crate::body::{Body, Json};
+use crate::failure::CallFailure;
+use crate::ids::Ordinal;
+use crate::plan::{AgentCall, WORKFLOW_TASKS_MAX};
+use crate::time::Moment;
+use crate::words::{AttemptStatus, FailureKind, Happened};
+use crate::workflow::command::{Answer, Refusal};
+use crate::workflow::event::{ModelCall, TaskAnswered};
+use crate::workflow::state::{AgentRun, AskedCall, WorkflowState};
+
+/// How often in a row the same call may bring the same before its agent is stopped.
+pub const REPEATS_MAX: u32 = 3;
+/// The most calls that one answer may ask for.
+pub const CALLS_AT_ONCE_MAX: usize = 64;
+
+impl WorkflowState {
+    /// The call of a model that the task's next turn is; `prompt` is what it is asked where this is
+    /// its first.
+    pub(super) fn model_call(&self, ordinal: Ordinal, prompt: Option<&Body>) -> Option<ModelCall> {
+        let agent = self.agent_call(ordinal)?;
+        let run = self.agent_run(ordinal);
+        let (digest, known) =
+            run.map_or_else(Default::default, |run| (run.digest, run.transcript.len()));
+        let asked = prompt.filter(|_| known == 0);
+        let digest = asked.map_or(digest, |prompt| digest.then("user", [prompt]));
+        let model = self.model_of(ordinal)?;
+        let messages = u32::try_from(known + usize::from(asked.is_some())).unwrap_or(u32::MAX);
+        let digest = digest.request(&request_head(agent, model));
+        Some(ModelCall { model: model.to_owned(), messages, digest })
+    }
+
+    /// Whether an agent's next model may succeed where this one failed.
+    pub(super) fn has_next_model(&self, ordinal: Ordinal, failure: &CallFailure) -> bool {
+        let about_the_agent = matches!(
+            failure.kind,
+            FailureKind::Loop | FailureKind::Cancelled | FailureKind::Template
+        );
+        let used = self.agent_run(ordinal).map_or(0, |run| run.model as usize);
+        let models = self.agent_call(ordinal).map_or(0, |agent| agent.models.len());
+        !about_the_agent && used + 1 < models
+    }
+
+    pub(super) fn answer(
+        &self,
+        ordinal: Ordinal,
+        attempt: u32,
+        answer: &Answer,
+        moment: &Moment,
+    ) -> Decision {
+        self.executing_attempt(ordinal, attempt)?;
+        let (Some(agent), Some(run)) = (self.agent_call(ordinal), self.agent_run(ordinal)) else {
+            return Err(Refusal::NotReady);
+        };
+        let answered = TaskAnswered {
+            task: ordinal,
+            attempt,
+            message: answer.message.clone(),
+            usage: answer.usage,
+            first: None,
+            calls: Vec::new(),
+            again: None,
+        };
+        let give_up = |failure: &CallFailure| {
+            let status = AttemptStatus::Failed;
+            let end = self.after_failure(ordinal, attempt, status, failure, moment);
+            Ok(vec![answered.clone().into(), end])
+        };
+        if answer.calls.is_empty() {
+            return match &answer.output {
+                Ok(output) => Ok(vec![answered.into(), completed(ordinal, output.clone()).into()]),
+                Err(why) if run.asked_again < agent.limits.asks_max => {
+                    match spent(agent, run, answer) {
+                        None => Ok(one(TaskAnswered { again: Some(ask_again(why)), ..answered })),
+                        Some(failure) => give_up(&failure),
+                    }
+                }
+                Err(why) => give_up(&at_end(FailureKind::InvalidOutput, why.clone())),
+            };
+        }
+        if let Some(failure) = spent(agent, run, answer).or_else(|| repeated(run, &answer.calls)) {
+            return give_up(&failure);
+        }
+        if self.tasks.len() + answer.calls.len() > WORKFLOW_TASKS_MAX {
+            let message = format!("the workflow would have more than {WORKFLOW_TASKS_MAX} tasks");
+            return give_up(&at_end(FailureKind::TooLarge, message));
+        }
+        let first = Some(Ordinal(u32::try_from(self.tasks.len()).unwrap_or(u32::MAX)));
+        Ok(one(TaskAnswered { first, calls: answer.calls.clone(), ..answered }))
+    }
+}
+
+/// What a request to this model says beside its messages.
+pub fn request_head<'a>(agent: &'a AgentCall, model: &'a str) -> RequestHead<'a> {
+    RequestHead {
+        model,
+        instructions: agent.instructions.as_deref(),
+        tools: &agent.tools,
+        output: agent.output.as_ref(),
+        output_tokens_max: agent.limits.output_tokens_max,
+    }
+}
+
+/// Why an agent that wants to go on may not.
+fn spent(agent: &AgentCall, run: &AgentRun, answer: &Answer) -> Option<CallFailure> {
+    let limits = &agent.limits;
+    let calls = u32::try_from(answer.calls.len()).unwrap_or(u32::MAX);
+    let tokens = run.usage.tokens().saturating_add(answer.usage.tokens());
+    let over = if run.turns.saturating_add(1) >= limits.turns_max {
+        format!("{} turns (`turns`)", limits.turns_max)
+    } else if run.calls.saturating_add(calls) > limits.calls_max {
+        format!("{} calls (`calls`)", limits.calls_max)
+    } else if answer.calls.len() > CALLS_AT_ONCE_MAX {
+        format!("{CALLS_AT_ONCE_MAX} calls in one answer, and this one asks for {calls}")
+    } else if limits.tokens_max.is_some_and(|most| tokens >= most) {
+        format!("{} tokens (`tokens`), of which {tokens} are used", limits.tokens_max.unwrap_or(0))
+    } else {
+        return None;
+    };
+    let message = format!("the agent `{}` wants to go on, and has at most {over}", agent.agent);
+    Some(at_end(FailureKind::Loop, message))
+}
+
+fn repeated(run: &AgentRun, calls: &[AskedCall]) -> Option<CallFailure> {
+    let call = calls.iter().find(|call| run.repeats(call) >= REPEATS_MAX)?;
+    let message = format!(
+        "the agent asks for the same call of `{}` again, which brought the same {REPEATS_MAX} times",
+        call.tool
+    );
+    Some(at_end(FailureKind::Loop, message))
+}
+
+/// The model was called and has answered: the same call would bring nothing better.
+fn at_end(kind: FailureKind, message: String) -> CallFailure {
+    CallFailure { happened: Happened::Yes, ..CallFailure::refused(kind, message) }
+}
+
+fn ask_again(why: &str) -> Body {
+    let text = format!(
+        "Your answer does not fit: {why}\nAnswer again, with nothing but JSON that fits the schema."
+    );
+    let json = Json::from_serialize(&Message::user(text)).unwrap_or_else(|_| Json::null());
+    Body::Inline(json)
+}

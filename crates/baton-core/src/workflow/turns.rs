@@ -1,0 +1,140 @@
+//! How an agent's loop follows from its events: its transcript grows, and its calls become tasks.
+
+use std::sync::Arc;
+
+use super::event::TaskAnswered;
+use super::state::{AgentRun, AskedCall, BlockOf, Items, Output, Task, TaskPhase, WorkflowState};
+use crate::body::{Body, Json};
+use crate::failure::CallFailure;
+use crate::ids::Ordinal;
+use crate::time::Timestamp;
+use crate::words::FailureKind;
+
+impl WorkflowState {
+    /// What the task's agent has done in the present run.
+    pub fn agent_run(&self, ordinal: Ordinal) -> Option<&AgentRun> {
+        self.task(ordinal)?.agent.as_deref()
+    }
+
+    /// The model that the task's agent uses now.
+    pub fn model_of(&self, ordinal: Ordinal) -> Option<&str> {
+        let index = self.agent_run(ordinal).map_or(0, |run| run.model);
+        self.agent_call(ordinal)?.models.get(index as usize).map(String::as_str)
+    }
+
+    /// What came of the calls of one answer: each with the body of its output or of its failure.
+    pub fn results(&self, first: Ordinal) -> Vec<(&AskedCall, Body)> {
+        let Some((block, _)) = self.item(first) else {
+            return Vec::new();
+        };
+        let BlockOf::Calls(calls) = &block.of else {
+            return Vec::new();
+        };
+        let results = block.range().map(|ordinal| self.result(ordinal));
+        calls.iter().zip(results).collect()
+    }
+
+    fn result(&self, ordinal: Ordinal) -> Body {
+        match self.task(ordinal).map(|task| &task.phase) {
+            Some(TaskPhase::Completed { output: Output::Value(body), .. }) => body.clone(),
+            Some(TaskPhase::Failed { failure, .. }) => {
+                Body::Inline(Json::of(&serde_json::json!({ "error": failure.message })))
+            }
+            Some(
+                TaskPhase::Completed { output: Output::Items { .. }, .. }
+                | TaskPhase::Pending
+                | TaskPhase::Ready
+                | TaskPhase::Executing { .. }
+                | TaskPhase::Expanded { .. }
+                | TaskPhase::Waiting { .. }
+                | TaskPhase::Skipped { .. }
+                | TaskPhase::Cancelled { .. },
+            )
+            | None => Body::Inline(Json::of(&serde_json::json!({ "error": "not done" }))),
+        }
+    }
+
+    fn agent_mut(&mut self, ordinal: Ordinal) -> Option<&mut AgentRun> {
+        self.tasks.get_mut(ordinal.index())?.agent.as_deref_mut()
+    }
+
+    /// The first turn says what is asked.
+    pub(super) fn ask_agent(&mut self, ordinal: Ordinal, prompt: Option<&Body>) {
+        if self.agent_call(ordinal).is_none() {
+            return;
+        }
+        if let Some(task) = self.tasks.get_mut(ordinal.index()) {
+            let run = task.agent.get_or_insert_default();
+            if let Some(prompt) = prompt {
+                run.ask(prompt.clone());
+            }
+        }
+    }
+
+    pub(super) fn take_answer(&mut self, answered: &TaskAnswered, at: Timestamp) {
+        let ordinal = answered.task;
+        if let Some(task) = self.tasks.get_mut(ordinal.index()) {
+            // Each turn has its tries of its own.
+            (task.tries, task.lost) = (0, 0);
+        }
+        let Some(run) = self.agent_mut(ordinal) else {
+            return;
+        };
+        run.turns += 1;
+        run.usage += answered.usage;
+        run.hear(answered.message.clone());
+        if let Some(again) = &answered.again {
+            run.asked_again += 1;
+            run.ask(again.clone());
+            self.enter(ordinal, TaskPhase::Ready);
+        } else if let Some(first) = answered.first {
+            run.calls += u32::try_from(answered.calls.len()).unwrap_or(u32::MAX);
+            self.open_calls(ordinal, first, &answered.calls, at);
+        }
+    }
+
+    /// The calls of an answer become tasks; one that is refused has failed already.
+    fn open_calls(&mut self, parent: Ordinal, first: Ordinal, calls: &[AskedCall], at: Timestamp) {
+        let count = u32::try_from(calls.len()).unwrap_or(u32::MAX);
+        self.enter(parent, TaskPhase::Expanded { since: at });
+        let of = self.task(parent).map_or(parent, |task| task.of);
+        self.items.push(Items {
+            parent,
+            first,
+            count,
+            open: count,
+            failed: 0,
+            running: 0,
+            of: BlockOf::Calls(Arc::from(calls)),
+            superseded: false,
+        });
+        let ordinals = (first.0..first.0.saturating_add(count)).map(Ordinal);
+        for ordinal in ordinals.clone() {
+            self.tasks.push(Task { is_call: true, ..Task::new(of) });
+            debug_assert_eq!(
+                self.tasks.len(),
+                ordinal.index() + 1,
+                "calls follow the tasks there are"
+            );
+        }
+        for (ordinal, call) in ordinals.zip(calls) {
+            match &call.refused {
+                None => self.enter(ordinal, TaskPhase::Ready),
+                Some(why) => {
+                    let failure = CallFailure::refused(FailureKind::Refused, why.clone());
+                    self.enter(ordinal, TaskPhase::Failed { at, failure: Arc::new(failure) });
+                }
+            }
+        }
+    }
+
+    /// The last call of an answer has ended: the agent goes on with what they brought.
+    pub(super) fn close_calls(&mut self, parent: Ordinal, first: Ordinal) {
+        let results: Vec<(AskedCall, Body)> =
+            self.results(first).into_iter().map(|(call, body)| (call.clone(), body)).collect();
+        if let Some(run) = self.agent_mut(parent) {
+            run.take_results(first, &results);
+        }
+        self.enter(parent, TaskPhase::Ready);
+    }
+}

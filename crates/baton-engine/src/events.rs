@@ -92,7 +92,8 @@ impl StreamName {
             | Event::TaskSkipped(_)
             | Event::TaskCancelled(_)
             | Event::CallUndone(_)
-            | Event::TaskEmitted(_) => Self::TaskUpdated,
+            | Event::TaskEmitted(_)
+            | Event::TaskAnswered(_) => Self::TaskUpdated,
             Event::Admitted(_)
             | Event::Approved(_)
             | Event::SentBack(_)

@@ -18,6 +18,7 @@ use crate::loaded::Loaded;
 use crate::scope::{Ingredients, Ready, Unrendered};
 use crate::snapshot::SnapshotJob;
 use crate::store::{Commit, SnapshotRow, StoreError};
+use crate::turns::{Asking, Heard};
 use crate::workers::{Holding, Lease, LeaseAsk, WAITING_MAX};
 
 /// Ties an answer to its request. Chosen by the caller.
@@ -41,6 +42,13 @@ pub enum Input {
         job: JobKey,
         /// How.
         result: CallResult,
+    },
+    /// A model answered, or did not.
+    Answered {
+        /// The agent's turn.
+        job: JobKey,
+        /// How it ended.
+        result: Result<Heard, (AttemptStatus, CallFailure)>,
     },
     /// A task's templates were rendered.
     Prepared {
@@ -111,6 +119,8 @@ pub enum Parts {
     },
     /// A tool call with this input.
     Tool(Split),
+    /// An agent's first turn, which begins with this message.
+    Agent(Split),
     /// Work for workers outside, with this input.
     Worker(Split),
     /// A question.
@@ -465,7 +475,9 @@ impl std::error::Error for Gone {}
 pub enum Effect {
     /// Call a tool.
     Call(Call),
-    /// Tell a running call to end.
+    /// Call a model.
+    Ask(Box<Asking>),
+    /// Tell a running call, of a tool or a model, to end.
     Cancel(JobKey),
     /// Render a task's templates.
     Prepare(Prepare),
@@ -488,6 +500,8 @@ pub struct Call {
     pub of: Ordinal,
     /// 0 is the work itself, `n` its `n`th fallback.
     pub rung: u32,
+    /// The tool, where an agent asked for the call and the plan does not name it.
+    pub asked: Option<Arc<str>>,
     /// The rendered input; absent when the plan's own text is the input.
     pub input: Option<Body>,
     /// The caller's folder, where relative paths start.

@@ -167,6 +167,11 @@ fn look(card: &WorkflowCard, views: &mut dyn Views) -> Result<Option<Looked>, St
 fn human(plan: &Plan, of: Ordinal) -> Option<&baton_core::plan::Human> {
     match &plan.task(of)?.work {
         Work::Human(human) => Some(human),
-        Work::Tool(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_) | Work::Worker(_) => None,
+        Work::Tool(_)
+        | Work::Wait(_)
+        | Work::Emit(_)
+        | Work::Workflow(_)
+        | Work::Worker(_)
+        | Work::Agent(_) => None,
     }
 }

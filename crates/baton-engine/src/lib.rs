@@ -39,6 +39,7 @@ mod timers;
 mod tokens;
 pub mod tool_events;
 mod triggers;
+pub mod turns;
 pub mod view;
 pub mod wording;
 pub mod workers;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use baton_core::body::{Blob, BlobHash, Body, Json};
 use baton_core::codes::Code;
 use baton_core::ids::Ordinal;
-use baton_core::workflow::{Event, EventKind, WorkflowState};
+use baton_core::workflow::{BlockOf, Event, EventKind, WorkflowState};
 
 use crate::clock::{Ahead, offset};
 use crate::engine::Now;
@@ -91,10 +91,13 @@ impl Live {
         let Some((items, index)) = self.state.item(task) else {
             return Ok(None);
         };
+        let BlockOf::Each { list } = &items.of else {
+            return Ok(None);
+        };
         let values = match self.lists.get(&items.parent) {
             Some(values) => Arc::clone(values),
             None => {
-                let values = read_list(&items.list, store)?;
+                let values = read_list(list, store)?;
                 self.lists.insert(items.parent, Arc::clone(&values));
                 values
             }

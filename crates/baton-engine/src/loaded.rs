@@ -69,7 +69,8 @@ impl Loaded {
                 | Work::Human(_)
                 | Work::Wait(_)
                 | Work::Emit(_)
-                | Work::Worker(_) => {}
+                | Work::Worker(_)
+                | Work::Agent(_) => {}
             }
         }
         let plan = Arc::new(plan);

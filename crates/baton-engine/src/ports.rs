@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use baton_core::actor::Actor;
+use baton_core::agent::{Message, Said, Usage};
 use baton_core::body::{BlobHash, Json};
 use baton_core::failure::CallFailure;
 use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
-use baton_core::plan::ToolSpec;
+use baton_core::plan::{OfferedTool, ToolSpec};
 
 use crate::exchange::{Gone, Reply, Request};
 
@@ -47,6 +48,50 @@ pub struct Call {
     pub idempotency_key: String,
     /// What it belongs to; none where no attempt of a task makes it (a probe asks, and does nothing).
     pub context: Option<CallContext>,
+}
+
+/// The models a Baton can call.
+pub trait Models: Send + Sync {
+    /// Calls a model and blocks until it has answered, is cancelled, or runs out of its time.
+    ///
+    /// The text is told while it is made. What fails says how: whether the call may have been billed
+    /// is whether it happened.
+    fn call(
+        &self,
+        request: &ModelRequest,
+        control: &Control,
+        told: &mut dyn FnMut(&str),
+    ) -> Result<ModelAnswer, CallFailure>;
+}
+
+/// What a model is asked.
+#[derive(Clone, Debug)]
+pub struct ModelRequest {
+    /// `provider/name`.
+    pub model: String,
+    /// What it is told beforehand.
+    pub instructions: Option<String>,
+    /// The tools it is offered.
+    pub tools: Vec<OfferedTool>,
+    /// A JSON Schema of its answer.
+    pub output: Option<serde_json::Value>,
+    /// At most so many tokens of answer.
+    pub output_tokens_max: u32,
+    /// The transcript.
+    pub messages: Vec<Message>,
+    /// What the call belongs to.
+    pub context: CallContext,
+}
+
+/// What a model said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelAnswer {
+    /// In order.
+    pub content: Vec<Said>,
+    /// As the provider counted it.
+    pub usage: Usage,
+    /// Whether it ended because it had used up its tokens.
+    pub is_cut: bool,
 }
 
 /// What a call belongs to, for those who are called and those who watch.

@@ -125,6 +125,12 @@ impl Queue {
 
     /// It executes no longer; whoever waited for its place may ask again.
     pub fn end(&mut self, number: u64, task: Ordinal, uptime: Duration) {
+        self.rest(number, task, uptime);
+        self.give_back_key(number, task, uptime);
+    }
+
+    /// It executes no longer for now: its place is free, its key is not.
+    pub fn rest(&mut self, number: u64, task: Ordinal, uptime: Duration) {
         if self.held.remove(&(number, task)) {
             self.executing -= 1;
             if let Some(line) = self.lines.get_mut(&number) {
@@ -132,11 +138,14 @@ impl Queue {
             }
             self.ask(number, uptime);
         }
-        self.give_back_key(number, task, uptime);
     }
 
-    /// Takes a concurrency key for a task, or parks the task until the key is free.
+    /// Takes a concurrency key for a task, or parks the task until the key is free. Whoever has it
+    /// keeps it.
     pub fn take_key(&mut self, key: String, number: u64, task: Ordinal, priority: u8) -> Taken {
+        if self.key_of.get(&(number, task)) == Some(&key) {
+            return Taken::Yes;
+        }
         match self.keys.get_mut(&key) {
             Some(line) => {
                 line.push_back((number, task, priority));

@@ -52,7 +52,7 @@ impl Engine {
                         self.timers.after(over, Due::Task(number, failed.task, failed.attempt));
                     }
                     Next::InDoubt => self.probe(number, failed.task),
-                    Next::Repeat | Next::Fallback => {}
+                    Next::Repeat | Next::Model | Next::Fallback => {}
                 }
             }
             Event::TaskCompleted(done) => self.release(number, done.task),
@@ -60,6 +60,9 @@ impl Engine {
             Event::TaskCancelled(cancelled) => self.release(number, cancelled.task),
             Event::TaskSkipped(skipped) => self.release(number, skipped.task),
             Event::TaskEmitted(emitted) => self.emitted(number, emitted),
+            Event::TaskAnswered(answered) => {
+                self.queue.rest(number, answered.task, self.now.uptime)
+            }
             Event::Admitted(_)
             | Event::SentBack(_)
             | Event::ClockSet(_)

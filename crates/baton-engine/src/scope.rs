@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use baton_core::agent::Message;
 use baton_core::body::{BlobHash, Body, Json};
 use baton_core::failure::CallFailure;
 use baton_core::ids::Ordinal;
@@ -138,6 +139,10 @@ pub fn parts(prepared: Prepared) -> Parts {
         }
         Prepared::Work(Rendered::Child { inputs }) => Parts::Child(inputs),
         Prepared::Work(Rendered::Worker { input }) => Parts::Worker(Body::split(input)),
+        Prepared::Work(Rendered::Agent { prompt }) => {
+            let message = Json::from_serialize(&Message::user(prompt));
+            Parts::Agent(Body::split(message.unwrap_or_else(|_| Json::null())))
+        }
     }
 }
 

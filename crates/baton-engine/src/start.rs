@@ -65,6 +65,14 @@ impl Engine {
             self.park(number, task);
             return;
         }
+        if facts.is_call {
+            return self.start_call(number, task, None);
+        }
+        let goes_on = facts.agent.is_some() && live.state.agent_call(task).is_some();
+        // Whoever has a key or a rate renders it anew: an attempt that failed gave its key back.
+        if goes_on && is_free(&live.loaded.plan, of) {
+            return self.start_turn(number, task, None);
+        }
         let loaded = Arc::clone(&live.loaded);
         if rung == 0 && loaded.program.is_constant(of) && is_plain_call(&loaded.plan, of) {
             self.start_call(number, task, None);
@@ -183,6 +191,7 @@ impl Engine {
             Parts::Skip => drop(self.apply_own(number, &Command::SkipTask { task })),
             Parts::Expand { list, values } => self.expand(number, task, list, values),
             Parts::Tool(input) => self.start_call(number, task, Some(input)),
+            Parts::Agent(prompt) => self.start_turn(number, task, Some(prompt)),
             Parts::Ask(ask) => self.start_wait(number, task, Waiting::Person { ask }),
             Parts::WaitUntil(until) => {
                 self.start_wait(
@@ -227,7 +236,7 @@ impl Engine {
     }
 
     /// Records the start of an attempt and returns its number; `None` when it may not start.
-    fn begin(&mut self, number: u64, task: Ordinal, input: Option<Body>) -> Option<u32> {
+    pub(crate) fn begin(&mut self, number: u64, task: Ordinal, input: Option<Body>) -> Option<u32> {
         self.apply_own(number, &Command::StartTask { task, input, lease: None }).ok()?;
         self.lives.get(&number)?.state.task(task).map(|facts| facts.attempts)
     }
@@ -247,12 +256,14 @@ impl Engine {
         };
         let (of, rung) = (facts.of, facts.rung);
         let (id, run) = (live.state.id.task(task), live.state.run);
+        let asked = live.state.asked_call(task);
         let call = Call {
             job: JobKey { number, task, attempt },
             loaded: Arc::clone(&live.loaded),
             of,
             rung,
-            input,
+            asked: asked.as_ref().map(|asked| Arc::from(asked.tool.as_str())),
+            input: asked.map(|asked| asked.input.clone()).or(input),
             folder: live.state.folder.clone(),
             idempotency_key: format!("{id}:{run}:{rung}"),
             workflow: live.state.id,
@@ -357,13 +368,15 @@ fn takes(live: &mut Live, task: Ordinal, run: u32) -> bool {
 
 fn is_plain_call(plan: &Plan, of: Ordinal) -> bool {
     let plain = |task: &TaskPlan| {
-        matches!(task.work, Work::Tool(_))
-            && task.when.is_none()
-            && task.each.is_none()
-            && task.concurrency_key.is_none()
-            && task.rate_key.is_none()
+        matches!(task.work, Work::Tool(_)) && task.when.is_none() && task.each.is_none()
     };
-    plan.task(of).is_some_and(plain)
+    is_free(plan, of) && plan.task(of).is_some_and(plain)
+}
+
+/// Whether neither a key nor a rate holds the task back.
+fn is_free(plan: &Plan, of: Ordinal) -> bool {
+    let free = |task: &TaskPlan| task.concurrency_key.is_none() && task.rate_key.is_none();
+    plan.task(of).is_some_and(free)
 }
 
 fn undeclared(rate: &str) -> CallFailure {
@@ -396,6 +409,10 @@ pub fn attempt_status(failure: &CallFailure) -> AttemptStatus {
         | FailureKind::Child
         | FailureKind::Items
         | FailureKind::Rejected
-        | FailureKind::NoEvent => AttemptStatus::Failed,
+        | FailureKind::NoEvent
+        | FailureKind::RateLimited
+        | FailureKind::UsageLimit
+        | FailureKind::ContextTooLong
+        | FailureKind::Loop => AttemptStatus::Failed,
     }
 }

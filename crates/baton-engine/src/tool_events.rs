@@ -131,16 +131,15 @@ impl Following {
         attempt: u32,
         input: Option<Body>,
     ) -> Option<Begun> {
-        let call = self.state.call(task)?;
+        let (tool, _) = self.state.called_tool(task)?;
         let (id, run) = (self.state.id, self.state.run);
         let key = format!("{}:{run}:{}", id.task(task), self.state.task(task)?.rung);
         let context = CallContext::new(id, (task, attempt), self.state.conversation, &key);
         Some(Begun {
             position: record.position,
             at: record.at,
-            tool: call.tool.clone(),
-            // Without one, the plan's own text was the input.
-            input: input.unwrap_or_else(|| Body::Inline(Json::of(&call.with))),
+            tool: tool.to_owned(),
+            input: input.or_else(|| self.state.given_input(task)).unwrap_or_else(Body::null),
             traceparent: context.traceparent,
         })
     }
@@ -220,6 +219,7 @@ fn end_of(event: &Event) -> Option<End> {
         | Event::TaskSkipped(_)
         | Event::CallUndone(_)
         | Event::TaskEmitted(_)
+        | Event::TaskAnswered(_)
         | Event::DefinitionRegistered(_)
         | Event::DefinitionRemoved(_)
         | Event::EventReceived(_)

@@ -333,5 +333,6 @@ fn kind_of(work: &Work) -> (&'static str, Option<String>) {
         Work::Emit(_) => ("emit", None),
         Work::Workflow(_) => ("workflow", None),
         Work::Worker(call) => ("worker", Some(call.worker_type.clone())),
+        Work::Agent(call) => ("agent", Some(call.agent.clone())),
     }
 }

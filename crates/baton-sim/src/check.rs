@@ -128,7 +128,8 @@ fn task_row_is_derived(state: &WorkflowState, row: &TaskRow) -> Result<(), Viola
 fn progress_is_a_recount(state: &WorkflowState) -> Result<(), Violation> {
     let mut counts = (0, 0);
     for (task, ordinal) in state.tasks().iter().zip((0..).map(Ordinal)) {
-        let gone = state.item(ordinal).is_some_and(|(items, _)| items.superseded);
+        let gone =
+            state.item(ordinal).is_some_and(|(items, _)| items.superseded || !items.is_each());
         let left_out = matches!(task.phase, TaskPhase::Skipped { cause: SkipCause::When, .. });
         if !gone && !left_out && state.items_of(ordinal).is_none() {
             counts.0 += u32::from(task.phase.status() == TaskStatus::Completed);
@@ -208,14 +209,16 @@ pub fn limits_hold(engine: &Engine, limits: Limits) -> Result<(), Violation> {
         }
         let has_key = |task: &&Ordinal| {
             let plan = state.task_plan(**task);
-            plan.is_some_and(|plan| plan.concurrency_key.is_some())
+            let is_call = state.asked_call(**task).is_some();
+            !is_call && plan.is_some_and(|plan| plan.concurrency_key.is_some())
         };
         keyed += executing.iter().filter(has_key).count();
         for task in &executing {
             let (Some((items, _)), Some(plan)) = (state.item(*task), state.task_plan(*task)) else {
                 continue;
             };
-            let most = plan.each.as_ref().and_then(|each| each.concurrency);
+            let each = plan.each.as_ref().filter(|_| items.is_each());
+            let most = each.and_then(|each| each.concurrency);
             if most.is_some_and(|most| items.running > most) {
                 return violation(format!("{} of {items:?} run", items.running));
             }

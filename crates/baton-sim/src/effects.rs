@@ -9,9 +9,11 @@ use baton_engine::exchange::{Call, Effect, Input, JobKey, Prepare};
 use baton_engine::live::{read_blob, read_event};
 use baton_engine::scope::{render, render_output};
 use baton_engine::store::Store;
+use baton_engine::turns::Asking;
 
 use crate::check;
 use crate::ledger::{Violation, violation};
+use crate::models;
 use crate::reading;
 use crate::tools;
 use crate::world::{Happening, Running, World};
@@ -20,6 +22,7 @@ impl World {
     pub(crate) fn carry_out(&mut self, effect: Effect) -> Result<(), Violation> {
         match effect {
             Effect::Call(call) => self.call(&call),
+            Effect::Ask(asking) => self.ask(&asking),
             Effect::Cancel(job) => self.cancel(job),
             Effect::Prepare(job) => {
                 let mut store = self.faulty_store();
@@ -85,6 +88,48 @@ impl World {
         }
         for (at, answer) in course.answers {
             self.plan_ahead(at, Happening::Answer(call.job, answer));
+        }
+        Ok(())
+    }
+
+    /// CH6 for a turn, and that no turn which is in the journal is made again.
+    fn ask(&mut self, asking: &Asking) -> Result<(), Violation> {
+        let JobKey { number, task, attempt } = asking.job;
+        let stream = self.store.stream(number).map_err(check::unread)?;
+        let (mut started, mut answers) = (false, 0);
+        for record in &stream {
+            match read_event(record).map_err(check::unread)? {
+                Event::TaskStarted(begun) if begun.task == task => {
+                    started = begun.attempt == attempt;
+                }
+                Event::TaskAnswered(answered) if answered.task == task => answers += 1,
+                Event::Retried(retried) if retried.tasks.contains(&task) => answers = 0,
+                _ => {}
+            }
+        }
+        if !started {
+            return violation(format!("ch6: the turn {:?} is not durable", asking.job));
+        }
+        let mut store = self.faulty_store();
+        let request = match asking.request(&mut |hash| read_blob(hash, &mut store)) {
+            Ok(request) => request,
+            Err(_) => {
+                let failure = CallFailure::passing(FailureKind::Lost, "the store does not answer");
+                let result = Err((attempt_status(&failure), failure));
+                self.later(Input::Answered { job: asking.job, result });
+                return Ok(());
+            }
+        };
+        if models::answers(&request) != answers {
+            return violation(format!("a finished turn is asked for again: {:?}", asking.job));
+        }
+        let turns = match self.weather.tools {
+            true => models::wild(asking, &request, &mut self.rng),
+            false => models::calm(asking, &request),
+        };
+        for (at, result) in turns {
+            let answered = Input::Answered { job: asking.job, result };
+            self.plan_ahead(at, Happening::Arrives(answered));
         }
         Ok(())
     }

@@ -37,7 +37,8 @@ impl World {
                 continue;
             };
             let (state, _) = check::folded(&mut self.store, record.stream)?;
-            if state.task_plan(task).is_some_and(|plan| plan.rate_key.is_some()) {
+            let is_rated = state.task_plan(task).is_some_and(|plan| plan.rate_key.is_some());
+            if is_rated && state.asked_call(task).is_none() {
                 self.rated.push(at);
             }
         }

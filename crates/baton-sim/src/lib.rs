@@ -13,6 +13,7 @@ mod fault;
 mod fault_tests;
 mod judge;
 mod ledger;
+mod models;
 mod owners;
 mod people;
 mod plans;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use baton_core::ids::Ordinal;
 use baton_core::plan::{
-    Child, Each, Emit, Human, Plan, Probe, Retry, Stage, TaskPlan, ToolCall, Wait, Work, WorkerCall,
+    AgentCall, AgentLimits, Child, Each, Emit, Human, OfferedTool, Plan, Probe, Retry, Stage,
+    TaskPlan, ToolCall, Wait, Work, WorkerCall,
 };
 use baton_core::time::Span;
 use baton_core::words::{Effect, HumanKind, OnFailure, Permission, ProgressMethod};
@@ -25,6 +26,29 @@ pub fn call(effect: Effect, with: Value) -> ToolCall {
         Effect::Once => "sim.pay",
     };
     ToolCall { tool: tool.to_owned(), with, effect }
+}
+
+/// An agent with two models, and a tool of each effect class.
+pub fn agent() -> Work {
+    let offered = |name: &str, effect| OfferedTool {
+        name: name.to_owned(),
+        description: "A simulated tool.".to_owned(),
+        input: json!({ "type": "object" }),
+        effect,
+    };
+    Work::Agent(AgentCall {
+        agent: "sim".to_owned(),
+        models: vec!["sim/one".to_owned(), "sim/two".to_owned()],
+        instructions: None,
+        prompt: "Well?".to_owned(),
+        tools: vec![
+            offered("sim.read", Effect::Read),
+            offered("sim.put", Effect::Idempotent),
+            offered("sim.pay", Effect::Once),
+        ],
+        output: Some(json!({ "type": "object" })),
+        limits: AgentLimits { turns_max: 8, calls_max: 12, asks_max: 2, ..AgentLimits::default() },
+    })
 }
 
 /// A task with nothing but its work.
@@ -107,6 +131,7 @@ fn work(rng: &mut Rng, depth: u32) -> Work {
             with: json!({ "constant": true }),
             effect: effect(rng),
         }),
+        9..=11 => agent(),
         _ => {
             let effect = effect(rng);
             Work::Tool(call(effect, json!({ "constant": true })))
@@ -142,7 +167,8 @@ fn random_task(rng: &mut Rng, n: u32, stage: u32, depth: u32) -> TaskPlan {
         task.needs = Some(needs.into_iter().map(Ordinal).collect());
     }
     let is_tool = matches!(task.work, Work::Tool(_));
-    if (is_tool || matches!(task.work, Work::Worker(_))) && rng.chance(250) {
+    let may_fan_out = is_tool || matches!(task.work, Work::Worker(_) | Work::Agent(_));
+    if may_fan_out && rng.chance(250) {
         let count = rng.below(4);
         let list: Vec<u64> = (0..count).collect();
         let concurrency = rng.chance(500).then(|| 1 + u32::try_from(rng.below(2)).unwrap_or(0));
@@ -230,7 +256,15 @@ pub fn fixed() -> Vec<Plan> {
         ),
         tool("t4", 2, Effect::Once),
     ];
-    vec![plan("chain", chain), diamond, plan("mixed", mixed), healing(), family()]
+    vec![plan("chain", chain), diamond, plan("mixed", mixed), healing(), family(), agents()]
+}
+
+/// An agent that another needs, and one for each of two items.
+fn agents() -> Plan {
+    let mut second = task("t1".to_owned(), 0, agent());
+    second.each = Some(Each { list: json!([1, 2]), concurrency: Some(1) });
+    second.needs = Some(vec![Ordinal(0)]);
+    plan("agents", vec![task("t0".to_owned(), 0, agent()), second])
 }
 
 /// Retries, fallbacks, an `each` that is tried again, and failures that are tolerated.

@@ -26,20 +26,33 @@ const TIMEOUT: u64 = 60_000;
 
 /// The call an attempt makes, as its plan has it.
 fn made(call: &Call) -> Option<&ToolCall> {
+    if call.asked.is_some() {
+        return None;
+    }
     let plan = call.loaded.plan.task(call.of)?;
     match (call.rung.checked_sub(1), &plan.work) {
         (Some(fallback), _) => plan.fallback.get(fallback as usize),
         (None, Work::Tool(tool)) => Some(tool),
         (
             None,
-            Work::Human(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_) | Work::Worker(_),
+            Work::Human(_)
+            | Work::Wait(_)
+            | Work::Emit(_)
+            | Work::Workflow(_)
+            | Work::Worker(_)
+            | Work::Agent(_),
         ) => None,
     }
 }
 
 /// The effect class of the call an attempt makes.
 pub fn effect_of(call: &Call) -> Effect {
-    made(call).map_or(Effect::Once, |tool| tool.effect)
+    match call.asked.as_deref() {
+        Some("sim.read") => Effect::Read,
+        Some("sim.put") => Effect::Idempotent,
+        Some(_) => Effect::Once,
+        None => made(call).map_or(Effect::Once, |tool| tool.effect),
+    }
 }
 
 /// What the tool brings: the same for the same task, large for every third.

@@ -10,23 +10,14 @@ use crate::body::Json;
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "role", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Message {
     /// What the model is asked.
-    User {
-        /// In order.
-        content: Vec<Part>,
-    },
+    User(Vec<Part>),
     /// What it said.
-    Assistant {
-        /// In order.
-        content: Vec<Said>,
-    },
-    /// What came of the calls it asked for.
-    Tool {
-        /// In the order of the calls.
-        results: Vec<ToolAnswer>,
-    },
+    Assistant(Vec<Said>),
+    /// What came of the calls it asked for, in their order.
+    Tool(Vec<ToolAnswer>),
 }
 
 /// A piece of what a model is asked.
@@ -81,28 +72,28 @@ pub struct ToolAnswer {
 impl Message {
     /// A text to the model.
     pub fn user(text: impl Into<String>) -> Self {
-        Self::User { content: vec![Part::Text(text.into())] }
+        Self::User(vec![Part::Text(text.into())])
     }
 
     /// The text it says, pieces joined; empty where it says none.
     pub fn text(&self) -> String {
         let mut all = String::new();
         match self {
-            Self::User { content } => {
-                for part in content {
+            Self::User(parts) => {
+                for part in parts {
                     if let Part::Text(text) = part {
                         all.push_str(text);
                     }
                 }
             }
-            Self::Assistant { content } => {
-                for said in content {
+            Self::Assistant(pieces) => {
+                for said in pieces {
                     if let Said::Text(text) = said {
                         all.push_str(text);
                     }
                 }
             }
-            Self::Tool { .. } => {}
+            Self::Tool(_) => {}
         }
         all
     }

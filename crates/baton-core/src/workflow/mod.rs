@@ -28,8 +28,8 @@ pub use event::{
 pub use graph::Graph;
 pub use snapshot::{SNAPSHOT_SHAPE, Snapshot};
 pub use state::{
-    AgentRun, AskedCall, BlockOf, Ended, Entry, Items, Lease, Next, Outcome, Output, PauseCause,
-    Phase, Resume, StageCount, Tally, Task, TaskPhase, Waiting, WorkflowState,
+    AgentRun, AskedCall, BlockOf, CallEnd, Ended, Entry, Items, Lease, Next, Outcome, Output,
+    PauseCause, Phase, Resume, StageCount, Tally, Task, TaskPhase, Waiting, WorkflowState,
 };
 pub use system::{
     BatchPurged, DefinitionRegistered, DefinitionRemoved, EventReceived, FiringCause, Purged,

@@ -10,15 +10,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use agent::{AgentRun, AskedCall, Entry};
+pub use agent::{AgentRun, AskedCall, CallEnd, Entry};
 pub use phase::{
     Ended, Lease, Next, Outcome, Output, PauseCause, Phase, Resume, Task, TaskPhase, Waiting,
 };
 
 use super::graph::Graph;
-use crate::body::Body;
+use crate::body::{Body, Json};
 use crate::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
-use crate::plan::{AgentCall, Plan, TaskPlan, Work, WorkerCall};
+use crate::plan::{AgentCall, Plan, TaskPlan, ToolCall, Work, WorkerCall};
 use crate::time::Timestamp;
 use crate::words::{Effect, Origin, WorkflowStatus};
 
@@ -174,11 +174,25 @@ impl WorkflowState {
 
     /// The tool that the task's present rung calls, if it calls one, and what repeating that would do.
     pub fn called_tool(&self, ordinal: Ordinal) -> Option<(&str, Effect)> {
-        if let Some(asked) = self.asked_call(ordinal) {
-            return Some((&asked.tool, asked.effect));
+        match self.asked_call(ordinal) {
+            Some(asked) => Some((&asked.tool, asked.effect)),
+            None => self.planned_call(ordinal).map(|call| (call.tool.as_str(), call.effect)),
         }
+    }
+
+    /// What the tool is given where no input was rendered: the arguments that an agent wrote, or the
+    /// plan's own text.
+    pub fn given_input(&self, ordinal: Ordinal) -> Option<Body> {
+        match self.asked_call(ordinal) {
+            Some(asked) => Some(asked.input.clone()),
+            None => self.planned_call(ordinal).map(|call| Body::Inline(Json::of(&call.with))),
+        }
+    }
+
+    /// The call that the plan names for the task's present rung.
+    fn planned_call(&self, ordinal: Ordinal) -> Option<&ToolCall> {
         let plan = self.task_plan(ordinal)?;
-        let call = match self.task(ordinal)?.rung.checked_sub(1) {
+        match self.task(ordinal)?.rung.checked_sub(1) {
             Some(fallback) => plan.fallback.get(fallback as usize),
             None => match &plan.work {
                 Work::Tool(call) => Some(call),
@@ -189,8 +203,7 @@ impl WorkflowState {
                 | Work::Worker(_)
                 | Work::Agent(_) => None,
             },
-        };
-        call.map(|call| (call.tool.as_str(), call.effect))
+        }
     }
 
     /// The call that an agent asked for, of which this is the task.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::event::TaskAnswered;
-use super::state::{AgentRun, AskedCall, BlockOf, Items, Output, Task, TaskPhase, WorkflowState};
-use crate::body::{Body, Json};
+use super::state::{
+    AgentRun, AskedCall, BlockOf, CallEnd, Items, Output, Task, TaskPhase, WorkflowState,
+};
+use crate::body::Body;
 use crate::failure::CallFailure;
 use crate::ids::Ordinal;
 use crate::time::Timestamp;
@@ -22,24 +24,24 @@ impl WorkflowState {
         self.agent_call(ordinal)?.models.get(index as usize).map(String::as_str)
     }
 
-    /// What came of the calls of one answer: each with the body of its output or of its failure.
-    pub fn results(&self, first: Ordinal) -> Vec<(&AskedCall, Body)> {
+    /// What came of the calls of the answer whose first call this task is.
+    pub fn results(&self, first: Ordinal) -> Vec<(AskedCall, CallEnd)> {
         let Some((block, _)) = self.item(first) else {
             return Vec::new();
         };
         let BlockOf::Calls(calls) = &block.of else {
             return Vec::new();
         };
-        let results = block.range().map(|ordinal| self.result(ordinal));
-        calls.iter().zip(results).collect()
+        let ends = block.range().map(|ordinal| self.call_end(ordinal));
+        calls.iter().cloned().zip(ends).collect()
     }
 
-    fn result(&self, ordinal: Ordinal) -> Body {
+    fn call_end(&self, ordinal: Ordinal) -> CallEnd {
         match self.task(ordinal).map(|task| &task.phase) {
-            Some(TaskPhase::Completed { output: Output::Value(body), .. }) => body.clone(),
-            Some(TaskPhase::Failed { failure, .. }) => {
-                Body::Inline(Json::of(&serde_json::json!({ "error": failure.message })))
+            Some(TaskPhase::Completed { output: Output::Value(body), .. }) => {
+                CallEnd::Output(body.clone())
             }
+            Some(TaskPhase::Failed { failure, .. }) => CallEnd::Error(failure.message.clone()),
             Some(
                 TaskPhase::Completed { output: Output::Items { .. }, .. }
                 | TaskPhase::Pending
@@ -50,7 +52,7 @@ impl WorkflowState {
                 | TaskPhase::Skipped { .. }
                 | TaskPhase::Cancelled { .. },
             )
-            | None => Body::Inline(Json::of(&serde_json::json!({ "error": "not done" }))),
+            | None => CallEnd::Error("it was not made".to_owned()),
         }
     }
 
@@ -130,8 +132,7 @@ impl WorkflowState {
 
     /// The last call of an answer has ended: the agent goes on with what they brought.
     pub(super) fn close_calls(&mut self, parent: Ordinal, first: Ordinal) {
-        let results: Vec<(AskedCall, Body)> =
-            self.results(first).into_iter().map(|(call, body)| (call.clone(), body)).collect();
+        let results = self.results(first);
         if let Some(run) = self.agent_mut(parent) {
             run.take_results(first, &results);
         }

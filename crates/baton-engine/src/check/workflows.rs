@@ -65,7 +65,7 @@ impl Counts {
                 counts.waiting_people += u32::from(on.is_for_people());
             }
             let counted = match state.item(ordinal) {
-                Some((items, _)) => !items.superseded,
+                Some((items, _)) => items.is_each() && !items.superseded,
                 None => {
                     let each = |plan: &baton_core::plan::TaskPlan| plan.each.is_some();
                     !state.task_plan(ordinal).is_some_and(each) || state.items_of(ordinal).is_none()

@@ -86,7 +86,12 @@ pub(crate) fn detail(
     let ask = waits.map(|row| question(&row, views)).transpose()?.filter(|ask| !ask.is_empty());
     let human = planned.and_then(|planned| match &planned.work {
         Work::Human(human) => Some(human),
-        Work::Tool(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_) | Work::Worker(_) => None,
+        Work::Tool(_)
+        | Work::Wait(_)
+        | Work::Emit(_)
+        | Work::Workflow(_)
+        | Work::Worker(_)
+        | Work::Agent(_) => None,
     });
     let output = gathered.output.map(|body| text_of(&body, views)).transpose()?;
     Ok(TaskDetail {
@@ -139,7 +144,8 @@ impl Gathered<'_> {
                 | Work::Wait(_)
                 | Work::Emit(_)
                 | Work::Workflow(_)
-                | Work::Worker(_),
+                | Work::Worker(_)
+                | Work::Agent(_),
             ) => None,
         }
     }
@@ -192,6 +198,7 @@ impl Gathered<'_> {
             Event::Retried(_) => {
                 (self.rung, self.output, self.failure) = (0, None, None);
             }
+            Event::TaskAnswered(_) => self.end(record.at, AttemptStatus::Completed, None),
             Event::TaskEmitted(emitted) => {
                 self.end(record.at, AttemptStatus::Completed, None);
                 self.output = Some(emitted.data);

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{Digest, Usage};
-use crate::body::{BlobHash, Body};
+use serde_json::json;
+
+use crate::body::{BlobHash, Body, Json};
 use crate::ids::Ordinal;
 use crate::words::Effect;
 
@@ -74,6 +76,24 @@ pub struct AskedCall {
     pub refused: Option<String>,
 }
 
+/// How a call that an agent asked for ended, as its model is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallEnd {
+    /// What it brought.
+    Output(Body),
+    /// Why it brought nothing.
+    Error(String),
+}
+
+impl CallEnd {
+    fn body(&self) -> Body {
+        match self {
+            Self::Output(body) => body.clone(),
+            Self::Error(message) => Body::Inline(Json::of(&json!({ "error": message }))),
+        }
+    }
+}
+
 impl AgentRun {
     /// What it is asked first.
     pub(in crate::workflow) fn ask(&mut self, message: Body) {
@@ -87,14 +107,15 @@ impl AgentRun {
         self.transcript.push(Entry::Assistant(message));
     }
 
-    /// What came of calls: for each the body of its output or of its failure.
+    /// What came of calls.
     pub(in crate::workflow) fn take_results(
         &mut self,
         first: Ordinal,
-        results: &[(AskedCall, Body)],
+        results: &[(AskedCall, CallEnd)],
     ) {
-        for (call, result) in results {
-            self.digest = self.digest.then(&call.id, [&call.input, result]);
+        for (call, end) in results {
+            let result = end.body();
+            self.digest = self.digest.then(&call.id, [&call.input, &result]);
             let result = result.content_hash();
             let last = self.results.entry(call.digest()).or_insert(Repeated { result, times: 0 });
             let times = if last.result == result { last.times + 1 } else { 1 };

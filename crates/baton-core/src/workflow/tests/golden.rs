@@ -90,7 +90,7 @@ fn example(kind: EventKind) -> Event {
             },
             first: Some(Ordinal(7)),
             calls: vec![AskedCall { refused: Some("there is no tool".to_owned()), ..asked("x") }],
-            again: Some(body(json!({ "role": "user", "content": [{ "text": "again" }] }))),
+            again: Some(body(json!({ "user": [{ "text": "again" }] }))),
         }
         .into(),
         EventKind::DefinitionRegistered => {

@@ -410,7 +410,7 @@ fn start(task: u32) -> Command {
 }
 
 fn prompt(text: &str) -> Body {
-    body(json!({ "role": "user", "content": [{ "text": text }] }))
+    body(json!({ "user": [{ "text": text }] }))
 }
 
 /// A call of `fs.read` with this path.
@@ -427,7 +427,7 @@ fn asked(path: &str) -> AskedCall {
 /// An answer that asks for these calls; with none, it is the output `"done"`.
 fn says(calls: impl IntoIterator<Item = AskedCall>) -> Answer {
     Answer {
-        message: body(json!({ "role": "assistant", "content": [{ "text": "Hm." }] })),
+        message: body(json!({ "assistant": [{ "text": "Hm." }] })),
         usage: Usage { input_tokens: 100, output_tokens: 10, ..Usage::default() },
         calls: calls.into_iter().collect(),
         output: Ok(body(json!("done"))),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::progress::progress;
-use crate::workflow::{Entry, TaskPhase, Verdict};
+use crate::workflow::{CallEnd, Entry, TaskPhase, Verdict};
 
 /// An agent whose first turn is under way.
 fn thinking() -> Story {
@@ -39,9 +39,9 @@ fn calls_are_tasks_beside_one_another_and_the_agent_goes_on_after_the_last() {
     assert_eq!(story.ready(), [0]);
     let run = story.state.agent_run(Ordinal(0)).expect("it runs");
     assert_eq!(run.transcript.last(), Some(&Entry::Results { first: Ordinal(1), count: 2 }));
-    let results: Vec<Body> =
-        story.state.results(Ordinal(1)).into_iter().map(|(_, body)| body).collect();
-    assert_eq!(results, [body(json!(1)), body(json!(2))]);
+    let ends: Vec<CallEnd> =
+        story.state.results(Ordinal(1)).into_iter().map(|(_, end)| end).collect();
+    assert_eq!(ends, [CallEnd::Output(body(json!(1))), CallEnd::Output(body(json!(2)))]);
     let story = story.does(start(0)).does(answer(0, 2, says([]))).finishes();
     assert!(matches!(story.outcome(), Outcome::Completed { .. }));
 }
@@ -52,7 +52,7 @@ fn a_failed_call_is_told_to_the_agent_and_fails_nothing() {
     let story = story.does(fail(1, 1, passing()));
     assert_eq!((story.ready(), story.status_of(1)), (vec![0], TaskStatus::Failed));
     let (_, told) = story.state.results(Ordinal(1)).remove(0);
-    assert_eq!(told, body(json!({ "error": "busy" })));
+    assert_eq!(told, CallEnd::Error("busy".to_owned()));
     assert_eq!(story.state.tally().failed, 0);
 }
 

@@ -1,0 +1,240 @@
+//! An agent's turns: what a model is asked is put together from the transcript, what it says is looked
+//! at before anything is done with it.
+//!
+//! Which model is called and what follows from its answer is decided in core; the call itself is
+//! made behind the port [`Models`](crate::ports::Models).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_core::agent::{Message, Said, ToolAnswer, call_fault, offered, read_output};
+use baton_core::body::{Blob, Body, Json};
+use baton_core::failure::CallFailure;
+use baton_core::ids::Ordinal;
+use baton_core::plan::{AgentCall, Work};
+use baton_core::words::{AttemptStatus, Effect as EffectClass, FailureKind};
+use baton_core::workflow::{Answer, AskedCall, CallEnd, Command, Entry, WorkflowState};
+
+use crate::engine::Engine;
+use crate::exchange::{Effect, JobKey, Split};
+use crate::live::Live;
+use crate::loaded::Loaded;
+use crate::ports::{CallContext, ModelAnswer, ModelRequest};
+use crate::scope::{BlobReader, Unrendered};
+use crate::store::StoreError;
+
+/// How many characters of a result a model is told; the rest is cut, and it is told so.
+const RESULT_CHARS_MAX: usize = 100_000;
+
+/// A call of a model to make.
+#[derive(Debug)]
+pub struct Asking {
+    /// The turn it is.
+    pub job: JobKey,
+    /// Where the agent stands.
+    pub loaded: Arc<Loaded>,
+    /// The task of the plan.
+    pub of: Ordinal,
+    /// `provider/name`.
+    pub model: String,
+    /// The transcript so far.
+    pub transcript: Vec<Line>,
+    /// What it belongs to.
+    pub context: CallContext,
+    /// How long it may take; the default where the plan says nothing.
+    pub timeout: Option<Duration>,
+}
+
+/// A message of a transcript, its bodies not read yet.
+#[derive(Clone, Debug)]
+pub enum Line {
+    /// A message that is kept as it is.
+    Message(Body),
+    /// What came of calls.
+    Results(Vec<(AskedCall, CallEnd)>),
+}
+
+/// What a model said, ready to be decided on, and the large bodies of it.
+#[derive(Debug)]
+pub struct Heard {
+    /// For the machine.
+    pub answer: Answer,
+    /// For the store.
+    pub blobs: Vec<Blob>,
+}
+
+impl Engine {
+    /// Starts a turn; with what the agent is asked, where it is its first.
+    pub(crate) fn start_turn(&mut self, number: u64, task: Ordinal, prompt: Option<Split>) {
+        // Rendered anew for a later turn, it is what was asked already.
+        let runs = |live: &Live| live.state.agent_run(task).is_some();
+        let prompt = prompt.filter(|_| !self.lives.get(&number).is_some_and(runs));
+        let (prompt, blob) = prompt.map_or((None, None), |(body, blob)| (Some(body), blob));
+        self.staging.offer(blob);
+        let Some(attempt) = self.begin(number, task, prompt) else {
+            return;
+        };
+        self.queue.begin(number, task);
+        let Some(live) = self.lives.get(&number) else {
+            return;
+        };
+        let state = &live.state;
+        let (Some(facts), Some(model)) = (state.task(task), state.model_of(task)) else {
+            return;
+        };
+        let key = format!("{}:{}:{attempt}", state.id.task(task), state.run);
+        let asking = Asking {
+            job: JobKey { number, task, attempt },
+            loaded: Arc::clone(&live.loaded),
+            of: facts.of,
+            model: model.to_owned(),
+            transcript: lines(state, task),
+            context: CallContext::new(state.id, (task, attempt), state.conversation, &key),
+            timeout: state.task_plan(task).and_then(|plan| plan.timeout).map(|span| span.0),
+        };
+        self.effect(Effect::Ask(Box::new(asking)));
+    }
+
+    /// Takes in what a model said. A late or double answer is refused and changes nothing.
+    pub(crate) fn take_answer(
+        &mut self,
+        job: JobKey,
+        result: Result<Heard, (AttemptStatus, CallFailure)>,
+    ) {
+        let JobKey { number, task, attempt } = job;
+        let command = match result {
+            Ok(Heard { answer, blobs }) => {
+                blobs.into_iter().for_each(|blob| self.staging.offer(Some(blob)));
+                Command::Answer { task, attempt, answer }
+            }
+            Err((status, failure)) => Command::Fail { task, attempt, status, failure },
+        };
+        let _ = self.apply_own(number, &command);
+    }
+}
+
+/// The transcript of a task's agent.
+pub fn lines(state: &WorkflowState, task: Ordinal) -> Vec<Line> {
+    let entries = state.agent_run(task).map_or(&[][..], |run| &run.transcript);
+    let line = |entry: &Entry| match entry {
+        Entry::User(body) | Entry::Assistant(body) => Line::Message(body.clone()),
+        Entry::Results { first, .. } => Line::Results(state.results(*first)),
+    };
+    entries.iter().map(line).collect()
+}
+
+impl Asking {
+    /// The agent whose turn it is.
+    pub fn agent(&self) -> Option<&AgentCall> {
+        match &self.loaded.plan.task(self.of)?.work {
+            Work::Agent(agent) => Some(agent),
+            Work::Tool(_)
+            | Work::Human(_)
+            | Work::Wait(_)
+            | Work::Emit(_)
+            | Work::Workflow(_)
+            | Work::Worker(_) => None,
+        }
+    }
+
+    /// The request, put together.
+    pub fn request(&self, blob: BlobReader<'_>) -> Result<ModelRequest, Unrendered> {
+        let agent = self.agent().ok_or_else(|| {
+            CallFailure::refused(FailureKind::InvalidInput, "the plan has no such agent")
+        })?;
+        Ok(ModelRequest {
+            model: self.model.clone(),
+            instructions: agent.instructions.clone(),
+            tools: agent.tools.clone(),
+            output: agent.output.clone(),
+            output_tokens_max: agent.limits.output_tokens_max,
+            messages: messages(&self.transcript, blob)?,
+            context: self.context.clone(),
+        })
+    }
+}
+
+/// The messages of a transcript, with what their bodies hold.
+pub fn messages(lines: &[Line], blob: BlobReader<'_>) -> Result<Vec<Message>, StoreError> {
+    let mut text = |body: &Body| match body {
+        Body::Inline(json) => Ok(json.clone()),
+        Body::Blob { hash, .. } => blob(*hash),
+    };
+    let mut messages = Vec::with_capacity(lines.len());
+    for line in lines {
+        messages.push(match line {
+            Line::Message(body) => {
+                let damaged = |fault| StoreError::Corrupt(format!("a stored message: {fault}"));
+                serde_json::from_str(text(body)?.as_str()).map_err(damaged)?
+            }
+            Line::Results(calls) => {
+                let mut results = Vec::with_capacity(calls.len());
+                for (call, end) in calls {
+                    let (id, tool) = (call.id.clone(), call.tool.clone());
+                    results.push(match end {
+                        CallEnd::Output(body) => {
+                            let output = Some(bounded(text(body)?));
+                            ToolAnswer { id, tool, output, error: None }
+                        }
+                        CallEnd::Error(error) => {
+                            ToolAnswer { id, tool, output: None, error: Some(error.clone()) }
+                        }
+                    });
+                }
+                Message::Tool(results)
+            }
+        });
+    }
+    Ok(messages)
+}
+
+/// A result as a model is told it.
+fn bounded(json: Json) -> Json {
+    let text = json.as_str();
+    match text.char_indices().nth(RESULT_CHARS_MAX) {
+        None => json,
+        Some((end, _)) => {
+            let (shown, whole) = (text.get(..end).unwrap_or_default(), text.len());
+            let cut = format!("{shown}… (cut here: the whole has {whole} bytes)");
+            Json::of(&serde_json::Value::from(cut))
+        }
+    }
+}
+
+/// Looks at what a model said: which calls may be made, or what its text is as the output.
+pub fn heard(agent: &AgentCall, said: ModelAnswer) -> Heard {
+    let mut blobs = Vec::new();
+    let mut split = |json: Json| {
+        let (body, blob) = Body::split(json);
+        blobs.extend(blob);
+        body
+    };
+    let ModelAnswer { content, usage, is_cut } = said;
+    let calls: Vec<AskedCall> = content
+        .iter()
+        .filter_map(|piece| match piece {
+            Said::Call { id, tool, arguments } => {
+                let value = arguments.value();
+                let refused = match (is_cut, value.is_object()) {
+                    (true, _) => Some("the answer was cut off before its end".to_owned()),
+                    (false, false) => Some("the arguments are no JSON object".to_owned()),
+                    (false, true) => call_fault(agent, tool, &value),
+                };
+                let effect = offered(agent, tool).map_or(EffectClass::Once, |tool| tool.effect);
+                let (id, tool) = (id.clone(), tool.clone());
+                Some(AskedCall { id, tool, effect, input: split(arguments.clone()), refused })
+            }
+            Said::Text(_) | Said::Reasoning(_) => None,
+        })
+        .collect();
+    let message = Message::Assistant(content);
+    let output = match (calls.is_empty(), is_cut) {
+        (true, true) => Err("it was cut off: it is longer than one answer may be".to_owned()),
+        (true, false) => read_output(agent.output.as_ref(), &message.text()),
+        (false, _) => Ok(Json::null()),
+    };
+    let output = output.map(&mut split);
+    let json = Json::from_serialize(&message).unwrap_or_else(|_| Json::null());
+    let message = split(json);
+    Heard { answer: Answer { message, usage, calls, output }, blobs }
+}

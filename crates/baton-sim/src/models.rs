@@ -1,0 +1,84 @@
+//! The simulated models: they ask for calls, answer what does not fit, are cut off, fail in every way,
+//! and answer late or twice.
+
+use baton_core::agent::{Message, Said, Usage};
+use baton_core::body::Json;
+use baton_core::failure::CallFailure;
+use baton_core::words::{AttemptStatus, FailureKind};
+use baton_engine::attempt_status;
+use baton_engine::ports::{ModelAnswer, ModelRequest};
+use baton_engine::turns::{Asking, Heard, heard};
+use serde_json::{Value, json};
+
+use crate::rng::Rng;
+
+/// How a turn ends.
+type Turned = Result<Heard, (AttemptStatus, CallFailure)>;
+
+/// How many answers a transcript has.
+pub fn answers(request: &ModelRequest) -> usize {
+    let is_answer = |message: &&Message| matches!(message, Message::Assistant(_));
+    request.messages.iter().filter(is_answer).count()
+}
+
+/// Without faults: two calls beside one another, then one, then the output.
+pub fn calm(asking: &Asking, request: &ModelRequest) -> Vec<(u64, Turned)> {
+    let pieces = match answers(request) {
+        0 => vec![call(0, "sim.read", json!({ "n": 0 })), call(1, "sim.pay", json!({ "n": 1 }))],
+        1 => vec![Said::Text("One more.".to_owned()), call(2, "sim.pay", json!({ "n": 2 }))],
+        _ => vec![Said::Text("{\"done\": true}".to_owned())],
+    };
+    vec![(150, said(asking, pieces))]
+}
+
+/// With every fault a model can have.
+pub fn wild(asking: &Asking, request: &ModelRequest, rng: &mut Rng) -> Vec<(u64, Turned)> {
+    let latency = 1 + rng.below(5_000);
+    let fails = |kind| {
+        let failure = CallFailure::passing(kind, "as models do");
+        vec![(latency, Err((attempt_status(&failure), failure)))]
+    };
+    match rng.below(20) {
+        0..9 => calm(asking, request),
+        9 => vec![(latency, said(asking, vec![call(9, "no.such", json!({}))]))],
+        10 => vec![(latency, said(asking, vec![call(9, "sim.pay", Value::from("no object"))]))],
+        11 => vec![(latency, said(asking, vec![Said::Text("Certainly! Here is".to_owned())]))],
+        12 => {
+            let again = || said(asking, vec![call(7, "sim.read", json!({ "again": true }))]);
+            vec![(latency, again()), (latency + 3_000, again())]
+        }
+        13 => fails(FailureKind::RateLimited),
+        14 => fails(FailureKind::ContextTooLong),
+        15 => {
+            let failure = CallFailure::in_doubt(FailureKind::TimedOut, "too slow");
+            let late = said(asking, vec![Said::Text("{}".to_owned())]);
+            vec![(60_000, Err((attempt_status(&failure), failure))), (65_000, late)]
+        }
+        16 => {
+            let content = vec![call(8, "sim.pay", json!({ "cut": true }))];
+            vec![(latency, answered(asking, ModelAnswer { content, usage: usage(), is_cut: true }))]
+        }
+        _ => {
+            let many = (0..1 + rng.below(4)).map(|n| call(20 + n, "sim.put", json!({ "n": n })));
+            vec![(latency, said(asking, many.collect()))]
+        }
+    }
+}
+
+fn call(id: u64, tool: &str, arguments: Value) -> Said {
+    Said::Call { id: format!("c{id}"), tool: tool.to_owned(), arguments: Json::of(&arguments) }
+}
+
+fn usage() -> Usage {
+    Usage { input_tokens: 100, output_tokens: 10, ..Usage::default() }
+}
+
+fn said(asking: &Asking, content: Vec<Said>) -> Turned {
+    answered(asking, ModelAnswer { content, usage: usage(), is_cut: false })
+}
+
+fn answered(asking: &Asking, answer: ModelAnswer) -> Turned {
+    let missing = CallFailure::refused(FailureKind::InvalidInput, "there is no such agent");
+    let agent = asking.agent().ok_or((AttemptStatus::Failed, missing))?;
+    Ok(heard(agent, answer))
+}

@@ -56,15 +56,13 @@ use waiting::Waiting;
 pub use caller::{Caller, Identity};
 pub use code::ProblemCode;
 pub use definitions::{Definitions, Listed};
+pub use limits::Bounds;
 pub use page::Page;
 pub use problem::{FieldError, Problem};
 pub use readers::{OpenViews, Readers};
 pub use report::Report;
 pub use serving::{Certificate, CertificateFault, Listening, serve};
 pub use streams::{Broadcaster, Broadcasting, Streams};
-
-/// The largest body of a request.
-const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What the API stands on; cheap to clone.
 #[derive(Clone)]
@@ -87,6 +85,8 @@ pub struct Api {
     pub identity: Option<Arc<dyn Identity>>,
     /// Names, beside addresses and `localhost`, under which this server may be called.
     pub hosts: Arc<[String]>,
+    /// What one request may take.
+    pub bounds: Bounds,
     /// What the plans that were last shown call things.
     pub wordings: Arc<Wordings>,
     plans: Plans,
@@ -127,6 +127,7 @@ impl Api {
             stop,
             identity: None,
             hosts: Arc::default(),
+            bounds: Bounds::default(),
             wordings: Arc::default(),
             plans: Plans::default(),
             waiting: Waiting::default(),
@@ -216,8 +217,8 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(other_method)
         .layer(from_fn(once::remember))
         .layer(from_fn_with_state(api.clone(), caller::identify))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn_with_state(limits::room(), limits::bounded))
+        .layer(DefaultBodyLimit::max(api.bounds.body_bytes_max))
+        .layer(from_fn_with_state(limits::room(api.bounds), limits::bounded))
         .layer(CatchPanicLayer::custom(limits::panicked))
         .layer(CompressionLayer::new())
         .merge(open_to_all().split_for_parts().0)

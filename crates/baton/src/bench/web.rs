@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use baton_server::http::Api;
 use baton_store::StoreUrl;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::figures::resident_mib;
 use super::outside::{finish, read_line, spawn};
 use super::rig::{Rig, chain, fan, parked};
 use crate::config::Config;
 use crate::definitions::ServedDefinitions;
+use crate::descriptors;
 use crate::web::Web;
 
 /// Tells the process that holds streams open which.
@@ -26,6 +26,8 @@ const URL_VARIABLE: &str = "BATON_BENCH_URL";
 const SUBSCRIBERS: usize = 100;
 /// How many idle subscribers are weighed.
 const IDLE: usize = 10_000;
+/// Descriptors that are no idle subscriber's.
+const OTHER_DESCRIPTORS: u64 = 256;
 /// Requests of one figure.
 const REQUESTS: usize = 1_000;
 /// How long a client waits.
@@ -206,8 +208,9 @@ pub fn hold() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets this process have as many connections as the system allows it.
+/// Lets this process have the connections that are needed.
 fn many_descriptors() -> anyhow::Result<()> {
-    let limit = getrlimit(Resource::Nofile);
-    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?)
+    let (needed, may) = (IDLE as u64 + OTHER_DESCRIPTORS, descriptors::raise()?);
+    ensure!(may >= needed, "{needed} open files are needed, and `ulimit -Hn` is {may}: raise it");
+    Ok(())
 }

@@ -22,8 +22,6 @@ use turned_away::TurnedAway;
 pub(super) use lasting::Lasting;
 pub use tls::{Certificate, CertificateFault};
 
-/// How many connections are open at a time, where nothing else is said.
-const CONNECTIONS_MAX: u32 = 16_384;
 /// The pause after a connection that could not be accepted: nothing signals free descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -38,10 +36,15 @@ pub struct Listening {
     pub tls: Option<Certificate>,
 }
 
+impl Listening {
+    /// How many connections are open at a time, where nothing else is said.
+    pub const CONNECTIONS_MAX: u32 = 16_384;
+}
+
 impl From<std::net::TcpListener> for Listening {
     /// In the clear, for as many as is usual.
     fn from(listener: std::net::TcpListener) -> Self {
-        Self { listener, connections_max: CONNECTIONS_MAX, tls: None }
+        Self { listener, connections_max: Self::CONNECTIONS_MAX, tls: None }
     }
 }
 

@@ -171,13 +171,11 @@ fn usable(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, Certifica
         let (certificate, key) = (certificate.display(), key.display());
         let advice =
             "name the two files that were made together by `[server] tls_cert` and `tls_key`";
-        CertificateFault(match fault {
-            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                format!(
-                    "the key in {key} is not that of the certificate in {certificate}; {advice}"
-                )
-            }
-            other => format!("{certificate} and {key} cannot be used together: {other}; {advice}"),
+        let mismatch = rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch);
+        CertificateFault(if fault == mismatch {
+            format!("the key in {key} is not that of the certificate in {certificate}; {advice}")
+        } else {
+            format!("{certificate} and {key} cannot be used together: {fault}; {advice}")
         })
     })?;
     Ok(Arc::new(fitting))
@@ -214,8 +212,9 @@ fn text(file: &Path, advice: &str) -> Result<Vec<u8>, CertificateFault> {
 
 fn unusable(file: &Path, what: &str, fault: &pem::Error, advice: &str) -> CertificateFault {
     let file = file.display();
-    CertificateFault(match fault {
-        pem::Error::NoItemsFound => format!("{file} holds no {what}; {advice}"),
-        other => format!("the {what} in {file} cannot be read: {other}; {advice}"),
+    CertificateFault(if matches!(fault, pem::Error::NoItemsFound) {
+        format!("{file} holds no {what}; {advice}")
+    } else {
+        format!("the {what} in {file} cannot be read: {fault}; {advice}")
     })
 }

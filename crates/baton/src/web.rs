@@ -38,7 +38,7 @@ impl Web {
     ) -> anyhow::Result<Self> {
         let listening = listening.into();
         let address = listening.listener.local_addr().context("the listener has no address")?;
-        let broadcasting = Broadcaster::start(owner, baton_store::open_views(store)?)?;
+        let broadcasting = Broadcaster::start(owner, baton_store::open_views(store)?, report())?;
         let store = store.clone();
         let readers = Readers::new(Box::new(move || baton_store::open_views(&store)), READERS_MAX);
         let streams = Streams::new(broadcasting.broadcaster().clone(), readers.clone());

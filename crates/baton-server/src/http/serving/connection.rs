@@ -9,9 +9,10 @@ use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -22,6 +23,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Sleep, sleep};
 use tower::ServiceExt;
 
 use super::Ground;
@@ -68,6 +70,7 @@ where
         let _ = stop.wait_for(|stop| *stop).await;
     });
     let mut is_stopping = false;
+    let mut stall = Stall { patience: patience.stall, since: None };
     let answer = std::future::poll_fn(|cx| {
         if !is_stopping && stopping.as_mut().poll(cx).is_ready() {
             is_stopping = true;
@@ -76,6 +79,7 @@ where
         match Pin::new(&mut *connection).poll(cx) {
             // A fault is the client's, or its leaving.
             Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending if stall.is_over(exit.stuck_at(), cx) => Poll::Ready(None),
             Poll::Pending => exit.take().map_or(Poll::Pending, |answer| Poll::Ready(Some(answer))),
         }
     });
@@ -105,6 +109,8 @@ struct Exit {
     answer: Mutex<Option<Response<Body>>>,
     /// Whether something of an earlier answer has not been written yet.
     is_stuck: AtomicBool,
+    /// How often something was written.
+    writes: AtomicU64,
 }
 
 impl Exit {
@@ -118,6 +124,34 @@ impl Exit {
             return None;
         }
         self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Where writing stands that waits for the client.
+    fn stuck_at(&self) -> Option<u64> {
+        self.is_stuck.load(Ordering::Relaxed).then(|| self.writes.load(Ordering::Relaxed))
+    }
+}
+
+/// Watches over a client that takes nothing of its answer.
+struct Stall {
+    patience: Duration,
+    since: Option<(u64, Pin<Box<Sleep>>)>,
+}
+
+impl Stall {
+    /// Whether writing has stood still for too long; who asks is woken when it has.
+    fn is_over(&mut self, stuck_at: Option<u64>, cx: &mut Context<'_>) -> bool {
+        let Some(writes) = stuck_at else {
+            self.since = None;
+            return false;
+        };
+        let patience = self.patience;
+        let begin = || (writes, Box::pin(sleep(patience)));
+        let since = self.since.get_or_insert_with(begin);
+        if since.0 != writes {
+            *since = begin();
+        }
+        since.1.as_mut().poll(cx).is_ready()
     }
 }
 
@@ -133,6 +167,7 @@ impl<T> Watched<T> {
     fn note<R>(&self, written: Poll<R>) -> Poll<R> {
         // Whoever asks is the task that writes.
         self.exit.is_stuck.store(written.is_pending(), Ordering::Relaxed);
+        self.exit.writes.fetch_add(u64::from(written.is_ready()), Ordering::Relaxed);
         written
     }
 }

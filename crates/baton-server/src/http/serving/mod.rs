@@ -64,12 +64,17 @@ struct Ground {
 struct Patience {
     /// For the head of a request, and between two.
     head: Duration,
+    /// For anything of an answer to be taken.
+    stall: Duration,
     /// For requests under way, when the server stops.
     farewell: Duration,
 }
 
-const PATIENCE: Patience =
-    Patience { head: Duration::from_secs(30), farewell: Duration::from_secs(2) };
+const PATIENCE: Patience = Patience {
+    head: Duration::from_secs(30),
+    stall: Duration::from_secs(60),
+    farewell: Duration::from_secs(2),
+};
 
 /// Serves until `stop` becomes true, then lets what is under way be answered.
 pub async fn serve(

@@ -204,12 +204,18 @@ pub enum SchemaOf {
 /// `baton serve`.
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Where to listen; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:7420", value_name = "ADDRESS:PORT")]
-    pub listen: SocketAddr,
-    /// A name, beside addresses and `localhost`, under which the server may be called.
+    /// Where to listen, if not where `[server] listen` says; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// A name, beside addresses, `localhost` and `[server] hosts`, under which the server may be called.
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
+    /// The certificate for HTTPS (PEM), in place of `[server] tls_cert`.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its key (PEM), in place of `[server] tls_key`.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
 }
 
 /// `baton run`.

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 mod definitions;
+mod descriptors;
 pub mod display;
 pub mod exit;
 mod follow;

@@ -89,6 +89,8 @@ problems! {
     Internal = 24 "internal" INTERNAL_SERVER_ERROR "Baton has a fault",
     /// Events behind a cursor were purged: what is missing cannot be told.
     EventsPurged = 25 "events_purged" GONE "Events behind this cursor were purged",
+    /// A cursor names a position that the journal has not reached.
+    CursorAhead = 26 "cursor_ahead" BAD_REQUEST "The cursor lies ahead of the newest event",
     /// Another request was sent under the same key.
     KeyReused = 70 "idempotency_key_reused" UNPROCESSABLE_ENTITY "This key was used for another request",
     /// A token that holds has this name.

@@ -20,8 +20,10 @@ mod problem;
 mod readers;
 mod reference;
 mod registered;
+mod report;
 mod schema;
 mod servers;
+mod serving;
 mod start;
 mod streams;
 mod tasks;
@@ -30,9 +32,7 @@ mod workers;
 mod workflows;
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -43,7 +43,6 @@ use baton_engine::exchange::{Gone, Reply, Request};
 use baton_engine::meters::Meters;
 use baton_engine::ports::{Door, Tools};
 use baton_engine::wording::Wordings;
-use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -57,15 +56,13 @@ use waiting::Waiting;
 pub use caller::{Caller, Identity};
 pub use code::ProblemCode;
 pub use definitions::{Definitions, Listed};
+pub use limits::Bounds;
 pub use page::Page;
 pub use problem::{FieldError, Problem};
 pub use readers::{OpenViews, Readers};
+pub use report::Report;
+pub use serving::{Certificate, CertificateFault, Listening, serve};
 pub use streams::{Broadcaster, Broadcasting, Streams};
-
-/// How long a server that stops lets requests under way be answered.
-const FAREWELL: Duration = Duration::from_secs(2);
-/// The largest body of a request.
-const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What the API stands on; cheap to clone.
 #[derive(Clone)]
@@ -88,6 +85,8 @@ pub struct Api {
     pub identity: Option<Arc<dyn Identity>>,
     /// Names, beside addresses and `localhost`, under which this server may be called.
     pub hosts: Arc<[String]>,
+    /// What one request may take.
+    pub bounds: Bounds,
     /// What the plans that were last shown call things.
     pub wordings: Arc<Wordings>,
     plans: Plans,
@@ -128,6 +127,7 @@ impl Api {
             stop,
             identity: None,
             hosts: Arc::default(),
+            bounds: Bounds::default(),
             wordings: Arc::default(),
             plans: Plans::default(),
             waiting: Waiting::default(),
@@ -217,8 +217,8 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(other_method)
         .layer(from_fn(once::remember))
         .layer(from_fn_with_state(api.clone(), caller::identify))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn_with_state(limits::room(), limits::bounded))
+        .layer(DefaultBodyLimit::max(api.bounds.body_bytes_max))
+        .layer(from_fn_with_state(limits::room(api.bounds), limits::bounded))
         .layer(CatchPanicLayer::custom(limits::panicked))
         .layer(CompressionLayer::new())
         .merge(open_to_all().split_for_parts().0)
@@ -233,26 +233,4 @@ async fn nothing_here(uri: Uri) -> Problem {
 async fn other_method(method: Method, uri: Uri) -> Problem {
     let detail = format!("{} does not take {method}; `/docs` says what it takes", uri.path());
     Problem::new(ProblemCode::MethodNotAllowed, detail)
-}
-
-/// Serves until `stop` becomes true, then lets what is under way be answered.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    mut stop: watch::Receiver<bool>,
-) -> io::Result<()> {
-    let mut over = stop.clone();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
-        // An error says that nobody is left who could say it.
-        let _ = stop.wait_for(|stop| *stop).await;
-    });
-    let farewell = async {
-        let _ = over.wait_for(|stop| *stop).await;
-        // sleep: a bound; those who are done sooner end the serving sooner.
-        tokio::time::sleep(FAREWELL).await;
-    };
-    tokio::select! {
-        served = serving.into_future() => served,
-        () = farewell => Ok(()),
-    }
 }

@@ -17,7 +17,7 @@ use super::schema::ProblemWord;
 /// The media type of a problem.
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// How long a client that came at a bad time is asked to wait.
-const RETRY_AFTER_SECONDS: u32 = 1;
+pub(super) const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// Something that went wrong, as it is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]

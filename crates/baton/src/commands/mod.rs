@@ -6,6 +6,7 @@ mod answer;
 mod chaos;
 mod invoke;
 mod list;
+mod listening;
 mod reference;
 mod run;
 mod serve;

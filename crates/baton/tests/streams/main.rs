@@ -8,6 +8,7 @@
     reason = "clippy knows tests, not what they share"
 )]
 
+mod faults;
 mod ground;
 mod listening;
 
@@ -18,7 +19,8 @@ use baton_core::workflow::Command;
 use baton_engine::exchange::{Burial, Request};
 use serde_json::{Value, json};
 
-use ground::{CHAIN, Ground, ITEMS, PARKED};
+use faults::LateSite;
+use ground::{CHAIN, Ground, ITEMS, PARKED, until};
 use listening::{Message, Socket, Sse};
 
 /// Everything behind a position, as a stream tells it.
@@ -253,4 +255,51 @@ fn or7_who_watches_sees_what_is_counted_and_what_is_not_ready() {
     let (status, ready) = listening::get(ground.address, "/readyz");
     assert_eq!(status, 503);
     assert!(ready.contains(r#""what":"owner""#), "{ready}");
+}
+
+#[test]
+fn or7_a_position_that_was_not_reached_is_refused_and_the_newest_is_named() {
+    let ground = Ground::new();
+    let id = ground.submit(CHAIN);
+    ground.wait(id);
+    let newest = ground.newest();
+    let ahead = newest + 1;
+    for path in ["/api/v1/events/stream?", &format!("/api/v1/workflows/{id}/stream?")] {
+        let (code, problem) = Sse::refused(ground.address, &format!("{path}after={ahead}"));
+        assert_eq!((code, problem["code"].as_str()), (400, Some("cursor_ahead")), "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(
+            detail.contains(&format!("{ahead} lies ahead of the newest, {newest}")),
+            "{detail}"
+        );
+    }
+    let mut socket = Socket::open(ground.address);
+    socket.say(&json!({ "after": ahead }));
+    assert_eq!(socket.next().unwrap().value()["code"], "cursor_ahead");
+    // The newest itself is a place to go on from, even before the broadcaster has heard of it.
+    let mut sse = Sse::open(ground.address, "/api/v1/events/stream", Some(newest));
+    ground.submit(CHAIN);
+    assert_eq!(sse.take_until(newest + 1)[0].id, Some(newest + 1));
+}
+
+#[test]
+fn or7_a_store_that_cannot_be_read_is_reported_once_and_read_again() {
+    let ground = Ground::new();
+    let site = LateSite::new(&ground);
+    let mut sse = Sse::open(site.address, "/api/v1/events/stream", None);
+    let id = ground.submit(CHAIN);
+    ground.wait(id);
+    let newest = ground.newest();
+    site.change("ALTER TABLE journal RENAME TO hidden");
+    site.tell(newest);
+    let told = site.reports.recv_timeout(Duration::from_secs(60)).unwrap();
+    assert!(told.contains("the events for streams cannot be read; it is tried again: "), "{told}");
+    let (status, ready) = listening::get(site.address, "/readyz");
+    assert_eq!(status, 503);
+    assert!(ready.contains(r#""what":"streams""#), "{ready}");
+    site.change("ALTER TABLE hidden RENAME TO journal");
+    let all = sse.take_until(newest);
+    assert_eq!(all.last().unwrap().id, Some(newest));
+    until("readiness", || listening::get(site.address, "/readyz").0 == 200);
+    assert!(site.reports.try_recv().is_err(), "it was reported again");
 }

@@ -21,6 +21,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::watch;
 
 use super::batch::Batch;
+use crate::http::Report;
 
 /// How many batches may wait for one subscriber.
 const LINE_MAX: usize = 32;
@@ -55,6 +56,8 @@ struct Shared {
     /// What reads again for subscribers that come late.
     showing: Mutex<Showing>,
     lagged: AtomicU64,
+    /// Why nothing can be read at the moment.
+    fault: Mutex<Option<String>>,
     over: watch::Sender<bool>,
 }
 
@@ -83,8 +86,13 @@ impl std::fmt::Debug for Broadcaster {
 }
 
 impl Broadcaster {
-    /// Begins to follow an owner; `views` is the broadcaster's own reader.
-    pub fn start(door: &dyn Door, mut views: Box<dyn Views>) -> io::Result<Broadcasting> {
+    /// Begins to follow an owner; `views` is the broadcaster's own reader, and what it cannot read is
+    /// reported.
+    pub fn start(
+        door: &dyn Door,
+        mut views: Box<dyn Views>,
+        report: Report,
+    ) -> io::Result<Broadcasting> {
         let (ring, bell) = sync_channel(1);
         let newest = Arc::new(AtomicU64::new(0));
         let wordings = Arc::new(Wordings::default());
@@ -92,6 +100,7 @@ impl Broadcaster {
             registry: Mutex::default(),
             showing: Mutex::new(Showing::with(Arc::clone(&wordings))),
             lagged: AtomicU64::new(0),
+            fault: Mutex::default(),
             over: watch::Sender::new(false),
         }));
         let following = Following {
@@ -103,7 +112,7 @@ impl Broadcaster {
         door.follow(None, Box::new(move |position| following.tell(position)));
         broadcaster.0.registry().position = views.head().map_err(io::Error::other)?.position;
         let showing = Showing::with(wordings);
-        let mut work = Work { shared: broadcaster.clone(), views, showing, newest };
+        let mut work = Work { shared: broadcaster.clone(), views, showing, newest, report };
         let thread = std::thread::Builder::new()
             .name("broadcaster".to_owned())
             .spawn(move || work.follow(&bell))?;
@@ -118,6 +127,11 @@ impl Broadcaster {
     /// How often a subscriber's line was full.
     pub fn lagged(&self) -> u64 {
         self.0.lagged.load(Ordering::Relaxed)
+    }
+
+    /// Why what is committed cannot be read at the moment; it is tried again and again.
+    pub fn fault(&self) -> Option<String> {
+        self.0.fault().clone()
     }
 
     /// Whether no more events will come.
@@ -213,6 +227,11 @@ impl Shared {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn fault(&self) -> MutexGuard<'_, Option<String>> {
+        // It is whole between any two statements.
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Gives a batch to all who follow one of its streams.
     fn give(&self, batch: &Arc<Batch>, streams: &HashSet<u64>) {
         let mut registry = self.registry();
@@ -242,6 +261,7 @@ struct Work {
     views: Box<dyn Views>,
     showing: Showing,
     newest: Arc<AtomicU64>,
+    report: Report,
 }
 
 impl Work {
@@ -257,7 +277,19 @@ impl Work {
                 return self.shared.close();
             }
             // Subscribers wait meanwhile: they miss nothing, and their own reads say what is wrong.
-            again = self.catch_up().err().map(|_| RETRY);
+            let caught_up = self.catch_up();
+            again = caught_up.as_ref().err().map(|_| RETRY);
+            self.tell(caught_up.err());
+        }
+    }
+
+    /// Keeps what went wrong for those who ask, and reports it once.
+    fn tell(&self, fault: Option<StoreError>) {
+        let fault = fault.map(|fault| fault.to_string());
+        let before = std::mem::replace(&mut *self.shared.0.fault(), fault.clone());
+        if let (None, Some(fault)) = (before, fault) {
+            let sentence = "the events for streams cannot be read; it is tried again";
+            self.report.warn(sentence, &fault);
         }
     }
 

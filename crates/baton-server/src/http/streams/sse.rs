@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
@@ -22,6 +23,7 @@ use crate::http::code::ProblemCode;
 use crate::http::extract::{Asked, IdOf};
 use crate::http::problem::Problem;
 use crate::http::schema::Problems;
+use crate::http::serving::Lasting;
 
 /// Which events of a workflow.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -106,7 +108,7 @@ fn answer(subscription: Subscription) -> Response {
         // Proxies of the nginx kind would keep messages until they have enough of them.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    (headers, Body::from_stream(messages)).into_response()
+    (Extension(Lasting), headers, Body::from_stream(messages)).into_response()
 }
 
 fn text(said: Said, subscription: &Subscription) -> Bytes {

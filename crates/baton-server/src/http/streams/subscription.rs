@@ -119,12 +119,29 @@ impl Streams {
         };
         let filter = Filter { stream, types };
         let line = self.broadcaster.line(stream);
+        if let Some(after) = after.filter(|after| *after > line.from) {
+            self.refuse_ahead(after).await?;
+        }
         let cursor = after.unwrap_or(if stream.is_some() { 0 } else { line.from });
         let phase = Phase::Over;
         let mut new = Subscription { streams: self.clone(), workflow, filter, cursor, phase };
         let missed = new.missed(line.from).await?;
         new.phase = Phase::Behind(line, Some(missed));
         Ok(new)
+    }
+
+    /// Refuses a position that the journal has not reached: what comes up to there would never be told.
+    async fn refuse_ahead(&self, after: u64) -> Result<(), Problem> {
+        let newest = self.readers.read(|views| Ok(views.head()?.position)).await?;
+        if after <= newest {
+            return Ok(());
+        }
+        let detail = format!(
+            "the position {after} lies ahead of the newest, {newest}: it is another store's, or this \
+             one was put back; read the lists anew and follow from now on, without `after` and \
+             `Last-Event-ID`"
+        );
+        Err(Problem::new(ProblemCode::CursorAhead, detail))
     }
 }
 

@@ -123,7 +123,7 @@ pub struct Called {
 }
 
 impl Called {
-    fn of(output: Output) -> Self {
+    pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code(),
             out: String::from_utf8(output.stdout).unwrap(),
@@ -137,7 +137,6 @@ impl Called {
     }
 }
 
-/// A command that runs.
 /// A process that does not outlive the test that started it, however that ends.
 struct Held(Child);
 
@@ -149,6 +148,7 @@ impl Drop for Held {
     }
 }
 
+/// A command that runs.
 pub struct Running {
     child: Held,
     lines: BufReader<ChildStdout>,
@@ -199,6 +199,13 @@ impl Running {
     pub fn kill(mut self) {
         self.child.0.kill().unwrap();
         self.child.0.wait().unwrap();
+    }
+
+    /// Waits for the end; gives the exit code and the lines that were not read before.
+    pub fn rest(mut self) -> (Option<i32>, Vec<Value>) {
+        let lines = self.lines.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap());
+        let lines = lines.collect();
+        (self.child.0.wait().unwrap().code(), lines)
     }
 
     /// Waits for the end; gives the exit code and the last line, or what was said instead.

@@ -15,6 +15,7 @@ pub mod plan;
 pub mod program;
 pub mod progress;
 pub mod schedule;
+pub mod spoken;
 pub mod time;
 pub mod words;
 pub mod workflow;

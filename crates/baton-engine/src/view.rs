@@ -1,10 +1,12 @@
 //! How a workflow is shown: one shape for the command line, the API and the pages, made of rows.
 
+use std::time::Duration;
+
 use baton_core::body::{BlobHash, Body, Json};
 use baton_core::codes::Code;
 use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
 use baton_core::plan::{Plan, Work};
-use baton_core::time::Timestamp;
+use baton_core::time::{Span, Timestamp};
 use baton_core::words::{Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_core::workflow::{Event, Outcome};
@@ -62,6 +64,10 @@ pub struct WorkflowView {
     pub conversation_id: ConversationId,
     /// What its calls pass on as W3C trace id: its own id, 32 hexadecimal digits.
     pub trace_id: String,
+    /// What it has used so far.
+    pub usage: Usage,
+    /// What it may use in a run; where it is shown alone and the plan has a bound.
+    pub budget: Option<Budget>,
     /// The version of its stream.
     pub revision: u64,
     /// When it was admitted.
@@ -78,6 +84,28 @@ pub struct WorkflowView {
     pub output: Option<Json>,
     /// Why it did not complete.
     pub error: Option<String>,
+}
+
+/// What a workflow used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Milliseconds from the start of its first run to its end, or to the newest event.
+    pub time_ms: u64,
+}
+
+impl Usage {
+    /// Of a workflow up to a moment.
+    pub fn until(at: Timestamp, row: &WorkflowRow) -> Self {
+        let span = row.started_at.map_or(Duration::ZERO, |started| at.since(started));
+        Self { time_ms: u64::try_from(span.as_millis()).unwrap_or(u64::MAX) }
+    }
+}
+
+/// What a run may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// How long it may take, without the time it waits for people.
+    pub time: Span,
 }
 
 /// A task as it is shown.
@@ -172,6 +200,7 @@ pub fn outcome_of(row: &WorkflowRow, views: &mut dyn Views) -> Result<Option<Out
 
 /// A workflow without what must be read beside its row.
 pub fn workflow_brief(card: &WorkflowCard, row: &WorkflowRow) -> WorkflowView {
+    let worked_until = row.ended_at.unwrap_or(row.updated_at);
     WorkflowView {
         workflow_id: card.id,
         id: card.id,
@@ -193,6 +222,8 @@ pub fn workflow_brief(card: &WorkflowCard, row: &WorkflowRow) -> WorkflowView {
         tasks_waiting_for_people: row.waiting_people,
         conversation_id: card.conversation,
         trace_id: format!("{:032x}", u128::from_be_bytes(*card.id.as_bytes())),
+        usage: Usage::until(worked_until, row),
+        budget: None,
         revision: row.revision,
         created_at: card.created_at,
         started_at: row.started_at,
@@ -217,6 +248,7 @@ pub fn workflow_view(
     let error = outcome.as_ref().and_then(|outcome| error_line(outcome, wording));
     Ok(WorkflowView {
         description: wording.description().map(str::to_owned),
+        budget: wording.time_max().map(|time| Budget { time }),
         output,
         error,
         ..workflow_brief(card, row)

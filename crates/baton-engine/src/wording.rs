@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use baton_core::body::BlobHash;
 use baton_core::ids::Ordinal;
 use baton_core::plan::Plan;
+use baton_core::time::Span;
 
 use crate::store::{StoreError, Views};
 use crate::view::plan_at;
@@ -19,6 +20,7 @@ const KEYS_MAX: usize = 200_000;
 #[derive(Clone, Debug, Default)]
 pub struct Wording {
     description: Option<Arc<str>>,
+    time_max: Option<Span>,
     keys: Arc<[Box<str>]>,
 }
 
@@ -27,6 +29,7 @@ impl Wording {
     pub fn of(plan: &Plan) -> Self {
         Self {
             description: plan.description.as_deref().map(Arc::from),
+            time_max: plan.time_max,
             keys: plan.tasks.iter().map(|task| Box::from(task.key.as_str())).collect(),
         }
     }
@@ -34,6 +37,11 @@ impl Wording {
     /// What the plan is for.
     pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
+    }
+
+    /// How long a run may take.
+    pub fn time_max(&self) -> Option<Span> {
+        self.time_max
     }
 
     /// The key of a task of the plan; items are none.

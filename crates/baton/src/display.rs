@@ -9,13 +9,14 @@ use std::time::Duration;
 use baton_core::ids::Ordinal;
 use baton_core::plan::Work;
 use baton_core::progress::progress;
+use baton_core::spoken::many;
 use baton_core::time::Timestamp;
 use baton_core::words::SkipCause;
 use baton_core::workflow::{Event, Next, Output, TaskWaited, Waiting, WorkflowState};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::reading::ShownEvent;
-use crate::text::{clean, headline, many};
+use crate::text::{clean, headline};
 
 /// How many executing tasks the bar names.
 const NAMED_MAX: usize = 4;
@@ -206,7 +207,7 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
         Event::AttemptFailed(failed) => {
             let next = match &failed.next {
                 Next::Repeat => "again at once".to_owned(),
-                Next::Retry { span, .. } => format!("again in {}", crate::text::span(*span)),
+                Next::Retry { span, .. } => format!("again in {}", baton_core::spoken::span(*span)),
                 Next::Fallback => "the fallback is next".to_owned(),
                 Next::InDoubt => "did it happen? nobody knows".to_owned(),
             };
@@ -272,7 +273,7 @@ fn waiting(state: &WorkflowState, waited: &TaskWaited) -> String {
     match &waited.on {
         Waiting::Person { ask } if ask.is_empty() => "an answer".to_owned(),
         Waiting::Person { ask } => format!("an answer: {}", headline(ask)),
-        Waiting::Timer { span: Some(span), .. } => crate::text::span(*span),
+        Waiting::Timer { span: Some(span), .. } => baton_core::spoken::span(*span),
         Waiting::Timer { until, .. } => format!("{until}"),
         Waiting::Event { pattern, .. } => format!("an event `{}`", clean(pattern)),
         Waiting::InDoubt { .. } => "word of whether its call happened".to_owned(),
@@ -297,7 +298,7 @@ fn took(state: &WorkflowState, task: Ordinal, at: Timestamp) -> String {
     let started = facts.started_at.unwrap_or(at);
     let tool = tool(state, task);
     let dot = if tool.is_empty() { "" } else { " · " };
-    format!("{tool}{dot}{items}{}", crate::text::span(at.since(started)))
+    format!("{tool}{dot}{items}{}", baton_core::spoken::span(at.since(started)))
 }
 
 fn json_line(state: &WorkflowState, shown: &ShownEvent, event: &Event) -> String {

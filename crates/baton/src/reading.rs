@@ -9,6 +9,7 @@ use baton_core::body::Json;
 use baton_core::codes::Code;
 use baton_core::ids::{Ordinal, TaskId, WorkflowId};
 use baton_core::plan::Plan;
+use baton_core::spoken::cut;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_core::workflow::{Event, EventKind, Output, UnreadableEvent};
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::exit::Failed;
-use crate::text::{clean, cut};
+use crate::text::clean;
 
 /// Among how many of the newest workflows the one is looked for that was probably meant.
 const SUGGESTED_FROM_MAX: u32 = 1_000;

@@ -1,7 +1,8 @@
-//! Small texts for people: spans, ages, and foreign text made harmless for a terminal.
+//! Small texts for people: ages, and foreign text made harmless for a terminal.
 
 use std::time::Duration;
 
+use baton_core::spoken::span;
 use baton_core::time::Timestamp;
 use serde_json::Value;
 
@@ -58,37 +59,10 @@ pub fn headline(text: &str) -> String {
     }
 }
 
-/// A span as people read it.
-pub fn span(span: Duration) -> String {
-    let seconds = span.as_secs();
-    match seconds {
-        0 => format!("{} ms", span.as_millis()),
-        1..10 => format!("{:.1} s", span.as_secs_f64()),
-        10..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
-    }
-}
-
 /// How long ago a moment was.
 pub fn ago(at: Timestamp, now: Timestamp) -> String {
     let age = now.since(at);
     if age < Duration::from_secs(1) { "now".to_owned() } else { format!("{} ago", span(age)) }
-}
-
-/// A number of things: `1 workflow`, `2 workflows`.
-pub fn many(count: u64, thing: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {thing}{plural}")
-}
-
-/// A text cut to a number of characters.
-pub fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -99,14 +73,5 @@ mod tests {
     fn hostile_text_does_not_reach_the_terminal() {
         assert_eq!(clean("a\u{1b}[2Jb\nc\u{202e}d\0"), "a\\u{1b}[2Jb c\\u{202e}d\\u{0}");
         assert_eq!(clean_lines("a\n\tb\r"), "a\n\tb\\u{d}");
-    }
-
-    #[test]
-    fn spans_read_well() {
-        let spans =
-            [(3, "3 ms"), (1_500, "1.5 s"), (75_000, "1 min 15 s"), (90_000_000, "1 d 1 h")];
-        for (millis, text) in spans {
-            assert_eq!(span(Duration::from_millis(millis)), text);
-        }
     }
 }

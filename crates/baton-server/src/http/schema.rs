@@ -125,6 +125,10 @@ pub(super) struct WorkflowSchema {
     conversation_id: String,
     /// What its calls pass on as W3C trace id: its own id, 32 hexadecimal digits.
     trace_id: String,
+    /// What it has used so far.
+    usage: UsageSchema,
+    /// What it may use in a run, where the plan has a bound; not in lists.
+    budget: Option<BudgetSchema>,
     /// How many events it has; it grows with each.
     revision: u64,
     /// When it was admitted.
@@ -146,6 +150,22 @@ pub(super) struct WorkflowSchema {
     output: Option<Any>,
     /// Why it did not complete; not in lists.
     error: Option<String>,
+}
+
+/// What a workflow used.
+#[derive(ToSchema)]
+#[schema(as = Usage)]
+pub(super) struct UsageSchema {
+    /// Milliseconds from the start of its first run to its end, or to the newest event.
+    time_ms: u64,
+}
+
+/// What a run may use.
+#[derive(ToSchema)]
+#[schema(as = Budget)]
+pub(super) struct BudgetSchema {
+    /// How long it may take, without the time it waits for people: `10m`.
+    time: String,
 }
 
 /// What every path may answer instead.

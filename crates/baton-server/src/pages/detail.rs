@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::spoken::grouped;
 use baton_core::time::Timestamp;
 use baton_core::words::{TaskStatus, WorkflowStatus};
 use baton_engine::inbox::inbox_of;
@@ -21,7 +22,7 @@ use super::panel::{Failure, Panel, Text, panel};
 use super::questions::Question;
 use super::sentence;
 use super::stages::{Around, Stage, stages};
-use super::times::{Age, grouped};
+use super::times::Age;
 use crate::http::calls;
 
 /// How many events are listed, the newest.

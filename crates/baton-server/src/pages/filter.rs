@@ -3,10 +3,9 @@
 //! It names no status itself: words are those of the vocabulary.
 
 use baton_core::codes::Code;
+use baton_core::spoken::cut;
 use baton_core::words::WorkflowStatus;
 use baton_engine::store::Filter;
-
-use super::times::cut;
 
 /// The longest text that is looked at, in characters.
 const TEXT_CHARS_MAX: usize = 200;

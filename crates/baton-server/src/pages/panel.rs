@@ -6,13 +6,14 @@ use baton_core::body::Json;
 use baton_core::codes::Code;
 use baton_core::failure::CallFailure;
 use baton_core::plan::{Plan, Work};
+use baton_core::spoken::{cut, many, span};
 use baton_core::time::Timestamp;
 use baton_core::words::{Effect, Happened};
 use baton_engine::view::TaskView;
 
 use super::history::pretty;
 use super::looks::Look;
-use super::times::{Age, cut, exact, many};
+use super::times::Age;
 use crate::http::calls::{CallView, TaskDetail};
 
 /// The longest text that is shown of an input or output, in characters.
@@ -126,7 +127,7 @@ fn tried(call: &CallView, now: Timestamp) -> Tried {
         number: call.attempt,
         look: Look::of_attempt(call.status),
         age: Age::of(call.started_at, now),
-        took: exact(until.since(call.started_at)),
+        took: span(until.since(call.started_at)),
         failure: call.failure.as_ref().map(Failure::of),
     }
 }
@@ -152,7 +153,7 @@ fn facts(task: &TaskView, plan: &Plan, now: Timestamp) -> Vec<(&'static str, Str
     }
     if let Some(from) = task.started_at {
         let until = task.ended_at.unwrap_or(now);
-        facts.push(("Took", exact(until.since(from))));
+        facts.push(("Took", span(until.since(from))));
     }
     facts
 }

@@ -4,12 +4,13 @@
 
 use baton_core::codes::Code;
 use baton_core::ids::{TaskId, WorkflowId};
+use baton_core::spoken::cut;
 use baton_core::time::Timestamp;
 use baton_core::words::{HumanKind, WaitReason};
 use baton_engine::inbox::InboxItem;
 use serde_json::Value;
 
-use super::times::{Age, cut};
+use super::times::Age;
 
 /// The longest text of a question that a card shows, in characters.
 const ASK_CHARS_MAX: usize = 4_000;

@@ -2,11 +2,12 @@
 //!
 //! It invents nothing: every word follows from a status, a count or a moment of the views.
 
+use baton_core::spoken::{cut, many, span};
 use baton_core::time::Timestamp;
 use baton_core::words::{TaskStatus, WaitReason, WorkflowStatus};
 use baton_engine::view::{TaskView, WorkflowView};
 
-use super::times::{Age, coarse, cut, exact, many};
+use super::times::{Age, coarse};
 
 /// How many tasks are named before the rest is counted.
 const NAMED_MAX: usize = 2;
@@ -53,7 +54,7 @@ fn lead(workflow: &WorkflowView, tasks: &[TaskView], now: Timestamp) -> String {
     };
     let took = workflow.started_at.map_or_else(String::new, |started| {
         let until = workflow.completed_at.unwrap_or(now);
-        format!(" after {}", exact(until.since(started)))
+        format!(" after {}", span(until.since(started)))
     });
     match workflow.status {
         WorkflowStatus::Draft => "Sent back: nothing starts before it is changed.".to_owned(),
@@ -143,6 +144,8 @@ mod tests {
     use baton_core::time::Moment;
     use baton_core::words::{Origin, ProgressMethod};
 
+    use baton_engine::view::Usage;
+
     use super::*;
 
     const MINUTE: i64 = 60_000;
@@ -175,6 +178,8 @@ mod tests {
             tasks_waiting_for_people: 0,
             conversation_id: ConversationId::new(&moment(), 0),
             trace_id: String::new(),
+            usage: Usage { time_ms: 0 },
+            budget: None,
             revision: 3,
             created_at: at,
             started_at: Some(at),

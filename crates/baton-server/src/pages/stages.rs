@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 
 use baton_core::ids::Ordinal;
+use baton_core::spoken::{grouped, many, span};
 use baton_core::time::Timestamp;
 use baton_engine::stages::StageView;
 use baton_engine::view::TaskView;
 
 use super::looks::{Look, Tone};
-use super::times::{exact, grouped, many};
 
 /// The width of the timeline; bars are placed in whole steps of it.
 const WIDTH: u64 = 1_000;
@@ -145,7 +145,7 @@ fn stage(
     Stage {
         name: view.name.clone(),
         done: format!("{} of {}", grouped(done), grouped(total)),
-        took: view.started_at.map_or_else(String::new, |from| exact(until.since(from))),
+        took: view.started_at.map_or_else(String::new, |from| span(until.since(from))),
         bar: view.started_at.zip(scale).map(|(from, scale)| scale.bar(from, until, Vec::new())),
         tasks: tasks.into_iter().map(|task| line(task, scale, around)).collect(),
         more: (more > 0).then(|| format!("{} not shown", many(more, "more task"))),
@@ -179,7 +179,7 @@ fn line(task: &TaskView, scale: Option<Scale>, around: Around<'_>) -> Line {
         what: task.tool.clone().unwrap_or_else(|| task.kind.to_owned()),
         look: Look::of_task(task.status, task.waits_for),
         attempts: (task.attempts > 1).then(|| format!("{} attempts", task.attempts)),
-        took: task.started_at.map_or_else(String::new, |from| exact(until.since(from))),
+        took: task.started_at.map_or_else(String::new, |from| span(until.since(from))),
         bar,
         is_open: around.open == Some(task.ordinal),
     }

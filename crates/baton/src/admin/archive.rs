@@ -23,7 +23,7 @@ use serde::Serialize;
 use super::purge::{PurgeReport, bury};
 use super::selection::{Selected, Selection};
 use super::{AdminError, Purger, bytes, now};
-use crate::text::many;
+use baton_core::spoken::many;
 
 /// The name of the format, in the first line.
 pub const FORMAT: &str = "baton-archive";

@@ -25,7 +25,7 @@ use baton_engine::exchange::{Burial, Declined, Gone, Reply, Request};
 use baton_engine::ports::Door;
 use baton_engine::store::StoreError;
 
-use crate::text::many;
+use baton_core::spoken::many;
 
 /// Why something was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]

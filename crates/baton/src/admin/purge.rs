@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::selection::{Selected, Selection};
 use super::{AdminError, NotPurged, Purger, now};
-use crate::text::many;
+use baton_core::spoken::many;
 
 /// About how many events go in one commit: the owner reads them all, and others wait meanwhile.
 const EVENTS_AT_A_TIME: u64 = 1_024;

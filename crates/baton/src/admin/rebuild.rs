@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::AdminError;
 use super::lock::{self, Lock};
-use crate::text::many;
+use baton_core::spoken::many;
 
 /// What was compared and mended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

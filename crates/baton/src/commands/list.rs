@@ -2,6 +2,7 @@
 
 use baton_core::codes::Code;
 use baton_core::plan::Work;
+use baton_core::spoken::cut;
 use baton_core::time::Timestamp;
 use baton_core::words::{HumanKind, WaitReason};
 use baton_core::workflow::{Waiting, WorkflowState};
@@ -13,7 +14,7 @@ use crate::display::{say, say_out};
 use crate::exit::Exit;
 use crate::runtime::SystemClock;
 use crate::session;
-use crate::text::{ago, clean, cut, hanging};
+use crate::text::{ago, clean, hanging};
 
 /// The most questions an inbox lists.
 const INBOX_MAX: u32 = 500;

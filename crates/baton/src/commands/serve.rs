@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use baton_core::actor::Actor;
+use baton_core::spoken::{many, span};
 use baton_engine::exchange::Request;
 use baton_engine::ports::Door;
 use baton_server::http::Api;
@@ -26,7 +27,6 @@ use crate::place::Place;
 use crate::runtime::Handle;
 use crate::session::{Purpose, Session, tools};
 use crate::signals::{self, Role};
-use crate::text::{many, span};
 use crate::tokens::{Reach, Tokens};
 use crate::toolbox::Toolbox;
 use crate::web::Web;

@@ -3,6 +3,7 @@
 use baton_core::body::Json;
 use baton_core::codes::Code;
 use baton_core::plan::ToolSpec;
+use baton_core::spoken::{cut, many};
 use baton_engine::ports::Tools;
 use baton_mcp::ServerStatus;
 use serde::Deserialize;
@@ -13,7 +14,7 @@ use crate::display::{say, say_out};
 use crate::exit::Exit;
 use crate::remote::Remote;
 use crate::session;
-use crate::text::{clean, cut, many};
+use crate::text::clean;
 use crate::toolbox::Toolbox;
 
 /// Names longer than this are not padded to.

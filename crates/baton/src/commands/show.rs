@@ -3,6 +3,7 @@
 use anyhow::Context;
 use baton_core::codes::Code;
 use baton_core::ids::WorkflowId;
+use baton_core::spoken::{cut, span};
 use baton_core::time::Timestamp;
 use baton_core::workflow::Event;
 use baton_engine::view::{TaskView, WorkflowView};
@@ -14,7 +15,7 @@ use crate::display::say_out;
 use crate::exit::Exit;
 use crate::reading::{Reading, ShownEvent, find_task};
 use crate::session::read;
-use crate::text::{ago, clean, cut, output_text, span};
+use crate::text::{ago, clean, output_text};
 
 /// How many tasks are printed.
 const TASKS_SHOWN_MAX: usize = 200;

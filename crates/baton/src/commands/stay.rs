@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use baton_core::ids::WorkflowId;
 use baton_core::plan::Plan;
+use baton_core::spoken::span;
 use baton_core::workflow::{Event, Outcome, Phase, WorkflowState};
 use baton_engine::view;
 use baton_engine::wording::Wording;
@@ -20,7 +21,7 @@ use crate::log::{Level, log};
 use crate::reading::{Reading, ShownEvent};
 use crate::session::{LOOK_AGAIN, Purpose, Session, read};
 use crate::signals::{self, Role};
-use crate::text::{clean, output_text, span};
+use crate::text::{clean, output_text};
 
 /// How many children's progress is asked for.
 const CHILDREN_SHOWN_MAX: usize = 5;

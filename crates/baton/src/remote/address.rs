@@ -7,12 +7,13 @@ use std::env::VarError;
 use std::net::IpAddr;
 use std::path::Path;
 
+use baton_core::spoken::cut;
 use ureq::http::{HeaderValue, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::cli::Common;
 use crate::exit::Failed;
-use crate::text::{clean, cut};
+use crate::text::clean;
 
 /// The environment's name of the token.
 const TOKEN: &str = "BATON_TOKEN";

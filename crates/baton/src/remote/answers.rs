@@ -2,10 +2,11 @@
 //!
 //! Whoever answers may be anybody: what is read is bounded, and what is repeated is cut.
 
+use baton_core::spoken::cut;
 use serde::Deserialize;
 
 use crate::exit::Failed;
-use crate::text::{clean_lines, cut};
+use crate::text::clean_lines;
 
 /// How much of what a server says is repeated, in characters.
 const SAID_CHARS_MAX: usize = 2_000;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use baton_core::ids::WorkflowId;
+use baton_core::spoken::span;
 
 use super::answers::{Fault, Problem};
 use super::client::Client;
@@ -15,7 +16,6 @@ use crate::display::say;
 use crate::exit::Failed;
 use crate::follow::{Feed, News};
 use crate::reading::ShownEvent;
-use crate::text::span;
 
 /// How long a server that went away is waited for.
 const AWAY_MAX: Duration = Duration::from_secs(5 * 60);

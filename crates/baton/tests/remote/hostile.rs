@@ -158,7 +158,7 @@ fn view(id: &str) -> String {
         "status": "running", "priority": 5, "progress_percentage": 0, "progress": 0,
         "agents_completed": 0, "agents_total": 1, "progress_calculation_method": "agent-based",
         "progress_updated_at": at, "tasks_failed": 0, "tasks_waiting_for_people": 0,
-        "conversation_id": id, "trace_id": "x", "revision": 1, "created_at": at, "updated_at": at,
+        "conversation_id": id, "trace_id": "x", "usage": { "time_ms": 0 }, "revision": 1, "created_at": at, "updated_at": at,
     })
     .to_string()
 }

@@ -11,6 +11,7 @@ use baton_core::words::WorkflowStatus;
 use baton_core::workflow::{Event, EventKind};
 use baton_engine::events::{Showing, StreamName, matches_type};
 use baton_engine::store::{Record, StoreError, Views};
+use baton_engine::view::Usage;
 use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 
@@ -55,13 +56,6 @@ pub(super) struct End {
     pub status: WorkflowStatus,
     /// What it used.
     pub usage: Usage,
-}
-
-/// What a workflow used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Usage {
-    /// Milliseconds from the start of its first run to the end of this one.
-    pub time_ms: u64,
 }
 
 impl Filter {
@@ -182,14 +176,9 @@ fn end_of(
     record: &Record,
     views: &mut dyn Views,
 ) -> Result<End, StoreError> {
-    let started = views.workflow(id)?.and_then(|(_, row)| row.started_at);
-    let time_ms = started.map_or(0, |started| millis(record.at.since(started)));
-    Ok(End { status, usage: Usage { time_ms } })
-}
-
-/// A span in whole milliseconds.
-pub(super) fn millis(span: std::time::Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+    let missing = || StoreError::Corrupt(format!("the workflow {id} has no row"));
+    let (_, row) = views.workflow(id)?.ok_or_else(missing)?;
+    Ok(End { status, usage: Usage::until(record.at, &row) })
 }
 
 /// JSON without line breaks, which would end an SSE field; between values they are but white space.

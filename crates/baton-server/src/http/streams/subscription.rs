@@ -12,10 +12,11 @@ use baton_core::ids::WorkflowId;
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_engine::cursor::removed_after;
 use baton_engine::store::Views;
+use baton_engine::view::Usage;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::batch::{Batch, End, Filter, Usage, millis};
+use super::batch::{Batch, End, Filter};
 use super::broadcaster::{Broadcaster, Line};
 use crate::http::code::ProblemCode;
 use crate::http::problem::Problem;
@@ -250,8 +251,7 @@ fn kept(id: WorkflowId, views: &mut dyn Views) -> Result<(WorkflowCard, Workflow
 fn ended_by(id: WorkflowId, until: u64, views: &mut dyn Views) -> Result<Option<End>, Problem> {
     let (_, row) = kept(id, views)?;
     let Some(ended_at) = row.ended_at.filter(|_| row.head <= until) else { return Ok(None) };
-    let time_ms = row.started_at.map_or(0, |started| millis(ended_at.since(started)));
-    Ok(Some(End { status: row.status, usage: Usage { time_ms } }))
+    Ok(Some(End { status: row.status, usage: Usage::until(ended_at, &row) }))
 }
 
 /// Events of the journal behind the first position and up to the second.

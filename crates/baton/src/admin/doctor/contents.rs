@@ -13,7 +13,7 @@ use baton_store::{StoreUrl, open_audit, open_views};
 use super::folder::Owner;
 use super::{RESTORE, Report};
 use crate::admin::{now, rebuild};
-use crate::text::many;
+use baton_core::spoken::many;
 
 /// How many workflows or tasks are named of each kind.
 const NAMED_MAX: u32 = 20;
@@ -99,7 +99,7 @@ fn clock(audit: &mut dyn Audit, place: &str, report: &mut Report) -> Result<(), 
     if ahead > CLOCK_SLACK {
         let what = format!(
             "the journal ends at {newest}, {} after this machine's clock",
-            crate::text::span(ahead)
+            baton_core::spoken::span(ahead)
         );
         report.problem(
             what,

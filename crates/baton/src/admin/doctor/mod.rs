@@ -15,7 +15,7 @@ use baton_store::StoreUrl;
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::text::many;
+use baton_core::spoken::many;
 
 /// What mends a store whose journal or bodies are at fault.
 const RESTORE: &str = "restore a backup of the store";

@@ -18,8 +18,9 @@ use crate::reading::{Reading, ShownEvent};
 
 /// How many events are read at a time.
 const BATCH: u32 = 1_000;
-/// How long the first event may take: it is committed before anybody can name its workflow.
-const FIRST_MAX: Duration = Duration::from_secs(60);
+/// How long the first event may take. It is committed before anybody can name its workflow, but a
+/// server may go away before it tells it.
+const FIRST_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// A workflow's events, in order, each once.
 pub trait Feed {
@@ -109,7 +110,8 @@ impl Follower {
                 News::Events(events) if !events.is_empty() => break events,
                 News::Events(_) | News::Nothing if began.elapsed() < FIRST_MAX => {}
                 News::Events(_) | News::Nothing | News::OwnerEnded => {
-                    let message = "the first event of the workflow did not come; try again";
+                    let message =
+                        "the first event of the workflow did not come; `baton watch` follows it";
                     return Err(Failed::unreachable(anyhow!(message)).into());
                 }
             }

@@ -8,7 +8,7 @@ use anyhow::bail;
 use baton_core::body::Json;
 use baton_core::codes::Code;
 use baton_core::ids::{Ordinal, TaskId, WorkflowId};
-use baton_core::plan::Plan;
+use baton_core::plan::{Plan, WORKFLOW_TASKS_MAX};
 use baton_core::spoken::cut;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
@@ -98,7 +98,15 @@ impl ShownEvent {
         let damaged = |fault: UnreadableEvent| {
             Failed::unreachable(anyhow::anyhow!("the event at position {place}: {fault}"))
         };
-        Ok(Event::read(kind, self.data.get()).map_err(damaged)?)
+        let event = Event::read(kind, self.data.get()).map_err(damaged)?;
+        // Whoever folds it makes that many tasks.
+        if let Event::TaskExpanded(made) = &event
+            && made.count as usize > WORKFLOW_TASKS_MAX
+        {
+            let what = format!("the event at position {place} makes {} tasks", made.count);
+            bail!(Failed::unreachable(anyhow::anyhow!(what)));
+        }
+        Ok(event)
     }
 }
 

@@ -68,6 +68,16 @@ impl Client {
         Self { agent: config.into(), address: Arc::new(address), heard: Arc::default() }
     }
 
+    /// Another way to the same server, on connections of its own.
+    pub(super) fn apart(&self) -> Self {
+        Self { agent: self.agent.config().clone().into(), ..self.clone() }
+    }
+
+    /// Ends the connections, at once and for good.
+    pub(super) fn hang_up(&self) {
+        self.agent.clone().shutdown();
+    }
+
     /// The server's URL.
     pub(super) fn base(&self) -> &str {
         &self.address.base

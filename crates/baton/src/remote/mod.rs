@@ -83,7 +83,7 @@ impl Remote {
 
     /// The events of a workflow as they are committed.
     pub fn feed(&self, id: WorkflowId) -> Box<dyn Feed> {
-        Box::new(Stream::open(self.client.clone(), id))
+        Box::new(Stream::open(&self.client, id))
     }
 
     /// Has something done to a workflow.

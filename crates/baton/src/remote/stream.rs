@@ -2,6 +2,8 @@
 //! came whenever the connection ends, each once and none left out.
 
 use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -31,24 +33,40 @@ type Came = Result<ShownEvent, Fault>;
 
 /// A workflow's events, as a thread of its own reads them.
 pub(super) struct Stream {
-    base: String,
+    client: Client,
     came: Receiver<Came>,
+    /// Whether nobody takes events any more.
+    left: Arc<AtomicBool>,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.left.store(true, Ordering::Release);
+        self.client.hang_up();
+    }
 }
 
 impl Stream {
     /// Follows a workflow from its first event on.
-    pub(super) fn open(client: Client, id: WorkflowId) -> Self {
+    pub(super) fn open(client: &Client, id: WorkflowId) -> Self {
+        let client = client.apart();
         let (sender, came) = sync_channel(WAITING_MAX);
-        let base = client.base().to_owned();
-        let told = sender.clone();
-        let begun = std::thread::Builder::new().name("stream".to_owned()).spawn(move || {
-            Reader { client, path: format!("/workflows/{id}/stream"), cursor: None, sender }.run();
-        });
+        let left = Arc::new(AtomicBool::new(false));
+        let reader = Reader {
+            client: client.clone(),
+            path: format!("/workflows/{id}/stream"),
+            cursor: None,
+            sender: sender.clone(),
+            left: Arc::clone(&left),
+        };
+        let told = sender;
+        let thread = std::thread::Builder::new().name("stream".to_owned());
+        let begun = thread.spawn(move || reader.run());
         if let Err(cause) = begun {
             // Nobody else sends here, and there is room.
             let _ = told.try_send(Err(Fault::Lost(format!("no thread can be made: {cause}"))));
         }
-        Self { base, came }
+        Self { client, came, left }
     }
 }
 
@@ -64,7 +82,7 @@ impl Feed for Stream {
             }
         };
         while let Some(event) = came {
-            events.push(event.map_err(|fault| fault.failed(&self.base))?);
+            events.push(event.map_err(|fault| fault.failed(self.client.base()))?);
             came = if events.len() < WAITING_MAX { self.came.try_recv().ok() } else { None };
         }
         Ok(News::Events(events))
@@ -78,6 +96,7 @@ struct Reader {
     /// The position of the last event that was handed over.
     cursor: Option<u64>,
     sender: SyncSender<Came>,
+    left: Arc<AtomicBool>,
 }
 
 /// Nobody takes events any more.
@@ -89,6 +108,8 @@ enum Ended {
     Done,
     /// In the middle.
     Cut(Fault),
+    /// Before it was one.
+    NotMade(Fault),
 }
 
 impl Reader {
@@ -98,12 +119,21 @@ impl Reader {
         loop {
             let before = self.cursor;
             let Ok(ended) = self.connect() else { return };
-            if self.cursor != before {
-                (away, pause) = (None, PAUSE);
+            if self.left.load(Ordering::Acquire) {
+                return;
             }
-            if let Ended::Cut(fault) = ended
-                && let Err(fault) = bear(fault, &mut away)
-            {
+            if self.cursor != before {
+                pause = PAUSE;
+            }
+            let borne = match ended {
+                Ended::Done => Ok(()),
+                Ended::Cut(fault) => {
+                    away = None;
+                    if fault.may_pass() { Ok(()) } else { Err(fault) }
+                }
+                Ended::NotMade(fault) => bear(fault, &mut away),
+            };
+            if let Err(fault) = borne {
                 // Whoever followed may have left.
                 let _ = self.sender.send(Err(fault));
                 return;
@@ -117,7 +147,7 @@ impl Reader {
     fn connect(&mut self) -> Result<Ended, Left> {
         match self.client.stream(&self.path, self.cursor) {
             Ok(body) => self.read(body),
-            Err(fault) => Ok(Ended::Cut(fault)),
+            Err(fault) => Ok(Ended::NotMade(fault)),
         }
     }
 

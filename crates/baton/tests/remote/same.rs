@@ -114,6 +114,20 @@ fn people_answer_at_a_server() {
 }
 
 #[test]
+fn a_child_of_the_servers_that_asks_is_asked_about() {
+    let home = Home::new();
+    let away = Away::from(&home.url);
+    home.desk.define("asks.yaml", &[ASK]);
+    away.desk.define("parent.yaml", &["{ id: child, workflow: asks }"]);
+    let waits = away.expect(3, &["run", "parent.yaml"]);
+    assert!(waits.said.contains("ask: go on?"), "{waits:?}");
+    let inbox = away.expect(0, &["inbox", "--json"]).json();
+    away.expect(0, &["approve", inbox[0]["task_id"].as_str().unwrap()]);
+    let parent = away.expect(0, &["list", "--json", "--name", "parent"]).json();
+    away.expect(0, &["watch", parent[0]["id"].as_str().unwrap()]);
+}
+
+#[test]
 fn workflows_are_paused_resumed_retried_and_forked_at_a_server() {
     let home = Home::new();
     let away = Away::from(&home.url);

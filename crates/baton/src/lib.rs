@@ -14,6 +14,8 @@ pub mod exit;
 mod follow;
 pub mod log;
 pub mod place;
+mod reading;
+mod remote;
 pub mod runtime;
 mod session;
 mod signals;

@@ -5,8 +5,9 @@ use baton_core::definition::{invocation, value_from_text};
 use baton_core::ids::ConversationId;
 use baton_core::plan::ToolSpec;
 use baton_core::words::Origin;
+use baton_engine::events::{Showing, StreamName};
 use baton_engine::ports::Tools;
-use baton_engine::tool_events::tool_events;
+use baton_engine::store::Views;
 use baton_server::wire::{Answer, Submission};
 use serde_json::{Map, Value};
 
@@ -63,11 +64,22 @@ pub fn invoke(common: &Common, asked: &Invoke) -> anyhow::Result<Exit> {
     };
     let exit = stay(common, session, answer)?;
     if let Some(number) = number.filter(|_| common.json) {
-        for event in tool_events(number, read(common)?.as_mut())? {
-            say_out(&serde_json::to_string(&event)?);
-        }
+        tell_ends(read(common)?.as_mut(), number)?;
     }
     Ok(exit)
+}
+
+/// Prints how the calls of a workflow ended, as the events that streams tell.
+fn tell_ends(views: &mut dyn Views, number: u64) -> anyhow::Result<()> {
+    let mut showing = Showing::default();
+    for record in views.stream(number)? {
+        for (name, event) in showing.show(&record, views)?.messages() {
+            if matches!(name, StreamName::ToolCompleted | StreamName::ToolFailed) {
+                say_out(&serde_json::to_string(&event)?);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn find(tools: &Toolbox, name: &str) -> anyhow::Result<ToolSpec> {

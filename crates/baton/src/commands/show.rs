@@ -52,9 +52,11 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
     }
     if common.json {
         let mut showing = Showing::default();
-        let show = |record| Ok(showing.show(record, views.as_mut())?.0);
-        let events = events.iter().map(show).collect::<anyhow::Result<Vec<_>>>()?;
-        let shown = Shown { workflow: &workflow, tasks: &tasks, events };
+        let mut told = Vec::new();
+        for record in &events {
+            told.extend(showing.show(record, views.as_mut())?.messages().map(|(_, view)| view));
+        }
+        let shown = Shown { workflow: &workflow, tasks: &tasks, events: told };
         say_out(&serde_json::to_string(&shown)?);
         return Ok(Exit::Done);
     }

@@ -290,6 +290,8 @@ impl Engine {
         live.look_at_clock(&self.now);
         live.state.evolve(event, self.now.moment.now);
         let place = Place { stream: number, version: live.state.revision, previous: live.head };
+        let position = self.staging.head().position + 1;
+        let cause = live.calling.see(&live.state, event, position).unwrap_or(cause);
         let position = self.staging.append(place, event, cause, actor, self.now.moment.now);
         live.head = position;
         self.staging.workflows.push(number);

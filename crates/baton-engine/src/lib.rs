@@ -3,6 +3,7 @@
 //! It decides nothing itself (the core does) and touches nothing outside: what it needs comes in as
 //! arguments, what it wants goes out as a commit, answers and effects.
 
+mod calling;
 pub mod check;
 mod clock;
 mod conclude;
@@ -18,6 +19,7 @@ mod lease;
 pub mod live;
 pub mod loaded;
 pub mod meters;
+mod naming;
 mod once;
 pub mod ports;
 mod publish;
@@ -37,7 +39,7 @@ mod start;
 pub mod store;
 mod timers;
 mod tokens;
-pub mod tool_events;
+mod tool_events;
 mod triggers;
 pub mod view;
 pub mod wording;

@@ -61,19 +61,23 @@ pub struct CallContext {
 }
 
 impl CallContext {
-    /// Of one attempt of a task, whose call has this idempotency key.
+    /// Of one attempt of a task.
     pub fn new(
         workflow: WorkflowId,
         (task, attempt): (Ordinal, u32),
         conversation: ConversationId,
-        key: &str,
     ) -> Self {
-        let digest = BlobHash::of(format!("{key}:{attempt}").as_bytes());
+        let task = workflow.task(task);
+        let digest = BlobHash::of(format!("{task}:{attempt}").as_bytes());
         let span = digest.0.iter().take(8).fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
-        let trace = u128::from_be_bytes(*workflow.as_bytes());
-        let traceparent = format!("00-{trace:032x}-{span:016x}-01");
-        Self { task: workflow.task(task), conversation, traceparent }
+        Self { task, conversation, traceparent: traceparent(workflow, span) }
     }
+}
+
+/// W3C trace context, version 00: the trace is the workflow.
+pub fn traceparent(workflow: WorkflowId, span: u64) -> String {
+    let trace = u128::from_be_bytes(*workflow.as_bytes());
+    format!("00-{trace:032x}-{span:016x}-01")
 }
 
 /// How far a running call says it is. Kept in memory only.

@@ -39,7 +39,7 @@ fn tools(servers: impl IntoIterator<Item = (&'static str, ServerConfig)>) -> Arc
 fn context() -> CallContext {
     let moment = Moment::new(Timestamp::from_millis(1_800_000_000_000), 7);
     let (workflow, conversation) = (WorkflowId::new(&moment, 0), ConversationId::new(&moment, 1));
-    CallContext::new(workflow, (Ordinal(0), 1), conversation, "key-1")
+    CallContext::new(workflow, (Ordinal(0), 1), conversation)
 }
 
 fn call_with(

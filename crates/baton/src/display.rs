@@ -77,7 +77,7 @@ impl Display {
             // The bar names what executes.
             Surface::Terminal(_) if is_start => {}
             Surface::Terminal(_) | Surface::Plain => {
-                let line = line(state, event, shown.at);
+                let line = line(state, event, shown.time);
                 if let Some(line) = line.and_then(|line| self.bounded(state, event, line)) {
                     say(&line);
                 }
@@ -304,8 +304,8 @@ fn took(state: &WorkflowState, task: Ordinal, at: Timestamp) -> String {
 fn json_line(state: &WorkflowState, shown: &ShownEvent, event: &Event) -> String {
     let line = serde_json::json!({
         "event": shown.kind,
-        "position": shown.position,
-        "at": shown.at,
+        "position": shown.position(),
+        "at": shown.time,
         "workflow_id": state.id,
         "task": event.task().map(|task| state.key_of(task)),
         "progress": progress(state).percentage,

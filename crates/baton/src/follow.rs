@@ -56,7 +56,7 @@ impl Pages {
     fn read(&mut self) -> anyhow::Result<Option<News>> {
         let events = self.reading.events(self.id, self.cursor, BATCH)?;
         let Some(last) = events.last() else { return Ok(None) };
-        self.cursor = last.position;
+        self.cursor = last.position();
         Ok(Some(News::Events(events)))
     }
 }
@@ -135,9 +135,9 @@ impl Follower {
     }
 
     fn take(&mut self, events: &[ShownEvent], each: &mut Each<'_>) -> anyhow::Result<()> {
-        for shown in events {
+        for shown in events.iter().filter(|shown| !shown.is_call()) {
             let event = shown.event()?;
-            self.state.evolve(&event, shown.at);
+            self.state.evolve(&event, shown.time);
             each(&self.state, shown, &event);
         }
         Ok(())
@@ -209,7 +209,7 @@ pub fn has_children(plan: &Plan) -> bool {
 
 /// The state that the first event of a workflow makes.
 fn begun(plan: Plan, events: &[ShownEvent]) -> anyhow::Result<WorkflowState> {
-    let first = events.first().map(|first| Ok::<_, anyhow::Error>((first.event()?, first.at)));
+    let first = events.first().map(|first| Ok::<_, anyhow::Error>((first.event()?, first.time)));
     let Some((Event::Admitted(admitted), at)) = first.transpose()? else {
         let message = "the events of the workflow do not begin with its admission";
         return Err(Failed::unreachable(anyhow!(message)).into());
@@ -227,11 +227,11 @@ fn read_state(id: WorkflowId, reading: &mut dyn Reading) -> anyhow::Result<Optio
     let mut state = begun(reading.plan(id)?, &events)?;
     events.drain(..1);
     loop {
-        for shown in &events {
-            state.evolve(&shown.event()?, shown.at);
+        for shown in events.iter().filter(|shown| !shown.is_call()) {
+            state.evolve(&shown.event()?, shown.time);
         }
         let Some(last) = events.last() else { return Ok(Some(state)) };
-        events = reading.events(id, last.position, BATCH)?;
+        events = reading.events(id, last.position(), BATCH)?;
     }
 }
 

@@ -2,22 +2,19 @@
 //!
 //! It changes nothing, and it words no answers beyond those to a name that leads nowhere.
 
-use std::collections::HashMap;
-
 use anyhow::bail;
 use baton_core::body::Json;
 use baton_core::codes::Code;
-use baton_core::ids::{Ordinal, TaskId, WorkflowId};
+use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
 use baton_core::plan::{Plan, WORKFLOW_TASKS_MAX};
 use baton_core::spoken::cut;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_core::workflow::{Event, EventKind, Output, UnreadableEvent};
-use baton_engine::events::Showing;
+use baton_engine::events::{EventView, Showing};
 use baton_engine::exchange::Declined;
 use baton_engine::inbox::{InboxItem, inbox};
-use baton_engine::store::{Filter, Record, StoreError, Views};
-use baton_engine::tool_events::tool_events;
+use baton_engine::store::{Filter, Record, Views};
 use baton_engine::view::{self, TaskView, WorkflowView, workflow_brief};
 use baton_engine::wording::Wording;
 use serde::{Deserialize, Serialize};
@@ -51,43 +48,74 @@ pub trait Reading {
     /// The plan of a workflow that was not purged.
     fn plan(&mut self, id: WorkflowId) -> anyhow::Result<Plan>;
 
-    /// At most so many events of a workflow behind a position; none where there are no more.
+    /// At most so many events of a workflow behind a position, and what they tell of calls; none where
+    /// there are no more.
     fn events(&mut self, id: WorkflowId, after: u64, most: u32) -> anyhow::Result<Vec<ShownEvent>>;
-
-    /// Who was behind the events of a workflow, by position, as far as that can be told.
-    fn actors(&mut self, id: WorkflowId) -> anyhow::Result<HashMap<u64, String>>;
 
     /// What a task brought, if it is a value.
     fn output(&mut self, task: &TaskView) -> anyhow::Result<Option<Json>>;
-
-    /// The ends of a workflow's calls as CloudEvents, as far as they can be told.
-    fn tool_events(&mut self, id: WorkflowId) -> anyhow::Result<Vec<Json>>;
 }
 
-/// An event as every surface shows it.
+/// An event as every surface shows it: a CloudEvent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ShownEvent {
-    /// Its place in the journal.
-    pub position: u64,
-    /// The word of its kind, such as `task.completed`.
+    /// The version of CloudEvents.
+    pub specversion: String,
+    /// Its position in the journal; unique with the source.
+    pub id: String,
+    /// The path of the workflow, or of the server whose tool was called.
+    pub source: String,
+    /// Such as `task.completed`, or `tool.fs.read.completed`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// What it is about: a task's or a workflow's id, or a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// When it happened.
-    pub at: Timestamp,
-    /// The workflow it belongs to; none of an event of the store.
-    pub workflow_id: Option<WorkflowId>,
+    pub time: Timestamp,
+    /// Of the data: always JSON.
+    pub datacontenttype: String,
+    /// The conversation of the workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversationid: Option<ConversationId>,
+    /// The workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlationid: Option<WorkflowId>,
+    /// The position of the event that led to it, where no command did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub causationid: Option<String>,
+    /// Who is behind it, such as `user:ada`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// W3C trace context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// The key of the task it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
-    /// The id of that task.
-    pub task_id: Option<TaskId>,
-    /// Its body, as it is stored.
+    /// Its body, as it is stored; or what was called and what came of it.
     pub data: Box<RawValue>,
 }
 
 impl ShownEvent {
+    /// Its place in the journal; 0 where what was sent is none.
+    pub fn position(&self) -> u64 {
+        self.id.parse().unwrap_or(0)
+    }
+
+    /// Whether it tells of a call of a tool, and follows from an event of the journal.
+    pub fn is_call(&self) -> bool {
+        self.kind.starts_with("tool.")
+    }
+
+    /// Whether it is about this task.
+    pub fn is_about(&self, task: TaskId) -> bool {
+        self.subject.as_deref().and_then(|subject| subject.parse().ok()) == Some(task)
+    }
+
     /// What it says; an error where this version does not know its kind, or it is damaged.
     pub fn event(&self) -> anyhow::Result<Event> {
-        let place = self.position;
+        let place = &self.id;
         let Some(kind) = EventKind::from_word(&self.kind) else {
             let kind = clean(&cut(&self.kind, 60));
             bail!(Failed::unreachable(anyhow::anyhow!(
@@ -181,16 +209,6 @@ impl Reading for StoreReading {
         shown(&records, &mut self.showing, self.views.as_mut())
     }
 
-    fn actors(&mut self, id: WorkflowId) -> anyhow::Result<HashMap<u64, String>> {
-        let number = self.number(id)?;
-        let mut actors = HashMap::new();
-        for record in self.views.stream(number)? {
-            let actor = self.views.actor(record.actor)?;
-            actors.extend(actor.map(|actor| (record.position, actor.to_string())));
-        }
-        Ok(actors)
-    }
-
     fn output(&mut self, task: &TaskView) -> anyhow::Result<Option<Json>> {
         let Some((workflow, _)) = task.id.split() else { return Ok(None) };
         let number = self.number(workflow)?;
@@ -204,13 +222,6 @@ impl Reading for StoreReading {
             Some(_) | None => None,
         })
     }
-
-    fn tool_events(&mut self, id: WorkflowId) -> anyhow::Result<Vec<Json>> {
-        let number = self.number(id)?;
-        let events = tool_events(number, self.views.as_mut())?;
-        let texts = events.iter().map(|event| Ok(Json::parse(serde_json::to_string(event)?)?));
-        texts.collect()
-    }
 }
 
 /// Records as every surface shows them.
@@ -219,19 +230,30 @@ fn shown(
     showing: &mut Showing,
     views: &mut dyn Views,
 ) -> anyhow::Result<Vec<ShownEvent>> {
-    let mut show = |record| -> Result<ShownEvent, StoreError> {
-        let (view, _) = showing.show(record, views)?;
-        Ok(ShownEvent {
-            position: view.position,
-            kind: view.kind.to_owned(),
-            at: view.at,
-            workflow_id: view.workflow_id,
-            task: view.task,
-            task_id: view.task_id,
-            data: view.data.to_owned(),
-        })
-    };
-    records.iter().map(|record| Ok(show(record)?)).collect()
+    let mut all = Vec::with_capacity(records.len());
+    for record in records {
+        all.extend(showing.show(record, views)?.messages().map(|(_, view)| told(view)));
+    }
+    Ok(all)
+}
+
+fn told(view: EventView<'_>) -> ShownEvent {
+    ShownEvent {
+        specversion: view.specversion.to_owned(),
+        id: view.id,
+        source: view.source,
+        kind: view.kind.into_owned(),
+        subject: view.subject,
+        time: view.time,
+        datacontenttype: view.datacontenttype.to_owned(),
+        conversationid: view.conversationid,
+        correlationid: view.correlationid,
+        causationid: view.causationid,
+        actor: view.actor.map(|actor| actor.to_string()),
+        traceparent: view.traceparent,
+        task: view.task,
+        data: view.data.into_owned(),
+    }
 }
 
 /// The workflow that a person names: by its id, by one of its tasks' ids, or `last`.

@@ -170,6 +170,11 @@ fn is_zero(hops: &u8) -> bool {
     *hops == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_first(rung: &u32) -> bool {
+    *rung == 0
+}
+
 /// A finished task that a fork takes over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Kept {
@@ -250,6 +255,9 @@ pub struct TaskStarted {
     /// Who outside does it, and for how long without a sign of life.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
+    /// 0 is the work itself, `n` its `n`th fallback.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub rung: u32,
 }
 
 /// The task let go of its executor.

@@ -20,7 +20,7 @@ use crate::words::{Origin, SkipCause};
 
 /// The shape snapshots are written in. It is raised with every change of what a state holds or of
 /// what an event does to it: unlike events, snapshots of another shape are not read.
-pub const SNAPSHOT_SHAPE: u8 = 1;
+pub const SNAPSHOT_SHAPE: u8 = 2;
 
 /// A state at one version of its stream. Made in time of the number of tasks; bodies are shared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +48,10 @@ pub struct Snapshot {
     used_ms: u64,
     items: Vec<Block>,
     tasks: Vec<Kept>,
+    /// The tasks whose tool is being called, by ordinal, each with the position of the event with
+    /// which its call began. A state knows no positions: its owner adds them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<(Ordinal, u64)>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
@@ -141,6 +145,7 @@ impl WorkflowState {
             used_ms: u64::try_from(self.used.as_millis()).unwrap_or(u64::MAX),
             items: self.items.iter().map(block).collect(),
             tasks: self.tasks.iter().map(Kept::of).collect(),
+            calls: Vec::new(),
         }
     }
 
@@ -189,6 +194,11 @@ impl WorkflowState {
 }
 
 impl Snapshot {
+    /// With the tool calls that are under way.
+    pub fn with_calls(self, calls: Vec<(Ordinal, u64)>) -> Self {
+        Self { calls, ..self }
+    }
+
     /// As bytes: a checksum, and what it is of, compressed.
     pub fn pack(&self) -> Result<Vec<u8>, serde_json::Error> {
         let packed = lz4_flex::compress_prepend_size(&serde_json::to_vec(self)?);

@@ -3,6 +3,8 @@
 //! Source of the forms: the HTTP binding of CloudEvents 1.0,
 //! <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md>.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -11,9 +13,10 @@ use baton_core::envelope::{self, EnvelopeFault, Read};
 use baton_core::ids::WorkflowId;
 use baton_engine::events::Showing;
 use baton_engine::exchange::{Reply, Request};
-use baton_engine::store::Views;
+use baton_engine::store::{StoreError, Views};
+use baton_engine::wording::Wordings;
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
@@ -24,9 +27,13 @@ use super::extract::Asked;
 use super::page::{Page, cursor_of, limit_of};
 use super::problem::{FieldError, Problem};
 use super::schema::{Any, EventSchema, Problems};
+use super::streams::batch::{fits, one_line};
+use super::streams::patterns;
 
 /// The most events that are sent at once.
 const BATCH_MAX: usize = 1_000;
+/// How many events are looked through for a page of some types.
+const SCANNED_MAX: u32 = 10_000;
 
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -77,23 +84,53 @@ pub(super) async fn list(
     State(api): State<Api>,
     Asked(part): Asked<Part>,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
-    let limit = limit_of(part.limit)?;
-    let after = cursor_of(part.cursor.as_deref())?.unwrap_or(0);
+    let wanted = Listing::of(part)?;
     let wordings = api.wordings.clone();
-    let read = move |views: &mut dyn Views| {
-        let mut records = views.events(after, None, limit + 1)?;
-        let more = records.len() > limit as usize;
-        records.truncate(limit as usize);
-        let next_cursor = records.last().filter(|_| more).map(|last| last.position.to_string());
-        let mut showing = Showing::with(wordings);
-        let mut items = Vec::with_capacity(records.len());
-        for record in &records {
-            let (view, _) = showing.show(record, views)?;
-            items.extend(to_raw_value(&view).ok());
-        }
-        Ok(Page { items, next_cursor })
-    };
+    let read = move |views: &mut dyn Views| Ok(wanted.page(None, wordings, views)?);
     api.readers.read(read).await.map(Json)
+}
+
+/// Which events are listed.
+pub(super) struct Listing {
+    after: u64,
+    limit: u32,
+    types: Box<[Box<str>]>,
+}
+
+impl Listing {
+    /// As a request asks for them.
+    pub fn of(part: Part) -> Result<Self, Problem> {
+        let after = cursor_of(part.cursor.as_deref())?.unwrap_or(0);
+        let types = patterns(part.r#type.as_deref());
+        Ok(Self { after, limit: limit_of(part.limit)?, types })
+    }
+
+    /// A page of them, of one stream or of all, byte for byte as streams tell them.
+    pub fn page(
+        &self,
+        stream: Option<u64>,
+        wordings: Arc<Wordings>,
+        views: &mut dyn Views,
+    ) -> Result<Page<Box<RawValue>>, StoreError> {
+        let most = if self.types.is_empty() { self.limit + 1 } else { SCANNED_MAX };
+        let records = views.events(self.after, stream, most)?;
+        let mut more = records.len() == most as usize;
+        let mut showing = Showing::with(wordings);
+        let (mut items, mut cursor) = (Vec::new(), self.after);
+        for record in &records {
+            if items.len() >= self.limit as usize {
+                more = true;
+                break;
+            }
+            cursor = record.position;
+            for (name, view) in showing.show(record, views)?.messages() {
+                if fits(&self.types, &view.kind, name.word()) {
+                    items.extend(RawValue::from_string(one_line(&view)?).ok());
+                }
+            }
+        }
+        Ok(Page { items, next_cursor: more.then(|| cursor.to_string()) })
+    }
 }
 
 /// Which part of the journal.
@@ -101,11 +138,17 @@ pub(super) async fn list(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Part {
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the page before: a position, and those behind it follow.
+    #[param(pattern = "^[0-9]+$")]
     cursor: Option<String>,
-    /// At most this many.
+    /// At most this many, and one more where the last two belong together: a page never parts the
+    /// call of a tool from the task's event.
     #[param(minimum = 1, maximum = 1000, default = 50)]
     limit: Option<u32>,
+    /// Only these, divided by commas: types such as `task.completed` or `tool.*`, or the names under
+    /// which streams tell them; `*` stands for any run of characters. A page may then have fewer
+    /// than there are: `next_cursor` says whether to go on.
+    r#type: Option<String>,
 }
 
 /// The events of a request in one of the three forms.

@@ -62,7 +62,7 @@ pub use problem::{FieldError, Problem};
 pub use readers::{OpenViews, Readers};
 pub use report::Report;
 pub use serving::{Certificate, CertificateFault, Listening, serve};
-pub use streams::{Broadcaster, Broadcasting, Streams};
+pub use streams::{Broadcaster, Broadcasting, Cursor, NotACursor, Streams};
 
 /// What the API stands on; cheap to clone.
 #[derive(Clone)]

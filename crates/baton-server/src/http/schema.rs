@@ -343,26 +343,51 @@ pub(super) struct MilestoneSchema {
     reached: bool,
 }
 
-/// An event.
+/// An event: a CloudEvent.
 #[derive(ToSchema)]
 #[schema(as = Event)]
 pub(super) struct EventSchema {
-    /// Its place in the journal.
-    position: u64,
-    /// Such as `task.completed`.
+    /// The version of CloudEvents.
+    #[schema(pattern = r"^1\.0$", example = "1.0")]
+    specversion: String,
+    /// Its position in the journal; unique with the source.
+    #[schema(pattern = "^[0-9]+$")]
+    id: String,
+    /// The path of the workflow, or of the server whose tool was called; `/api/v1` of an event of
+    /// the store.
+    #[schema(format = "uri-reference")]
+    source: String,
+    /// Such as `task.completed`, or `tool.fs.read.completed`.
     r#type: String,
+    /// What it is about: a task's or a workflow's id, or a name.
+    #[schema(nullable = false)]
+    subject: Option<String>,
     /// When it happened.
     #[schema(format = DateTime)]
-    at: String,
-    /// The workflow it belongs to; none of an event of the store.
-    #[schema(format = "uuid")]
-    workflow_id: Option<String>,
-    /// The key of the task it is about.
+    time: String,
+    /// Of the data: always JSON.
+    #[schema(example = "application/json")]
+    datacontenttype: String,
+    /// The conversation of the workflow.
+    #[schema(format = "uuid", nullable = false)]
+    conversationid: Option<String>,
+    /// The workflow; none of an event of the store.
+    #[schema(format = "uuid", nullable = false)]
+    correlationid: Option<String>,
+    /// The position of the event that led to it, where no command did.
+    #[schema(pattern = "^[0-9]+$", nullable = false)]
+    causationid: Option<String>,
+    /// Who is behind it, such as `user:ada`.
+    #[schema(nullable = false)]
+    actor: Option<String>,
+    /// W3C trace context: the trace is the workflow.
+    #[schema(nullable = false)]
+    traceparent: Option<String>,
+    /// The key of the task it is about; an item's has its index behind it.
+    #[schema(nullable = false)]
     task: Option<String>,
-    /// The id of that task.
-    #[schema(format = "uuid")]
-    task_id: Option<String>,
-    /// Its body, as it is stored.
+    /// What happened: of a task's or workflow's event its body as it is stored; of a tool's `{tool,
+    /// server_id, arguments, result or error, duration_ms, attempt}`.
     data: Any,
 }
 

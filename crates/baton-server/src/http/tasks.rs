@@ -12,12 +12,13 @@ use baton_engine::stages::{StageView, stage_views};
 use baton_engine::store::Views;
 use baton_engine::view::{TaskView, plan_of, task_views};
 use serde::Deserialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use utoipa::IntoParams;
 
 use super::Api;
 use super::calls::{TaskDetail, detail};
 use super::code::ProblemCode;
+use super::events::{self, Listing};
 use super::extract::{Asked, IdOf};
 use super::page::{Page, cursor_of, limit_of};
 use super::problem::Problem;
@@ -32,7 +33,7 @@ use super::workflows::found;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Part {
-    /// The `next_cursor` of the page before. Of events, it is a position: those behind it follow.
+    /// The `next_cursor` of the page before.
     #[param(pattern = "^[0-9]+$")]
     cursor: Option<String>,
     /// At most this many.
@@ -122,32 +123,21 @@ pub(super) async fn plan(
 }
 
 /// What has happened to a workflow, oldest first.
-#[utoipa::path(get, path = "/workflows/{id}/events", tag = "workflows", operation_id = "list_events", params(WorkflowInPath, Part),
+#[utoipa::path(get, path = "/workflows/{id}/events", tag = "workflows", operation_id = "list_events", params(WorkflowInPath, events::Part),
     responses((status = 200, description = "A page of events", body = Page<EventSchema>), Problems))]
 pub(super) async fn events(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
-    Asked(part): Asked<Part>,
+    Asked(part): Asked<events::Part>,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
-    let limit = limit_of(part.limit)?;
-    let after = cursor_of(part.cursor.as_deref())?.unwrap_or(0);
+    let wanted = Listing::of(part)?;
     let wordings = api.wordings.clone();
     let read = move |views: &mut dyn Views| {
         let (card, row) = found(id, views)?;
         if row.purged_at().is_some() {
             return Err(purged(id));
         }
-        let mut records = views.events(after, Some(card.number), limit + 1)?;
-        let more = records.len() > limit as usize;
-        records.truncate(limit as usize);
-        let next_cursor = records.last().filter(|_| more).map(|last| last.position.to_string());
-        let mut showing = baton_engine::events::Showing::with(wordings);
-        let mut items = Vec::with_capacity(records.len());
-        for record in &records {
-            let (view, _) = showing.show(record, views)?;
-            items.extend(to_raw_value(&view).ok());
-        }
-        Ok(Page { items, next_cursor })
+        Ok(wanted.page(Some(card.number), wordings, views)?)
     };
     api.readers.read(read).await.map(Json)
 }

@@ -10,11 +10,13 @@ use baton_server::wire::Submission;
 use serde_json::{Map, Value};
 
 use super::run::{input_line, submit};
+use super::show::all_events;
 use super::stay::stay;
 use crate::cli::{Common, Invoke};
 use crate::config::Config;
 use crate::display::say_out;
 use crate::exit::{Exit, Failed};
+use crate::reading::ShownEvent;
 use crate::remote::Remote;
 use crate::runtime::SystemClock;
 use crate::session::{Session, caller_folder, read, tools};
@@ -61,8 +63,12 @@ pub(super) fn stay_and_tell(
 ) -> anyhow::Result<Exit> {
     let exit = stay(common, session, id)?;
     if common.json {
-        for event in read(common)?.tool_events(id)? {
-            say_out(event.as_str());
+        let of_end = |event: &&ShownEvent| {
+            let ends = [".completed", ".failed"];
+            event.is_call() && ends.iter().any(|end| event.kind.ends_with(end))
+        };
+        for event in all_events(id, read(common)?.as_mut())?.iter().filter(of_end) {
+            say_out(&serde_json::to_string(event)?);
         }
     }
     Ok(exit)

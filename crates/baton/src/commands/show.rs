@@ -44,7 +44,7 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
     let mut events = if show.events { all_events(id, reading.as_mut())? } else { Vec::new() };
     if let Some(named) = named {
         tasks.retain(|task| task.ordinal == named);
-        events.retain(|event| event.task_id == Some(id.task(named)));
+        events.retain(|event| event.is_about(id.task(named)));
     }
     if common.json {
         let shown = Shown { workflow: &workflow, tasks: &tasks, events: &events };
@@ -68,18 +68,18 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
     }
     if show.events {
         say_out("");
-        let actors = reading.actors(id)?;
-        for event in &events {
-            say_out(&event_line(event, actors.get(&event.position)));
-        }
+        events.iter().for_each(|event| say_out(&event_line(event)));
     }
     Ok(Exit::Done)
 }
 
 /// Everything that happened to a workflow.
-fn all_events(id: WorkflowId, reading: &mut dyn Reading) -> anyhow::Result<Vec<ShownEvent>> {
+pub(super) fn all_events(
+    id: WorkflowId,
+    reading: &mut dyn Reading,
+) -> anyhow::Result<Vec<ShownEvent>> {
     let mut events = reading.events(id, 0, EVENTS_AT_ONCE)?;
-    while let Some(last) = events.last().map(|last| last.position) {
+    while let Some(last) = events.last().map(ShownEvent::position) {
         let more = reading.events(id, last, EVENTS_AT_ONCE)?;
         if more.is_empty() {
             break;
@@ -163,21 +163,22 @@ fn failures(
     let failed = tasks.iter().filter(|task| task.status == baton_core::words::TaskStatus::Failed);
     for task in failed.take(TASKS_SHOWN_MAX) {
         let ended = reading.events(id, task.position.saturating_sub(1), 1)?;
-        if let Some(Event::TaskFailed(failed)) = ended.first().map(ShownEvent::event).transpose()? {
+        let ended = ended.iter().find(|event| !event.is_call());
+        if let Some(Event::TaskFailed(failed)) = ended.map(ShownEvent::event).transpose()? {
             found.insert(task.ordinal, failed.failure.message);
         }
     }
     Ok(found)
 }
 
-fn event_line(event: &ShownEvent, actor: Option<&String>) -> String {
+fn event_line(event: &ShownEvent) -> String {
     let body = cut(&clean(event.data.get()), 100);
     format!(
         "{:>8}  {}  {:<22} {:<20} {:<16} {body}",
-        event.position,
-        event.at,
+        event.id,
+        event.time,
         clean(&event.kind),
         clean(event.task.as_deref().unwrap_or_default()),
-        clean(actor.map_or("", String::as_str))
+        clean(event.actor.as_deref().unwrap_or_default())
     )
 }

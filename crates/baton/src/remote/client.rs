@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use baton_server::http::Cursor;
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde::de::DeserializeOwned;
 use ureq::http::{HeaderMap, Response, StatusCode, header};
@@ -123,7 +124,7 @@ impl Client {
     pub(super) fn stream(
         &self,
         path: &str,
-        after: Option<u64>,
+        after: Option<Cursor>,
     ) -> Result<BodyReader<'static>, Fault> {
         let request = self.agent.get(self.url(path)).header(header::ACCEPT, "text/event-stream");
         let request = match after {

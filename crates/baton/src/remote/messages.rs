@@ -3,6 +3,8 @@
 
 use std::io::{BufRead, BufReader, Read};
 
+use baton_server::http::Cursor;
+
 use super::answers::Fault;
 
 /// The longest message, in bytes: an event with the longest question a task may ask.
@@ -11,8 +13,8 @@ const MESSAGE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// One message.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Message {
-    /// The position behind which to go on, where it has one.
-    pub id: Option<u64>,
+    /// The place behind which to go on, where it has one.
+    pub id: Option<Cursor>,
     /// What kind it is of.
     pub name: String,
     /// What it says.
@@ -92,7 +94,8 @@ mod tests {
     fn messages_are_read_and_what_was_cut_off_is_none() {
         let text = b":\n\nid: 7\nevent: task.updated\ndata: {}\n\nevent: done\r\ndata: a\r\ndata: b\r\n\r\nid: 8\ndata: x\n";
         let messages = all(text);
-        let first = Message { id: Some(7), name: "task.updated".into(), data: "{}".into() };
+        let first =
+            Message { id: Some(Cursor::from(7)), name: "task.updated".into(), data: "{}".into() };
         let second = Message { id: None, name: "done".into(), data: "a\nb".into() };
         assert_eq!(messages, [first, second]);
     }

@@ -1,7 +1,5 @@
 //! What commands read, through a server's API.
 
-use std::collections::HashMap;
-
 use baton_core::body::Json;
 use baton_core::codes::Code;
 use baton_core::ids::WorkflowId;
@@ -109,19 +107,9 @@ impl Reading for RemoteReading {
         Ok(page.items)
     }
 
-    fn actors(&mut self, _: WorkflowId) -> anyhow::Result<HashMap<u64, String>> {
-        // The API's events do not tell.
-        Ok(HashMap::new())
-    }
-
     fn output(&mut self, task: &TaskView) -> anyhow::Result<Option<Json>> {
         let alone: TaskAlone = self.get(&format!("/tasks/{}", task.id))?;
         Ok(alone.output)
-    }
-
-    fn tool_events(&mut self, _: WorkflowId) -> anyhow::Result<Vec<Json>> {
-        // The API does not tell them.
-        Ok(Vec::new())
     }
 }
 

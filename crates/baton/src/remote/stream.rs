@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use baton_core::ids::WorkflowId;
 use baton_core::spoken::span;
+use baton_server::http::Cursor;
 
 use super::answers::{Fault, Problem};
 use super::client::Client;
@@ -93,8 +94,8 @@ impl Feed for Stream {
 struct Reader {
     client: Client,
     path: String,
-    /// The position of the last event that was handed over.
-    cursor: Option<u64>,
+    /// The place of the last message that was handed over.
+    cursor: Option<Cursor>,
     sender: SyncSender<Came>,
     left: Arc<AtomicBool>,
 }
@@ -163,8 +164,7 @@ impl Reader {
             match (message.id, message.name.as_str()) {
                 (Some(id), _) if self.cursor.is_some_and(|cursor| id <= cursor) => {}
                 (Some(id), _) => {
-                    let event: Result<ShownEvent, _> = serde_json::from_str(&message.data);
-                    let Ok(event) = event.map(|event| ShownEvent { position: id, ..event }) else {
+                    let Ok(event) = serde_json::from_str::<ShownEvent>(&message.data) else {
                         let what = "sends an event that cannot be read here".to_owned();
                         return Ok(Ended::Cut(Fault::Strange(what)));
                     };

@@ -23,6 +23,13 @@ use faults::LateSite;
 use ground::{CHAIN, Ground, ITEMS, PARKED, until};
 use listening::{Message, Socket, Sse};
 
+/// The place of a message as numbers.
+fn place(message: &Message) -> (u64, u8) {
+    let id = message.id.as_deref().expect("an event");
+    let (position, more) = id.split_once('.').unwrap_or((id, "0"));
+    (position.parse().expect("a position"), more.parse().expect("a number"))
+}
+
 /// Everything behind a position, as a stream tells it.
 fn told(ground: &Ground, path: &str, until: u64) -> Vec<Message> {
     Sse::open(ground.address, path, None).take_until(until)
@@ -38,12 +45,12 @@ fn or7_a_workflows_stream_tells_every_event_then_its_end_and_closes() {
     assert_eq!(types[..2], ["workflow.admitted", "workflow.started"]);
     assert_eq!(types.last(), Some(&"workflow.finished"));
     let done = all.last().unwrap();
-    assert_eq!((done.event.as_str(), done.id), ("done", None));
+    assert_eq!((done.event.as_str(), done.id.as_deref()), ("done", None));
     assert_eq!(done.value()["status"], "completed");
     assert!(done.value()["usage"]["time_ms"].is_u64(), "{done:?}");
-    assert!(all.iter().filter(|m| m.id.is_some()).all(|m| m.value()["workflow_id"] == json!(id)));
+    assert!(all.iter().filter(|m| m.id.is_some()).all(|m| m.value()["correlationid"] == json!(id)));
     // Who comes back with the last id is told the end alone.
-    let last = all.iter().rev().find_map(|message| message.id);
+    let last = all.iter().rev().find_map(|message| message.id.as_deref());
     let again = Sse::open(ground.address, &format!("/api/v1/workflows/{id}/stream"), last).rest();
     assert_eq!(again, std::slice::from_ref(done));
 }
@@ -61,7 +68,7 @@ fn or7_live_replayed_and_on_a_socket_the_bytes_and_their_order_are_the_same() {
     let newest = ground.newest();
     let reference = live[0].take_until(newest);
     assert!(reference.len() > 30, "{}", reference.len());
-    assert!(reference.is_sorted_by_key(|message| message.id));
+    assert!(reference.is_sorted_by_key(place));
     for sse in &mut live[1..] {
         assert_eq!(sse.take_until(newest), reference);
     }
@@ -75,7 +82,7 @@ fn or7_live_replayed_and_on_a_socket_the_bytes_and_their_order_are_the_same() {
     let mut own = Sse::open(ground.address, &path, None).rest();
     own.pop();
     let of_one: Vec<_> =
-        reference.into_iter().filter(|m| m.value()["workflow_id"] == json!(ids[1])).collect();
+        reference.into_iter().filter(|m| m.value()["correlationid"] == json!(ids[1])).collect();
     assert_eq!(own, of_one);
 }
 
@@ -84,21 +91,22 @@ fn or7_a_reader_that_comes_and_goes_in_a_storm_misses_nothing_and_hears_nothing_
     let ground = Ground::new();
     let storm = ground.storm(CHAIN, 300, 32);
     let mut heard: Vec<Message> = Vec::new();
-    let mut last = 0;
+    let (mut last, mut newest) = ("0".to_owned(), 0);
     let mut cuts = 0;
-    while !storm.is_over() || last < ground.newest() {
-        let there = usize::try_from(ground.newest() - last).unwrap();
-        let mut sse = Sse::open(ground.address, "/api/v1/events/stream", Some(last));
-        // Anywhere, also in the middle of what is sent together.
+    while !storm.is_over() || newest < ground.newest() {
+        let there = usize::try_from(ground.newest() - newest).unwrap();
+        let mut sse = Sse::open(ground.address, "/api/v1/events/stream", Some(&last));
+        // Anywhere, also in the middle of what is sent together, and of what one event is told as.
         for message in sse.take((1 + cuts % 97).min(there)) {
-            last = message.id.unwrap_or(last);
+            newest = message.position().unwrap_or(newest);
+            last = message.id.clone().unwrap_or(last);
             heard.push(message);
         }
         cuts += 13;
     }
     storm.join();
     heard.retain(|message| message.id.is_some());
-    let positions: Vec<u64> = heard.iter().filter_map(|message| message.id).collect();
+    let positions: Vec<u64> = heard.iter().filter_map(Message::position).collect();
     assert_eq!(positions, (1..=ground.newest()).collect::<Vec<_>>());
     assert_eq!(heard, told(&ground, "/api/v1/events/stream?after=0", ground.newest()));
 }
@@ -119,7 +127,7 @@ fn or7_a_slow_reader_is_told_so_and_loses_nothing_while_others_go_on() {
     let newest = ground.newest();
     let all = slow.take_until(newest);
     assert!(all.iter().any(|message| message.event == "lagged"));
-    let positions: Vec<u64> = all.iter().filter_map(|message| message.id).collect();
+    let positions: Vec<u64> = all.iter().filter_map(Message::position).collect();
     assert_eq!(positions, (1..=newest).collect::<Vec<_>>());
 }
 
@@ -153,17 +161,20 @@ fn or7_filters_pick_by_workflow_and_type() {
         let told = sse.take_until_kind("workflow.resumed");
         drop(sse);
         ground.until_subscribers(0);
-        told.into_iter().filter(|m| m.id.is_some_and(|id| id <= newest)).collect::<Vec<_>>()
+        told.into_iter().filter(|m| m.position().is_some_and(|it| it <= newest)).collect::<Vec<_>>()
     };
-    let completed = kinds("/api/v1/events/stream?after=0&type=*.completed,workflow.resumed");
+    let completed = kinds("/api/v1/events/stream?after=0&type=task.completed,workflow.resumed");
     assert_eq!(completed.len(), 3);
     assert!(completed.iter().all(|m| m.kind() == Some("task.completed")));
+    let called = kinds("/api/v1/events/stream?after=0&type=tool.*.completed,workflow.resumed");
+    assert_eq!(called.len(), 3);
+    assert!(called.iter().all(|m| m.event == "tool.completed"), "{called:?}");
     let asked = kinds("/api/v1/events/stream?after=0&type=approval.*,workflow.resumed");
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].value()["data"]["on"]["person"]["ask"], "Go on?");
     let path = format!("/api/v1/events/stream?workflow={two}&type=workflow.*");
     let own = kinds(&path);
-    assert!(own.iter().all(|m| m.value()["workflow_id"] == json!(two)), "{own:?}");
+    assert!(own.iter().all(|m| m.value()["correlationid"] == json!(two)), "{own:?}");
     assert_eq!(own[0].kind(), Some("workflow.admitted"));
 }
 
@@ -195,7 +206,7 @@ fn or7_a_socket_changes_its_mind_and_is_told_what_it_said_wrong() {
     ground.wait(two);
     let mut socket = Socket::open(ground.address);
     socket.say(&json!({ "workflow": one }));
-    assert!(socket.until_done().iter().all(|m| m.value()["workflow_id"] == json!(one)));
+    assert!(socket.until_done().iter().all(|m| m.value()["correlationid"] == json!(one)));
     socket.say(&json!({ "workflows": one }));
     let problem = socket.next().unwrap();
     assert_eq!(problem.event, "problem");
@@ -203,7 +214,7 @@ fn or7_a_socket_changes_its_mind_and_is_told_what_it_said_wrong() {
     socket.say(&json!({ "workflow": two, "type": "workflow.*" }));
     let told = socket.until_done();
     assert_eq!(told.len(), 3, "{told:?}");
-    assert!(told.iter().all(|m| m.value()["workflow_id"] == json!(two)));
+    assert!(told.iter().all(|m| m.value()["correlationid"] == json!(two)));
 }
 
 #[test]
@@ -277,9 +288,9 @@ fn or7_a_position_that_was_not_reached_is_refused_and_the_newest_is_named() {
     socket.say(&json!({ "after": ahead }));
     assert_eq!(socket.next().unwrap().value()["code"], "cursor_ahead");
     // The newest itself is a place to go on from, even before the broadcaster has heard of it.
-    let mut sse = Sse::open(ground.address, "/api/v1/events/stream", Some(newest));
+    let mut sse = Sse::open(ground.address, "/api/v1/events/stream", Some(&newest.to_string()));
     ground.submit(CHAIN);
-    assert_eq!(sse.take_until(newest + 1)[0].id, Some(newest + 1));
+    assert_eq!(sse.take_until(newest + 1)[0].id, Some((newest + 1).to_string()));
 }
 
 #[test]
@@ -299,7 +310,7 @@ fn or7_a_store_that_cannot_be_read_is_reported_once_and_read_again() {
     assert!(ready.contains(r#""what":"streams""#), "{ready}");
     site.change("ALTER TABLE hidden RENAME TO journal");
     let all = sse.take_until(newest);
-    assert_eq!(all.last().unwrap().id, Some(newest));
+    assert_eq!(all.last().unwrap().id, Some(newest.to_string()));
     until("readiness", || listening::get(site.address, "/readyz").0 == 200);
     assert!(site.reports.try_recv().is_err(), "it was reported again");
 }

@@ -47,9 +47,9 @@ impl WorkflowState {
         if self.worker_call(ordinal).is_some() != lease.is_some() {
             return Err(Refusal::NotReady);
         }
-        let attempt = self.task(ordinal).map_or(0, |task| task.attempts) + 1;
+        let (rung, attempts) = self.task(ordinal).map_or((0, 0), |task| (task.rung, task.attempts));
         let (input, lease) = (input.cloned(), lease.cloned());
-        Ok(one(TaskStarted { task: ordinal, attempt, input, lease }))
+        Ok(one(TaskStarted { task: ordinal, attempt: attempts + 1, input, lease, rung }))
     }
 
     pub(super) fn expand_task(&self, task: Ordinal, count: u32, list: &Body) -> Decision {
@@ -82,7 +82,7 @@ impl WorkflowState {
         let Some(next) = next else {
             return Ok(one(TaskFailed { task: ordinal, status: None, failure }));
         };
-        let begun = TaskStarted { task: ordinal, attempt, input: None, lease: None };
+        let begun = TaskStarted { task: ordinal, attempt, input: None, lease: None, rung };
         let failed = AttemptFailed { task: ordinal, attempt, status, failure, next };
         Ok(vec![begun.into(), failed.into()])
     }

@@ -56,7 +56,7 @@ fn example(kind: EventKind) -> Event {
         EventKind::ClockSet => ClockSet { ahead_ms: -1_500 }.into(),
         EventKind::TaskStarted => {
             let input = Some(body(json!({ "path": "." })));
-            TaskStarted { task, attempt: 3, input, lease: None }.into()
+            TaskStarted { task, attempt: 3, input, lease: None, rung: 0 }.into()
         }
         EventKind::TaskWaited => {
             let then = super::super::Resume::Complete;

@@ -326,7 +326,11 @@ fn unknown() -> CallFailure {
 }
 
 fn started(task: u32, attempt: u32) -> Event {
-    TaskStarted { task: Ordinal(task), attempt, input: None, lease: None }.into()
+    started_on(0, task, attempt)
+}
+
+fn started_on(rung: u32, task: u32, attempt: u32) -> Event {
+    TaskStarted { task: Ordinal(task), attempt, input: None, lease: None, rung }.into()
 }
 
 fn done(task: u32) -> Event {
@@ -391,7 +395,7 @@ fn lease(task: u32) -> Command {
 }
 
 fn leased(task: u32, attempt: u32) -> Event {
-    TaskStarted { task: Ordinal(task), attempt, input: None, lease: Some(by_ada()) }.into()
+    TaskStarted { task: Ordinal(task), attempt, input: None, lease: Some(by_ada()), rung: 0 }.into()
 }
 
 fn by_ada() -> Lease {

@@ -9,6 +9,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::cursor::Cursor;
 use super::subscription::{Said, Subscription, Wanted};
 use super::{Note, Streams, patterns};
 use crate::http::Api;
@@ -28,8 +29,8 @@ struct Ask {
     workflow: Option<String>,
     /// Only these, divided by commas.
     r#type: Option<String>,
-    /// What comes behind this position.
-    after: Option<u64>,
+    /// What comes behind the message with this `id`.
+    after: Option<Cursor>,
 }
 
 /// Streams over a WebSocket.
@@ -113,7 +114,7 @@ async fn tell(
             for message in batch.wanted(subscription.filter(), after) {
                 let data = batch.data(message);
                 let data = String::from_utf8_lossy(&data);
-                let (id, name) = (message.position, message.name);
+                let (id, name) = (message.id, message.name);
                 let text = format!("{{\"id\":{id},\"event\":\"{name}\",\"data\":{data}}}");
                 socket.send(Message::Text(text.into())).await?;
             }

@@ -1,6 +1,6 @@
 //! Streams as server-sent events.
 //!
-//! An event's message is `id: POSITION`, `event: NAME`, `data: JSON`. What is no event (`lagged`,
+//! An event's message is `id: PLACE`, `event: NAME`, `data: JSON`. What is no event (`lagged`,
 //! `done`, `problem`) has no `id`, so that a reader who comes back still names the last event.
 
 use std::convert::Infallible;
@@ -16,6 +16,7 @@ use futures_util::stream::unfold;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::cursor::Cursor;
 use super::subscription::{Said, Subscription, Wanted};
 use super::{Note, patterns};
 use crate::http::Api;
@@ -33,9 +34,10 @@ pub(in crate::http) struct Part {
     /// Only these, divided by commas: types such as `task.completed`, or names of messages; `*`
     /// stands for any run of characters.
     r#type: Option<String>,
-    /// What comes behind this position; a `Last-Event-ID` goes before it. Without either it begins
+    /// What comes behind the message with this `id`; a `Last-Event-ID` goes before it. Without either it begins
     /// with the first event.
-    after: Option<u64>,
+    #[param(value_type = Option<String>, pattern = r"^[0-9]+(\.[0-9])?$", example = "41")]
+    after: Option<Cursor>,
 }
 
 /// Which events of all.
@@ -48,9 +50,10 @@ pub(in crate::http) struct Selection {
     /// Only these, divided by commas: types such as `task.completed`, or names of messages; `*`
     /// stands for any run of characters.
     r#type: Option<String>,
-    /// What comes behind this position; a `Last-Event-ID` goes before it. Without either it begins
+    /// What comes behind the message with this `id`; a `Last-Event-ID` goes before it. Without either it begins
     /// now.
-    after: Option<u64>,
+    #[param(value_type = Option<String>, pattern = r"^[0-9]+(\.[0-9])?$", example = "41")]
+    after: Option<Cursor>,
 }
 
 /// What happens to a workflow, as it happens.
@@ -86,11 +89,12 @@ pub(in crate::http) async fn of_all(
     Ok(answer(api.streams.subscribe(wanted).await?))
 }
 
-fn last_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+fn last_id(headers: &HeaderMap) -> Result<Option<Cursor>, Problem> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
-    let number = value.to_str().ok().map(str::trim).and_then(|text| text.parse().ok());
-    number.map(Some).ok_or_else(|| {
-        let detail = "`Last-Event-ID` is no position; send the `id` of the last event that came";
+    let place = value.to_str().ok().map(str::trim).and_then(|text| text.parse().ok());
+    place.map(Some).ok_or_else(|| {
+        let detail =
+            "`Last-Event-ID` is no place in a stream; send the `id` of the last event that came";
         Problem::new(ProblemCode::InvalidRequest, detail)
     })
 }

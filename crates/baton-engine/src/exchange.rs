@@ -322,8 +322,14 @@ pub enum Reply {
     Removed,
     /// Schedules are kept.
     KeepsTime,
-    /// The token lets its bearer in, or no more.
-    TokenChanged,
+    /// The token with this hash lets its bearer in. Asked for again under the same key, it is the
+    /// hash of the first.
+    TokenCreated {
+        /// SHA-256 of it.
+        hash: BlobHash,
+    },
+    /// The token lets its bearer in no more.
+    TokenRevoked,
     /// An event was taken in.
     Published {
         /// Its position.

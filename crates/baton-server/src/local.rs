@@ -272,7 +272,8 @@ pub fn answer(reply: Result<Reply, Gone>) -> Answer {
             Reply::Defined
             | Reply::Removed
             | Reply::KeepsTime
-            | Reply::TokenChanged
+            | Reply::TokenCreated { .. }
+            | Reply::TokenRevoked
             | Reply::Published { .. },
         ) => Answer::Done,
         Err(gone) => Answer::Declined {

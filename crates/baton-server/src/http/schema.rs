@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use baton_core::codes::Code;
 use baton_core::words::{
-    AttemptStatus, Effect, HumanKind, Missed, Origin, Permission, ProgressMethod, StageStatus,
-    TaskStatus, WaitReason, WorkflowStatus,
+    AttemptStatus, Effect, HumanKind, Missed, Origin, Permission, ProgressMethod, Role,
+    StageStatus, TaskStatus, WaitReason, WorkflowStatus,
 };
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -54,6 +54,7 @@ vocabularies! {
     PermissionWord = Permission;
     ProblemWord = ProblemCode;
     ProgressMethodWord = ProgressMethod;
+    RoleWord = Role;
     StageStatusWord = StageStatus;
     TaskStatusWord = TaskStatus;
     WaitReasonWord = WaitReason;

@@ -34,6 +34,9 @@ pub(in crate::http) struct Part {
     /// What comes behind this position; a `Last-Event-ID` goes before it. Without either it begins
     /// with the first event.
     after: Option<u64>,
+    /// What `POST /tickets` gave, where no header can be sent.
+    #[expect(dead_code, reason = "read before, with who calls")]
+    ticket: Option<String>,
 }
 
 /// Which events of all.
@@ -49,6 +52,9 @@ pub(in crate::http) struct Selection {
     /// What comes behind this position; a `Last-Event-ID` goes before it. Without either it begins
     /// now.
     after: Option<u64>,
+    /// What `POST /tickets` gave, where no header can be sent.
+    #[expect(dead_code, reason = "read before, with who calls")]
+    ticket: Option<String>,
 }
 
 /// What happens to a workflow, as it happens.

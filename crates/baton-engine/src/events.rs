@@ -31,6 +31,8 @@ pub struct EventView<'r> {
     pub kind: &'static str,
     /// When it happened.
     pub at: Timestamp,
+    /// Who is behind it, such as `user:local`, `client:` and the name of a token, `system:baton`.
+    pub actor: Option<String>,
     /// The workflow it belongs to; none of an event of the store.
     pub workflow_id: Option<WorkflowId>,
     /// The key of the task it is about; an item's has its index behind it.
@@ -118,6 +120,7 @@ impl StreamName {
 pub struct Showing {
     wordings: Arc<Wordings>,
     workflows: HashMap<u64, Named>,
+    actors: HashMap<u32, String>,
 }
 
 #[derive(Debug)]
@@ -140,7 +143,7 @@ struct Items {
 impl Showing {
     /// With the words that others have looked up.
     pub fn with(wordings: Arc<Wordings>) -> Self {
-        Self { wordings, workflows: HashMap::new() }
+        Self { wordings, ..Self::default() }
     }
 
     /// An event as it is shown, and what it says where it can be read.
@@ -158,12 +161,25 @@ impl Showing {
             position: record.position,
             kind: EventKind::from_code(record.kind).map_or("unknown", |kind| kind.word()),
             at: record.at,
+            actor: self.actor(record.actor, views)?,
             workflow_id: id,
             task: key,
             task_id: id.zip(task).map(|(id, task)| id.task(task)),
             data: serde_json::from_str(&record.body).unwrap_or(RawValue::NULL),
         };
         Ok((view, event))
+    }
+
+    /// Whose number this is. What has a number keeps it.
+    fn actor(&mut self, number: u32, views: &mut dyn Views) -> Result<Option<String>, StoreError> {
+        if !self.actors.contains_key(&number) {
+            if self.actors.len() > WORKFLOWS_MAX {
+                self.actors.clear();
+            }
+            let actor = views.actor(number)?;
+            self.actors.extend(actor.map(|actor| (number, actor.to_string())));
+        }
+        Ok(self.actors.get(&number).cloned())
     }
 
     /// Looks up the workflow of an event, unless it is known or the event itself says.

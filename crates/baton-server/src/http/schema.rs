@@ -335,6 +335,8 @@ pub(super) struct EventSchema {
     /// When it happened.
     #[schema(format = DateTime)]
     at: String,
+    /// Who is behind it, such as `user:local`, `client:` and the name of a token, `system:baton`.
+    actor: Option<String>,
     /// The workflow it belongs to; none of an event of the store.
     #[schema(format = "uuid")]
     workflow_id: Option<String>,

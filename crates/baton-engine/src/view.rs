@@ -2,7 +2,7 @@
 
 use baton_core::body::{BlobHash, Body, Json};
 use baton_core::codes::Code;
-use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
+use baton_core::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use baton_core::plan::{Plan, Work};
 use baton_core::time::Timestamp;
 use baton_core::words::{Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus};
@@ -13,6 +13,9 @@ use serde::Serialize;
 use crate::live::read_event;
 use crate::store::{StoreError, Views};
 use crate::wording::Wording;
+
+/// The `type` of every workflow; plans and master plans come with later kinds.
+pub const KIND: &str = "workflow";
 
 /// A workflow as the contract shows it.
 #[derive(Clone, Debug, Serialize)]
@@ -56,6 +59,8 @@ pub struct WorkflowView {
     pub tasks_waiting_for_people: u32,
     /// The conversation it belongs to.
     pub conversation_id: ConversationId,
+    /// The project it belongs to.
+    pub project_id: Option<ProjectId>,
     /// What its calls pass on as W3C trace id: its own id, 32 hexadecimal digits.
     pub trace_id: String,
     /// The version of its stream.
@@ -157,7 +162,7 @@ pub fn workflow_brief(card: &WorkflowCard, row: &WorkflowRow) -> WorkflowView {
         id: card.id,
         name: card.name.clone(),
         description: None,
-        kind: "workflow",
+        kind: KIND,
         origin: card.origin,
         run: row.run,
         status: row.status,
@@ -172,6 +177,7 @@ pub fn workflow_brief(card: &WorkflowCard, row: &WorkflowRow) -> WorkflowView {
         tasks_failed: row.failed,
         tasks_waiting_for_people: row.waiting_people,
         conversation_id: card.conversation,
+        project_id: card.project,
         trace_id: format!("{:032x}", u128::from_be_bytes(*card.id.as_bytes())),
         revision: row.revision,
         created_at: card.created_at,

@@ -230,6 +230,7 @@ fn submit(submission: Submission) -> Result<Request, String> {
         priority,
         review,
         conversation,
+        project: None,
         folder: folder.map(Arc::from),
     };
     Ok(Request::Submit(Box::new(submit)))

@@ -130,6 +130,34 @@ fn pages_survive_inserts_and_know_their_end() {
 }
 
 #[test]
+fn a_project_is_kept_shown_and_filtered_by() {
+    let (_desk, server) = served(&[NOOP]);
+    let project = "0198f000-0000-7000-8000-000000000001";
+    let mut own = named();
+    own["project_id"] = json!(project);
+    let (with, without) = (server.begin(&own), server.begin(&named()));
+    assert_eq!(server.until(&with, "completed")["project_id"], project);
+    assert_eq!(server.until(&without, "completed")["project_id"], Value::Null);
+    let fork = server.post(&format!("/workflows/{with}/fork"), &json!({})).expect(201);
+    assert_eq!(fork["project_id"], project, "a copy belongs to it as well");
+    let list = |query: &str| -> Vec<String> {
+        let listed = server.get(&format!("/workflows?{query}")).expect(200);
+        let items = listed["items"].as_array().unwrap().iter();
+        items.map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let copy = fork["id"].as_str().unwrap().to_owned();
+    assert_eq!(list(&format!("project={project}")), [copy.clone(), with.clone()]);
+    assert_eq!(list(&format!("project={project}&origin=fork&type=workflow")), [copy]);
+    assert_eq!(list("project=0198f000-0000-7000-8000-000000000002"), [String::new(); 0]);
+    assert_eq!(list("type=workflow").len(), 3);
+    assert_eq!(server.get("/workflows?type=masterplan").status, 400);
+    assert_eq!(server.get("/workflows?project=mine").status, 400);
+    own["project_id"] = json!("mine");
+    assert_eq!(server.post("/workflows", &own).status, 400);
+    server.kill();
+}
+
+#[test]
 fn every_fault_comes_at_once_with_its_pointer() {
     let (_desk, server) = served(&[NOOP]);
     let definition = json!({ "name": "x", "version": 1, "stages": [{ "name": "s", "tasks": [

@@ -7,10 +7,13 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
-use baton_core::envelope::{self, EnvelopeFault, Read};
+use baton_core::base64::base64;
+use baton_core::envelope::{self, Data, EnvelopeFault, Read};
 use baton_core::ids::WorkflowId;
-use baton_engine::events::Showing;
+use baton_core::workflow::Event;
+use baton_engine::events::{Showing, StreamName, matches_type};
 use baton_engine::exchange::{Reply, Request};
+use baton_engine::live::read_event;
 use baton_engine::store::Views;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
@@ -24,9 +27,15 @@ use super::extract::Asked;
 use super::page::{Page, cursor_of, limit_of};
 use super::problem::{FieldError, Problem};
 use super::schema::{Any, EventSchema, Problems};
+use super::streams::patterns;
+use super::workflows::found;
 
 /// The most events that are sent at once.
 const BATCH_MAX: usize = 1_000;
+/// How many events are looked through for those of a type.
+const LOOKED_AT_MAX: u32 = 5_000;
+/// Within how many events behind one its firings are looked for.
+const FIRINGS_WITHIN: u32 = 5_000;
 
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -35,7 +44,7 @@ pub(super) struct Taken {
     position: u64,
     /// It had been taken in before: nothing was done now.
     duplicate: bool,
-    /// The workflows that it started now.
+    /// The workflows that it started, now or when it was first taken in.
     #[schema(value_type = Vec<String>)]
     started: Vec<WorkflowId>,
 }
@@ -61,36 +70,74 @@ pub(super) async fn publish(
     for (event, blob) in read(&headers, &body)? {
         let request = Request::Publish { event: Box::new(event), blob };
         let reply = api.ask(&caller.actor, request).await?;
-        let Reply::Published { position, duplicate, started } = reply else {
+        let Reply::Published { position, duplicate, mut started } = reply else {
             let detail = "the owner answered an event with something else";
             return Err(Problem::new(ProblemCode::Internal, detail));
         };
+        if duplicate {
+            started = started_before(&api, position).await?;
+        }
         items.push(Taken { position, duplicate, started });
     }
     Ok(Json(AllTaken { items }))
 }
 
-/// Everything that has happened in the store, oldest first.
+/// What an event that came before had started: the firings that follow it in its commit.
+async fn started_before(api: &Api, position: u64) -> Result<Vec<WorkflowId>, Problem> {
+    let read = move |views: &mut dyn Views| {
+        let mut started = Vec::new();
+        let records = views.events(position.saturating_sub(1), None, FIRINGS_WITHIN)?;
+        let at = records.first().map(|record| record.at);
+        let of_turn = records.iter().take_while(|record| Some(record.at) == at);
+        for record in of_turn.filter(|record| record.cause == position) {
+            if let Event::TriggerFired(fired) = read_event(record)? {
+                started.extend(fired.workflow);
+            }
+        }
+        Ok(started)
+    };
+    api.readers.read(read).await
+}
+
+/// What has happened in the store or to one workflow, oldest first.
+///
+/// Where `type` is given, a page may hold fewer events than were asked for, or none: `next_cursor` says
+/// whether there is more to look through.
 #[utoipa::path(get, path = "/events", tag = "events", operation_id = "list_all_events", params(Part),
-    responses((status = 200, body = Page<EventSchema>), Problems))]
+    responses((status = 200, description = "A page of events", body = Page<EventSchema>), Problems))]
 pub(super) async fn list(
     State(api): State<Api>,
     Asked(part): Asked<Part>,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let limit = limit_of(part.limit)?;
     let after = cursor_of(part.cursor.as_deref())?.unwrap_or(0);
+    let types = patterns(part.r#type.as_deref());
     let wordings = api.wordings.clone();
     let read = move |views: &mut dyn Views| {
-        let mut records = views.events(after, None, limit + 1)?;
-        let more = records.len() > limit as usize;
-        records.truncate(limit as usize);
-        let next_cursor = records.last().filter(|_| more).map(|last| last.position.to_string());
+        let stream = part.workflow.map(|id| Ok::<_, Problem>(found(id, views)?.0.number));
+        let stream = stream.transpose()?;
+        let most = if types.is_empty() { limit } else { LOOKED_AT_MAX };
+        let mut records = views.events(after, stream, most + 1)?;
+        let mut more = records.len() > most as usize;
+        records.truncate(most as usize);
+        let mut last = records.last().map(|record| record.position);
         let mut showing = Showing::with(wordings);
-        let mut items = Vec::with_capacity(records.len());
+        let mut items = Vec::new();
         for record in &records {
-            let (view, _) = showing.show(record, views)?;
+            let (view, event) = showing.show(record, views)?;
+            let name = event.as_ref().map_or("", |event| StreamName::of(event).word());
+            let fits = |it: &str| matches_type(it, view.kind) || matches_type(it, name);
+            if !types.is_empty() && !types.iter().any(|pattern| fits(pattern)) {
+                continue;
+            }
+            if items.len() == limit as usize {
+                // This one begins the next page.
+                (more, last) = (true, Some(record.position - 1));
+                break;
+            }
             items.extend(to_raw_value(&view).ok());
         }
+        let next_cursor = last.filter(|_| more).map(|last| last.to_string());
         Ok(Page { items, next_cursor })
     };
     api.readers.read(read).await.map(Json)
@@ -101,7 +148,14 @@ pub(super) async fn list(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Part {
+    /// Only these, divided by commas: types such as `task.completed`, or names of messages; `*`
+    /// stands for any run of characters.
+    r#type: Option<String>,
+    /// Only those of this workflow.
+    #[param(value_type = Option<String>, format = "uuid")]
+    workflow: Option<WorkflowId>,
     /// The `next_cursor` of the page before.
+    #[param(pattern = "^[0-9]+$")]
     cursor: Option<String>,
     /// At most this many.
     #[param(minimum = 1, maximum = 1000, default = 50)]
@@ -113,7 +167,12 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Read>, Problem> {
     let written = text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
     let media = written.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if headers.contains_key("ce-specversion") {
-        let event = envelope::binary(attributes(headers, written), &data_of(&media, body)?);
+        let attributes = attributes(headers, written);
+        let event = if is_text(&media) {
+            envelope::binary(attributes, Data::Json(&data_of(&media, body)?))
+        } else {
+            envelope::binary(attributes, Data::Base64(&base64(body)))
+        };
         return event.map(|event| vec![event]).map_err(|faults| refused("", &faults));
     }
     match media.as_str() {
@@ -201,6 +260,12 @@ fn json_of(body: &[u8]) -> Result<Value, Problem> {
     serde_json::from_slice(body).map_err(wrong)
 }
 
+/// Whether data of this media type is kept as it is; all other is bytes.
+fn is_text(media: &str) -> bool {
+    let is_json = media == "application/json" || media.ends_with("+json");
+    media.is_empty() || is_json || media.starts_with("text/")
+}
+
 /// The data of an event whose attributes are headers: JSON, or a text as a string.
 fn data_of(media: &str, body: &[u8]) -> Result<Value, Problem> {
     if body.is_empty() {
@@ -210,9 +275,5 @@ fn data_of(media: &str, body: &[u8]) -> Result<Value, Problem> {
         let wrong = |_| Problem::new(ProblemCode::InvalidEvent, "the text is not UTF-8");
         return String::from_utf8(body.to_vec()).map(Value::from).map_err(wrong);
     }
-    if media.is_empty() || media == "application/json" || media.ends_with("+json") {
-        return json_of(body);
-    }
-    let detail = format!("data of the type `{media}` is not taken; send JSON or text");
-    Err(Problem::new(ProblemCode::InvalidEvent, detail))
+    json_of(body)
 }

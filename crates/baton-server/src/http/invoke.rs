@@ -96,6 +96,7 @@ fn submit_of(asked: Invoke, api: &Api) -> Result<Submit, Problem> {
         priority,
         review: false,
         conversation: None,
+        project: None,
         folder: None,
     })
 }

@@ -124,6 +124,9 @@ pub(super) struct WorkflowSchema {
     /// The conversation it belongs to.
     #[schema(format = "uuid")]
     conversation_id: String,
+    /// The project it belongs to.
+    #[schema(format = "uuid")]
+    project_id: Option<String>,
     /// What its calls pass on as W3C trace id: its own id, 32 hexadecimal digits.
     trace_id: String,
     /// How many events it has; it grows with each.

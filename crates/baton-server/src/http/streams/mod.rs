@@ -40,7 +40,7 @@ impl Note {
 }
 
 /// The patterns of a list divided by commas.
-fn patterns(list: Option<&str>) -> Box<[Box<str>]> {
+pub(super) fn patterns(list: Option<&str>) -> Box<[Box<str>]> {
     let all = list.unwrap_or_default().split(',').map(str::trim);
     all.filter(|pattern| !pattern.is_empty()).map(Box::from).collect()
 }

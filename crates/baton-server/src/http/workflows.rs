@@ -24,7 +24,7 @@ use super::code::ProblemCode;
 use super::extract::{Asked, IdOf, SHOWN_CHARS_MAX};
 use super::page::{Page, cursor_of, limit_of};
 use super::problem::Problem;
-use super::schema::{OriginWord, Problems, WorkflowInPath, WorkflowSchema};
+use super::schema::{OriginWord, Problems, SpanText, StatusList, WorkflowInPath, WorkflowSchema};
 use super::waiting::reach;
 
 /// How long a revision is waited for where nothing is said.
@@ -38,6 +38,7 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
     /// Only these statuses, divided by commas.
+    #[param(value_type = Option<StatusList>)]
     status: Option<String>,
     /// Only those that are shown as this `type`; all are `workflow` so far.
     #[param(value_type = Option<String>, pattern = "^workflow$")]
@@ -69,7 +70,7 @@ pub(super) struct AtRevision {
     /// Answer when the workflow is at this revision or later.
     revision: Option<u64>,
     /// How long that may take, `10s` where nothing is said and at most `60s`; then 504.
-    #[param(value_type = Option<String>, example = "10s", pattern = "^([0-9]+(ms|s|m|h|d))+$")]
+    #[param(value_type = Option<SpanText>, example = "10s")]
     wait: Option<Span>,
 }
 

@@ -12,7 +12,8 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::workspace::{cargo, output, root, succeed};
+use crate::generate;
+use crate::workspace::{output, root, succeed};
 
 /// What calls the server.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
@@ -32,8 +33,7 @@ pub fn run() -> Result<()> {
             return Ok(());
         }
     };
-    succeed(cargo()?.args(["build", "-p", "baton"]))?;
-    let baton = root()?.join("target/debug/baton");
+    let baton = generate::build()?;
     // What an earlier run left would make this one another.
     let site = folder.join("site");
     if site.exists() {

@@ -4,6 +4,7 @@
 //! clock, no randomness, no file, no network and no thread; [`time::Moment`] brings in the first two.
 
 pub mod actor;
+pub mod base64;
 pub mod body;
 pub mod codes;
 pub mod definition;

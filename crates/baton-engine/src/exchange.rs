@@ -7,7 +7,7 @@ use std::time::Duration;
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash, Body, Json};
 use baton_core::failure::CallFailure;
-use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
+use baton_core::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use baton_core::time::Timestamp;
 use baton_core::words::{AttemptStatus, Origin, Role, TaskStatus, WorkflowStatus};
 use baton_core::workflow::{Command, EventReceived, Outcome, Refusal, Verdict};
@@ -284,6 +284,8 @@ pub struct Submit {
     pub review: bool,
     /// The conversation it belongs to; its own where none is given.
     pub conversation: Option<ConversationId>,
+    /// The project it belongs to.
+    pub project: Option<ProjectId>,
     /// The caller's folder, where relative paths of its tools start.
     pub folder: Option<Arc<str>>,
 }
@@ -322,8 +324,14 @@ pub enum Reply {
     Removed,
     /// Schedules are kept.
     KeepsTime,
-    /// The token lets its bearer in, or no more.
-    TokenChanged,
+    /// The token with this hash lets its bearer in. Asked for again under the same key, it is the
+    /// hash of the first.
+    TokenCreated {
+        /// SHA-256 of it.
+        hash: BlobHash,
+    },
+    /// The token lets its bearer in no more.
+    TokenRevoked,
     /// An event was taken in.
     Published {
         /// Its position.

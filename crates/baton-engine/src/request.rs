@@ -116,11 +116,13 @@ impl Engine {
             priority,
             review,
             conversation,
+            project,
             folder,
         } = submit;
         self.staging.offer(blob);
         let event = Admitted {
             hops: 0,
+            project,
             id: self.new_id(),
             conversation: conversation.unwrap_or_else(|| self.new_conversation()),
             origin,
@@ -191,6 +193,7 @@ impl Engine {
         let kept = self.kept(&state, store)?;
         let event = Admitted {
             hops: 0,
+            project: state.project,
             id: self.new_id(),
             conversation: state.conversation,
             origin: Origin::Fork,

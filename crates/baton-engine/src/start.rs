@@ -298,7 +298,7 @@ impl Engine {
             }
         };
         let (conversation, priority) = (live.state.conversation, live.state.priority);
-        let hops = live.state.hops;
+        let (hops, project) = (live.state.hops, live.state.project);
         let (parent, folder) = (live.state.id.task(task), live.state.folder.clone());
         let Some(attempt) = self.begin(number, task, None) else {
             return;
@@ -309,6 +309,7 @@ impl Engine {
         self.staging.offer(blob);
         let event = Admitted {
             hops,
+            project,
             id,
             conversation,
             origin: Origin::Parent,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use baton_core::body::{BlobHash, Body, Json};
 use baton_core::codes::Code;
-use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
+use baton_core::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use baton_core::plan::{Plan, Work};
 use baton_core::time::{Span, Timestamp};
 use baton_core::words::{Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus};
@@ -19,6 +19,9 @@ use crate::wording::Wording;
 /// A word of a closed set, as views are written with it. (An alias, because a derived reader takes a
 /// `&str` that it sees for one that is borrowed from what is read.)
 pub type Word = &'static str;
+
+/// The `type` of every workflow; plans and master plans come with later kinds.
+pub const KIND: &str = "workflow";
 
 /// A workflow as the contract shows it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -62,6 +65,8 @@ pub struct WorkflowView {
     pub tasks_waiting_for_people: u32,
     /// The conversation it belongs to.
     pub conversation_id: ConversationId,
+    /// The project it belongs to.
+    pub project_id: Option<ProjectId>,
     /// What its calls pass on as W3C trace id: its own id, 32 hexadecimal digits.
     pub trace_id: String,
     /// What it has used so far.
@@ -206,7 +211,7 @@ pub fn workflow_brief(card: &WorkflowCard, row: &WorkflowRow) -> WorkflowView {
         id: card.id,
         name: card.name.clone(),
         description: None,
-        kind: "workflow",
+        kind: KIND,
         origin: card.origin,
         run: row.run,
         status: row.status,
@@ -221,6 +226,7 @@ pub fn workflow_brief(card: &WorkflowCard, row: &WorkflowRow) -> WorkflowView {
         tasks_failed: row.failed,
         tasks_waiting_for_people: row.waiting_people,
         conversation_id: card.conversation,
+        project_id: card.project,
         trace_id: format!("{:032x}", u128::from_be_bytes(*card.id.as_bytes())),
         usage: Usage::until(worked_until, row),
         budget: None,

@@ -230,6 +230,7 @@ fn submit(submission: Submission) -> Result<Request, String> {
         priority,
         review,
         conversation,
+        project: None,
         folder: folder.map(Arc::from),
     };
     Ok(Request::Submit(Box::new(submit)))
@@ -272,7 +273,8 @@ pub fn answer(reply: Result<Reply, Gone>) -> Answer {
             Reply::Defined
             | Reply::Removed
             | Reply::KeepsTime
-            | Reply::TokenChanged
+            | Reply::TokenCreated { .. }
+            | Reply::TokenRevoked
             | Reply::Published { .. },
         ) => Answer::Done,
         Err(gone) => Answer::Declined {

@@ -133,6 +133,7 @@ pub fn submit_with(
         priority,
         review,
         conversation: None,
+        project: None,
         folder: None,
     };
     ask(world, Request::Submit(Box::new(submit)));

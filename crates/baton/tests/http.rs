@@ -130,6 +130,73 @@ fn pages_survive_inserts_and_know_their_end() {
 }
 
 #[test]
+fn a_project_is_kept_shown_and_filtered_by() {
+    let (_desk, server) = served(&[NOOP]);
+    let project = "0198f000-0000-7000-8000-000000000001";
+    let mut own = named();
+    own["project_id"] = json!(project);
+    let (with, without) = (server.begin(&own), server.begin(&named()));
+    assert_eq!(server.until(&with, "completed")["project_id"], project);
+    assert_eq!(server.until(&without, "completed")["project_id"], Value::Null);
+    let fork = server.post(&format!("/workflows/{with}/fork"), &json!({})).expect(201);
+    assert_eq!(fork["project_id"], project, "a copy belongs to it as well");
+    let list = |query: &str| -> Vec<String> {
+        let listed = server.get(&format!("/workflows?{query}")).expect(200);
+        let items = listed["items"].as_array().unwrap().iter();
+        items.map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let copy = fork["id"].as_str().unwrap().to_owned();
+    assert_eq!(list(&format!("project={project}")), [copy.clone(), with.clone()]);
+    assert_eq!(list(&format!("project={project}&origin=fork&type=workflow")), [copy]);
+    assert_eq!(list("project=0198f000-0000-7000-8000-000000000002"), [String::new(); 0]);
+    assert_eq!(list("type=workflow").len(), 3);
+    assert_eq!(server.get("/workflows?type=masterplan").status, 400);
+    assert_eq!(server.get("/workflows?project=mine").status, 400);
+    own["project_id"] = json!("mine");
+    assert_eq!(server.post("/workflows", &own).status, 400);
+    server.kill();
+}
+
+#[test]
+fn a_worker_fails_and_says_so_again() {
+    let task = |id: &str, kind: &str| {
+        format!(
+            "{{ id: {id}, worker: {kind}, on_failure: continue, effect: idempotent, retry: {{ attempts: 2, backoff: 10m }} }}"
+        )
+    };
+    let (_desk, server) = served(&[&task("a", "one"), &task("b", "two"), &task("c", "one")]);
+    let id = server.begin(&named());
+    server.until(&id, "running");
+    let lease = |types: &[&str], max: u32| -> Vec<Value> {
+        let body = json!({ "types": types, "worker": "w", "max": max, "wait": "20s" });
+        server.post("/tasks/lease", &body).expect(200).as_array().unwrap().clone()
+    };
+    let batch = lease(&["one"], 5);
+    let kinds: Vec<&Value> = batch.iter().map(|lease| &lease["type"]).collect();
+    assert_eq!(kinds, ["one", "one"], "all there are of this type, and none of another");
+    let other = lease(&["three", "two"], 1);
+    assert_eq!((other.len(), &other[0]["type"]), (1, &json!("two")));
+    let fail = |lease: &Value, error: &str, retryable: bool| {
+        let body = json!({ "token": lease["token"], "error": error, "retryable": retryable, "happened": "no" });
+        server.post(&format!("/tasks/{}/fail", lease["task_id"].as_str().unwrap()), &body)
+    };
+    let first = fail(&batch[0], "not now", true).expect(200);
+    assert_eq!(first["status"], "waiting", "it is tried again after a pause");
+    assert_eq!(fail(&batch[0], "not now", true).expect(200), first, "said again, answered alike");
+    assert_eq!(fail(&batch[0], "another", true).expect(409)["code"], "stale_attempt");
+    let last = fail(&batch[1], "never", false).expect(200);
+    assert_eq!(last["status"], "failed", "no retry helps");
+    assert_eq!(fail(&batch[1], "never", false).expect(200), last);
+    assert_eq!(fail(&batch[1], "never", true).expect(409)["code"], "stale_attempt");
+    let done = format!("/tasks/{}/complete", other[0]["task_id"].as_str().unwrap());
+    server.post(&done, &json!({ "token": other[0]["token"], "output": 1 })).expect(200);
+    let shown =
+        server.get(&format!("/tasks/{}", batch[0]["task_id"].as_str().unwrap())).expect(200);
+    assert_eq!(shown["calls"][0]["failure"]["message"], "not now");
+    server.kill();
+}
+
+#[test]
 fn every_fault_comes_at_once_with_its_pointer() {
     let (_desk, server) = served(&[NOOP]);
     let definition = json!({ "name": "x", "version": 1, "stages": [{ "name": "s", "tasks": [

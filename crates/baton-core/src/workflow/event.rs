@@ -17,7 +17,7 @@ use crate::body::{BlobHash, Body};
 use crate::codes;
 use crate::codes::Code;
 use crate::failure::CallFailure;
-use crate::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
+use crate::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use crate::words::{AttemptStatus, Origin, SkipCause};
 
 /// The shape every body is written in today; a store keeps it with each event.
@@ -148,6 +148,9 @@ pub struct Admitted {
     /// The task whose child it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<TaskId>,
+    /// The project it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
     /// How many firings of triggers in a row led to it: 0 where none did.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hops: u8,

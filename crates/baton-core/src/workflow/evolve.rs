@@ -33,6 +33,7 @@ impl WorkflowState {
             origin: event.origin,
             priority: event.priority,
             parent: event.parent,
+            project: event.project,
             hops: event.hops,
             folder: event.folder.clone(),
             plan,

@@ -31,6 +31,6 @@ pub use state::{
     TaskPhase, Waiting, WorkflowState,
 };
 pub use system::{
-    BatchPurged, DefinitionRegistered, DefinitionRemoved, EventReceived, FiringCause, Purged,
-    TokenCreated, TokenRevoked, TriggerFired,
+    BatchPurged, DefinitionRegistered, DefinitionRemoved, Encoding, EventReceived, FiringCause,
+    Purged, TokenCreated, TokenRevoked, TriggerFired,
 };

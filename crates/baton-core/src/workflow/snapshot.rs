@@ -13,7 +13,7 @@ use super::graph::Graph;
 use super::state::{Items, Lease, Output, Phase, Tally, Task, TaskPhase, Waiting, WorkflowState};
 use crate::body::{BlobHash, Body, Json};
 use crate::failure::CallFailure;
-use crate::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
+use crate::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use crate::plan::Plan;
 use crate::time::Timestamp;
 use crate::words::{Origin, SkipCause};
@@ -35,6 +35,9 @@ pub struct Snapshot {
     origin: Origin,
     priority: u8,
     parent: Option<TaskId>,
+    // Absent in what was kept before projects existed, and then none: such a state is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    project: Option<ProjectId>,
     // Absent in what was kept before triggers existed, and then 0: such a state is whole.
     #[serde(default, skip_serializing_if = "is_zero")]
     hops: u8,
@@ -134,6 +137,7 @@ impl WorkflowState {
             origin: self.origin,
             priority: self.priority,
             parent: self.parent,
+            project: self.project,
             hops: self.hops,
             folder: self.folder.clone(),
             inputs: self.inputs.clone(),
@@ -159,6 +163,7 @@ impl WorkflowState {
             origin: snapshot.origin,
             priority: snapshot.priority,
             parent: snapshot.parent,
+            project: snapshot.project,
             hops: snapshot.hops,
             folder: snapshot.folder,
             plan,

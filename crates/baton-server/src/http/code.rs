@@ -99,6 +99,8 @@ problems! {
     NoSuchToken = 72 "no_such_token" NOT_FOUND "There is no such token",
     /// An event that is sent is not a CloudEvent as it is taken in here.
     InvalidEvent = 73 "invalid_event" BAD_REQUEST "The event is not well-formed",
+    /// As many attempts to log in are under way as are looked at.
+    TooManyAttempts = 80 "too_many_attempts" TOO_MANY_REQUESTS "Too many attempts to log in are under way",
     /// The run has ended.
     AlreadyEnded = 40 "already_ended" CONFLICT "The run has ended",
     /// The run has not ended.

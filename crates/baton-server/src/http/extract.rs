@@ -15,7 +15,7 @@ use super::limits::Bounds;
 use super::problem::{FieldError, Problem};
 
 /// How much of a wrong text is repeated.
-const SHOWN_CHARS_MAX: usize = 80;
+pub(super) const SHOWN_CHARS_MAX: usize = 80;
 
 /// The one id in the path.
 pub(super) struct IdOf<T>(pub T);

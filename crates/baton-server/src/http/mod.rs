@@ -16,6 +16,7 @@ mod invoke;
 mod limits;
 mod once;
 mod page;
+mod pass;
 mod problem;
 mod readers;
 mod reference;
@@ -24,9 +25,11 @@ mod report;
 mod schema;
 mod servers;
 mod serving;
+pub(crate) mod session;
 mod start;
 mod streams;
 mod tasks;
+mod tokens;
 mod waiting;
 mod workers;
 mod workflows;
@@ -50,9 +53,12 @@ use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::pages::{self, Pages};
+use session::Sessions;
 use start::Plans;
 use waiting::Waiting;
 
+pub(crate) use caller::check_origin;
 pub use caller::{Caller, Identity};
 pub use code::ProblemCode;
 pub use definitions::{Definitions, Listed};
@@ -89,6 +95,8 @@ pub struct Api {
     pub bounds: Bounds,
     /// What the plans that were last shown call things.
     pub wordings: Arc<Wordings>,
+    /// Who is logged in, and who may open a stream.
+    pub(crate) sessions: Sessions,
     plans: Plans,
     waiting: Waiting,
 }
@@ -129,6 +137,7 @@ impl Api {
             hosts: Arc::default(),
             bounds: Bounds::default(),
             wordings: Arc::default(),
+            sessions: Sessions::default(),
             plans: Plans::default(),
             waiting: Waiting::default(),
         }
@@ -177,7 +186,9 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(streams::sse::of_workflow))
         .routes(routes!(streams::sse::of_all))
         .routes(routes!(streams::socket::socket))
-        .routes(routes!(workers::leases));
+        .routes(routes!(workers::leases))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke));
     let info = InfoBuilder::new()
         .title("Baton")
         .version(env!("CARGO_PKG_VERSION"))
@@ -197,9 +208,15 @@ fn for_workers() -> OpenApiRouter<Api> {
     OpenApiRouter::new().nest("/api/v1", workers::paths())
 }
 
+/// The paths that judge roles themselves.
+fn for_lookers() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().nest("/api/v1", OpenApiRouter::new().routes(routes!(tokens::ticket)))
+}
+
 /// The OpenAPI document of what is served.
 pub fn openapi() -> OpenApi {
-    described().merge(for_workers()).merge(open_to_all()).into_openapi()
+    let all = described().merge(for_workers()).merge(for_lookers()).merge(open_to_all());
+    all.into_openapi()
 }
 
 /// Everything that is served.
@@ -208,15 +225,18 @@ pub fn router(api: Api) -> Router {
     let (paths, _) = described().split_for_parts();
     let (work, _) = for_workers().split_for_parts();
     let work = work.layer(from_fn(caller::authorize_worker));
+    let pages = Pages::new(api.clone());
     paths
-        .merge(crate::pages::router(api.clone()))
+        .merge(pages::router(pages.clone()))
         .layer(from_fn(caller::authorize))
         .merge(work)
+        .merge(for_lookers().split_for_parts().0)
         .merge(reference::router(document))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
         .layer(from_fn(once::remember))
         .layer(from_fn_with_state(api.clone(), caller::identify))
+        .merge(pages::entrance(pages))
         .layer(DefaultBodyLimit::max(api.bounds.body_bytes_max))
         .layer(from_fn_with_state(limits::room(api.bounds), limits::bounded))
         .layer(CatchPanicLayer::custom(limits::panicked))

@@ -81,7 +81,7 @@ impl IntoResponse for Problem {
         let status = self.code.status();
         let mut response = (status, [(header::CONTENT_TYPE, PROBLEM_JSON)], text).into_response();
         let headers = response.headers_mut();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
         }
         if status == StatusCode::PAYLOAD_TOO_LARGE {

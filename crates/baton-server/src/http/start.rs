@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use baton_core::body::{BlobHash, Body, Json};
 use baton_core::definition::{Fault, InputFault, input_faults};
-use baton_core::ids::ConversationId;
+use baton_core::ids::{ConversationId, ProjectId};
 use baton_core::plan::Plan;
 use baton_core::words::Origin;
 use baton_engine::exchange::{Request, Submit};
@@ -55,6 +55,9 @@ pub(super) struct Start {
     /// The conversation it belongs to; its own where none is given.
     #[schema(value_type = Option<String>, format = "uuid")]
     conversation_id: Option<ConversationId>,
+    /// The project it belongs to, and with it every workflow that its tasks start.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    project_id: Option<ProjectId>,
 }
 
 /// The plans that were compiled last, by their content.
@@ -141,6 +144,7 @@ fn submit_of(
         priority,
         review: start.review,
         conversation: start.conversation_id,
+        project: start.project_id,
         folder: None,
     })
 }

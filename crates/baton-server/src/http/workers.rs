@@ -30,7 +30,10 @@ use super::code::ProblemCode;
 use super::extract::IdOf;
 use super::page::Page;
 use super::problem::Problem;
-use super::schema::{AliveSchema, AnsweredSchema, HoldingPageSchema, LeaseSchema, Problems};
+use super::schema::{
+    AliveSchema, AnsweredSchema, HappenedWord, HoldingPageSchema, LeaseSchema, NameText, Problems,
+    SpanText, TaskInPath,
+};
 
 /// The most types of worker that one request may name.
 const TYPES_MAX: usize = 64;
@@ -72,9 +75,10 @@ fn one() -> u32 {
 #[serde(deny_unknown_fields)]
 pub(super) struct LeaseBody {
     /// The types of worker it is: what `worker` says in definitions.
-    #[schema(min_items = 1, max_items = 64)]
+    #[schema(value_type = Vec<NameText>, min_items = 1, max_items = 64)]
     types: Vec<String>,
     /// Its own name, for people.
+    #[schema(min_length = 1, max_length = 50)]
     worker: String,
     /// How many tasks it takes at most.
     #[serde(default = "one")]
@@ -82,11 +86,11 @@ pub(super) struct LeaseBody {
     max: u32,
     /// How long it waits for the first, at most `60s`; not at all where nothing is said.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "20s")]
+    #[schema(value_type = Option<SpanText>, example = "20s")]
     wait: Option<Span>,
     /// How long a task is its own without a heartbeat, `1s` to `24h`; `30s` where nothing is said.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "30s")]
+    #[schema(value_type = Option<SpanText>, example = "30s")]
     lease: Option<Span>,
 }
 
@@ -126,7 +130,7 @@ pub(super) struct FailBody {
     retryable: bool,
     /// Whether it had its effect: `no`, `yes` or `unknown`, which it is where nothing is said.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "no")]
+    #[schema(value_type = Option<HappenedWord>, example = "no")]
     happened: Option<Happened>,
 }
 
@@ -218,7 +222,7 @@ async fn wait_for(api: &Api, caller: &Caller, ask: LeaseAsk) -> Result<Vec<Lease
 
 /// Keeps a lease, and learns whether the work is still wanted.
 #[utoipa::path(post, path = "/tasks/{id}/heartbeat", tag = "workers", operation_id = "keep_task", request_body = HeartbeatBody,
-    params(("id" = String, Path, description = "The task's id")),
+    params(TaskInPath),
     responses((status = 200, body = AliveSchema), Problems))]
 pub(super) async fn heartbeat(
     State(api): State<Api>,
@@ -238,7 +242,7 @@ pub(super) async fn heartbeat(
 
 /// Brings a task's output. Brought again under the same token, it is answered the same.
 #[utoipa::path(post, path = "/tasks/{id}/complete", tag = "workers", operation_id = "complete_task", request_body = CompleteBody,
-    params(("id" = String, Path, description = "The task's id")),
+    params(TaskInPath),
     responses((status = 200, body = AnsweredSchema), Problems))]
 pub(super) async fn complete(
     State(api): State<Api>,
@@ -263,7 +267,7 @@ pub(super) async fn complete(
 
 /// Says why a task could not be done.
 #[utoipa::path(post, path = "/tasks/{id}/fail", tag = "workers", operation_id = "fail_task", request_body = FailBody,
-    params(("id" = String, Path, description = "The task's id")),
+    params(TaskInPath),
     responses((status = 200, body = AnsweredSchema), Problems))]
 pub(super) async fn fail(
     State(api): State<Api>,

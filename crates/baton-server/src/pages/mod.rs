@@ -11,6 +11,7 @@ mod guard;
 mod history;
 mod home;
 mod live;
+mod login;
 mod looks;
 mod panel;
 mod questions;
@@ -29,6 +30,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::time::Timestamp;
+use baton_core::words::ActorKind;
 use serde::Deserialize;
 
 use self::assets::{ICON, SCRIPT, STYLE};
@@ -37,23 +39,38 @@ use self::filter::Wanted;
 use self::guard::FormToken;
 use self::home::Home;
 use self::questions::{Answer, Control, Whole};
-use crate::http::{Api, Problem, ProblemCode};
+use crate::http::{Api, Caller, Problem, ProblemCode};
 
 /// What the pages stand on.
 #[derive(Clone, Debug)]
-pub(super) struct Pages {
+pub struct Pages {
     api: Api,
     token: FormToken,
+    attempts: login::Attempts,
 }
 
-/// The pages of a server, at `/` and beneath `/workflows` and `/pages`.
-pub fn router(api: Api) -> Router<Api> {
-    let pages = Pages { api, token: FormToken::draw() };
+impl Pages {
+    /// Of a server.
+    pub fn new(api: Api) -> Self {
+        Self { api, token: FormToken::draw(), attempts: login::Attempts::default() }
+    }
+}
+
+/// The pages of a server, at `/` and beneath `/workflows`, for those who were let in.
+pub fn router(pages: Pages) -> Router<Api> {
     let router = Router::new()
         .route("/", get(home))
         .route("/workflows/{id}", get(workflow))
         .route("/workflows/{id}/act", post(act::act))
-        .route("/pages/stream", get(live::stream))
+        .route("/pages/stream", get(live::stream));
+    router.layer(from_fn(guard::headers)).with_state(pages)
+}
+
+/// What is there for everybody: the way in and out, and what it takes to show it.
+pub fn entrance(pages: Pages) -> Router<Api> {
+    let router = Router::new()
+        .route("/login", get(login::show).post(login::log_in))
+        .route("/logout", post(login::log_out))
         .route("/pages/{name}", get(assets::asset));
     router.layer(from_fn(guard::headers)).with_state(pages)
 }
@@ -77,6 +94,7 @@ struct Looked {
 struct HomePage {
     root: &'static str,
     token: String,
+    who: Option<String>,
     page: Home,
 }
 
@@ -86,6 +104,7 @@ struct HomePage {
 struct WorkflowPage {
     root: &'static str,
     token: String,
+    who: Option<String>,
     page: Detail,
 }
 
@@ -143,19 +162,32 @@ fn id_of(text: &str) -> Result<WorkflowId, Problem> {
     text.parse().map_err(missing)
 }
 
-async fn home(State(pages): State<Pages>, Query(listed): Query<Listed>) -> Response {
+/// Who is logged in, as the top of a page names them; nobody where no tokens are asked for.
+fn who(caller: &Caller) -> Option<String> {
+    match caller.actor.kind {
+        ActorKind::Client => Some(caller.actor.name.clone()),
+        ActorKind::User | ActorKind::Agent | ActorKind::System => None,
+    }
+}
+
+async fn home(
+    State(pages): State<Pages>,
+    caller: Caller,
+    Query(listed): Query<Listed>,
+) -> Response {
     let wanted = Wanted::read(listed.q.as_deref().unwrap_or_default());
     let read =
         pages.api.readers.read(move |views| Ok(home::read(views, wanted, listed.before, now())?));
     let token = pages.token.text().to_owned();
     match read.await {
-        Ok(page) => render(&HomePage { root: "./", token, page }),
+        Ok(page) => render(&HomePage { root: "./", token, who: who(&caller), page }),
         Err(problem) => Fault { problem, root: "./" }.into_response(),
     }
 }
 
 async fn workflow(
     State(pages): State<Pages>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(looked): Query<Looked>,
 ) -> Response {
@@ -170,7 +202,7 @@ async fn workflow(
     };
     let token = pages.token.text().to_owned();
     match read.await {
-        Ok(page) => render(&WorkflowPage { root: "../", token, page }),
+        Ok(page) => render(&WorkflowPage { root: "../", token, who: who(&caller), page }),
         Err(problem) => Fault { problem, root: "../" }.into_response(),
     }
 }

@@ -272,6 +272,7 @@ fn submission(loaded: &Arc<Loaded>) -> Submit {
         priority: 5,
         review: false,
         conversation: None,
+        project: None,
         folder: None,
     }
 }

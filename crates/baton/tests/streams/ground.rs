@@ -260,6 +260,7 @@ fn submission(loaded: Arc<Loaded>) -> Request {
         priority: 5,
         review: false,
         conversation: None,
+        project: None,
         folder: None,
     }))
 }

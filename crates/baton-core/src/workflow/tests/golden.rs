@@ -39,6 +39,7 @@ fn example(kind: EventKind) -> Event {
             folder: Some("/srv/ada".into()),
             review: true,
             parent: Some(parent),
+            project: None,
             hops: 0,
             fork_of: Some(id),
             fork_position: Some(17),
@@ -112,6 +113,7 @@ fn example(kind: EventKind) -> Event {
             datacontenttype: Some("application/json".to_owned()),
             extensions: [("actor".to_owned(), "ada".to_owned())].into(),
             data: blob,
+            encoding: None,
         }
         .into(),
         EventKind::TokenCreated => TokenCreated {

@@ -68,6 +68,7 @@ fn given(plan: Plan) -> Story {
 fn admitted(plan: Plan, change: impl FnOnce(&mut Admitted)) -> Story {
     let moment = Moment::new(second(0), 7);
     let mut event = Admitted {
+        project: None,
         hops: 0,
         id: WorkflowId::new(&moment, 1),
         conversation: ConversationId::new(&moment, 2),

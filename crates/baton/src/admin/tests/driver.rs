@@ -250,6 +250,7 @@ pub fn submission(source: &str) -> Request {
         priority: 5,
         review: false,
         conversation: None,
+        project: None,
         folder: None,
     }))
 }

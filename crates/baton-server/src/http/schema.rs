@@ -219,6 +219,28 @@ pub(super) struct TaskSchema {
     ended_at: Option<String>,
     /// The position of the event that last changed it; 0 where none has.
     position: u64,
+    /// How far its running attempt says it is; absent where nothing runs, or nothing was said. It is
+    /// kept in memory only.
+    #[schema(nullable = false)]
+    live: Option<SaidSchema>,
+}
+
+/// What a running call or a worker says of itself.
+#[derive(ToSchema)]
+#[schema(as = Said)]
+pub(super) struct SaidSchema {
+    /// How much is done, in the unit of whoever says it.
+    #[schema(nullable = false)]
+    progress: Option<f64>,
+    /// How much there is in all, in the same unit.
+    #[schema(nullable = false)]
+    total: Option<f64>,
+    /// For people: one line.
+    #[schema(max_length = 200, nullable = false)]
+    message: Option<String>,
+    /// When it was said.
+    #[schema(format = DateTime)]
+    at: String,
 }
 
 /// A task with its attempts.
@@ -566,6 +588,7 @@ mod tests {
         let cases = [
             ("Workflow", view, "WorkflowView"),
             ("Task", view, "TaskView"),
+            ("Said", include_str!("../../../baton-engine/src/said.rs"), "Said"),
             ("Call", include_str!("calls.rs"), "CallView"),
             ("Stage", include_str!("../../../baton-engine/src/stages.rs"), "StageView"),
             ("Milestone", include_str!("../../../baton-engine/src/stages.rs"), "MilestoneView"),

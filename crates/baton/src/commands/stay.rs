@@ -139,6 +139,9 @@ pub(super) fn follow(
         follower.catch_up(&mut |state, record, event| display.event(state, record, event))?;
         let children = follower.children(CHILDREN_SHOWN_MAX)?;
         display.children(&follower.state, children);
+        if let Some(owner) = session.owner() {
+            display.said(&follower.state, owner.live().of(follower.state.id));
+        }
         match follower.rest()? {
             Some(Rest::Ended) => {
                 display.end();

@@ -117,7 +117,7 @@ fn or7_cut_behind_any_message_a_stream_goes_on_with_the_next_on_both_surfaces() 
     let path = format!("/api/v1/workflows/{id}/stream");
     let whole = Sse::open(ground.address, &path, None).rest();
     let names: Vec<&str> = whole.iter().map(|message| message.event.as_str()).collect();
-    let call = ["task.updated", "tool.called", "tool.completed", "task.updated"];
+    let call = ["tool.called", "task.updated", "tool.completed", "task.updated"];
     assert_eq!(names.windows(4).filter(|part| *part == call).count(), 3, "{names:?}");
     for (at, message) in whole.iter().enumerate().filter(|(_, message)| message.id.is_some()) {
         let rest = &whole[at + 1..];
@@ -180,7 +180,7 @@ fn or7_filters_pick_by_workflow_and_type() {
         let told = sse.take_until_kind("workflow.resumed");
         drop(sse);
         ground.until_subscribers(0);
-        told.into_iter().filter(|m| m.position().is_some_and(|it| it <= newest)).collect::<Vec<_>>()
+        told.into_iter().filter(|m| m.id.is_some() && place(m).0 <= newest).collect::<Vec<_>>()
     };
     let completed = kinds("/api/v1/events/stream?after=0&type=task.completed,workflow.resumed");
     assert_eq!(completed.len(), 3);

@@ -167,14 +167,10 @@ impl<'r> Shown<'r> {
         1 + u8::from(self.tool.is_some())
     }
 
-    /// In the order in which they are told: a call begins after its task, and ends before it.
+    /// In the order in which they are told: the call, then the event of the journal, which is told
+    /// with everything up to its position.
     pub fn messages(self) -> impl Iterator<Item = (StreamName, EventView<'r>)> {
-        let own = (self.name, self.view);
-        let (before, after) = match self.tool {
-            Some(tool) if tool.0 == StreamName::ToolCalled => (None, Some(tool)),
-            tool => (tool, None),
-        };
-        before.into_iter().chain([own]).chain(after)
+        self.tool.into_iter().chain([(self.name, self.view)])
     }
 }
 

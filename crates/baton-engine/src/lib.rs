@@ -30,6 +30,7 @@ mod react;
 mod request;
 mod reread;
 mod residents;
+pub mod said;
 pub mod schedules;
 pub mod scope;
 pub mod snapshot;

@@ -1,5 +1,6 @@
 //! The ports: what the engine asks of the world. Object-safe, few methods, no implementation here.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
 use baton_core::plan::ToolSpec;
 
 use crate::exchange::{Gone, Reply, Request};
+use crate::said::Said;
 
 /// The tools a Baton can call.
 pub trait Tools: Send + Sync {
@@ -93,25 +95,54 @@ pub struct Progress {
     pub message: Option<String>,
 }
 
-/// What the calls that run just now say of themselves.
+/// What the calls and workers that run just now say of themselves. Kept in memory only.
 pub trait Live: Send + Sync {
-    /// How far the running call of a task is; none where nothing runs or nothing was said.
-    fn progress(&self, workflow: u64, task: Ordinal) -> Option<Progress>;
+    /// A worker says how far its attempt is.
+    fn report(&self, said: Said);
+
+    /// An attempt has ended: what it said is forgotten.
+    fn end(&self, task: TaskId, attempt: u32);
+
+    /// What was said last of each task of a workflow, by ordinal.
+    fn of(&self, workflow: WorkflowId) -> Vec<Said>;
+
+    /// What was said since this was last asked, of each task the newest and at most four times a
+    /// second; and after how long there is more. For one reader.
+    fn news(&self) -> (Vec<Said>, Option<Duration>);
+
+    /// Calls `news` whenever something is said of a workflow (of any, where none is given), until it
+    /// returns `false`.
+    fn follow(&self, workflow: Option<WorkflowId>, news: Box<dyn FnMut() -> bool + Send>);
 }
 
+/// Hears what a call says of itself; it must return at once.
+pub type Hearer = Arc<dyn Fn(&Progress) + Send + Sync>;
+
 /// The line to a running call: it learns that it should end, and says how far it is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Control {
     cancelled: Arc<AtomicBool>,
     progress: Arc<Mutex<Option<Progress>>>,
+    hearer: Option<Hearer>,
     /// How long the call may run; a tool that can, ends by itself in time.
     pub timeout: Duration,
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
 }
 
 impl Control {
     /// For a call that may run this long.
     pub fn new(timeout: Duration) -> Self {
-        Self { cancelled: Arc::default(), progress: Arc::default(), timeout }
+        Self { cancelled: Arc::default(), progress: Arc::default(), hearer: None, timeout }
+    }
+
+    /// For the same, with somebody who hears what it reports.
+    pub fn heard_by(self, hearer: Hearer) -> Self {
+        Self { hearer: Some(hearer), ..self }
     }
 
     /// Tells the call to end.
@@ -121,6 +152,9 @@ impl Control {
 
     /// Says how far the call is; what was said before is forgotten.
     pub fn report(&self, progress: Progress) {
+        if let Some(hearer) = &self.hearer {
+            hearer(&progress);
+        }
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
     }
 

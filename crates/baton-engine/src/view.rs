@@ -13,6 +13,7 @@ use baton_core::workflow::{Event, Outcome};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::live::read_event;
+use crate::said::Said;
 use crate::store::{StoreError, Views};
 use crate::wording::Wording;
 
@@ -141,6 +142,9 @@ pub struct TaskView {
     pub ended_at: Option<Timestamp>,
     /// The position of the event that last changed it; 0 where none has.
     pub position: u64,
+    /// How far its running attempt says it is; absent where nothing runs, or nothing was said.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub live: Option<Said>,
     /// Its ordinal, which its id tells: whoever reads a view takes it from there.
     #[serde(skip, default = "no_ordinal")]
     pub ordinal: Ordinal,
@@ -276,6 +280,17 @@ pub fn error_line(outcome: &Outcome, wording: &Wording) -> Option<String> {
     }
 }
 
+/// Adds to tasks what the attempts that run say of themselves.
+pub fn add_live(tasks: &mut [TaskView], said: Vec<Said>) {
+    for said in said {
+        let at = tasks.binary_search_by_key(&said.task, |task| task.id).ok();
+        let Some(task) = at.and_then(|at| tasks.get_mut(at)) else { continue };
+        if task.status == TaskStatus::Executing && task.attempts == said.attempt {
+            task.live = Some(said);
+        }
+    }
+}
+
 /// The tasks of a workflow in the order of ordinals, items behind the tasks of the plan.
 ///
 /// A task without a row has not started: it is ready when its needs are met, and was ended with its
@@ -327,6 +342,7 @@ pub fn task_views(
             started_at: stored.and_then(|row| row.started_at),
             ended_at: stored.and_then(|row| row.ended_at),
             position: stored.map_or(0, |row| row.position),
+            live: None,
             ordinal,
         })
     };

@@ -13,6 +13,7 @@ use baton_core::spoken::many;
 use baton_core::time::Timestamp;
 use baton_core::words::SkipCause;
 use baton_core::workflow::{Event, Next, Output, TaskWaited, Waiting, WorkflowState};
+use baton_engine::said::Said;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::reading::ShownEvent;
@@ -37,6 +38,7 @@ pub struct Display {
     /// Lines about items, by the `each` they are of.
     item_lines: HashMap<Ordinal, u32>,
     children: Vec<ChildProgress>,
+    said: Vec<Said>,
 }
 
 /// Where and how a workflow is shown.
@@ -66,7 +68,7 @@ impl Display {
             (false, false) => Surface::Plain,
             (false, true) => Surface::Terminal(draw_bar()),
         };
-        Self { surface, item_lines: HashMap::new(), children: Vec::new() }
+        Self { surface, item_lines: HashMap::new(), children: Vec::new(), said: Vec::new() }
     }
 
     /// Shows an event; `state` is the workflow after it.
@@ -94,6 +96,14 @@ impl Display {
         }
     }
 
+    /// Shows how far running tasks say they are.
+    pub fn said(&mut self, state: &WorkflowState, said: Vec<Said>) {
+        if said != self.said {
+            self.said = said;
+            self.move_bar(state);
+        }
+    }
+
     /// Ends the display.
     pub fn end(&self) {
         *drawn() = None;
@@ -116,7 +126,7 @@ impl Display {
     fn move_bar(&self, state: &WorkflowState) {
         if let Surface::Terminal(bar) = &self.surface {
             bar.set_position(u64::from(progress(state).percentage));
-            bar.set_message(bar_message(state, &self.children));
+            bar.set_message(bar_message(state, &self.children, &self.said));
         }
     }
 
@@ -168,9 +178,18 @@ pub fn say_out(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-fn bar_message(state: &WorkflowState, children: &[ChildProgress]) -> String {
+fn bar_message(state: &WorkflowState, children: &[ChildProgress], said: &[Said]) -> String {
     let counts = progress(state);
-    let executing = state.executing().map(|task| clean(&state.key_of(task)));
+    let executing = state.executing().map(|task| {
+        let key = clean(&state.key_of(task));
+        let attempt = state.task(task).map(|facts| facts.attempts);
+        let is_its =
+            |said: &&Said| (said.task, Some(said.attempt)) == (state.id.task(task), attempt);
+        match said.iter().find(is_its) {
+            Some(said) => format!("{key} ({})", clean(&said.line())),
+            None => key,
+        }
+    });
     let children = children.iter().map(|child| {
         let (completed, total) = child.completed;
         format!("{} {completed}/{total}", clean(&child.key))

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use baton_core::actor::Actor;
@@ -226,8 +226,10 @@ impl Session {
             // Its news come with its events.
             Access::Remote(_) => {}
             Access::Owner(owning) => {
+                let said = sparingly(sender.clone());
                 let news = move |position| signal(&sender, position);
                 owning.owner.handle().follow(stream, Box::new(news));
+                owning.owner.handle().live().follow(None, Box::new(said));
             }
             Access::Client(attached) => {
                 let reached = attached.place.own_or_reach(&attached.actor);
@@ -357,6 +359,22 @@ pub fn require_store(common: &Common) -> anyhow::Result<Place> {
     }
     Ok(place)
 }
+
+/// The same for what calls say of themselves, which may be a lot: one signal for all that is said
+/// within [`SAID_PAUSE`].
+fn sparingly(sender: SyncSender<u64>) -> impl FnMut() -> bool + Send {
+    let mut last: Option<Instant> = None;
+    move || {
+        if last.is_some_and(|last| last.elapsed() < SAID_PAUSE) {
+            return true;
+        }
+        last = Some(Instant::now());
+        signal(&sender, 0)
+    }
+}
+
+/// The least time between two looks at what calls say of themselves.
+const SAID_PAUSE: Duration = Duration::from_millis(250);
 
 /// How long nothing may be heard of a workflow before it is looked at anyway.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(2);

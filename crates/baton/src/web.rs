@@ -38,13 +38,14 @@ impl Web {
     ) -> anyhow::Result<Self> {
         let listening = listening.into();
         let address = listening.listener.local_addr().context("the listener has no address")?;
-        let broadcasting = Broadcaster::start(owner, baton_store::open_views(store)?, report())?;
+        let views = baton_store::open_views(store)?;
+        let broadcasting = Broadcaster::start(owner, owner.live(), views, report())?;
         let store = store.clone();
         let readers = Readers::new(Box::new(move || baton_store::open_views(&store)), READERS_MAX);
         let streams = Streams::new(broadcasting.broadcaster().clone(), readers.clone());
         let (stopping, stop) = watch::channel(false);
-        let (door, meters) = (Arc::new(owner.clone()), owner.meters());
-        let api = compose(Base { door, readers, streams, meters, stop: stop.clone() });
+        let (door, meters, live) = (Arc::new(owner.clone()), owner.meters(), owner.live());
+        let api = compose(Base { door, readers, streams, meters, live, stop: stop.clone() });
         let thread = start(listening, api, stop)?;
         Ok(Self { address, stopping, thread, broadcasting })
     }

@@ -29,8 +29,9 @@ fn mp1_a_success_is_said_only_after_the_commit() {
     run.kill();
     let shown = desk.shown();
     let events = shown["events"].as_array().unwrap();
+    let position = told["position"].to_string();
     let is_told = |event: &&serde_json::Value| {
-        event["id"] == told["position"].to_string() && event["type"] == told["event"]
+        event["id"] == position.as_str() && event["type"] == told["event"]
     };
     let there = events.iter().find(is_told).unwrap();
     assert_eq!(there["data"], told["data"]);

@@ -36,15 +36,17 @@ mod workflows;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use baton_core::actor::Actor;
+use baton_core::time::Timestamp;
 use baton_engine::exchange::{Gone, Reply, Request};
 use baton_engine::meters::Meters;
-use baton_engine::ports::{Door, Tools};
+use baton_engine::ports::{Door, Live, Tools};
 use baton_engine::wording::Wordings;
 use tokio::sync::{oneshot, watch};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -81,6 +83,8 @@ pub struct Api {
     pub streams: Streams,
     /// What the owner counts.
     pub meters: Arc<Meters>,
+    /// What running calls and workers say of themselves.
+    pub live: Arc<dyn Live>,
     /// What can be called.
     pub tools: Arc<dyn Tools>,
     /// What can be started by name.
@@ -111,6 +115,8 @@ pub struct Base {
     pub streams: Streams,
     /// What the owner counts.
     pub meters: Arc<Meters>,
+    /// What running calls and workers say of themselves.
+    pub live: Arc<dyn Live>,
     /// Becomes true when the server stops.
     pub stop: watch::Receiver<bool>,
 }
@@ -124,12 +130,13 @@ impl fmt::Debug for Api {
 impl Api {
     /// On what it must stand. It asks for no tokens and answers under no names of its own.
     pub fn new(base: Base, tools: Arc<dyn Tools>, definitions: Arc<dyn Definitions>) -> Self {
-        let Base { door, readers, streams, meters, stop } = base;
+        let Base { door, readers, streams, meters, live, stop } = base;
         Self {
             door,
             readers,
             streams,
             meters,
+            live,
             tools,
             definitions,
             stop,
@@ -243,6 +250,12 @@ pub fn router(api: Api) -> Router {
         .layer(CompressionLayer::new())
         .merge(open_to_all().split_for_parts().0)
         .with_state(api)
+}
+
+/// The wall clock: what is not in the journal is shown by it.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 async fn nothing_here(uri: Uri) -> Problem {

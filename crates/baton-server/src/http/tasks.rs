@@ -1,5 +1,7 @@
 //! What a workflow consists of: its tasks, stages, plan and events; and one task with its calls.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
@@ -10,7 +12,7 @@ use baton_core::workflow::rows::WorkflowCard;
 use baton_engine::exchange::Declined;
 use baton_engine::stages::{StageView, stage_views};
 use baton_engine::store::Views;
-use baton_engine::view::{TaskView, plan_of, task_views};
+use baton_engine::view::{TaskView, add_live, plan_of, task_views};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::IntoParams;
@@ -83,7 +85,13 @@ pub(super) async fn list(
     let limit = limit_of(part.limit)? as usize;
     let skipped = usize::try_from(cursor_of(part.cursor.as_deref())?.unwrap_or(0));
     let skipped = skipped.unwrap_or(usize::MAX);
-    let tasks = api.readers.read(move |views| shown(id, views).map(|shown| shown.tasks)).await?;
+    let live = Arc::clone(&api.live);
+    let read = move |views: &mut dyn Views| {
+        let mut tasks = shown(id, views)?.tasks;
+        add_live(&mut tasks, live.of(id));
+        Ok(tasks)
+    };
+    let tasks = api.readers.read(read).await?;
     let end = skipped.saturating_add(limit);
     let next_cursor = (tasks.len() > end).then(|| end.to_string());
     let items = tasks.into_iter().skip(skipped).take(limit).collect();
@@ -150,8 +158,10 @@ pub(super) async fn show(
     IdOf(id): IdOf<TaskId>,
 ) -> Result<Json<TaskDetail>, Problem> {
     let (workflow, ordinal) = workflow_of(id)?;
+    let live = Arc::clone(&api.live);
     let read = move |views: &mut dyn Views| {
-        let Shown { card, plan, tasks } = shown(workflow, views)?;
+        let Shown { card, plan, mut tasks } = shown(workflow, views)?;
+        add_live(&mut tasks, live.of(workflow));
         let none = || {
             let detail = format!("the workflow {workflow} has no task {id}; `…/tasks` lists them");
             Problem::new(ProblemCode::NoSuchTask, detail)

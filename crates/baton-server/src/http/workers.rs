@@ -14,6 +14,7 @@ use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::time::{Span, Timestamp};
 use baton_core::words::{FailureKind, Happened, TaskStatus};
 use baton_engine::exchange::{Gone, Reply, Request};
+use baton_engine::said::Said;
 use baton_engine::workers::{BATCH_MAX, Holding, Lease, LeaseAsk};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -24,7 +25,6 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Api;
 use super::caller::Caller;
 use super::code::ProblemCode;
 use super::extract::IdOf;
@@ -34,6 +34,7 @@ use super::schema::{
     AliveSchema, AnsweredSchema, HappenedWord, HoldingPageSchema, LeaseSchema, NameText, Problems,
     SpanText, TaskInPath,
 };
+use super::{Api, now};
 
 /// The most types of worker that one request may name.
 const TYPES_MAX: usize = 64;
@@ -100,7 +101,8 @@ pub(super) struct LeaseBody {
 pub(super) struct HeartbeatBody {
     /// The lease's token.
     token: u32,
-    /// How far it is: any JSON of at most 4096 bytes, kept until the next.
+    /// How far it is: any JSON of at most 4096 bytes, kept until the next. A number, a text, or an
+    /// object of `progress`, `total` and `message` is shown to those who watch the task.
     #[serde(default)]
     progress: Option<Value>,
 }
@@ -235,8 +237,10 @@ pub(super) async fn heartbeat(
         return Err(Problem::new(ProblemCode::BodyTooLarge, message));
     }
     let HeartbeatBody { token, progress } = read(&body)?;
+    let said = progress.as_ref().and_then(|it| Said::by_worker((task, token), it, now()));
     let reply = api.ask(&caller.actor, Request::Heartbeat { task, token, progress }).await?;
     let Reply::Alive { lease_until, cancelled } = reply else { return Err(unexpected(&reply)) };
+    said.into_iter().for_each(|said| api.live.report(said));
     Ok(Json(AliveView { lease_until, cancelled }).into_response())
 }
 
@@ -262,7 +266,9 @@ pub(super) async fn complete(
         let panicked = |_| Problem::new(ProblemCode::Internal, "the output could not be packed");
         split.map_err(panicked)?
     };
-    answered(api.ask(&caller.actor, Request::Complete { task, token, output }).await?)
+    let reply = api.ask(&caller.actor, Request::Complete { task, token, output }).await?;
+    api.live.end(task, token);
+    answered(reply)
 }
 
 /// Says why a task could not be done.
@@ -279,7 +285,9 @@ pub(super) async fn fail(
     let kind = if retryable { FailureKind::Unavailable } else { FailureKind::Refused };
     let happened = happened.unwrap_or(Happened::Unknown);
     let failure = CallFailure { retryable, happened, ..CallFailure::refused(kind, error) };
-    answered(api.ask(&caller.actor, Request::FailWork { task, token, failure }).await?)
+    let reply = api.ask(&caller.actor, Request::FailWork { task, token, failure }).await?;
+    api.live.end(task, token);
+    answered(reply)
 }
 
 /// The leases that are held.

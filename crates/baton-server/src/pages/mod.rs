@@ -19,7 +19,7 @@ mod sentence;
 mod stages;
 mod times;
 
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
@@ -29,8 +29,8 @@ use axum::middleware::from_fn;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use baton_core::ids::{Ordinal, WorkflowId};
-use baton_core::time::Timestamp;
 use baton_core::words::ActorKind;
+use baton_engine::store::Views;
 use serde::Deserialize;
 
 use self::assets::{ICON, SCRIPT, STYLE};
@@ -39,7 +39,7 @@ use self::filter::Wanted;
 use self::guard::FormToken;
 use self::home::Home;
 use self::questions::{Answer, Control, Whole};
-use crate::http::{Api, Caller, Problem, ProblemCode};
+use crate::http::{Api, Caller, Problem, ProblemCode, now};
 
 /// What the pages stand on.
 #[derive(Clone, Debug)]
@@ -148,12 +148,6 @@ fn render(page: &impl Template) -> Response {
     }
 }
 
-/// The wall clock: ages are shown by it.
-fn now() -> Timestamp {
-    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
 fn id_of(text: &str) -> Result<WorkflowId, Problem> {
     let missing = |_| {
         let detail = "this is no id of a workflow; the first page lists those there are";
@@ -194,8 +188,10 @@ async fn workflow(
     let open = looked.task.map(Ordinal);
     let read = async {
         let id = id_of(&id)?;
-        let found = pages.api.readers.read(move |views| Ok(detail::read(views, id, open, now())?));
-        found.await?.ok_or_else(|| {
+        let live = Arc::clone(&pages.api.live);
+        let read =
+            move |views: &mut dyn Views| Ok(detail::read(views, id, (open, live.of(id)), now())?);
+        pages.api.readers.read(read).await?.ok_or_else(|| {
             let detail = format!("there is no workflow {id}; the first page lists those there are");
             Problem::new(ProblemCode::NoSuchWorkflow, detail)
         })

@@ -206,6 +206,7 @@ mod tests {
             started_at: None,
             ended_at: None,
             position: 1,
+            live: None,
             ordinal: Ordinal(0),
         }
     }

@@ -141,6 +141,9 @@ pub(super) fn follow(
     loop {
         let children = follower.children(CHILDREN_SHOWN_MAX)?;
         display.children(&follower.state, children);
+        if let Some(owner) = session.owner() {
+            display.said(&follower.state, owner.live().of(follower.state.id));
+        }
         match follower.rest()? {
             Some(Rest::Ended) => {
                 display.end();

@@ -9,11 +9,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use baton_core::failure::CallFailure;
+use baton_core::ids::TaskId;
 use baton_core::words::{AttemptStatus, FailureKind};
 use baton_engine::attempt_status;
 use baton_engine::exchange::{Call, CallResult, Effect, Input, JobKey};
 use baton_engine::meters::Meters;
-use baton_engine::ports::{Control, Tools};
+use baton_engine::ports::{Control, Hearer, Live, Tools};
 use baton_engine::scope::{render, render_output};
 use baton_engine::store::Views;
 
@@ -89,6 +90,7 @@ struct Pool {
 
 struct Running {
     tool: String,
+    task: TaskId,
     control: Control,
     deadline: Instant,
     told: bool,
@@ -282,19 +284,20 @@ impl Shared {
 
     /// Makes a call; `None` when it was given up meanwhile and its result is not wanted any more.
     fn call(&self, call: &Call) -> Option<CallResult> {
-        let control = Control::new(call.timeout.unwrap_or(self.bounds.timeout));
+        let mut control = Control::new(call.timeout.unwrap_or(self.bounds.timeout));
         let quick = self.is_quick(call);
         if !quick {
+            control = control.heard_by(self.hearer(call));
             let deadline = Instant::now() + control.timeout;
             let tool = tool_of(call).unwrap_or_default().to_owned();
-            let running = Running { tool, control: control.clone(), deadline, told: false };
+            let task = call.workflow.task(call.job.task);
+            let running = Running { tool, task, control: control.clone(), deadline, told: false };
             lock(&self.pool).running.insert(call.job, running);
-            self.reports.begin(call.job, &control);
             self.overseer.notify_one();
         }
         let began = Instant::now();
         let result = caught(|| self.caller.make(call, &control));
-        if !quick && !self.strike_off(call.job) {
+        if !quick && !self.strike_off(call) {
             return None;
         }
         let outcome = result.as_ref().map_or_else(attempt_status, |_| AttemptStatus::Completed);
@@ -303,11 +306,19 @@ impl Shared {
         Some(result.map_err(|failure| (attempt_status(&failure), failure)))
     }
 
+    /// Listens to what a call says of itself, from now until it has ended.
+    fn hearer(&self, call: &Call) -> Hearer {
+        let (task, attempt) = (call.workflow.task(call.job.task), call.job.attempt);
+        self.reports.begin(task, attempt);
+        let reports = Arc::clone(&self.reports);
+        Arc::new(move |progress| reports.hear(task, attempt, progress))
+    }
+
     /// Whether the call was still waited for.
-    fn strike_off(&self, job: JobKey) -> bool {
+    fn strike_off(&self, call: &Call) -> bool {
         let mut pool = lock(&self.pool);
-        let waited_for = pool.running.remove(&job).is_some();
-        self.reports.end(job);
+        let waited_for = pool.running.remove(&call.job).is_some();
+        self.reports.end(call.workflow.task(call.job.task), call.job.attempt);
         if pool.over {
             self.ended.notify_all();
         }
@@ -345,8 +356,8 @@ impl Shared {
             for job in given_up {
                 if let Some(running) = pool.running.remove(&job) {
                     self.meters.called(&running.tool, AttemptStatus::TimedOut);
+                    self.reports.end(running.task, job.attempt);
                 }
-                self.reports.end(job);
                 // Its thread may never come back: another may take its place.
                 pool.threads = pool.threads.saturating_sub(1);
                 let message = "the call did not end in its time, nor when it was told to";

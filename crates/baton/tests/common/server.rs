@@ -70,6 +70,15 @@ impl Server {
         self.post_text(path, "application/json", &body.to_string())
     }
 
+    pub fn put(&self, path: &str, body: &Value) -> Answer {
+        let request = self.agent.put(self.url(path)).header("content-type", "application/json");
+        answer(request.send(body.to_string()).unwrap())
+    }
+
+    pub fn delete(&self, path: &str) -> Answer {
+        answer(self.agent.delete(self.url(path)).call().unwrap())
+    }
+
     pub fn post_text(&self, path: &str, kind: &str, body: &str) -> Answer {
         self.try_post_text(path, kind, body).unwrap()
     }

@@ -56,13 +56,15 @@ impl LateSite {
         });
         let store = ground.url.clone();
         let views = baton_store::open_views(&store).expect("a reader");
-        let broadcasting = Broadcaster::start(door.as_ref(), views, report.clone()).expect("one");
+        let live = ground.handle.live();
+        let following = Broadcaster::start(door.as_ref(), Arc::clone(&live), views, report.clone());
+        let broadcasting = following.expect("one");
         let of = store.clone();
         let readers = Readers::new(Box::new(move || baton_store::open_views(&of)), 1);
         let streams = Streams::new(broadcasting.broadcaster().clone(), readers.clone());
         let (stopping, stop) = watch::channel(false);
         let meters = ground.handle.meters();
-        let base = Base { door: door.clone(), readers, streams, meters, stop: stop.clone() };
+        let base = Base { door: door.clone(), readers, streams, meters, live, stop: stop.clone() };
         let api = Api::new(base, Arc::clone(&ground.tools), Arc::new(Nothing));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("a listener");

@@ -38,6 +38,28 @@ pub(in crate::http) struct TaskSchema {
     ended_at: Option<String>,
     /// The position of the event that last changed it; 0 where none has.
     position: u64,
+    /// How far its running attempt says it is; absent where nothing runs, or nothing was said. It is
+    /// kept in memory only.
+    #[schema(nullable = false)]
+    live: Option<SaidSchema>,
+}
+
+/// What a running call or a worker says of itself.
+#[derive(ToSchema)]
+#[schema(as = Said)]
+struct SaidSchema {
+    /// How much is done, in the unit of whoever says it.
+    #[schema(nullable = false)]
+    progress: Option<f64>,
+    /// How much there is in all, in the same unit.
+    #[schema(nullable = false)]
+    total: Option<f64>,
+    /// For people: one line.
+    #[schema(max_length = 200, nullable = false)]
+    message: Option<String>,
+    /// When it was said.
+    #[schema(format = DateTime)]
+    at: String,
 }
 
 /// A task with its attempts.

@@ -68,6 +68,7 @@ fn schemas_have_the_fields_of_the_views_that_are_served() {
     let cases = [
         ("Workflow", view, "WorkflowView"),
         ("Task", view, "TaskView"),
+        ("Said", include_str!("../../../../baton-engine/src/said.rs"), "Said"),
         ("Call", include_str!("../calls.rs"), "CallView"),
         ("Stage", include_str!("../../../../baton-engine/src/stages.rs"), "StageView"),
         ("Milestone", include_str!("../../../../baton-engine/src/stages.rs"), "MilestoneView"),

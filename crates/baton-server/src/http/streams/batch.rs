@@ -6,9 +6,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::words::WorkflowStatus;
 use baton_core::workflow::Event;
-use baton_engine::events::{EventView, Showing, matches_type};
+use baton_engine::events::{EventView, Showing, StreamName, matches_type};
+use baton_engine::said::Said;
 use baton_engine::store::{Record, StoreError, Views};
 use baton_engine::view::Usage;
 use bytes::{Bytes, BytesMut};
@@ -38,8 +40,8 @@ pub(super) struct Batch {
 /// One event's message.
 #[derive(Debug)]
 pub(super) struct Message {
-    /// Its place in the stream.
-    pub id: Cursor,
+    /// Its place in the stream; none of what is not in the journal.
+    pub id: Option<Cursor>,
     stream: u64,
     kind: Cow<'static, str>,
     /// What it is called.
@@ -72,7 +74,42 @@ pub(in crate::http) fn fits(types: &[Box<str>], kind: &str, name: &str) -> bool 
     types.is_empty() || types.iter().any(|pattern| fits(pattern))
 }
 
+impl Message {
+    fn is_behind(&self, place: Cursor) -> bool {
+        self.id.is_none_or(|id| id > place)
+    }
+}
+
+/// How far a task says it is.
+#[derive(Serialize)]
+struct Live<'s> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    workflow_id: WorkflowId,
+    task_id: TaskId,
+    attempt: u32,
+    live: &'s Said,
+}
+
 impl Batch {
+    /// What a task of a stream says of itself. It is not in the journal, so the message has no place
+    /// and is told once, to those who follow just now.
+    pub fn live(stream: u64, said: &Said) -> Option<Self> {
+        let (workflow_id, _) = said.task.split()?;
+        let (task_id, attempt) = (said.task, said.attempt);
+        let kind = "task.progress";
+        let name = StreamName::TaskUpdated.word();
+        let live = Live { kind, workflow_id, task_id, attempt, live: said };
+        let mut text = format!("event: {name}\ndata: ");
+        let begin = text.len();
+        text.push_str(&one_line(&live).ok()?);
+        let data = begin..text.len();
+        text.push_str("\n\n");
+        let frame = 0..text.len();
+        let message = Message { id: None, stream, kind: kind.into(), name, frame, data, end: None };
+        Some(Self { through: 0, messages: Box::new([message]), frames: text.into() })
+    }
+
     /// The messages of events, in their order; of those streams that are wanted.
     pub fn of(
         records: &[Record],
@@ -117,7 +154,7 @@ impl Batch {
         after: Cursor,
     ) -> impl Iterator<Item = &'b Message> {
         let of_one = filter.stream;
-        let new = self.messages.iter().filter(move |message| message.id > after);
+        let new = self.messages.iter().filter(move |message| message.is_behind(after));
         let mut over = false;
         let until_end = new.take_while(move |message| {
             let go_on = !over;
@@ -130,7 +167,7 @@ impl Batch {
     /// How the run of the workflow that is asked for ended, if it did behind a place.
     pub fn end(&self, filter: &Filter, after: Cursor) -> Option<End> {
         let stream = filter.stream?;
-        let own = |m: &&Message| m.stream == stream && m.id > after;
+        let own = |m: &&Message| m.stream == stream && m.is_behind(after);
         self.messages.iter().filter(own).find_map(|message| message.end)
     }
 
@@ -179,7 +216,7 @@ fn write(
     let data = data..text.len();
     text.push_str("\n\n");
     Ok(Message {
-        id,
+        id: Some(id),
         stream: record.stream,
         kind: view.kind.clone(),
         name,

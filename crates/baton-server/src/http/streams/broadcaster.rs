@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use baton_engine::events::Showing;
-use baton_engine::ports::Door;
+use baton_engine::ports::{Door, Live};
 use baton_engine::store::{Record, StoreError, Views};
 use baton_engine::wording::Wordings;
 use tokio::sync::mpsc::error::TrySendError;
@@ -86,10 +86,11 @@ impl std::fmt::Debug for Broadcaster {
 }
 
 impl Broadcaster {
-    /// Begins to follow an owner; `views` is the broadcaster's own reader, and what it cannot read is
-    /// reported.
+    /// Begins to follow an owner and what its calls say; `views` is the broadcaster's own reader, and
+    /// what it cannot read is reported.
     pub fn start(
         door: &dyn Door,
+        live: Arc<dyn Live>,
         mut views: Box<dyn Views>,
         report: Report,
     ) -> io::Result<Broadcasting> {
@@ -110,9 +111,11 @@ impl Broadcaster {
         };
         // Followed first: what is committed before the head is read is told of in vain.
         door.follow(None, Box::new(move |position| following.tell(position)));
+        let said = ring.clone();
+        live.follow(None, Box::new(move || wake(&said)));
         broadcaster.0.registry().position = views.head().map_err(io::Error::other)?.position;
         let showing = Showing::with(wordings);
-        let mut work = Work { shared: broadcaster.clone(), views, showing, newest, report };
+        let mut work = Work { shared: broadcaster.clone(), views, showing, newest, live, report };
         let thread = std::thread::Builder::new()
             .name("broadcaster".to_owned())
             .spawn(move || work.follow(&bell))?;
@@ -232,6 +235,17 @@ impl Shared {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Gives what is not in the journal to all who follow its stream and have room for it.
+    fn mention(&self, batch: &Arc<Batch>, stream: u64) {
+        let registry = self.registry();
+        for group in [None, Some(stream)] {
+            for (_, line) in registry.lines.range((group, 0)..=(group, u64::MAX)) {
+                // Who is behind with events misses nothing that lasts.
+                let _ = line.try_send(Arc::clone(batch));
+            }
+        }
+    }
+
     /// Gives a batch to all who follow one of its streams.
     fn give(&self, batch: &Arc<Batch>, streams: &HashSet<u64>) {
         let mut registry = self.registry();
@@ -262,6 +276,7 @@ struct Work {
     showing: Showing,
     newest: Arc<AtomicU64>,
     report: Report,
+    live: Arc<dyn Live>,
 }
 
 impl Work {
@@ -278,7 +293,10 @@ impl Work {
             }
             // Subscribers wait meanwhile: they miss nothing, and their own reads say what is wrong.
             let caught_up = self.catch_up();
-            again = caught_up.as_ref().err().map(|_| RETRY);
+            again = match &caught_up {
+                Ok(()) => self.tell_live(),
+                Err(_) => Some(RETRY),
+            };
             self.tell(caught_up.err());
         }
     }
@@ -312,6 +330,24 @@ impl Work {
             }
         }
         Ok(())
+    }
+
+    /// Tells what calls and workers say of themselves, after the events that began them. After how
+    /// long there is more.
+    fn tell_live(&mut self) -> Option<Duration> {
+        if self.shared.0.registry().lines.is_empty() {
+            return None;
+        }
+        let (news, rest) = self.live.news();
+        for said in &news {
+            // Where the store cannot say whose it is, the next news will be told.
+            if let Ok(Some(stream)) = self.views.workflow_of(said.task)
+                && let Some(batch) = Batch::live(stream, said)
+            {
+                self.shared.0.mention(&Arc::new(batch), stream);
+            }
+        }
+        rest
     }
 
     /// From where on to read, if there is anything to read and anybody to read it for.

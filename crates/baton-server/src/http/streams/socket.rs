@@ -126,8 +126,9 @@ async fn tell(
             for message in batch.wanted(subscription.filter(), after) {
                 let data = batch.data(message);
                 let data = String::from_utf8_lossy(&data);
-                let (id, name) = (message.id, message.name);
-                let text = format!("{{\"id\":{id},\"event\":\"{name}\",\"data\":{data}}}");
+                let id = message.id.map(|id| format!("\"id\":{id},")).unwrap_or_default();
+                let name = message.name;
+                let text = format!("{{{id}\"event\":\"{name}\",\"data\":{data}}}");
                 socket.send(Message::Text(text.into())).await?;
             }
             Ok(())

@@ -44,17 +44,20 @@ pub struct Pages {
     reading: Box<dyn Reading>,
     id: WorkflowId,
     cursor: u64,
+    /// Whether the last page was the end; then nothing is read before there is news.
+    at_end: bool,
     news: Option<Receiver<u64>>,
 }
 
 impl Pages {
     /// Of a workflow from its first event on; without news, what there is and no more.
     pub fn new(reading: Box<dyn Reading>, id: WorkflowId, news: Option<Receiver<u64>>) -> Self {
-        Self { reading, id, cursor: 0, news }
+        Self { reading, id, cursor: 0, at_end: false, news }
     }
 
     fn read(&mut self) -> anyhow::Result<Option<News>> {
         let events = self.reading.events(self.id, self.cursor, BATCH)?;
+        self.at_end = events.len() < BATCH as usize;
         let Some(last) = events.last() else { return Ok(None) };
         self.cursor = last.position();
         Ok(Some(News::Events(events)))
@@ -63,7 +66,9 @@ impl Pages {
 
 impl Feed for Pages {
     fn next(&mut self, wait: Duration) -> anyhow::Result<News> {
-        if let Some(news) = self.read()? {
+        if !self.at_end
+            && let Some(news) = self.read()?
+        {
             return Ok(news);
         }
         let Some(news) = &self.news else { return Ok(News::OwnerEnded) };

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use baton_server::http::Cursor;
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde::de::DeserializeOwned;
 use ureq::http::{HeaderMap, Response, StatusCode, header};
@@ -120,15 +119,15 @@ impl Client {
         Ok(self.persist(&send, &|fault| matches!(fault, Fault::Refused(_) | Fault::Lost(_))))
     }
 
-    /// Opens a stream of events behind a position.
+    /// Opens a stream of events behind the message of an id.
     pub(super) fn stream(
         &self,
         path: &str,
-        after: Option<Cursor>,
+        after: Option<&str>,
     ) -> Result<BodyReader<'static>, Fault> {
         let request = self.agent.get(self.url(path)).header(header::ACCEPT, "text/event-stream");
         let request = match after {
-            Some(after) => request.header("last-event-id", after.to_string()),
+            Some(after) => request.header("last-event-id", after),
             None => request,
         };
         let request = request.config().timeout_per_read(Some(SILENCE_MAX)).build();

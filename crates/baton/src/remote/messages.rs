@@ -3,8 +3,6 @@
 
 use std::io::{BufRead, BufReader, Read};
 
-use baton_server::http::Cursor;
-
 use super::answers::Fault;
 
 /// The longest message, in bytes: an event with the longest question a task may ask.
@@ -13,8 +11,8 @@ const MESSAGE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// One message.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Message {
-    /// The place behind which to go on, where it has one.
-    pub id: Option<Cursor>,
+    /// What names its place, where it has one.
+    pub id: Option<String>,
     /// What kind it is of.
     pub name: String,
     /// What it says.
@@ -67,7 +65,7 @@ impl Message {
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
-            "id" => self.id = value.parse().ok(),
+            "id" => self.id = Some(value.to_owned()),
             "event" => value.clone_into(&mut self.name),
             "data" => {
                 if !self.data.is_empty() {
@@ -95,7 +93,7 @@ mod tests {
         let text = b":\n\nid: 7\nevent: task.updated\ndata: {}\n\nevent: done\r\ndata: a\r\ndata: b\r\n\r\nid: 8\ndata: x\n";
         let messages = all(text);
         let first =
-            Message { id: Some(Cursor::from(7)), name: "task.updated".into(), data: "{}".into() };
+            Message { id: Some("7".into()), name: "task.updated".into(), data: "{}".into() };
         let second = Message { id: None, name: "done".into(), data: "a\nb".into() };
         assert_eq!(messages, [first, second]);
     }

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use baton_core::ids::WorkflowId;
 use baton_core::spoken::span;
-use baton_server::http::Cursor;
 
 use super::answers::{Fault, Problem};
 use super::client::Client;
@@ -36,6 +35,8 @@ type Came = Result<ShownEvent, Fault>;
 pub(super) struct Stream {
     client: Client,
     came: Receiver<Came>,
+    /// What ended the stream, when the events before it have been taken.
+    fault: Option<Fault>,
     /// Whether nobody takes events any more.
     left: Arc<AtomicBool>,
 }
@@ -56,7 +57,8 @@ impl Stream {
         let reader = Reader {
             client: client.clone(),
             path: format!("/workflows/{id}/stream"),
-            cursor: None,
+            last_id: None,
+            told: 0,
             sender: sender.clone(),
             left: Arc::clone(&left),
         };
@@ -67,12 +69,15 @@ impl Stream {
             // Nobody else sends here, and there is room.
             let _ = told.try_send(Err(Fault::Lost(format!("no thread can be made: {cause}"))));
         }
-        Self { client, came, left }
+        Self { client, came, fault: None, left }
     }
 }
 
 impl Feed for Stream {
     fn next(&mut self, wait: Duration) -> anyhow::Result<News> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault.failed(self.client.base()).into());
+        }
         let mut events = Vec::new();
         let mut came = match self.came.recv_timeout(wait) {
             Ok(came) => Some(came),
@@ -82,11 +87,15 @@ impl Feed for Stream {
                 return Err(Failed::unreachable(anyhow!(message)).into());
             }
         };
-        while let Some(event) = came {
-            events.push(event.map_err(|fault| fault.failed(self.client.base()))?);
+        while let Some(Ok(event)) = came {
+            events.push(event);
             came = if events.len() < WAITING_MAX { self.came.try_recv().ok() } else { None };
         }
-        Ok(News::Events(events))
+        self.fault = came.and_then(Result::err);
+        match self.fault.take_if(|_| events.is_empty()) {
+            Some(fault) => Err(fault.failed(self.client.base()).into()),
+            None => Ok(News::Events(events)),
+        }
     }
 }
 
@@ -94,8 +103,10 @@ impl Feed for Stream {
 struct Reader {
     client: Client,
     path: String,
-    /// The place of the last message that was handed over.
-    cursor: Option<Cursor>,
+    /// What names the place of the last message, as the server wrote it.
+    last_id: Option<String>,
+    /// The position of the last event that was handed over.
+    told: u64,
     sender: SyncSender<Came>,
     left: Arc<AtomicBool>,
 }
@@ -118,12 +129,12 @@ impl Reader {
         let mut away: Option<Instant> = None;
         let mut pause = PAUSE;
         loop {
-            let before = self.cursor;
+            let before = self.told;
             let Ok(ended) = self.connect() else { return };
             if self.left.load(Ordering::Acquire) {
                 return;
             }
-            if self.cursor != before {
+            if self.told != before {
                 pause = PAUSE;
             }
             let borne = match ended {
@@ -146,7 +157,7 @@ impl Reader {
     }
 
     fn connect(&mut self) -> Result<Ended, Left> {
-        match self.client.stream(&self.path, self.cursor) {
+        match self.client.stream(&self.path, self.last_id.as_deref()) {
             Ok(body) => self.read(body),
             Err(fault) => Ok(Ended::NotMade(fault)),
         }
@@ -162,14 +173,19 @@ impl Reader {
                 Err(fault) => return Ok(Ended::Cut(fault)),
             };
             match (message.id, message.name.as_str()) {
-                (Some(id), _) if self.cursor.is_some_and(|cursor| id <= cursor) => {}
                 (Some(id), _) => {
-                    let Ok(event) = serde_json::from_str::<ShownEvent>(&message.data) else {
+                    let event = serde_json::from_str::<ShownEvent>(&message.data);
+                    let Some(event) = event.ok().filter(|event| event.position() > 0) else {
                         let what = "sends an event that cannot be read here".to_owned();
                         return Ok(Ended::Cut(Fault::Strange(what)));
                     };
-                    self.sender.send(Ok(event)).map_err(|_| Left)?;
-                    self.cursor = Some(id);
+                    self.last_id = Some(id);
+                    // Whatever a server sends again is told once. A call's message stands at the
+                    // position of the task's event, which says the same.
+                    if !event.is_call() && event.position() > self.told {
+                        self.told = event.position();
+                        self.sender.send(Ok(event)).map_err(|_| Left)?;
+                    }
                 }
                 (None, "done") => return Ok(Ended::Done),
                 (None, "problem") => return Ok(Ended::Cut(self.problem(&message.data))),

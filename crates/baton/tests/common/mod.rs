@@ -161,7 +161,11 @@ impl Running {
         loop {
             let mut line = String::new();
             let read = self.lines.read_line(&mut line).unwrap();
-            assert_ne!(read, 0, "it ended before {event} of {task:?}");
+            if read == 0 {
+                let mut said = String::new();
+                self.said.read_to_string(&mut said).unwrap();
+                panic!("it ended before {event} of {task:?}: {said}");
+            }
             let value: Value = serde_json::from_str(&line).unwrap();
             let is_task = task.is_none_or(|task| value["task"] == task);
             if value["event"] == event && is_task {

@@ -17,8 +17,10 @@ fn a_run_goes_on_over_a_killed_and_restarted_server_without_a_line_lost_or_doubl
     away.desk.define("waits.yaml", &["{ id: first, tool: core.noop }", WAITS, LAST]);
     let mut running = away.start(&["run", "waits.yaml", "--json"]);
     let waited = running.until("task.waited", Some("held"));
-    let home = home.restarted();
+    let listen = home.url.trim_start_matches("http://").to_owned();
+    let desk = home.kill();
     running.hear("the server does not answer");
+    let home = Home::of(desk, &listen);
     let event = r#"{"specversion": "1.0", "id": "1", "source": "/test", "type": "go"}"#;
     let post = ureq::post(format!("{}/api/v1/events", home.url));
     let taken = post.header("content-type", "application/cloudevents+json").send(event).unwrap();

@@ -42,13 +42,7 @@ impl Home {
         Self { desk, url, running }
     }
 
-    /// `kill -9`, and another one at the same address.
-    pub(crate) fn restarted(self) -> Self {
-        let listen = self.url.trim_start_matches("http://").to_owned();
-        self.running.kill();
-        Self::of(self.desk, &listen)
-    }
-
+    /// `kill -9`.
     pub(crate) fn kill(self) -> Desk {
         self.running.kill();
         self.desk

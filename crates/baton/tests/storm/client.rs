@@ -25,7 +25,7 @@ pub struct Client<'a> {
     site: &'a Site,
     number: usize,
     waits: Waits,
-    answered: Sender<()>,
+    started: Sender<()>,
     agent: ureq::Agent,
 }
 
@@ -36,10 +36,10 @@ struct Started {
 }
 
 impl<'a> Client<'a> {
-    pub fn new(site: &'a Site, number: usize, waits: Waits, answered: Sender<()>) -> Self {
+    pub fn new(site: &'a Site, number: usize, waits: Waits, started: Sender<()>) -> Self {
         let config = ureq::Agent::config_builder().http_status_as_error(false);
         let config = config.timeout_global(Some(PATIENCE)).max_idle_connections(0).build();
-        Self { site, number, waits, answered, agent: config.into() }
+        Self { site, number, waits, started, agent: config.into() }
     }
 
     /// Each id it was told, and what it had asked for.
@@ -52,8 +52,6 @@ impl<'a> Client<'a> {
                 self.end_of(&id);
                 self.finds(&id, &line);
                 found.push((id, line));
-                // The one who kills needs no more after the last kill.
-                let _ = self.answered.send(());
             }
         }
         found
@@ -61,6 +59,8 @@ impl<'a> Client<'a> {
 
     fn start(&self, line: String) -> Started {
         let id = self.post(&line);
+        // The one who kills needs no more after the last kill.
+        let _ = self.started.send(());
         Started { line, id }
     }
 

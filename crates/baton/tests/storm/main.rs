@@ -33,10 +33,10 @@ const CLIENTS: usize = 50;
 const BATCH: usize = 5;
 const BATCHES: usize = 4;
 const WORKFLOWS: usize = CLIENTS * BATCH * BATCHES;
-/// After how many answers the server is killed: each time in the middle of starts, effects and waits.
-const KILLS: [usize; 3] = [150, 400, 700];
+/// After how many starts the server is killed: each time in the middle of starts, effects and waits.
+const KILLS: [usize; 3] = [200, 450, 800];
 
-/// The effect is a `once` call in the middle, and nothing else writes its line.
+/// The effect is a `once` call in the middle that takes a moment, and nothing else writes its line.
 const STORM: &str = "name: storm
 inputs: { type: object, required: [line], properties: { line: { type: string } } }
 stages:
@@ -47,7 +47,7 @@ stages:
         tool: shell.run
         permission: read_write
         needs: [before]
-        with: { script: 'echo \"$BATON_IDEMPOTENCY_KEY $1\" >> \"$PWD/effects\"', args: ['{{ tasks.before.output }}'] }
+        with: { script: 'sleep 0.05; echo \"$BATON_IDEMPOTENCY_KEY $1\" >> \"$PWD/effects\"', args: ['{{ tasks.before.output }}'] }
       - { id: after, tool: core.noop, needs: [effect], with: { value: '{{ inputs.line }}' } }
 output: '{{ tasks.after.output }}'
 ";
@@ -64,18 +64,18 @@ fn neither_on_postgresql() {
 }
 
 fn storm(site: &Site) {
-    let (answered, answers) = channel();
+    let (started, starts) = channel();
     let (told, served, in_doubt) = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
                 let waits = if number % 2 == 0 { Waits::ByRevision } else { Waits::ByStream };
-                let client = Client::new(site, number, waits, answered.clone());
+                let client = Client::new(site, number, waits, started.clone());
                 scope.spawn(move || client.work(BATCHES, BATCH))
             })
             .collect();
         // Clients that have all failed must not be waited for.
-        drop(answered);
-        let (served, in_doubt) = kill_again_and_again(site, &answers);
+        drop(started);
+        let (served, in_doubt) = kill_again_and_again(site, &starts);
         let told = clients.into_iter().flat_map(|client| client.join().unwrap());
         (told.collect::<BTreeMap<String, String>>(), served, in_doubt)
     });
@@ -84,16 +84,17 @@ fn storm(site: &Site) {
     are_what_the_clients_found(&served, &told);
     happened_once(site, &told);
     served.running.signal(rustix::process::Signal::TERM);
-    assert_eq!(served.running.end().0, Some(0));
+    let (code, said) = served.running.end();
+    assert_eq!(code, Some(0), "{said}");
     site.desk.expect(0, &site.arguments(&["doctor"]));
 }
 
 /// The server as it stands in the end, and how many calls a person had to settle.
-fn kill_again_and_again(site: &Site, answers: &Receiver<()>) -> (Served, usize) {
+fn kill_again_and_again(site: &Site, starts: &Receiver<()>) -> (Served, usize) {
     let mut served = site.serve();
     let (mut counted, mut in_doubt) = (0, 0);
     for kill in KILLS {
-        (counted..kill).for_each(|_| answers.recv().expect("no client is left"));
+        (counted..kill).for_each(|_| starts.recv().expect("no client is left"));
         counted = kill;
         served.running.kill();
         site.wait_for_orphans();

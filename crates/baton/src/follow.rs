@@ -1,15 +1,16 @@
 //! Follows one workflow: reads its events as they are committed and folds them, so that what is
 //! shown is the journal's truth and nothing else.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::anyhow;
 use baton_core::body::BlobHash;
 use baton_core::definition::NESTING_MAX;
-use baton_core::ids::WorkflowId;
+use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::plan::{Plan, Work};
 use baton_core::words::WorkflowStatus;
-use baton_core::workflow::{Event, Phase, Waiting, WorkflowState};
+use baton_core::workflow::{Event, Phase, Task, TaskPhase, Waiting, WorkflowState};
 use baton_engine::live::{fold, read_event};
 use baton_engine::loaded::Loaded;
 use baton_engine::store::{Record, StoreError, Views};
@@ -35,6 +36,48 @@ pub enum Rest {
     Ended,
     /// Only people can make it go on.
     People,
+}
+
+/// What can make a workflow go on that comes from outside of its owner.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outside {
+    /// Types of work that workers lease.
+    pub workers: BTreeSet<String>,
+    /// Types of events, which other workflows of the store may emit as well.
+    pub events: BTreeSet<String>,
+}
+
+impl Outside {
+    /// Adds what a workflow waits for; `false` where something goes on by itself.
+    fn add(&mut self, state: &WorkflowState) -> bool {
+        let is_ready = |(at, task): (usize, &Task)| match &task.phase {
+            TaskPhase::Ready => u32::try_from(at).ok().map(Ordinal),
+            TaskPhase::Pending
+            | TaskPhase::Executing { .. }
+            | TaskPhase::Waiting { .. }
+            | TaskPhase::Expanded { .. }
+            | TaskPhase::Completed { .. }
+            | TaskPhase::Failed { .. }
+            | TaskPhase::Skipped { .. }
+            | TaskPhase::Cancelled { .. } => None,
+        };
+        let ready = state.tasks().iter().enumerate().filter_map(is_ready);
+        for task in ready.chain(state.executing()) {
+            let Some(call) = state.worker_call(task) else { return false };
+            self.workers.insert(call.worker_type.clone());
+        }
+        for (_, on) in state.waiting() {
+            match on {
+                Waiting::Timer { .. } => return false,
+                Waiting::Event { pattern, .. } => _ = self.events.insert(pattern.clone()),
+                Waiting::Person { .. } | Waiting::InDoubt { .. } | Waiting::Child { .. } => {}
+            }
+        }
+        match &state.phase {
+            Phase::Running { .. } | Phase::Cancelling { .. } | Phase::Paused { .. } => true,
+            Phase::Draft { .. } | Phase::PendingReview | Phase::Queued | Phase::Ended(_) => false,
+        }
+    }
 }
 
 impl Follower {
@@ -120,6 +163,24 @@ impl Follower {
             }
         }
         Ok(found)
+    }
+
+    /// What the workflow and its children wait for that this process cannot bring; nothing while
+    /// anything goes on by itself.
+    pub fn outside(&mut self) -> anyhow::Result<Outside> {
+        let mut outside = Outside::default();
+        let mut look = vec![(self.state.clone(), 0)];
+        while let Some((state, depth)) = look.pop() {
+            if !outside.add(&state) {
+                return Ok(Outside::default());
+            }
+            for (_, on) in state.waiting() {
+                let Waiting::Child { child } = on else { continue };
+                let child = if depth < NESTING_MAX { self.child(*child)? } else { None };
+                look.extend(child.map(|child| (child, depth + 1)));
+            }
+        }
+        Ok(outside)
     }
 
     fn child(&mut self, id: WorkflowId) -> anyhow::Result<Option<WorkflowState>> {

@@ -1,5 +1,6 @@
 //! Stays with a workflow until it rests, shows it meanwhile, and prints what it brought.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 
@@ -16,7 +17,7 @@ use crate::cli::Common;
 use crate::config::Config;
 use crate::display::{Display, say, say_out};
 use crate::exit::{Exit, Failed};
-use crate::follow::{Follower, Rest};
+use crate::follow::{Follower, Outside, Rest};
 use crate::log::{Level, log};
 use crate::session::{LOOK_AGAIN, Purpose, Session, read};
 use crate::signals::{self, Role};
@@ -135,6 +136,7 @@ pub(super) fn follow(
         display.event(&follower.state, record, event);
     }
     let mut heard = Ok(0);
+    let mut told_of_events = false;
     loop {
         follower.catch_up(&mut |state, record, event| display.event(state, record, event))?;
         let children = follower.children(CHILDREN_SHOWN_MAX)?;
@@ -157,8 +159,51 @@ pub(super) fn follow(
             }
             Some(Rest::People) | None => {}
         }
+        // Nothing was heard for a while: whoever owns the store would know what goes on.
+        if session.is_owner() && heard == Err(RecvTimeoutError::Timeout) {
+            let Outside { workers, events } = follower.outside()?;
+            if !workers.is_empty() && events.is_empty() {
+                display.end();
+                return leave_to_workers(common, &mut follower, &workers).map(Some);
+            }
+            if !events.is_empty() && !told_of_events {
+                told_of_events = true;
+                say(&waits_for_events(&events));
+            }
+        }
         heard = news.recv_timeout(LOOK_AGAIN);
     }
+}
+
+/// Says that only a server can have this work done, and lets go of the store for one.
+fn leave_to_workers(
+    common: &Common,
+    follower: &mut Follower,
+    workers: &BTreeSet<String>,
+) -> anyhow::Result<Exit> {
+    let id = follower.state.id;
+    let types = clean(&named(workers.iter().cloned()));
+    let exit = if follower.asking()?.is_empty() {
+        if common.json {
+            print_workflow(follower.views(), id)?;
+        }
+        Exit::WorkFailed
+    } else {
+        wait_for_person(common, follower)?
+    };
+    say(&format!(
+        "interrupted: what is left is work for workers ({types}), which only a server hands out; \
+         `baton serve` takes it up, and `baton watch {id}` follows it"
+    ));
+    Ok(exit)
+}
+
+fn waits_for_events(types: &BTreeSet<String>) -> String {
+    let types = clean(&named(types.iter().cloned()));
+    format!(
+        "waiting for an event ({types}): another `baton run` on this store may emit it; events from \
+         elsewhere are taken by `baton serve`, at POST /api/v1/events"
+    )
 }
 
 /// Shows what a workflow that has ended did and brought.

@@ -7,15 +7,15 @@ use baton_core::time::Timestamp;
 use baton_core::words::{HumanKind, WaitReason, WorkflowStatus};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_core::workflow::{Event, Waiting};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::live::read_event;
 use crate::store::{Filter, StoreError, Views};
-use crate::view::{TaskView, plan_of, task_views};
+use crate::view::{TaskView, Word, plan_of, task_views};
 
 /// Something that needs a person.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InboxItem {
     /// The workflow.
     pub workflow_id: WorkflowId,
@@ -26,7 +26,8 @@ pub struct InboxItem {
     /// Its key.
     pub task: Option<String>,
     /// `review`, or the word of what the task waits for.
-    pub needs: &'static str,
+    #[serde(deserialize_with = "crate::view::word")]
+    pub needs: Word,
     /// What is asked.
     pub ask: String,
     /// The shape of the answer, where a task asks for one.

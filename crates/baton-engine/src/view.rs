@@ -8,14 +8,18 @@ use baton_core::time::Timestamp;
 use baton_core::words::{Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_core::workflow::{Event, Outcome};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::live::read_event;
 use crate::store::{StoreError, Views};
 use crate::wording::Wording;
 
+/// A word of a closed set, as views are written with it. (An alias, because a derived reader takes a
+/// `&str` that it sees for one that is borrowed from what is read.)
+pub type Word = &'static str;
+
 /// A workflow as the contract shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WorkflowView {
     /// Its id, under the contract's two names.
     pub workflow_id: WorkflowId,
@@ -26,8 +30,8 @@ pub struct WorkflowView {
     /// What it is for.
     pub description: Option<String>,
     /// `workflow`; plans and master plans come with later kinds.
-    #[serde(rename = "type")]
-    pub kind: &'static str,
+    #[serde(rename = "type", deserialize_with = "word")]
+    pub kind: Word,
     /// How it came to be.
     pub origin: Origin,
     /// The number of its run.
@@ -77,7 +81,7 @@ pub struct WorkflowView {
 }
 
 /// A task as it is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TaskView {
     /// Its id.
     pub id: TaskId,
@@ -88,7 +92,8 @@ pub struct TaskView {
     /// The stage it belongs to.
     pub stage: String,
     /// `tool`, `human`, `wait`, `emit`, `workflow` or `worker`.
-    pub kind: &'static str,
+    #[serde(deserialize_with = "word")]
+    pub kind: Word,
     /// The tool, if it calls one; the type of worker, if it is for one.
     pub tool: Option<String>,
     /// Where it stands.
@@ -103,9 +108,24 @@ pub struct TaskView {
     pub ended_at: Option<Timestamp>,
     /// The position of the event that last changed it; 0 where none has.
     pub position: u64,
-    /// Its ordinal.
-    #[serde(skip)]
+    /// Its ordinal, which its id tells: whoever reads a view takes it from there.
+    #[serde(skip, default = "no_ordinal")]
     pub ordinal: Ordinal,
+}
+
+fn no_ordinal() -> Ordinal {
+    Ordinal(u32::MAX)
+}
+
+/// The words that views use for kinds of things, beside those of vocabularies.
+const WORDS: [&str; 7] = ["workflow", "tool", "human", "wait", "emit", "worker", "review"];
+
+/// Reads one of the words that views are written with; another version may write others.
+pub(crate) fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Word, D::Error> {
+    let written = String::deserialize(deserializer)?;
+    let reasons = WaitReason::ALL.iter().map(|reason| reason.word());
+    let known = WORDS.into_iter().chain(reasons).find(|word| *word == written);
+    known.ok_or_else(|| serde::de::Error::custom(format!("`{written}` is not known here")))
 }
 
 /// The text of a body.

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::runtime::Death;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 the work failed, was cancelled, was interrupted or \
-completed with errors; 2 not understood; 3 waiting for a person; 4 the store cannot be reached";
+completed with errors; 2 not understood; 3 waiting for a person; 4 the store or the server cannot be reached";
 
 /// Runs workflows of tools and people that survive anything.
 #[derive(Debug, Parser)]
@@ -27,6 +27,9 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Common {
+    /// A baton server to carry this out at; without one, the embedded store. Its token: BATON_TOKEN.
+    #[arg(long, global = true, env = "BATON_SERVER", value_name = "URL")]
+    pub server: Option<String>,
     /// The folder of the embedded store.
     #[arg(long, global = true, env = "BATON_DATA", default_value = ".baton", value_name = "DIR")]
     pub data: PathBuf,

@@ -6,16 +6,15 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use baton_core::codes::Code;
 use baton_core::ids::Ordinal;
 use baton_core::plan::Work;
 use baton_core::progress::progress;
 use baton_core::time::Timestamp;
 use baton_core::words::SkipCause;
-use baton_core::workflow::{Event, EventKind, Next, Output, TaskWaited, Waiting, WorkflowState};
-use baton_engine::store::Record;
+use baton_core::workflow::{Event, Next, Output, TaskWaited, Waiting, WorkflowState};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::reading::ShownEvent;
 use crate::text::{clean, headline, many};
 
 /// How many executing tasks the bar names.
@@ -70,14 +69,14 @@ impl Display {
     }
 
     /// Shows an event; `state` is the workflow after it.
-    pub fn event(&mut self, state: &WorkflowState, record: &Record, event: &Event) {
+    pub fn event(&mut self, state: &WorkflowState, shown: &ShownEvent, event: &Event) {
         let is_start = matches!(event, Event::TaskStarted(_));
         match &self.surface {
-            Surface::Json => say_out(&json_line(state, record, event)),
+            Surface::Json => say_out(&json_line(state, shown, event)),
             // The bar names what executes.
             Surface::Terminal(_) if is_start => {}
             Surface::Terminal(_) | Surface::Plain => {
-                let line = line(state, event, record.at);
+                let line = line(state, event, shown.at);
                 if let Some(line) = line.and_then(|line| self.bounded(state, event, line)) {
                     say(&line);
                 }
@@ -301,17 +300,15 @@ fn took(state: &WorkflowState, task: Ordinal, at: Timestamp) -> String {
     format!("{tool}{dot}{items}{}", crate::text::span(at.since(started)))
 }
 
-fn json_line(state: &WorkflowState, record: &Record, event: &Event) -> String {
-    let kind = EventKind::from_code(record.kind).map_or("unknown", |kind| kind.word());
-    let data = serde_json::value::RawValue::from_string(record.body.to_string()).ok();
+fn json_line(state: &WorkflowState, shown: &ShownEvent, event: &Event) -> String {
     let line = serde_json::json!({
-        "event": kind,
-        "position": record.position,
-        "at": record.at,
+        "event": shown.kind,
+        "position": shown.position,
+        "at": shown.at,
         "workflow_id": state.id,
         "task": event.task().map(|task| state.key_of(task)),
         "progress": progress(state).percentage,
-        "data": data,
+        "data": shown.data,
     });
     line.to_string()
 }

@@ -39,7 +39,7 @@ pub(super) const PRIORITY_MAX: u8 = 9;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Start {
-    /// The name of a definition, or a definition itself.
+    /// The name of a definition, a definition itself, or its text in YAML, of more than one line.
     #[schema(value_type = Any)]
     definition: Box<RawValue>,
     /// Its inputs, an object.
@@ -145,12 +145,14 @@ fn submit_of(
     })
 }
 
-/// The plan of a name or of a definition that was sent.
+/// The plan of a name, or of a definition that was sent: as an object, or as a text, whose faults then
+/// have their lines. No name has more than one line.
 fn read(
     definition: &str,
     definitions: &dyn Definitions,
 ) -> Result<Result<Plan, Vec<Fault>>, Problem> {
     match serde_json::from_str::<String>(definition) {
+        Ok(text) if text.contains('\n') => Ok(definitions.check(&text)),
         Ok(name) => named(definitions, &name).map(Ok),
         Err(_) => Ok(definitions.check(definition)),
     }

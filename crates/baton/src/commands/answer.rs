@@ -16,7 +16,8 @@ use crate::cli::{Answer, Common, Settle};
 use crate::display::say;
 use crate::exit::{Exit, Failed};
 use crate::follow::Follower;
-use crate::session::{Session, find_task, read};
+use crate::reading::find_task;
+use crate::session::{Session, read};
 use crate::signals;
 use crate::text::{clean, hanging};
 
@@ -40,37 +41,38 @@ fn decide(
     value: Value,
     review: &dyn Fn(u64) -> Verb,
 ) -> anyhow::Result<Exit> {
-    let mut views = read(common)?;
-    let (card, row, task) = find_task(views.as_mut(), named)?;
+    let mut reading = read(common)?;
+    let (found, task) = find_task(reading.as_mut(), named)?;
+    let id = found.id;
     let task = match task {
         Some(task) => task,
-        None if row.status == WorkflowStatus::PendingReview => {
-            return tell(common, Ask::Command { workflow: card.id, verb: review(row.revision) });
+        None if found.status == WorkflowStatus::PendingReview => {
+            return tell(common, Ask::Command { workflow: id, verb: review(found.revision) });
         }
         None => {
-            let waiting = views
-                .tasks(card.number)?
-                .into_iter()
-                .filter(|row| row.waits_for == Some(WaitReason::Person));
-            let waiting: Vec<Ordinal> = waiting.map(|row| row.ordinal).collect();
+            let tasks = match found.purged_at {
+                Some(_) => Vec::new(),
+                None => reading.tasks(id)?,
+            };
+            let waiting =
+                tasks.into_iter().filter(|task| task.waits_for == Some(WaitReason::Person));
+            let waiting: Vec<Ordinal> = waiting.map(|task| task.ordinal).collect();
             match waiting.as_slice() {
                 [only] => *only,
                 [] => {
                     return Err(Failed::usage(format!(
-                        "nothing in {} waits for an answer; `baton inbox` shows what does",
-                        card.id
+                        "nothing in {id} waits for an answer; `baton inbox` shows what does"
                     ))
                     .into());
                 }
                 [..] => return Err(Failed::usage(format!(
-                    "several tasks of {} wait for an answer; name one: `baton inbox` shows them",
-                    card.id
+                    "several tasks of {id} wait for an answer; name one: `baton inbox` shows them"
                 ))
                 .into()),
             }
         }
     };
-    tell(common, Ask::Command { workflow: card.id, verb: Verb::Respond { task, value } })
+    tell(common, Ask::Command { workflow: id, verb: Verb::Respond { task, value } })
 }
 
 /// Answers a task that asks for a form or a choice.
@@ -93,14 +95,13 @@ pub fn settle(common: &Common, settle: &Settle) -> anyhow::Result<Exit> {
 }
 
 fn one_task(common: &Common, named: &str) -> anyhow::Result<(WorkflowId, Ordinal)> {
-    let mut views = read(common)?;
-    let (card, _, task) = find_task(views.as_mut(), named)?;
+    let (found, task) = find_task(read(common)?.as_mut(), named)?;
     let task = task.ok_or_else(|| {
         Failed::usage(format!(
             "`{named}` names a workflow; name a task as WORKFLOW/KEY, `baton inbox` shows them"
         ))
     })?;
-    Ok((card.id, task))
+    Ok((found.id, task))
 }
 
 /// Asks the person at this terminal what the workflow waits for; `false` when nobody can be asked.
@@ -128,7 +129,7 @@ pub fn ask_person(
             "a" | "approve" | "y" | "yes" => Verb::Approve { revision: state.revision },
             _ => Verb::SendBack { comments: answer },
         };
-        session.ask(Ask::Command { workflow: state.id, verb })?;
+        session.change(Ask::Command { workflow: state.id, verb })?;
         return Ok(true);
     }
     let asking = follower.asking()?;
@@ -143,7 +144,7 @@ pub fn ask_person(
     let Some(verb) = question(state, task, &on)? else {
         return Ok(false);
     };
-    if let Err(refusal) = session.ask(Ask::Command { workflow: state.id, verb }) {
+    if let Err(refusal) = session.change(Ask::Command { workflow: state.id, verb }) {
         say(&format!("{refusal:#}"));
     }
     Ok(true)
@@ -165,7 +166,7 @@ fn answer_for_people(session: &mut Session, state: &WorkflowState) -> anyhow::Re
         return Ok(false);
     };
     let workflow = state.id;
-    session.ask(Ask::Command { workflow, verb })?;
+    session.change(Ask::Command { workflow, verb })?;
     Ok(true)
 }
 

@@ -7,7 +7,6 @@ use baton_core::words::{HumanKind, WaitReason};
 use baton_core::workflow::{Waiting, WorkflowState};
 use baton_engine::inbox::InboxItem;
 use baton_engine::store::Filter;
-use baton_engine::view::workflow_brief;
 
 use crate::cli::{Common, List};
 use crate::display::{say, say_out};
@@ -35,11 +34,10 @@ pub fn list(common: &Common, list: &List) -> anyhow::Result<Exit> {
         limit: list.limit,
         ..Filter::default()
     };
-    let mut views = session::read(common)?;
-    let found = views.list(&filter)?;
+    let found = session::read(common)?.list(&filter)?;
     if common.json {
-        for (card, row) in &found {
-            say_out(&serde_json::to_string(&workflow_brief(card, row))?);
+        for workflow in &found {
+            say_out(&serde_json::to_string(workflow)?);
         }
         return Ok(Exit::Done);
     }
@@ -52,21 +50,21 @@ pub fn list(common: &Common, list: &List) -> anyhow::Result<Exit> {
         "{:<36}  {:<22}  {:<21}  {:>5}  {:>11}  {}",
         "ID", "NAME", "STATUS", "DONE", "TASKS", "UPDATED"
     ));
-    for (card, row) in &found {
-        let note = match row.purged_at() {
+    for workflow in &found {
+        let note = match workflow.purged_at {
             Some(_) => " (purged)",
-            None if row.waiting_people > 0 => " ← needs you",
+            None if workflow.tasks_waiting_for_people > 0 => " ← needs you",
             None => "",
         };
-        let tasks = format!("{}/{}", row.progress.completed, row.progress.total);
+        let tasks = format!("{}/{}", workflow.agents_completed, workflow.agents_total);
         say_out(&format!(
             "{}  {:<22}  {:<21}  {:>4}%  {:>11}  {}{note}",
-            card.id,
-            cut(&clean(&card.name), 22),
-            row.status,
-            row.progress.percentage,
+            workflow.id,
+            cut(&clean(&workflow.name), 22),
+            workflow.status,
+            workflow.progress_percentage,
             tasks,
-            ago(row.updated_at, now)
+            ago(workflow.updated_at, now)
         ));
     }
     Ok(Exit::Done)
@@ -74,8 +72,7 @@ pub fn list(common: &Common, list: &List) -> anyhow::Result<Exit> {
 
 /// Lists what needs a person.
 pub fn inbox(common: &Common) -> anyhow::Result<Exit> {
-    let mut views = session::read(common)?;
-    let items = baton_engine::inbox::inbox(views.as_mut(), INBOX_MAX)?;
+    let items = session::read(common)?.inbox(INBOX_MAX)?;
     if items.is_empty() && !common.json {
         say("nothing needs you");
     }

@@ -13,16 +13,27 @@ mod servers;
 mod show;
 mod stay;
 mod tell;
+mod there;
 mod token;
 
 use crate::cli::{Cli, Command, SchemaOf};
 use crate::display::say_out;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failed};
+use crate::remote::Remote;
 
 /// Carries a command out.
 pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
     let Cli { common, command } = cli;
     crate::log::set(common.log_level, common.log_format);
+    if Remote::is_named(&common)
+        && let Some(word) = of_the_store(&command)
+    {
+        return Err(Failed::usage(format!(
+            "`baton {word}` works on the store itself; call it where the store is, without \
+             `--server` and BATON_SERVER"
+        ))
+        .into());
+    }
     match command {
         Command::Serve(serve) => serve::serve(&common, &serve),
         Command::Run(run) => run::run(&common, &run),
@@ -60,5 +71,37 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Doctor { rebuild } => admin::doctor_or_rebuild(&common, rebuild),
         Command::Chaos(chaos) => chaos::chaos(&common, &chaos),
         Command::Bench(bench) => crate::bench::bench(&common, &bench),
+    }
+}
+
+/// The word of a command that no server carries out for others.
+fn of_the_store(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Serve(_) => Some("serve"),
+        Command::Token(_) => Some("token"),
+        Command::Archive(_) => Some("archive"),
+        Command::Purge(_) => Some("purge"),
+        Command::Doctor { .. } => Some("doctor"),
+        Command::Chaos(_) => Some("chaos"),
+        Command::Bench(_) => Some("bench"),
+        Command::Run(_)
+        | Command::List(_)
+        | Command::Show(_)
+        | Command::Watch { .. }
+        | Command::Inbox
+        | Command::Approve(_)
+        | Command::Reject(_)
+        | Command::Respond { .. }
+        | Command::Settle(_)
+        | Command::Cancel { .. }
+        | Command::Pause { .. }
+        | Command::Resume { .. }
+        | Command::Retry { .. }
+        | Command::Fork { .. }
+        | Command::Tools { .. }
+        | Command::Invoke(_)
+        | Command::Servers
+        | Command::Openapi
+        | Command::Schema { .. } => None,
     }
 }

@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::definitions::ServedDefinitions;
 use crate::display::{say, say_out};
 use crate::exit::{Exit, Failed};
+use crate::place::Place;
 use crate::runtime::Handle;
 use crate::session::{Purpose, Session, tools};
 use crate::signals::{self, Role};
@@ -49,7 +50,7 @@ pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
         bail!(Failed::unreachable(anyhow::anyhow!(message)));
     };
     signals::act_as(Role::Owner(owner.clone()))?;
-    let store = session.place().store().clone();
+    let store = Place::new(common)?.store().clone();
     let definitions = ServedDefinitions::new(Arc::clone(&tools), config.clone(), store.clone());
     let found = (tools.specs().len(), definitions.files_count());
     let identity = identity(&session, &owner, serve.listen)?;
@@ -62,7 +63,7 @@ pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
     })?;
     let taken_up = session.ask(Ask::TakeUpAll)?;
     owner.ask(&Actor::system(), Request::KeepTime, Box::new(drop));
-    tell(common, &session, (web.address(), &taken_up), found);
+    tell(common, &store, (web.address(), &taken_up), found);
     wait(&owner, &news, config.limits.cancel_deadline.0);
     let served = web.stop();
     leave(session, None)?;
@@ -135,11 +136,11 @@ fn listen_for_end(owner: &Handle) -> anyhow::Result<Receiver<News>> {
 /// Says where to look and what was found.
 fn tell(
     common: &Common,
-    session: &Session,
+    store: &StoreUrl,
     (address, taken_up): (SocketAddr, &Answer),
     (tools, definitions): (usize, usize),
 ) {
-    let store = match session.place().store() {
+    let store = match store {
         StoreUrl::Sqlite(path) => path.display().to_string(),
         StoreUrl::Postgres(_) => "PostgreSQL".to_owned(),
     };

@@ -10,10 +10,9 @@ use baton_server::wire::{Answer, Ask};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::cli::{Common, TokenCommand};
-use crate::config::Config;
 use crate::display::{say, say_out};
 use crate::exit::{Exit, Failed};
-use crate::session::{Purpose, Session, read};
+use crate::session::{Purpose, Session, read_store};
 use crate::text::clean;
 
 /// What every token begins with, so that it is known where it lies about.
@@ -69,7 +68,7 @@ fn checked(name: &str) -> anyhow::Result<String> {
 }
 
 fn list(common: &Common) -> anyhow::Result<Exit> {
-    for fact in read(common)?.facts(FactKind::Token)? {
+    for fact in read_store(common)?.facts(FactKind::Token)? {
         let Some(grant) = Token::read(&fact.value).and_then(|token| token.grant) else {
             continue;
         };
@@ -86,8 +85,7 @@ fn list(common: &Common) -> anyhow::Result<Exit> {
 }
 
 fn ask(common: &Common, ask: Ask) -> anyhow::Result<()> {
-    let config = Config::read(common.config.as_deref())?;
-    let mut session = Session::open(common, &config, Purpose::Work)?;
+    let mut session = Session::open(common, Purpose::Work)?;
     let answer = session.ask(ask);
     let closed = session.close();
     let answer = answer?;

@@ -58,6 +58,8 @@ pub enum StreamName {
     TriggerFired,
     /// A token was created or revoked.
     TokenUpdated,
+    /// A server of tools may be called again.
+    ServerUpdated,
 }
 
 impl StreamName {
@@ -71,6 +73,7 @@ impl StreamName {
             Self::EventReceived => "event.received",
             Self::TriggerFired => "trigger.fired",
             Self::TokenUpdated => "token.updated",
+            Self::ServerUpdated => "server.updated",
         }
     }
 
@@ -109,6 +112,7 @@ impl StreamName {
             Event::EventReceived(_) => Self::EventReceived,
             Event::TriggerFired(_) => Self::TriggerFired,
             Event::TokenCreated(_) | Event::TokenRevoked(_) => Self::TokenUpdated,
+            Event::ServerReleased(_) => Self::ServerUpdated,
         }
     }
 }

@@ -226,6 +226,7 @@ fn end_of(event: &Event) -> Option<End> {
         | Event::TriggerFired(_)
         | Event::TokenCreated(_)
         | Event::TokenRevoked(_)
+        | Event::ServerReleased(_)
         | Event::Purged(_)
         | Event::BatchPurged(_) => None,
     }

@@ -32,5 +32,5 @@ pub use state::{
 };
 pub use system::{
     BatchPurged, DefinitionRegistered, DefinitionRemoved, EventReceived, FiringCause, Purged,
-    TokenCreated, TokenRevoked, TriggerFired,
+    ServerReleased, TokenCreated, TokenRevoked, TriggerFired,
 };

@@ -31,16 +31,6 @@ struct Pool {
     admitted: Semaphore,
 }
 
-impl Drop for Pool {
-    fn drop(&mut self) {
-        let idle = std::mem::take(self.idle.get_mut().unwrap_or_else(PoisonError::into_inner));
-        // The last to let go may be an asynchronous thread, on which a reader that has a runtime of
-        // its own cannot end.
-        let ending = std::thread::Builder::new().spawn(move || drop(idle));
-        let _ = ending.map(std::thread::JoinHandle::join);
-    }
-}
-
 impl fmt::Debug for Readers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Readers({} free)", self.0.reading.available_permits())

@@ -157,7 +157,9 @@ fn a_run_that_waits_for_an_event_says_who_can_bring_it() {
     let mut run = site.desk.start(&["run", "waits.yaml"]);
     assert!(run.hear("another `baton run`").contains("(news.*)"));
     site.desk.define("tells.yaml", &["{ id: tell, emit: { type: news.good } }"]);
-    site.desk.expect(0, &["run", "tells.yaml"]);
+    // The one that waits owns the store and leaves as soon as it has its event, perhaps before this one
+    // has heard of its own end.
+    site.desk.call(&["run", "tells.yaml"]);
     assert_eq!(run.end().0, Some(0));
 }
 

@@ -57,10 +57,9 @@ fn tell(world: &mut World, request: impl Fn() -> Request) -> Result<WorkflowId, 
             world.step().expect("it opens");
             continue;
         }
-        return match world.answers.remove(0).1? {
-            Reply::Workflow { id, .. } => Ok(id),
-            other => panic!("{other:?}"),
-        };
+        let reply = world.answers.remove(0).1?;
+        let Reply::Workflow { id, .. } = reply else { panic!("{reply:?}") };
+        return Ok(id);
     }
 }
 

@@ -137,6 +137,7 @@ pub fn changes(event: &Event) -> Vec<Change> {
         | Event::TaskEmitted(_)
         | Event::DefinitionRegistered(_)
         | Event::DefinitionRemoved(_)
+        | Event::ServerReleased(_)
         | Event::Purged(_)
         | Event::BatchPurged(_) => Vec::new(),
     }

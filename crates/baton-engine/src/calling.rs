@@ -66,6 +66,7 @@ impl Calling {
             | Event::TriggerFired(_)
             | Event::TokenCreated(_)
             | Event::TokenRevoked(_)
+            | Event::ServerReleased(_)
             | Event::Purged(_)
             | Event::BatchPurged(_) => None,
         }

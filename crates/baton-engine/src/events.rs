@@ -103,6 +103,8 @@ pub enum StreamName {
     ToolCompleted,
     /// A call of a tool did not.
     ToolFailed,
+    /// A server of tools may be called again.
+    ServerUpdated,
 }
 
 impl StreamName {
@@ -119,6 +121,7 @@ impl StreamName {
             Self::ToolCalled => "tool.called",
             Self::ToolCompleted => "tool.completed",
             Self::ToolFailed => "tool.failed",
+            Self::ServerUpdated => "server.updated",
         }
     }
 
@@ -157,6 +160,7 @@ impl StreamName {
             Event::EventReceived(_) => Self::EventReceived,
             Event::TriggerFired(_) => Self::TriggerFired,
             Event::TokenCreated(_) | Event::TokenRevoked(_) => Self::TokenUpdated,
+            Event::ServerReleased(_) => Self::ServerUpdated,
         }
     }
 }
@@ -281,6 +285,7 @@ fn subject(event: &Event) -> Option<String> {
         Event::TriggerFired(fired) => Some(fired.definition.clone()),
         Event::TokenCreated(token) => Some(token.name.clone()),
         Event::TokenRevoked(token) => Some(token.name.clone()),
+        Event::ServerReleased(released) => Some(released.name.clone()),
         Event::Purged(purged) => Some(purged.tombstone.card.id.to_string()),
         Event::BatchPurged(_)
         | Event::Admitted(_)

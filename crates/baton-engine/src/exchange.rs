@@ -198,6 +198,12 @@ pub enum Request {
         /// Its name.
         name: String,
     },
+    /// Note that a server of tools may be called again. Whoever asks has it released when this is
+    /// answered: servers are not the engine's.
+    ReleaseServer {
+        /// Its name.
+        name: String,
+    },
     /// Do something once, and answer the same to all who ask for it under the same key.
     Once {
         /// The key.
@@ -332,6 +338,8 @@ pub enum Reply {
     },
     /// The token lets its bearer in no more.
     TokenRevoked,
+    /// It is noted that a server may be called again.
+    ServerReleased,
     /// An event was taken in.
     Published {
         /// Its position.

@@ -30,6 +30,12 @@ pub trait Tools: Send + Sync {
         Vec::new()
     }
 
+    /// Has a server called again that is left alone for its failures; whether there is one of this
+    /// name.
+    fn release(&self, _server: &str) -> bool {
+        false
+    }
+
     /// Calls a tool and blocks until it ends, is cancelled, or runs out of its time.
     ///
     /// The output is the tool's JSON. A panic inside is the caller's to catch.

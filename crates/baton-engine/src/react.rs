@@ -73,7 +73,8 @@ impl Engine {
             | Event::EventReceived(_)
             | Event::TriggerFired(_)
             | Event::TokenCreated(_)
-            | Event::TokenRevoked(_) => {}
+            | Event::TokenRevoked(_)
+            | Event::ServerReleased(_) => {}
         }
     }
 

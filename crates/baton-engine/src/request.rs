@@ -4,7 +4,9 @@ use baton_core::actor::Actor;
 use baton_core::body::{Body, Json};
 use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::words::Origin;
-use baton_core::workflow::{Admitted, Command, Kept, Output, Refusal, TokenCreated, WorkflowState};
+use baton_core::workflow::{
+    Admitted, Command, Event, Kept, Output, Refusal, ServerReleased, TokenCreated, WorkflowState,
+};
 
 use crate::engine::{Admission, Engine};
 use crate::exchange::{Declined, Input, Reply, Request, Submit, Token};
@@ -93,6 +95,11 @@ impl Engine {
                 self.create_token(TokenCreated { name, role, hash }, actor_number, store)
             }
             Request::RevokeToken { name } => self.revoke_token(name, actor_number, store),
+            Request::ReleaseServer { name } => {
+                let event = Event::from(ServerReleased { name });
+                self.staging.append_system(&event, 0, actor_number, self.now.moment.now);
+                Ok(Reply::ServerReleased)
+            }
             Request::Once { once, request } => self.once(&once, token, actor, *request, store),
         })
     }

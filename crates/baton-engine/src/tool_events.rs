@@ -233,6 +233,7 @@ fn end_of(event: &Event) -> Option<End<'_>> {
         | Event::TriggerFired(_)
         | Event::TokenCreated(_)
         | Event::TokenRevoked(_)
+        | Event::ServerReleased(_)
         | Event::Purged(_)
         | Event::BatchPurged(_) => None,
     }

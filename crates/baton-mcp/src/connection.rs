@@ -16,11 +16,14 @@ use rmcp::model::{
     ErrorData, Implementation, MetaObject, ProgressNotificationParam, ProgressToken,
     ProtocolVersion, Tool,
 };
-use rmcp::service::{ClientInitializeError, NotificationContext, RequestContext, RunningService};
+use rmcp::service::{
+    ClientInitializeError, ClientLifecycleMode, ClientServiceExt, NotificationContext,
+    RequestContext, RunningService,
+};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
-use rmcp::{ClientHandler, Peer, RoleClient, ServiceExt};
+use rmcp::{ClientHandler, Peer, RoleClient};
 use serde_json::json;
 use tokio::process::Command;
 use tokio::sync::{Notify, SetOnce};
@@ -38,6 +41,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const STATUS_WAIT: Duration = Duration::from_millis(200);
 /// The most calls whose progress is kept before somebody follows it.
 const EARLY_MAX: usize = 64;
+/// How much of a protocol version nobody knows is shown, in characters.
+const VERSION_CHARS_MAX: usize = 40;
 /// The longest message of a server to people, in characters.
 const MESSAGE_CHARS_MAX: usize = 200;
 
@@ -142,26 +147,62 @@ impl Connection {
         config: &ServerConfig,
         guard: &Guard,
     ) -> Result<Self, String> {
+        match Self::open_by(way, config, guard, ClientLifecycleMode::Initialize).await {
+            // A server of the newest protocol knows no introduction: it is asked what it speaks.
+            Err(NotOpened::Refused(why)) => {
+                let newest = vec![ProtocolVersion::LATEST];
+                let lifecycle = ClientLifecycleMode::Discover { preferred_versions: newest };
+                let opened = Self::open_by(way, config, guard, lifecycle).await;
+                opened.map_err(|_| why)
+            }
+            opened => opened.map_err(NotOpened::why),
+        }
+    }
+
+    async fn open_by(
+        way: &Way,
+        config: &ServerConfig,
+        guard: &Guard,
+        lifecycle: ClientLifecycleMode,
+    ) -> Result<Self, NotOpened> {
         let listener = Listener::default();
         let ending = Ending::default();
         let introduced = match way {
             Way::Command(program, arguments) => {
-                let (stdout, stdin) = start(program, arguments, config, guard, &ending)?;
+                let (stdout, stdin) =
+                    start(program, arguments, config, guard, &ending).map_err(NotOpened::Failed)?;
                 let lines = BoundedLines::of(stdout, Arc::clone(&ending.flooded));
                 let transport = AsyncRwTransport::new_client(lines, stdin);
-                listener.clone().serve(transport).await
+                listener.clone().serve_with_lifecycle(transport, lifecycle).await
             }
-            Way::Url(url) => listener.clone().serve(http(url, config)?).await,
+            Way::Url(url) => {
+                let transport = http(url, config).map_err(NotOpened::Failed)?;
+                listener.clone().serve_with_lifecycle(transport, lifecycle).await
+            }
         };
-        match introduced {
-            Ok(service) => Ok(Self { service, listener, ending }),
-            Err(fault) => {
-                let why = if let ClientInitializeError::TransportError { error, .. } = &fault {
-                    cause(&*error.error)
-                } else {
-                    fault.to_string()
-                };
-                Err(ending.told(&format!("it did not introduce itself: {why}")).await)
+        let service = match introduced {
+            Ok(service) => service,
+            Err(fault) => return Err(not_introduced(&fault, &ending).await),
+        };
+        let connection = Self { service, listener, ending };
+        connection.check_protocol().map(|()| connection)
+    }
+
+    /// Nothing is known of what a protocol means that came later, or never was.
+    fn check_protocol(&self) -> Result<(), NotOpened> {
+        let spoken = self.peer().peer_info().map(|said| said.protocol_version.clone());
+        let known = ProtocolVersion::KNOWN_VERSIONS;
+        match spoken.filter(|spoken| !known.contains(spoken)) {
+            None => Ok(()),
+            Some(spoken) => {
+                self.end();
+                let spoken: String = spoken.to_string().chars().take(VERSION_CHARS_MAX).collect();
+                let known: Vec<_> = known.iter().map(ToString::to_string).collect();
+                Err(NotOpened::Failed(format!(
+                    "it speaks the protocol version `{spoken}`, and Baton speaks {}; use a version of \
+                     the server that speaks one of them",
+                    known.join(", ")
+                )))
             }
         }
     }
@@ -232,6 +273,33 @@ impl Connection {
             }
         }
     }
+}
+
+/// Why there is no connection, for people.
+enum NotOpened {
+    /// The server is there and refuses to introduce itself.
+    Refused(String),
+    /// Anything else.
+    Failed(String),
+}
+
+impl NotOpened {
+    fn why(self) -> String {
+        match self {
+            Self::Refused(why) | Self::Failed(why) => why,
+        }
+    }
+}
+
+async fn not_introduced(fault: &ClientInitializeError, ending: &Ending) -> NotOpened {
+    let why = if let ClientInitializeError::TransportError { error, .. } = fault {
+        cause(&*error.error)
+    } else {
+        fault.to_string()
+    };
+    let told = ending.told(&format!("it did not introduce itself: {why}")).await;
+    let is_refused = matches!(fault, ClientInitializeError::JsonRpcError(_));
+    if is_refused { NotOpened::Refused(told) } else { NotOpened::Failed(told) }
 }
 
 /// A call whose progress is followed.

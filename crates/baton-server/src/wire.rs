@@ -83,6 +83,13 @@ pub enum Ask {
         /// Its name.
         name: String,
     },
+    /// Tell how the servers behind the tools stand.
+    Servers,
+    /// Call a server again that is left alone for its failures.
+    ReleaseServer {
+        /// Its name.
+        name: String,
+    },
     /// Send `news` lines whenever something of this stream (or of any) was committed.
     Follow {
         /// The workflow's number.
@@ -208,6 +215,8 @@ pub enum Answer {
     },
     /// This many.
     Count(u32),
+    /// The servers, each as the API shows it.
+    Servers(Vec<Json>),
     /// It is done.
     Done,
     /// It was not carried out.

@@ -13,6 +13,8 @@ mod fault;
 mod fault_tests;
 mod judge;
 mod ledger;
+#[cfg(test)]
+mod once_tests;
 mod owners;
 mod people;
 mod plans;

@@ -151,7 +151,7 @@ pub enum Command {
     /// Call one tool, journaled as a workflow of one task, and print what it brings.
     Invoke(Invoke),
     /// List the MCP servers, and how each stands.
-    Servers,
+    Servers(Servers),
     /// Print the OpenAPI document of what `serve` answers.
     Openapi,
     /// Print a JSON Schema.
@@ -248,6 +248,16 @@ pub struct Invoke {
     /// 0 to 9; higher starts sooner.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=9))]
     pub priority: u8,
+}
+
+/// `baton servers`.
+#[derive(Debug, Args)]
+pub struct Servers {
+    /// Only this one.
+    pub name: Option<String>,
+    /// Lift its quarantine: whoever owns the store calls it again at once.
+    #[arg(long, requires = "name")]
+    pub release: bool,
 }
 
 /// `baton list`.

@@ -267,7 +267,8 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
         | Event::EventReceived(_)
         | Event::TriggerFired(_)
         | Event::TokenCreated(_)
-        | Event::TokenRevoked(_) => return None,
+        | Event::TokenRevoked(_)
+        | Event::ServerReleased(_) => return None,
     };
     Some(text)
 }

@@ -14,6 +14,7 @@ use baton_core::workflow::{Event, Graph, Phase, Waiting, WorkflowState};
 
 use crate::display::ChildProgress;
 use crate::exit::Failed;
+use crate::outside::Outside;
 use crate::reading::{Reading, ShownEvent};
 
 /// How many events are read at a time.
@@ -191,6 +192,11 @@ impl Follower {
             }
         }
         Ok(found)
+    }
+
+    /// What the workflow waits for that its owner cannot bring.
+    pub fn outside(&mut self) -> anyhow::Result<Outside> {
+        Outside::of(&self.state, &mut |child| read_state(child, self.reading.as_mut()))
     }
 
     fn state_of(&mut self, id: WorkflowId) -> anyhow::Result<Option<WorkflowState>> {

@@ -13,6 +13,7 @@ pub mod display;
 pub mod exit;
 mod follow;
 pub mod log;
+mod outside;
 pub mod place;
 mod reading;
 mod remote;

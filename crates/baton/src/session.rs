@@ -184,6 +184,7 @@ impl Session {
             other @ (Answer::Hello { .. }
             | Answer::Ended { .. }
             | Answer::Count(_)
+            | Answer::Servers(_)
             | Answer::Done
             | Answer::Declined { .. }) => {
                 let message = format!("the owner answered with something else: {other:?}");
@@ -327,7 +328,7 @@ fn own(
     };
     let owner = Owner::start(parts).map_err(Failed::unreachable)?;
     let door: Arc<dyn Door> = Arc::new(owner.handle().clone());
-    let listening = LocalServer::start(&lock.socket, door);
+    let listening = LocalServer::start(&lock.socket, door, Arc::clone(&tools));
     let server =
         listening.with_context(|| format!("no socket can be made at {}", lock.socket.display()))?;
     Ok(Owning { place, actor, owner, tools, server, lock })

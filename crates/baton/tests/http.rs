@@ -32,7 +32,20 @@ fn named() -> Value {
     json!({ "definition": "plan" })
 }
 
-fn first_task(server: &Server) -> String {
+/// Waits until one task of a workflow asks, and at least so many have completed.
+fn asks(server: &Server, id: &str, completed: u64) -> Value {
+    let mut shown = server.get(&format!("/workflows/{id}")).expect(200);
+    while shown["tasks_waiting_for_people"] != 1
+        || shown["agents_completed"].as_u64().unwrap() < completed
+    {
+        let next = shown["revision"].as_u64().unwrap() + 1;
+        shown = server.get(&format!("/workflows/{id}?revision={next}&wait=30s")).expect(200);
+    }
+    shown
+}
+
+fn first_task(server: &Server, id: &str) -> String {
+    asks(server, id, 0);
     let inbox = server.get("/inbox").expect(200);
     inbox["items"][0]["task_id"].as_str().unwrap().to_owned()
 }
@@ -64,7 +77,7 @@ fn wf4_a_command_answers_with_what_it_made_and_a_read_at_its_revision_is_never_o
 fn wf4_a_revision_is_waited_for_and_not_forever() {
     let (_desk, server) = served(&[ASK]);
     let id = server.begin(&named());
-    let task = first_task(&server);
+    let task = first_task(&server, &id);
     let now = server.get(&format!("/workflows/{id}")).expect(200)["revision"].as_u64().unwrap();
     let late = server.get(&format!("/workflows/{id}?revision={}&wait=1ms", now + 1)).expect(504);
     assert_eq!(late["code"], "revision_not_reached");
@@ -83,8 +96,7 @@ fn wf4_a_revision_is_waited_for_and_not_forever() {
 fn wf5_list_workflow_stages_and_the_command_line_say_the_same() {
     let (desk, server) = served(&[NOOP, ASK]);
     let id = server.begin(&named());
-    first_task(&server);
-    let one = server.get(&format!("/workflows/{id}")).expect(200);
+    let one = asks(&server, &id, 1);
     let list = server.get("/workflows?status=running&origin=api&q=pla").expect(200);
     let printed = desk.expect(0, &["list", "--json"]).json();
     for field in ["status", "current_stage", "progress", "revision", "updated_at"] {
@@ -96,6 +108,9 @@ fn wf5_list_workflow_stages_and_the_command_line_say_the_same() {
     assert_eq!(shown["tasks"], tasks["items"]);
     let events = server.get(&format!("/workflows/{id}/events")).expect(200);
     assert_eq!(shown["events"], events["items"]);
+    let events = events["items"].as_array().unwrap();
+    let streamed = server.listen(&format!("/workflows/{id}/stream"), events.last().unwrap());
+    assert!(events.iter().all(|event| streamed.contains(event)), "{streamed:?}");
     let stages = server.get(&format!("/workflows/{id}/stages")).expect(200);
     assert_eq!(stages["items"][0]["status"], one["status"]);
     assert_eq!(stages["items"][0]["tasks_completed"], one["agents_completed"]);
@@ -269,7 +284,7 @@ fn a_wrong_request_is_a_problem_and_never_a_fault_of_the_server() {
 fn a_reader_that_knows_the_newest_is_told_so() {
     let (_desk, server) = served(&[ASK]);
     let id = server.begin(&named());
-    first_task(&server);
+    first_task(&server, &id);
     let path = format!("/workflows/{id}");
     let tag = server.get(&path).header("etag").to_owned();
     let known = server.get_with(&path, &[("if-none-match", &tag)]);
@@ -343,7 +358,7 @@ fn a_killed_server_forgets_nothing_and_a_signal_lets_what_runs_end() {
 
     let mut up = desk.gate("up");
     let mut server = Server::start(&desk);
-    let task = first_task(&server);
+    let task = first_task(&server, &id);
     server.post(&format!("/tasks/{task}/respond"), &json!({ "value": true })).expect(200);
     assert_eq!(up.read(), "up");
     server.signal(Signal::INT);

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::state::{Lease, Next, Outcome, Output, PauseCause, Waiting};
 use super::system::{
-    BatchPurged, DefinitionRegistered, DefinitionRemoved, EventReceived, Purged, TokenCreated,
-    TokenRevoked, TriggerFired,
+    BatchPurged, DefinitionRegistered, DefinitionRemoved, EventReceived, Purged, ServerReleased,
+    TokenCreated, TokenRevoked, TriggerFired,
 };
 use crate::body::{BlobHash, Body};
 use crate::codes;
@@ -125,6 +125,8 @@ events! {
     TokenCreated = 106 "token.created",
     /// A token lets nobody in any more. In the system stream.
     TokenRevoked = 107 "token.revoked",
+    /// A server that was left alone may be called again. In the system stream.
+    ServerReleased = 108 "server.released",
 }
 
 /// A validated plan became a workflow.
@@ -404,7 +406,8 @@ impl Event {
             | Self::EventReceived(_)
             | Self::TriggerFired(_)
             | Self::TokenCreated(_)
-            | Self::TokenRevoked(_) => None,
+            | Self::TokenRevoked(_)
+            | Self::ServerReleased(_) => None,
         }
     }
 
@@ -446,7 +449,8 @@ impl Event {
             | Self::DefinitionRemoved(_)
             | Self::TriggerFired(_)
             | Self::TokenCreated(_)
-            | Self::TokenRevoked(_) => {}
+            | Self::TokenRevoked(_)
+            | Self::ServerReleased(_) => {}
         }
     }
 }

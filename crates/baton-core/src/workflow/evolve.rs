@@ -88,7 +88,8 @@ impl WorkflowState {
             | Event::EventReceived(_)
             | Event::TriggerFired(_)
             | Event::TokenCreated(_)
-            | Event::TokenRevoked(_) => {}
+            | Event::TokenRevoked(_)
+            | Event::ServerReleased(_) => {}
             Event::Approved(_) => self.phase = Phase::Queued,
             Event::SentBack(sent) => self.phase = Phase::Draft { comments: sent.comments.clone() },
             Event::Started(_) => {

@@ -32,5 +32,5 @@ pub use state::{
 };
 pub use system::{
     BatchPurged, DefinitionRegistered, DefinitionRemoved, Encoding, EventReceived, FiringCause,
-    Purged, TokenCreated, TokenRevoked, TriggerFired,
+    Purged, ServerReleased, TokenCreated, TokenRevoked, TriggerFired,
 };

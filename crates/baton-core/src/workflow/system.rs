@@ -152,3 +152,10 @@ pub struct TokenRevoked {
     /// Its name.
     pub name: String,
 }
+
+/// A server of tools that was left alone for its failures may be called again, because somebody said so.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerReleased {
+    /// Its name in the configuration.
+    pub name: String,
+}

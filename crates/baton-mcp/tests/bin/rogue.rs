@@ -59,6 +59,11 @@ impl Rogue {
         }
         let (id, params) = (&message["id"], &message["params"]);
         match message["method"].as_str().unwrap_or_default() {
+            "initialize" if is_modern() => send(&json!({
+                "jsonrpc": "2.0", "id": id,
+                "error": { "code": -32601, "message": "there is no such method" },
+            })),
+            "server/discover" if is_modern() => answer(id, &discovered()),
             "initialize" => answer(id, &introduction(&params["protocolVersion"])),
             "ping" => answer(id, &json!({})),
             "tools/list" => answer(id, &json!({ "tools": self.tools() })),
@@ -157,6 +162,20 @@ impl Rogue {
             answer(&id, &text(&result.to_string()));
         }
     }
+}
+
+/// Whether it speaks only what came after introductions.
+fn is_modern() -> bool {
+    std::env::var("ROGUE_PROTOCOL").is_ok_and(|version| version.as_str() >= "2026-07-28")
+        && std::env::var_os("ROGUE_INTRODUCES").is_none()
+}
+
+fn discovered() -> Value {
+    json!({
+        "resultType": "complete", "ttlMs": 0, "cacheScope": "private",
+        "supportedVersions": [std::env::var("ROGUE_PROTOCOL").unwrap_or_default()],
+        "capabilities": { "tools": { "listChanged": true } },
+    })
 }
 
 fn introduction(asked: &Value) -> Value {

@@ -216,7 +216,8 @@ impl Gathered<'_> {
             | Event::EventReceived(_)
             | Event::TriggerFired(_)
             | Event::TokenCreated(_)
-            | Event::TokenRevoked(_) => {}
+            | Event::TokenRevoked(_)
+            | Event::ServerReleased(_) => {}
         }
         Ok(())
     }

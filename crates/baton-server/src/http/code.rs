@@ -97,6 +97,8 @@ problems! {
     TokenExists = 71 "token_exists" CONFLICT "There is a token of this name",
     /// No token that holds has this name.
     NoSuchToken = 72 "no_such_token" NOT_FOUND "There is no such token",
+    /// No server of tools of this name is configured and enabled.
+    NoSuchServer = 74 "no_such_server" NOT_FOUND "There is no such server",
     /// An event that is sent is not a CloudEvent as it is taken in here.
     InvalidEvent = 73 "invalid_event" BAD_REQUEST "The event is not well-formed",
     /// As many attempts to log in are under way as are looked at.

@@ -184,6 +184,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(inbox::list))
         .routes(routes!(inbox::tools))
         .routes(routes!(servers::list))
+        .routes(routes!(servers::release))
         .routes(routes!(invoke::invoke))
         .routes(routes!(definitions::list))
         .routes(routes!(definitions::validate))

@@ -71,7 +71,7 @@ impl Rig {
 
     /// Serves others on a local socket.
     pub fn serve(&self, socket: &Path) -> anyhow::Result<LocalServer> {
-        Ok(LocalServer::start(socket, Arc::new(self.handle.clone()))?)
+        Ok(LocalServer::start(socket, Arc::new(self.handle.clone()), self.tools())?)
     }
 
     /// The way in.

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use baton_core::ids::WorkflowId;
 use baton_server::http::Api;
 use baton_store::StoreUrl;
 
@@ -117,6 +118,32 @@ fn listen(mut reader: BufReader<TcpStream>, seen: &Sender<Instant>) {
         }
         line.clear();
     }
+}
+
+/// Waits for every workflow on a stream of its own; how many did not complete.
+pub fn wait_all(address: SocketAddr, workflows: &[WorkflowId]) -> anyhow::Result<usize> {
+    let open = |id: &WorkflowId| connect(address, &format!("/api/v1/workflows/{id}/stream"));
+    let streams = workflows.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut lost = 0;
+    for mut stream in streams {
+        headers(&mut stream)?;
+        lost += usize::from(!ends_completed(&mut stream).context("a client still waits")?);
+    }
+    Ok(lost)
+}
+
+/// Reads a stream up to its last message; whether that tells of success.
+fn ends_completed(stream: &mut BufReader<TcpStream>) -> anyhow::Result<bool> {
+    let mut line = String::new();
+    let mut is_last = false;
+    while stream.read_line(&mut line)? > 0 {
+        if is_last && line.starts_with("data: ") {
+            return Ok(line.contains(r#""status":"completed""#));
+        }
+        is_last |= line.trim_end() == "event: done";
+        line.clear();
+    }
+    Ok(false)
 }
 
 /// Milliseconds a request takes, one after the other on one connection: a share of all.

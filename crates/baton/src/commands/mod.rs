@@ -54,7 +54,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Pause { id } => tell::pause(&common, &id),
         Command::Tools { markdown: true } => reference::tools_page(),
         Command::Tools { markdown: false } => servers::tools(&common),
-        Command::Servers => servers::servers(&common),
+        Command::Servers(asked) => servers::servers(&common, &asked),
         Command::Invoke(asked) => invoke::invoke(&common, &asked),
         Command::Openapi => reference::openapi(),
         Command::Schema { of: SchemaOf::Definition } => {
@@ -101,7 +101,7 @@ fn of_the_store(command: &Command) -> Option<&'static str> {
         | Command::Fork { .. }
         | Command::Tools { .. }
         | Command::Invoke(_)
-        | Command::Servers
+        | Command::Servers(_)
         | Command::Openapi
         | Command::Schema { .. } => None,
     }

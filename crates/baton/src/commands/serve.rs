@@ -150,6 +150,7 @@ fn tell(
         | Answer::Workflow { .. }
         | Answer::Ended { .. }
         | Answer::Done
+        | Answer::Servers(_)
         | Answer::Declined { .. } => 0,
     };
     if common.json {

@@ -1,6 +1,8 @@
 //! Stays with a workflow until it rests, shows it meanwhile, and prints what it brought.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context;
 use baton_core::ids::WorkflowId;
@@ -18,6 +20,7 @@ use crate::display::{Display, say, say_out};
 use crate::exit::Exit;
 use crate::follow::{Follower, Going, Pages, Rest};
 use crate::log::{Level, log};
+use crate::outside::Outside;
 use crate::reading::{Reading, ShownEvent};
 use crate::session::{LOOK_AGAIN, Purpose, Session, read};
 use crate::signals::{self, Role};
@@ -138,6 +141,7 @@ pub(super) fn follow(
     };
     let mut follower = Follower::begin(plan, reading, feed, &mut show)?;
     let mut going = Going::On;
+    let mut quiet = Quiet { since: Instant::now(), told_of_events: false };
     loop {
         let children = follower.children(CHILDREN_SHOWN_MAX)?;
         display.children(&follower.state, children);
@@ -160,10 +164,68 @@ pub(super) fn follow(
             }
             Some(Rest::People) | None => {}
         }
+        if let Some(workers) = quiet.workers_awaited(session, &mut follower)? {
+            display.end();
+            return leave_to_workers(common, &mut follower, &workers).map(Some);
+        }
         going = follower.catch_up(LOOK_AGAIN, &mut |state, shown, event| {
+            quiet.since = Instant::now();
             display.event(state, shown, event);
         })?;
     }
+}
+
+/// A workflow of which nothing is heard for a while.
+struct Quiet {
+    since: Instant,
+    told_of_events: bool,
+}
+
+impl Quiet {
+    /// The types of work that are left where only workers can do it, whom this process lets in
+    /// nowhere.
+    fn workers_awaited(
+        &mut self,
+        session: &Session,
+        follower: &mut Follower,
+    ) -> anyhow::Result<Option<BTreeSet<String>>> {
+        if !session.is_owner() || self.since.elapsed() < LOOK_AGAIN {
+            return Ok(None);
+        }
+        let Outside { workers, events } = follower.outside()?;
+        if !events.is_empty() && !std::mem::replace(&mut self.told_of_events, true) {
+            say(&waits_for_events(&events));
+        }
+        Ok((!workers.is_empty() && events.is_empty()).then_some(workers))
+    }
+}
+
+/// Says that only a server can have this work done, and lets go of the store for one.
+fn leave_to_workers(
+    common: &Common,
+    follower: &mut Follower,
+    workers: &BTreeSet<String>,
+) -> anyhow::Result<Exit> {
+    let id = follower.state.id;
+    let types = clean(&named(workers.iter().cloned()));
+    let asks_people = !follower.asking()?.is_empty();
+    let exit = if asks_people { wait_for_person(common, follower)? } else { Exit::WorkFailed };
+    if common.json && !asks_people {
+        print_workflow(follower.reading(), id)?;
+    }
+    say(&format!(
+        "interrupted: what is left is work for workers ({types}), which only a server hands out; \
+         `baton serve` takes it up, and `baton watch {id}` follows it"
+    ));
+    Ok(exit)
+}
+
+fn waits_for_events(types: &BTreeSet<String>) -> String {
+    let types = clean(&named(types.iter().cloned()));
+    format!(
+        "waiting for an event ({types}): another `baton run` on this store may emit it; events from \
+         elsewhere are taken by `baton serve`, at POST /api/v1/events"
+    )
 }
 
 /// The plan of a workflow that is followed.

@@ -83,6 +83,7 @@ fn ask(common: &Common, ask: Ask) -> anyhow::Result<()> {
         | Answer::Workflow { .. }
         | Answer::Ended { .. }
         | Answer::Count(_)
+        | Answer::Servers(_)
         | Answer::Declined { .. } => {
             let message = format!("the owner answered with something else: {answer:?}");
             Err(Failed::unreachable(anyhow::anyhow!(message)).into())

@@ -106,6 +106,8 @@ impl Remote {
             | Ask::Purge { .. }
             | Ask::CreateToken { .. }
             | Ask::RevokeToken { .. }
+            | Ask::Servers
+            | Ask::ReleaseServer { .. }
             | Ask::Follow { .. } => {
                 return Err(Failed::usage("that cannot be asked of a server").into());
             }
@@ -146,6 +148,14 @@ impl Remote {
     pub fn servers(&self) -> anyhow::Result<Vec<Json>> {
         let page: Result<Page<Json>, Fault> = self.client.get("/servers");
         Ok(page.map_err(|fault| self.failed(fault))?.items)
+    }
+
+    /// Has a server called again that is left alone for its failures.
+    pub fn release(&self, name: &str) -> anyhow::Result<()> {
+        let path = format!("/servers/{}/release", encoded(name));
+        let sending = Sending { kind: "application/json", text: "" };
+        let released: Result<Json, Fault> = self.client.post(&path, sending)?;
+        released.map(drop).map_err(|fault| self.failed(fault))
     }
 
     /// The failure of a command that the server refused like this.

@@ -1,5 +1,7 @@
 //! `baton serve` in a folder, and a client that speaks plain HTTP to it.
 
+use std::io::{BufRead, BufReader};
+
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -64,6 +66,20 @@ impl Server {
             request = request.header(*name, *value);
         }
         answer(request.call().unwrap())
+    }
+
+    /// What a stream tells, up to and with a message.
+    pub fn listen(&self, path: &str, last: &Value) -> Vec<Value> {
+        let body = self.agent.get(self.url(path)).call().unwrap().into_body();
+        let mut lines = BufReader::new(body.into_reader()).lines();
+        let mut told = Vec::new();
+        while told.last() != Some(last) {
+            let line = lines.next().expect("the stream ended before").unwrap();
+            told.extend(
+                line.strip_prefix("data: ").map(|data| serde_json::from_str(data).unwrap()),
+            );
+        }
+        told
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Answer {

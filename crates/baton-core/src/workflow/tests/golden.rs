@@ -10,7 +10,7 @@ use crate::workflow::rows::{Tombstone, WorkflowCard, WorkflowRow, workflow_card,
 use crate::workflow::tombstones::Tombstones;
 use crate::workflow::{
     BatchPurged, DefinitionRegistered, DefinitionRemoved, EventKind, EventReceived, FiringCause,
-    Purged, TokenCreated, TokenRevoked, TriggerFired,
+    Purged, ServerReleased, TokenCreated, TokenRevoked, TriggerFired,
 };
 
 fn file(kind: EventKind) -> PathBuf {
@@ -123,6 +123,7 @@ fn example(kind: EventKind) -> Event {
         }
         .into(),
         EventKind::TokenRevoked => TokenRevoked { name: "ci".to_owned() }.into(),
+        EventKind::ServerReleased => ServerReleased { name: "files".to_owned() }.into(),
         EventKind::TriggerFired => TriggerFired {
             definition: "review".to_owned(),
             version: 4,

@@ -80,10 +80,12 @@ impl StreamName {
             Event::TaskWaited(waited) => match waited.on {
                 Waiting::Person { .. } => Self::ApprovalRequested,
                 Waiting::Timer { .. }
+                | Waiting::Question { .. }
                 | Waiting::Event { .. }
                 | Waiting::InDoubt { .. }
                 | Waiting::Child { .. } => Self::TaskUpdated,
             },
+            Event::QuestionAsked(_) => Self::ApprovalRequested,
             Event::TaskStarted(_)
             | Event::TaskExpanded(_)
             | Event::TaskCompleted(_)
@@ -92,6 +94,8 @@ impl StreamName {
             | Event::TaskSkipped(_)
             | Event::TaskCancelled(_)
             | Event::CallUndone(_)
+            | Event::QuestionAnswered(_)
+            | Event::QuestionWithdrawn(_)
             | Event::TaskEmitted(_) => Self::TaskUpdated,
             Event::Admitted(_)
             | Event::Approved(_)

@@ -3,6 +3,7 @@
 //! It decides nothing itself (the core does) and touches nothing outside: what it needs comes in as
 //! arguments, what it wants goes out as a commit, answers and effects.
 
+pub mod asking;
 pub mod check;
 mod clock;
 mod conclude;
@@ -22,6 +23,7 @@ mod once;
 pub mod ports;
 mod publish;
 mod purge;
+pub mod questions;
 pub mod queue;
 pub mod rates;
 mod react;

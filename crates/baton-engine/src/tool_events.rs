@@ -197,6 +197,7 @@ fn end_of(event: &Event) -> Option<End> {
         Event::TaskWaited(waited) => match &waited.on {
             Waiting::InDoubt { failure } => Some(End::Failed(failure.clone())),
             Waiting::Person { .. }
+            | Waiting::Question { .. }
             | Waiting::Timer { .. }
             | Waiting::Event { .. }
             | Waiting::Child { .. } => None,
@@ -220,6 +221,9 @@ fn end_of(event: &Event) -> Option<End> {
         | Event::TaskSkipped(_)
         | Event::CallUndone(_)
         | Event::TaskEmitted(_)
+        | Event::QuestionAsked(_)
+        | Event::QuestionAnswered(_)
+        | Event::QuestionWithdrawn(_)
         | Event::DefinitionRegistered(_)
         | Event::DefinitionRemoved(_)
         | Event::EventReceived(_)

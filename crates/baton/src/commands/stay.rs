@@ -5,7 +5,7 @@ use std::sync::mpsc::RecvTimeoutError;
 
 use anyhow::Context;
 use baton_core::ids::WorkflowId;
-use baton_core::workflow::{Outcome, Phase};
+use baton_core::workflow::{Outcome, Phase, Waiting, WorkflowState};
 use baton_engine::store::Views;
 use baton_engine::view;
 use baton_engine::wording::Wording;
@@ -153,7 +153,14 @@ pub(super) fn follow(
                     .unwrap_or(false) =>
             {
                 display.end();
-                return wait_for_person(common, &mut follower).map(Some);
+                let exit = wait_for_person(common, &mut follower)?;
+                if session.is_owner() && asks_in_a_call(&follower.state) {
+                    say(
+                        "a running call asks, and ends with this process: answer at a terminal, or let \
+                         `baton serve` own the store",
+                    );
+                }
+                return Ok(Some(exit));
             }
             Some(Rest::People) | None => {}
         }
@@ -221,6 +228,10 @@ fn print_workflow(views: &mut dyn Views, id: WorkflowId) -> anyhow::Result<()> {
     let workflow = view::workflow_view(&card, &row, &Wording::of(&plan), views)?;
     say_out(&serde_json::json!({ "workflow": workflow }).to_string());
     Ok(())
+}
+
+fn asks_in_a_call(state: &WorkflowState) -> bool {
+    state.waiting().any(|(_, on)| matches!(on, Waiting::Question { .. }))
 }
 
 fn wait_for_person(common: &Common, follower: &mut Follower) -> anyhow::Result<Exit> {

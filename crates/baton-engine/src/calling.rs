@@ -42,6 +42,7 @@ impl Calling {
             Event::TaskWaited(waited) => match waited.on {
                 Waiting::InDoubt { .. } => self.0.remove(&waited.task),
                 Waiting::Person { .. }
+                | Waiting::Question { .. }
                 | Waiting::Timer { .. }
                 | Waiting::Event { .. }
                 | Waiting::Child { .. } => None,
@@ -60,6 +61,9 @@ impl Calling {
             | Event::TaskSkipped(_)
             | Event::CallUndone(_)
             | Event::TaskEmitted(_)
+            | Event::QuestionAsked(_)
+            | Event::QuestionAnswered(_)
+            | Event::QuestionWithdrawn(_)
             | Event::DefinitionRegistered(_)
             | Event::DefinitionRemoved(_)
             | Event::EventReceived(_)

@@ -20,6 +20,7 @@ use crate::deliver::Arrival;
 use crate::exchange::{Declined, Effect, Input, Reply, Token, Turn};
 use crate::live::Live;
 use crate::loaded::Loaded;
+use crate::questions::Questions;
 use crate::queue::{Limits, Queue};
 use crate::rates::{Rate, Rates};
 use crate::staging::{Place, Staging};
@@ -94,6 +95,7 @@ pub struct Engine {
     pub(crate) served: BTreeSet<u64>,
     pub(crate) listeners: Vec<(u64, Ordinal, String)>,
     pub(crate) draining: bool,
+    pub(crate) questions: Questions,
     pub(crate) unsettled: VecDeque<u64>,
     pub(crate) follow_ups: VecDeque<(u64, Command)>,
     pub(crate) arrivals: VecDeque<Arrival>,
@@ -135,6 +137,7 @@ impl Engine {
             served: BTreeSet::new(),
             listeners: Vec::new(),
             draining: false,
+            questions: Questions::default(),
             unsettled: VecDeque::new(),
             follow_ups: VecDeque::new(),
             arrivals: VecDeque::new(),

@@ -131,10 +131,12 @@ impl StreamName {
             Event::TaskWaited(waited) => match waited.on {
                 Waiting::Person { .. } => Self::ApprovalRequested,
                 Waiting::Timer { .. }
+                | Waiting::Question { .. }
                 | Waiting::Event { .. }
                 | Waiting::InDoubt { .. }
                 | Waiting::Child { .. } => Self::TaskUpdated,
             },
+            Event::QuestionAsked(_) => Self::ApprovalRequested,
             Event::TaskStarted(_)
             | Event::TaskExpanded(_)
             | Event::TaskCompleted(_)
@@ -143,6 +145,8 @@ impl StreamName {
             | Event::TaskSkipped(_)
             | Event::TaskCancelled(_)
             | Event::CallUndone(_)
+            | Event::QuestionAnswered(_)
+            | Event::QuestionWithdrawn(_)
             | Event::TaskEmitted(_) => Self::TaskUpdated,
             Event::Admitted(_)
             | Event::Approved(_)
@@ -307,6 +311,9 @@ fn subject(event: &Event) -> Option<String> {
         | Event::TaskSkipped(_)
         | Event::TaskCancelled(_)
         | Event::CallUndone(_)
-        | Event::TaskEmitted(_) => None,
+        | Event::TaskEmitted(_)
+        | Event::QuestionAsked(_)
+        | Event::QuestionAnswered(_)
+        | Event::QuestionWithdrawn(_) => None,
     }
 }

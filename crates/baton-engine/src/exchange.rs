@@ -10,10 +10,12 @@ use baton_core::failure::CallFailure;
 use baton_core::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use baton_core::time::Timestamp;
 use baton_core::words::{AttemptStatus, Origin, Role, TaskStatus, WorkflowStatus};
+use baton_core::workflow::question::Question;
 use baton_core::workflow::{Command, EventReceived, Outcome, Refusal, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::asking::Heard;
 use crate::loaded::Loaded;
 use crate::scope::{Ingredients, Ready, Unrendered};
 use crate::snapshot::SnapshotJob;
@@ -41,6 +43,22 @@ pub enum Input {
         job: JobKey,
         /// How.
         result: CallResult,
+    },
+    /// A running call asks a person something.
+    Asked {
+        /// Which.
+        job: JobKey,
+        /// Tells the questions of the call apart.
+        ticket: u32,
+        /// What.
+        question: Question,
+    },
+    /// A running call does not want to know any more what it asked.
+    TakenBack {
+        /// Which.
+        job: JobKey,
+        /// Which of its questions.
+        ticket: u32,
     },
     /// A task's templates were rendered.
     Prepared {
@@ -483,6 +501,15 @@ pub enum Effect {
     Call(Call),
     /// Tell a running call to end.
     Cancel(JobKey),
+    /// Tell a running call what came of its question.
+    Answer {
+        /// Which call.
+        job: JobKey,
+        /// Which of its questions.
+        ticket: u32,
+        /// What came of it.
+        heard: Heard,
+    },
     /// Render a task's templates.
     Prepare(Prepare),
     /// Ask a probe whether a call in doubt happened.

@@ -3,6 +3,7 @@
 //! It decides nothing itself (the core does) and touches nothing outside: what it needs comes in as
 //! arguments, what it wants goes out as a commit, answers and effects.
 
+pub mod asking;
 mod calling;
 pub mod check;
 mod clock;
@@ -24,6 +25,7 @@ mod once;
 pub mod ports;
 mod publish;
 mod purge;
+pub mod questions;
 pub mod queue;
 pub mod rates;
 mod react;

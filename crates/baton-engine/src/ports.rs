@@ -11,6 +11,7 @@ use baton_core::failure::CallFailure;
 use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
 use baton_core::plan::ToolSpec;
 
+use crate::asking::Asking;
 use crate::exchange::{Gone, Reply, Request};
 use crate::said::Said;
 
@@ -124,13 +125,16 @@ pub trait Live: Send + Sync {
 /// Hears what a call says of itself; it must return at once.
 pub type Hearer = Arc<dyn Fn(&Progress) + Send + Sync>;
 
-/// The line to a running call: it learns that it should end, and says how far it is.
+/// The line to a running call: it learns that it should end, says how far it is, and may ask people.
 #[derive(Clone)]
 pub struct Control {
     cancelled: Arc<AtomicBool>,
     progress: Arc<Mutex<Option<Progress>>>,
     hearer: Option<Hearer>,
-    /// How long the call may run; a tool that can, ends by itself in time.
+    /// The line to people.
+    pub asking: Asking,
+    /// How long the call may run, but for the time that it waits for people
+    /// ([`Asking::waited`]); a tool that can, ends by itself in time.
     pub timeout: Duration,
 }
 
@@ -141,9 +145,10 @@ impl fmt::Debug for Control {
 }
 
 impl Control {
-    /// For a call that may run this long.
+    /// For a call that may run this long, and asks nobody.
     pub fn new(timeout: Duration) -> Self {
-        Self { cancelled: Arc::default(), progress: Arc::default(), hearer: None, timeout }
+        let asking = Asking::default();
+        Self { cancelled: Arc::default(), progress: Arc::default(), hearer: None, asking, timeout }
     }
 
     /// For the same, with somebody who hears what it reports.
@@ -151,9 +156,10 @@ impl Control {
         Self { hearer: Some(hearer), ..self }
     }
 
-    /// Tells the call to end.
+    /// Tells the call to end. What it asks, nobody answers any more.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
+        self.asking.close("the call was told to stop");
     }
 
     /// Says how far the call is; what was said before is forgotten.

@@ -27,7 +27,9 @@ impl Engine {
             Input::Probed { number, task, verdict } => self.probed(number, task, verdict),
             Input::Concluded { number, result } => self.concluded(number, result),
             Input::Snapshot { number, row } => self.keep(number, row),
-            Input::Drain => self.draining = true,
+            Input::Asked { job, ticket, question } => self.asked(job, ticket, question),
+            Input::TakenBack { job, ticket } => self.taken_back(job, ticket),
+            Input::Drain => self.drain(),
         }
     }
 

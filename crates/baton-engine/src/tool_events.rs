@@ -203,6 +203,7 @@ fn end_of(event: &Event) -> Option<End<'_>> {
         Event::TaskWaited(waited) => match &waited.on {
             Waiting::InDoubt { failure } => Some(End::Failed(Cow::Borrowed(failure))),
             Waiting::Person { .. }
+            | Waiting::Question { .. }
             | Waiting::Timer { .. }
             | Waiting::Event { .. }
             | Waiting::Child { .. } => None,
@@ -227,6 +228,9 @@ fn end_of(event: &Event) -> Option<End<'_>> {
         | Event::TaskSkipped(_)
         | Event::CallUndone(_)
         | Event::TaskEmitted(_)
+        | Event::QuestionAsked(_)
+        | Event::QuestionAnswered(_)
+        | Event::QuestionWithdrawn(_)
         | Event::DefinitionRegistered(_)
         | Event::DefinitionRemoved(_)
         | Event::EventReceived(_)

@@ -261,15 +261,6 @@ fn progress_reaches_the_call_and_a_cancellation_reaches_the_server() {
 }
 
 #[test]
-fn a_question_is_declined_with_its_reason() {
-    let tools = tools([("r", rogue())]);
-    let output = call(&tools, "r.ask", json!({})).unwrap();
-    let said: Value = serde_json::from_str(output["text"].as_str().unwrap()).unwrap();
-    assert_eq!(said["action"], "decline");
-    assert!(said["_meta"]["reason"].as_str().unwrap().contains("human: form"), "{said}");
-}
-
-#[test]
 fn calls_beyond_the_concurrency_wait_and_one_that_waits_too_long_did_not_happen() {
     let config = ServerConfig { concurrency: 1, ..rogue() };
     let tools = tools([("r", config)]);

@@ -279,7 +279,10 @@ pub(crate) fn command(workflow: baton_core::ids::WorkflowId, verb: Verb, by: Str
         Verb::Resume => (Command::Resume, None),
         Verb::Cancel { reason } => (Command::Cancel { reason }, None),
         Verb::Retry { tasks } => (Command::Retry { tasks }, None),
-        Verb::Respond { task, value } => (Command::Respond { task, value, by }, None),
+        Verb::Respond { task, value, question } => {
+            (Command::Respond { task, value, by, question }, None)
+        }
+        Verb::Decline { task, question } => (Command::Decline { task, question }, None),
         Verb::Settle { task, result: None } => {
             (Command::Settle { task, verdict: Verdict::DidNotHappen }, None)
         }

@@ -70,6 +70,22 @@ pub struct Trial {
     pub answer_people: bool,
 }
 
+/// `respond`.
+#[derive(Debug, Args)]
+pub struct Respond {
+    /// The task: its id, or `WORKFLOW/KEY`.
+    pub task: String,
+    /// The answer: JSON, or plain text for a choice.
+    #[arg(required_unless_present = "decline", conflicts_with = "decline")]
+    pub value: Option<String>,
+    /// Decline what a running call asks; the call goes on with that.
+    #[arg(long)]
+    pub decline: bool,
+    /// Only this question of a running call, by its number in `inbox --json`.
+    #[arg(long, value_name = "N")]
+    pub question: Option<u32>,
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -92,13 +108,8 @@ pub enum Command {
     Approve(Answer),
     /// Reject a waiting task, or send the plan of a workflow in review back.
     Reject(Answer),
-    /// Answer a task that asks for a form or a choice.
-    Respond {
-        /// The task: its id, or `WORKFLOW/KEY`.
-        task: String,
-        /// The answer: JSON, or plain text for a choice.
-        value: String,
-    },
+    /// Answer a task that asks for a form or a choice, or whose running call asks something.
+    Respond(Respond),
     /// Say whether a call in doubt happened.
     Settle(Settle),
     /// Let others call over HTTP: make, list and revoke tokens.

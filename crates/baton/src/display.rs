@@ -12,6 +12,7 @@ use baton_core::progress::progress;
 use baton_core::spoken::many;
 use baton_core::time::Timestamp;
 use baton_core::words::SkipCause;
+use baton_core::workflow::question::{Answer, Withdrawal};
 use baton_core::workflow::{Event, Next, Output, TaskWaited, Waiting, WorkflowState};
 use baton_engine::said::Said;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -247,6 +248,26 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
         Event::TaskEmitted(emitted) => {
             named("»", state, emitted.task, &format!("emitted {}", clean(&emitted.event_type)))
         }
+        Event::QuestionAsked(asked) => {
+            let ask = headline(&asked.question.message);
+            named("?", state, asked.task, &format!("its call asks: {ask}"))
+        }
+        Event::QuestionAnswered(answered) => {
+            let said = match answered.answer {
+                Answer::Accepted(_) => "answered; its call goes on",
+                Answer::Declined => "declined; its call goes on",
+            };
+            named("▶", state, answered.task, said)
+        }
+        Event::QuestionWithdrawn(withdrawn) => {
+            let why = match withdrawn.cause {
+                Withdrawal::CallEnded => "its call ended without the answer",
+                Withdrawal::CallLost => "its call was lost; nobody is asked any more",
+                Withdrawal::TakenBack => "its call took the question back",
+                Withdrawal::RunEnds => "the run ends; nobody is asked any more",
+            };
+            named("·", state, withdrawn.task, why)
+        }
         Event::Paused(_) => "  ‖ paused".to_owned(),
         Event::Resumed(_) => "  ▶ resumed".to_owned(),
         Event::CancelRequested(_) => "  ■ cancelling: what runs was told to stop".to_owned(),
@@ -293,6 +314,9 @@ fn waiting(state: &WorkflowState, waited: &TaskWaited) -> String {
     match &waited.on {
         Waiting::Person { ask } if ask.is_empty() => "an answer".to_owned(),
         Waiting::Person { ask } => format!("an answer: {}", headline(ask)),
+        Waiting::Question { question, .. } => {
+            format!("an answer: {}", headline(&question.message))
+        }
         Waiting::Timer { span: Some(span), .. } => baton_core::spoken::span(*span),
         Waiting::Timer { until, .. } => format!("{until}"),
         Waiting::Event { pattern, .. } => format!("an event `{}`", clean(pattern)),

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use baton_core::definition::NESTING_MAX;
-use baton_core::ids::WorkflowId;
+use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::plan::{Plan, Work};
 use baton_core::words::WorkflowStatus;
-use baton_core::workflow::{Event, Graph, Phase, Waiting, WorkflowState};
+use baton_core::workflow::{Event, Graph, Phase, Task, TaskPhase, Waiting, WorkflowState};
 
 use crate::display::ChildProgress;
 use crate::exit::Failed;
@@ -260,12 +260,24 @@ fn rest(
         Phase::Queued => None,
         Phase::Running { .. } | Phase::Cancelling { .. } => {
             let held = idle
-                && state.ready() == 0
+                && (state.ready() == 0 || is_held_by_question(state))
                 && state.waiting().next().is_some()
                 && all_held(state, reading, depth)?;
             held.then_some(Rest::People)
         }
     })
+}
+
+/// Whether what is ready can only wait for calls that ask people: those keep their places.
+fn is_held_by_question(state: &WorkflowState) -> bool {
+    let asks = state.waiting().any(|(_, on)| matches!(on, Waiting::Question { .. }));
+    let is_ready = |task: &Task| matches!(task.phase, TaskPhase::Ready);
+    let mut ready = (0..).map(Ordinal).zip(state.tasks()).filter(|(_, task)| is_ready(task));
+    let is_held = |task: Ordinal| {
+        let keyed = state.task_plan(task).is_some_and(|plan| plan.concurrency_key.is_some());
+        keyed || !state.item_may_start(task)
+    };
+    asks && ready.all(|(task, _)| is_held(task))
 }
 
 /// Whether every wait is for people, or for a child that itself waits for nothing else.
@@ -276,7 +288,7 @@ fn all_held(
 ) -> anyhow::Result<bool> {
     for (task, on) in state.waiting() {
         let held = match on {
-            Waiting::Person { .. } | Waiting::InDoubt { .. } => true,
+            Waiting::Person { .. } | Waiting::Question { .. } | Waiting::InDoubt { .. } => true,
             Waiting::Timer { .. } | Waiting::Event { .. } => false,
             Waiting::Child { child } => {
                 let plan = match state.task_plan(task).map(|plan| &plan.work) {

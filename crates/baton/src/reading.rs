@@ -5,6 +5,7 @@
 use anyhow::bail;
 use baton_core::body::Json;
 use baton_core::codes::Code;
+use baton_core::definition::InputFault;
 use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
 use baton_core::plan::{Plan, WORKFLOW_TASKS_MAX};
 use baton_core::spoken::cut;
@@ -13,11 +14,12 @@ use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_core::workflow::{Event, EventKind, Output, UnreadableEvent};
 use baton_engine::events::{EventView, Showing};
 use baton_engine::exchange::Declined;
-use baton_engine::inbox::{InboxItem, inbox};
+use baton_engine::inbox::{InboxItem, inbox, misfits};
 use baton_engine::store::{Filter, Record, Views};
 use baton_engine::view::{self, TaskView, WorkflowView, workflow_brief};
 use baton_engine::wording::Wording;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::exit::Failed;
@@ -51,6 +53,9 @@ pub trait Reading {
     /// At most so many events of a workflow behind a position, and what they tell of calls; none where
     /// there are no more.
     fn events(&mut self, id: WorkflowId, after: u64, most: u32) -> anyhow::Result<Vec<ShownEvent>>;
+
+    /// What an answer to a task's question does not fit in, as far as that is known here.
+    fn misfits(&mut self, task: TaskId, value: &Value) -> anyhow::Result<Vec<InputFault>>;
 
     /// What a task brought, if it is a value.
     fn output(&mut self, task: &TaskView) -> anyhow::Result<Option<Json>>;
@@ -207,6 +212,11 @@ impl Reading for StoreReading {
         let number = self.number(id)?;
         let records = self.views.events(after, Some(number), most)?;
         shown(&records, &mut self.showing, self.views.as_mut())
+    }
+
+    fn misfits(&mut self, task: TaskId, value: &Value) -> anyhow::Result<Vec<InputFault>> {
+        let Some(named) = task.split() else { return Ok(Vec::new()) };
+        Ok(misfits(named, value, self.views.as_mut())?)
     }
 
     fn output(&mut self, task: &TaskView) -> anyhow::Result<Option<Json>> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::question::{Answer, Question, Withdrawal};
 use super::state::{Lease, Next, Outcome, Output, PauseCause, Waiting};
 use super::system::{
     BatchPurged, DefinitionRegistered, DefinitionRemoved, EventReceived, Purged, ServerReleased,
@@ -108,6 +109,12 @@ events! {
     CallUndone = 28 "task.call_not_happened",
     /// The task emitted an event for others.
     TaskEmitted = 29 "task.emitted",
+    /// A running call asks a person something.
+    QuestionAsked = 30 "task.question_asked",
+    /// A person answered what a running call asked.
+    QuestionAnswered = 31 "task.question_answered",
+    /// Nobody is asked any more what a call asked.
+    QuestionWithdrawn = 32 "task.question_withdrawn",
     /// A definition stands under its name and version. In the system stream.
     DefinitionRegistered = 100 "definition.registered",
     /// A workflow's events and tasks were removed. In the system stream; read, but not written any
@@ -358,6 +365,48 @@ pub struct TaskEmitted {
     pub data: Body,
 }
 
+/// A running call asks a person something; its time stands still until the question is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuestionAsked {
+    /// Which task.
+    pub task: Ordinal,
+    /// Which attempt asks.
+    pub attempt: u32,
+    /// The number of the question, from 1, over all attempts of the task.
+    pub number: u32,
+    /// `server.tool`, where the call of a tool asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// What it asks.
+    pub question: Question,
+}
+
+/// A person answered. The actor of the event is who.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuestionAnswered {
+    /// Which task.
+    pub task: Ordinal,
+    /// Which attempt asked.
+    pub attempt: u32,
+    /// Which question.
+    pub number: u32,
+    /// What they said.
+    pub answer: Answer,
+}
+
+/// A question is over without an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuestionWithdrawn {
+    /// Which task.
+    pub task: Ordinal,
+    /// Which attempt asked.
+    pub attempt: u32,
+    /// Which question.
+    pub number: u32,
+    /// Why.
+    pub cause: Withdrawal,
+}
+
 /// An event whose stored body cannot be read by this version.
 #[derive(Debug)]
 pub struct UnreadableEvent {
@@ -388,7 +437,10 @@ impl Event {
             | Self::TaskSkipped(TaskSkipped { task, .. })
             | Self::TaskCancelled(TaskCancelled { task })
             | Self::CallUndone(CallUndone { task })
-            | Self::TaskEmitted(TaskEmitted { task, .. }) => Some(*task),
+            | Self::TaskEmitted(TaskEmitted { task, .. })
+            | Self::QuestionAsked(QuestionAsked { task, .. })
+            | Self::QuestionAnswered(QuestionAnswered { task, .. })
+            | Self::QuestionWithdrawn(QuestionWithdrawn { task, .. }) => Some(*task),
             Self::Admitted(_)
             | Self::Approved(_)
             | Self::SentBack(_)
@@ -446,6 +498,9 @@ impl Event {
             | Self::TaskSkipped(_)
             | Self::TaskCancelled(_)
             | Self::CallUndone(_)
+            | Self::QuestionAsked(_)
+            | Self::QuestionAnswered(_)
+            | Self::QuestionWithdrawn(_)
             | Self::DefinitionRemoved(_)
             | Self::TriggerFired(_)
             | Self::TokenCreated(_)

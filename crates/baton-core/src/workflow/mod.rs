@@ -10,6 +10,7 @@ mod enter;
 mod event;
 mod evolve;
 mod graph;
+pub mod question;
 mod reindex;
 pub mod rows;
 mod snapshot;
@@ -21,8 +22,8 @@ pub mod tombstones;
 
 pub use command::{Command, Refusal, Verdict};
 pub use event::{
-    Admitted, Event, EventKind, Finished, Kept, SHAPE, TaskEmitted, TaskStarted, TaskWaited,
-    UnreadableEvent,
+    Admitted, Event, EventKind, Finished, Kept, QuestionAnswered, QuestionAsked, QuestionWithdrawn,
+    SHAPE, TaskEmitted, TaskStarted, TaskWaited, UnreadableEvent,
 };
 pub use graph::Graph;
 pub use snapshot::{SNAPSHOT_SHAPE, Snapshot};

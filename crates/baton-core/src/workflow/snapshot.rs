@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::graph::Graph;
+use super::question::Asked;
 use super::state::{Items, Lease, Output, Phase, Tally, Task, TaskPhase, Waiting, WorkflowState};
 use crate::body::{BlobHash, Body, Json};
 use crate::failure::CallFailure;
@@ -72,9 +73,18 @@ struct Block {
     superseded: bool,
 }
 
-/// A task: attempts, tries, lost ones, rung, when it started, where it stands.
+/// A task: attempts, tries, lost ones, rung, when it started, where it stands, what it asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Kept(u32, u32, u32, u32, Option<Millis>, Stand);
+struct Kept(
+    u32,
+    u32,
+    u32,
+    u32,
+    Option<Millis>,
+    Stand,
+    // Absent in what was kept before calls could ask, and where none has: such a state is whole.
+    #[serde(default, skip_serializing_if = "Asked::is_none")] Asked,
+);
 
 /// A time as a number: there are two of them for each task, and texts would be most of the work.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -265,11 +275,11 @@ impl Kept {
             TaskPhase::Cancelled { at } => Stand::Cancelled((*at).into()),
         };
         let started = task.started_at.map(Millis::from);
-        Self(task.attempts, task.tries, task.lost, task.rung, started, stand)
+        Self(task.attempts, task.tries, task.lost, task.rung, started, stand, task.asked)
     }
 
     fn task(self, of: Ordinal) -> Task {
-        let Self(attempts, tries, lost, rung, started, stand) = self;
+        let Self(attempts, tries, lost, rung, started, stand, asked) = self;
         let phase = match stand {
             Stand::Pending => TaskPhase::Pending,
             Stand::Ready => TaskPhase::Ready,
@@ -288,6 +298,6 @@ impl Kept {
             Stand::Cancelled(at) => TaskPhase::Cancelled { at: at.into() },
         };
         let started_at = started.map(Timestamp::from);
-        Task { of, unmet: 0, attempts, tries, lost, rung, started_at, phase }
+        Task { of, unmet: 0, attempts, tries, lost, rung, asked, started_at, phase }
     }
 }

@@ -5,6 +5,7 @@ use baton_core::plan::Work;
 use baton_core::spoken::cut;
 use baton_core::time::Timestamp;
 use baton_core::words::{HumanKind, WaitReason};
+use baton_core::workflow::question::{Question, Shape};
 use baton_core::workflow::{Waiting, WorkflowState};
 use baton_engine::inbox::InboxItem;
 use baton_engine::store::Filter;
@@ -97,11 +98,25 @@ fn inbox_text(item: &InboxItem) -> String {
             |kind| how_to_respond((kind, options, form), &id.to_string()),
         )
     };
-    format!("{name} / {} · {}\n    {how}", clean(task), hanging(&item.ask, 4))
+    let decline = match (item.question, item.kind) {
+        (Some(_), Some(HumanKind::Form)) => format!(" | baton respond {id} --decline"),
+        (_, _) => String::new(),
+    };
+    let asker = item.tool.as_ref().map(|tool| {
+        let url = item.url.as_ref().map(|url| format!(", which sends you to {}", clean(url)));
+        let age = ago(item.since, now());
+        format!("\n    asked by {}{}, {age}", clean(tool), url.unwrap_or_default())
+    });
+    let (ask, asker) = (hanging(&item.ask, 4), asker.unwrap_or_default());
+    format!("{name} / {} · {ask}{asker}\n    {how}{decline}", clean(task))
 }
 
 fn how_to_settle(id: &str) -> String {
     format!("baton settle {id} --happened [--result JSON] | --did-not-happen")
+}
+
+fn how_to_approve(id: &str) -> String {
+    format!("baton approve {id} | baton reject {id}")
 }
 
 /// The command that answers a question.
@@ -110,7 +125,7 @@ fn how_to_respond(
     id: &str,
 ) -> String {
     match kind {
-        HumanKind::Approval => format!("baton approve {id} | baton reject {id}"),
+        HumanKind::Approval => how_to_approve(id),
         HumanKind::Choice => {
             let options: Vec<String> = options.iter().map(|it| quoted(it)).collect();
             format!("baton respond {id} {}", options.join(" | "))
@@ -159,12 +174,27 @@ fn blank(form: Option<&serde_json::Value>) -> String {
     format!("{{{}}}", fields.join(", "))
 }
 
+/// What a running call asks, and how to answer.
+fn of_call(key: &str, id: &str, question: &Question) -> String {
+    let (to, how) = match &question.shape {
+        Shape::Form(form) => {
+            let how = how_to_respond((HumanKind::Form, &[], Some(form)), id);
+            (String::new(), format!("{how} | baton respond {id} --decline"))
+        }
+        Shape::Url(url) => (format!("\n    it sends you to {}", clean(url)), how_to_approve(id)),
+    };
+    format!("  {}: {}{to}\n    {how}", clean(key), hanging(&question.message, 4))
+}
+
 /// What a workflow asks people, and how to answer, a line each.
 pub fn questions(state: &WorkflowState) -> Vec<String> {
     let waiting = state.waiting().filter(|(_, on)| on.is_for_people());
     let line = |(task, on): (baton_core::ids::Ordinal, &Waiting)| {
         let ask = match on {
             Waiting::Person { ask } => hanging(ask, 4),
+            Waiting::Question { question, .. } => {
+                return of_call(&state.key_of(task), &state.id.task(task).to_string(), question);
+            }
             Waiting::InDoubt { failure } => format!("did it happen? {}", clean(&failure.message)),
             Waiting::Timer { .. } | Waiting::Event { .. } | Waiting::Child { .. } => String::new(),
         };

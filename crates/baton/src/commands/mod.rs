@@ -47,7 +47,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Show(show) => show::show(&common, &show),
         Command::Approve(answer) => answer::approve(&common, &answer),
         Command::Reject(answer) => answer::reject(&common, &answer),
-        Command::Respond { task, value } => answer::respond(&common, &task, &value),
+        Command::Respond(respond) => answer::respond(&common, &respond),
         Command::Settle(settle) => answer::settle(&common, &settle),
         Command::Token(command) => token::token(&common, &command),
         Command::Cancel { id, reason } => tell::cancel(&common, &id, reason),

@@ -8,7 +8,7 @@ use anyhow::Context;
 use baton_core::ids::WorkflowId;
 use baton_core::plan::Plan;
 use baton_core::spoken::span;
-use baton_core::workflow::{Event, Outcome, Phase, WorkflowState};
+use baton_core::workflow::{Event, Outcome, Phase, Waiting, WorkflowState};
 use baton_engine::view;
 use baton_engine::wording::Wording;
 use baton_server::wire::Ask;
@@ -160,7 +160,14 @@ pub(super) fn follow(
                     .unwrap_or(false) =>
             {
                 display.end();
-                return wait_for_person(common, &mut follower).map(Some);
+                let exit = wait_for_person(common, &mut follower)?;
+                if session.is_owner() && asks_in_a_call(&follower.state) {
+                    say(
+                        "a running call asks, and ends with this process: answer at a terminal, or let \
+                         `baton serve` own the store",
+                    );
+                }
+                return Ok(Some(exit));
             }
             Some(Rest::People) | None => {}
         }
@@ -297,6 +304,10 @@ fn print_workflow(reading: &mut dyn Reading, id: WorkflowId) -> anyhow::Result<(
     let workflow = reading.workflow(id)?.with_context(|| format!("the workflow {id} is gone"))?;
     say_out(&serde_json::json!({ "workflow": workflow }).to_string());
     Ok(())
+}
+
+fn asks_in_a_call(state: &WorkflowState) -> bool {
+    state.waiting().any(|(_, on)| matches!(on, Waiting::Question { .. }))
 }
 
 fn wait_for_person(common: &Common, follower: &mut Follower) -> anyhow::Result<Exit> {

@@ -199,7 +199,20 @@ fn command(workflow: WorkflowId, verb: Verb) -> (String, Value) {
             let tasks: Vec<_> = tasks.into_iter().map(|task| workflow.task(task)).collect();
             (of_workflow("retry"), json!({ "tasks": tasks }))
         }
-        Verb::Respond { task, value } => (of_task(task, "respond"), json!({ "value": value })),
+        Verb::Respond { task, value, question } => {
+            let body = match question {
+                Some(question) => json!({ "value": value, "question": question }),
+                None => json!({ "value": value }),
+            };
+            (of_task(task, "respond"), body)
+        }
+        Verb::Decline { task, question } => {
+            let body = match question {
+                Some(question) => json!({ "decline": true, "question": question }),
+                None => json!({ "decline": true }),
+            };
+            (of_task(task, "respond"), body)
+        }
         Verb::Settle { task, result: Some(result) } => {
             (of_task(task, "settle"), json!({ "happened": true, "result": result }))
         }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use baton_core::failure::CallFailure;
 use baton_core::ids::TaskId;
 use baton_core::words::{AttemptStatus, FailureKind};
+use baton_engine::asking::{Asking, Heard, Wish};
 use baton_engine::attempt_status;
 use baton_engine::exchange::{Call, CallResult, Effect, Input, JobKey};
 use baton_engine::meters::Meters;
@@ -96,6 +97,23 @@ struct Running {
     told: bool,
 }
 
+impl Running {
+    /// When it is looked at next; never while it waits for a person.
+    fn due(&self) -> Option<Instant> {
+        if self.told {
+            return Some(self.deadline);
+        }
+        let asking = &self.control.asking;
+        let is_told = self.control.is_cancelled();
+        let waited = if is_told { Duration::ZERO } else { asking.waited() };
+        (is_told || !asking.is_open()).then(|| self.deadline + waited)
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.due().is_some_and(|due| due <= now)
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What these guard is whole between any two statements.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -138,6 +156,9 @@ impl Executor {
         for effect in effects {
             match &effect {
                 Effect::Cancel(job) => self.shared.tell_to_end(*job),
+                Effect::Answer { job, ticket, heard } => {
+                    self.shared.tell_answer(*job, *ticket, heard.clone());
+                }
                 Effect::Prepare(_) | Effect::Conclude(_) => quick.push(effect),
                 Effect::Call(call) if self.shared.is_quick(call) => quick.push(effect),
                 Effect::Call(_) | Effect::Probe(_) | Effect::Snapshot(_) => slow.push(effect),
@@ -278,16 +299,18 @@ impl Shared {
                 let packed = caught(|| Ok::<_, CallFailure>(job.row()));
                 Some(Input::Snapshot { number: job.number, row: packed.ok().flatten() })
             }
-            Effect::Cancel(_) => None,
+            Effect::Cancel(_) | Effect::Answer { .. } => None,
         }
     }
 
     /// Makes a call; `None` when it was given up meanwhile and its result is not wanted any more.
     fn call(&self, call: &Call) -> Option<CallResult> {
-        let mut control = Control::new(call.timeout.unwrap_or(self.bounds.timeout));
+        let timeout = call.timeout.unwrap_or(self.bounds.timeout);
         let quick = self.is_quick(call);
+        let mut control = Control::new(timeout);
         if !quick {
             control = control.heard_by(self.hearer(call));
+            control.asking = self.line_of(call.job);
             let deadline = Instant::now() + control.timeout;
             let tool = tool_of(call).unwrap_or_default().to_owned();
             let task = call.workflow.task(call.job.task);
@@ -297,6 +320,7 @@ impl Shared {
         }
         let began = Instant::now();
         let result = caught(|| self.caller.make(call, &control));
+        control.asking.close("the call has ended");
         if !quick && !self.strike_off(call) {
             return None;
         }
@@ -312,6 +336,26 @@ impl Shared {
         self.reports.begin(task, attempt);
         let reports = Arc::clone(&self.reports);
         Arc::new(move |progress| reports.hear(task, attempt, progress))
+    }
+
+    /// What a call asks goes to the engine, which asks people.
+    fn line_of(&self, job: JobKey) -> Asking {
+        let inbox = Arc::clone(&self.inbox);
+        Asking::through(Box::new(move |wish| {
+            inbox.push(match wish {
+                Wish::Ask { ticket, question } => Input::Asked { job, ticket, question },
+                Wish::TakeBack { ticket } => Input::TakenBack { job, ticket },
+            });
+        }))
+    }
+
+    /// A call hears what came of its question, and its time goes on.
+    fn tell_answer(&self, job: JobKey, ticket: u32, heard: Heard) {
+        let control = lock(&self.pool).running.get(&job).map(|running| running.control.clone());
+        if let Some(control) = control {
+            control.asking.hear(ticket, heard);
+            self.overseer.notify_one();
+        }
     }
 
     /// Whether the call was still waited for.
@@ -345,7 +389,10 @@ impl Shared {
             let grace = self.bounds.grace;
             let mut given_up = Vec::new();
             for (job, running) in &mut pool.running {
-                if running.deadline <= now && !running.told {
+                if !running.told && !running.is_due(now) {
+                    continue;
+                }
+                if !running.told {
                     running.control.cancel();
                     running.told = true;
                     running.deadline = now + grace;
@@ -365,7 +412,7 @@ impl Shared {
                 self.inbox
                     .push(Input::Called { job, result: Err((attempt_status(&failure), failure)) });
             }
-            let next = pool.running.values().map(|running| running.deadline).min();
+            let next = pool.running.values().filter_map(Running::due).min();
             pool = match next {
                 None => self.overseer.wait(pool).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {

@@ -252,6 +252,7 @@ impl Work {
                 here.map(|task| (state.id, state.key_of(task)))
             })
             .collect();
+        cut_off.extend(self.engine.cut_off());
         cut_off.sort_unstable();
         OwnerReport { interrupted, cut_off }
     }

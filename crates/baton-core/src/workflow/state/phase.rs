@@ -13,6 +13,7 @@ use crate::failure::CallFailure;
 use crate::ids::{Ordinal, WorkflowId};
 use crate::time::Timestamp;
 use crate::words::{SkipCause, TaskStatus, WaitReason, WorkflowStatus};
+use crate::workflow::question::{Asked, Question};
 
 /// Where a run stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -134,6 +135,8 @@ pub struct Task {
     pub(in crate::workflow) lost: u32,
     /// 0 is the work itself, `n` its `n`th fallback.
     pub rung: u32,
+    /// Questions that its calls have asked.
+    pub asked: Asked,
     /// When its present run's first attempt started.
     pub started_at: Option<Timestamp>,
     /// Where it stands.
@@ -159,7 +162,7 @@ pub enum TaskPhase {
         /// Since when.
         since: Timestamp,
     },
-    /// Nothing runs.
+    /// Nothing runs, but a call that asks a person something.
     Waiting {
         /// Since when.
         since: Timestamp,
@@ -220,6 +223,7 @@ impl Task {
             tries: 0,
             lost: 0,
             rung: 0,
+            asked: Asked::default(),
             started_at: None,
             phase: TaskPhase::Pending,
         }
@@ -288,6 +292,13 @@ pub enum Waiting {
         /// The question.
         ask: String,
     },
+    /// A person's answer to what its running call asks.
+    Question {
+        /// The number of the question.
+        number: u32,
+        /// What it asks.
+        question: Question,
+    },
     /// A moment.
     Timer {
         /// When, by the clock at the time of asking.
@@ -353,7 +364,7 @@ impl Waiting {
     /// The public word of it.
     pub fn reason(&self) -> WaitReason {
         match self {
-            Self::Person { .. } => WaitReason::Person,
+            Self::Person { .. } | Self::Question { .. } => WaitReason::Person,
             Self::Timer { .. } => WaitReason::Timer,
             Self::Event { .. } => WaitReason::Event,
             Self::InDoubt { .. } => WaitReason::InDoubt,
@@ -363,7 +374,7 @@ impl Waiting {
 
     /// Whether it is a person who must act.
     pub fn is_for_people(&self) -> bool {
-        matches!(self, Self::Person { .. } | Self::InDoubt { .. })
+        matches!(self, Self::Person { .. } | Self::Question { .. } | Self::InDoubt { .. })
     }
 }
 

@@ -78,6 +78,21 @@ fn example(kind: EventKind) -> Event {
             let event_type = "design.requested".to_owned();
             TaskEmitted { task, event_type, data: body(json!({ "job": 1 })) }.into()
         }
+        EventKind::QuestionAsked => {
+            let schema = json!({
+                "type": "object", "required": ["size"],
+                "properties": {
+                    "size": { "type": "integer", "title": "Size", "minimum": 1, "default": 3 },
+                    "mail": { "type": "string", "format": "email" },
+                    "colour": { "type": "string", "enum": ["r"], "enumNames": ["Red"] },
+                },
+            });
+            let question = Question::with_form("How large?", &schema).expect("a form");
+            let tool = Some("files.move".to_owned());
+            QuestionAsked { task, attempt: 3, number: 5, tool, question }.into()
+        }
+        EventKind::QuestionAnswered => answered(2, 3, 5, of_size(4)),
+        EventKind::QuestionWithdrawn => withdrawn(2, 3, 5, Withdrawal::TakenBack),
         EventKind::DefinitionRegistered => {
             let name = "review".to_owned();
             let plan = BlobHash::of(b"a plan");
@@ -164,6 +179,27 @@ fn a_start_on_lease_is_written_as_it_ever_was() {
     let event = Event::read(EventKind::TaskStarted, golden).expect("what was stored is readable");
     assert_eq!(event, leased(2, 3));
     assert_eq!(event.body().expect("it is written"), golden);
+}
+
+/// The other shapes of a question and its answer are read for ever as well.
+#[test]
+fn an_address_and_a_refusal_are_written_as_they_ever_were() {
+    let question = Question::with_address("Sign in.", "https://example.org/in").expect("a web one");
+    let asked = Event::from(QuestionAsked {
+        task: Ordinal(2),
+        attempt: 3,
+        number: 5,
+        tool: None,
+        question,
+    });
+    let declined = answered(2, 3, 5, Answer::Declined);
+    for (event, golden) in [
+        (asked, include_str!("../../../tests/golden/task.question_asked.url.json")),
+        (declined, include_str!("../../../tests/golden/task.question_answered.declined.json")),
+    ] {
+        assert_eq!(event.body().expect("it is written"), golden.trim());
+        assert_eq!(Event::read(event.kind(), golden.trim()).expect("it is readable"), event);
+    }
 }
 
 /// CH1: what no declaration knows is not read.

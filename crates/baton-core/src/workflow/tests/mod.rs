@@ -14,6 +14,7 @@ mod failures;
 mod golden;
 mod laws;
 mod people;
+mod questions;
 mod reach;
 mod readiness;
 mod retries;
@@ -29,9 +30,11 @@ use super::event::{
     Approved, AttemptFailed, CancelRequested, Paused, Resumed, Started, TaskCancelled,
     TaskCompleted, TaskExpanded, TaskFailed, TaskSkipped, TaskWaited,
 };
+use super::question::{Answer, Question, Withdrawal};
 use super::{
     Admitted, Command, Event, Finished, Graph, Kept, Lease, Next, Outcome, Output, PauseCause,
-    Refusal, TaskStarted, Waiting, WorkflowState,
+    QuestionAnswered, QuestionAsked, QuestionWithdrawn, Refusal, TaskStarted, Waiting,
+    WorkflowState,
 };
 use crate::body::{BlobHash, Body, Json};
 use crate::failure::CallFailure;
@@ -426,7 +429,36 @@ fn expand(task: u32, count: u32) -> Command {
 }
 
 fn respond(task: u32, value: Value) -> Command {
-    Command::Respond { task: Ordinal(task), value, by: "ada".to_owned() }
+    Command::Respond { task: Ordinal(task), value, by: "ada".to_owned(), question: None }
+}
+
+fn size() -> Question {
+    let schema = json!({
+        "type": "object", "required": ["size"],
+        "properties": { "size": { "type": "integer", "minimum": 1 } },
+    });
+    Question::with_form("How large?", &schema).expect("a form")
+}
+
+fn ask(task: u32, attempt: u32) -> Command {
+    Command::Ask { task: Ordinal(task), attempt, question: size() }
+}
+
+fn asked(task: u32, attempt: u32, number: u32) -> Event {
+    let (task, tool) = (Ordinal(task), Some("core.noop".to_owned()));
+    QuestionAsked { task, attempt, number, tool, question: size() }.into()
+}
+
+fn answered(task: u32, attempt: u32, number: u32, answer: Answer) -> Event {
+    QuestionAnswered { task: Ordinal(task), attempt, number, answer }.into()
+}
+
+fn withdrawn(task: u32, attempt: u32, number: u32, cause: Withdrawal) -> Event {
+    QuestionWithdrawn { task: Ordinal(task), attempt, number, cause }.into()
+}
+
+fn of_size(size: u32) -> Answer {
+    Answer::Accepted(Json::of(&json!({ "size": size })))
 }
 
 fn cancel() -> Command {

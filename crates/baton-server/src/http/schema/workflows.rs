@@ -213,6 +213,12 @@ pub(in crate::http) struct InboxItemSchema {
     options: Vec<String>,
     /// `form`: a JSON Schema object of the answer.
     form: Option<Any>,
+    /// The tool, with its server before it, where a running call asks.
+    tool: Option<String>,
+    /// The number of its question: what an answer may name, to be for no other.
+    question: Option<u32>,
+    /// An address it sends the person to; they approve once they were there.
+    url: Option<String>,
     /// The workflow's revision: what an approval of its plan names.
     revision: u64,
     /// Since when.

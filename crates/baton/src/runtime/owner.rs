@@ -97,6 +97,7 @@ impl Drop for Doors {
     fn drop(&mut self) {
         self.0.desk.close();
         self.0.hub.close();
+        self.0.reports.close();
     }
 }
 

@@ -19,11 +19,13 @@ const PAUSE: Duration = Duration::from_millis(250);
 type News = Box<dyn FnMut() -> bool + Send>;
 
 /// What was said of the tasks that run just now.
-#[derive(Default)]
 pub(super) struct Reports {
     board: Mutex<Board>,
-    followers: Mutex<Vec<(Option<WorkflowId>, News)>>,
+    /// None from the owner's end on.
+    followers: Mutex<Option<Followers>>,
 }
+
+type Followers = Vec<(Option<WorkflowId>, News)>;
 
 #[derive(Default)]
 struct Board {
@@ -39,7 +41,23 @@ struct Running {
     told: Option<Instant>,
 }
 
+impl Default for Reports {
+    fn default() -> Self {
+        Self { board: Mutex::default(), followers: Mutex::new(Some(Vec::new())) }
+    }
+}
+
 impl Reports {
+    fn followers(&self) -> MutexGuard<'_, Option<Followers>> {
+        // It is whole between any two statements.
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets every follower go, now and later.
+    pub(super) fn close(&self) {
+        *self.followers() = None;
+    }
+
     fn board(&self) -> MutexGuard<'_, Board> {
         // It is whole between any two statements.
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
@@ -60,8 +78,9 @@ impl Reports {
         if !self.board().keep(said) {
             return;
         }
-        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-        followers.retain_mut(|(of, news)| (of.is_some() && *of != workflow) || news());
+        if let Some(followers) = self.followers().as_mut() {
+            followers.retain_mut(|(of, news)| (of.is_some() && *of != workflow) || news());
+        }
     }
 }
 
@@ -132,8 +151,9 @@ impl Live for Reports {
     }
 
     fn follow(&self, workflow: Option<WorkflowId>, news: News) {
-        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-        followers.push((workflow, news));
+        if let Some(followers) = self.followers().as_mut() {
+            followers.push((workflow, news));
+        }
     }
 }
 

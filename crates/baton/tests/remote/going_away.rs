@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use crate::proxy::Proxy;
-use crate::{Away, Home, free_port, positions};
+use crate::{Away, Home, free_port, positions, shown_positions};
 
 const GATED: &str =
     "{ id: held, tool: shell.run, permission: read_write, with: { script: 'read x < gate' } }";
@@ -30,7 +30,7 @@ fn a_run_goes_on_over_a_killed_and_restarted_server_without_a_line_lost_or_doubl
     assert_eq!(lines.last().unwrap()["workflow"]["status"], "completed");
     let after = positions(&lines);
     let shown = home.desk.shown();
-    let all = positions(shown["events"].as_array().unwrap());
+    let all = shown_positions(&shown);
     let before = all.iter().filter(|at| **at > waited["position"].as_u64().unwrap());
     assert_eq!(before.copied().collect::<Vec<_>>(), after);
 }

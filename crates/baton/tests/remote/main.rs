@@ -106,3 +106,10 @@ pub(crate) fn free_port() -> u16 {
 pub(crate) fn positions(lines: &[Value]) -> Vec<u64> {
     lines.iter().filter_map(|line| line["position"].as_u64()).collect()
 }
+
+/// The positions of the journal's events among those that are shown, without what they tell of calls.
+pub(crate) fn shown_positions(shown: &Value) -> Vec<u64> {
+    let events = shown["events"].as_array().unwrap().iter();
+    let own = events.filter(|event| !event["type"].as_str().unwrap().starts_with("tool."));
+    own.map(|event| event["id"].as_str().unwrap().parse().unwrap()).collect()
+}

@@ -43,6 +43,7 @@ pub mod store;
 mod timers;
 mod tokens;
 mod tool_events;
+pub mod trace;
 mod triggers;
 pub mod view;
 pub mod wording;

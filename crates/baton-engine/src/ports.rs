@@ -77,10 +77,15 @@ impl CallContext {
         conversation: ConversationId,
     ) -> Self {
         let task = workflow.task(task);
-        let digest = BlobHash::of(format!("{task}:{attempt}").as_bytes());
-        let span = digest.0.iter().take(8).fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
+        let span = span_id(&format!("{task}:{attempt}"));
         Self { task, conversation, traceparent: traceparent(workflow, span) }
     }
+}
+
+/// The span of what has this name in a trace.
+pub(crate) fn span_id(name: &str) -> u64 {
+    let digest = BlobHash::of(name.as_bytes());
+    digest.0.iter().take(8).fold(0_u64, |all, byte| all << 8 | u64::from(*byte))
 }
 
 /// W3C trace context, version 00: the trace is the workflow.

@@ -14,7 +14,7 @@ use baton_core::failure::CallFailure;
 use baton_core::ids::{Ordinal, TaskId};
 use baton_core::time::Timestamp;
 use baton_core::words::FailureKind;
-use baton_core::workflow::{Event, TaskStarted, Waiting};
+use baton_core::workflow::{Event, TaskStarted};
 use serde::Serialize;
 use serde_json::json;
 
@@ -196,50 +196,14 @@ impl Begun {
 
 /// How an event ends the call of its task, if it does.
 fn end_of(event: &Event) -> Option<End<'_>> {
-    match event {
-        Event::TaskCompleted(completed) => completed.output.body().map(End::Brought),
-        Event::AttemptFailed(failed) => Some(End::Failed(Cow::Borrowed(&failed.failure))),
-        Event::TaskFailed(failed) => Some(End::Failed(Cow::Borrowed(&failed.failure))),
-        Event::TaskWaited(waited) => match &waited.on {
-            Waiting::InDoubt { failure } => Some(End::Failed(Cow::Borrowed(failure))),
-            Waiting::Person { .. }
-            | Waiting::Question { .. }
-            | Waiting::Timer { .. }
-            | Waiting::Event { .. }
-            | Waiting::Child { .. } => None,
-        },
-        Event::TaskCancelled(_) => {
+    match (event, event.attempt_end()?) {
+        (Event::TaskCompleted(completed), _) => completed.output.body().map(End::Brought),
+        (_, (_, Some(failure))) => Some(End::Failed(Cow::Borrowed(failure))),
+        (_, (_, None)) => {
             let message = "the call was ended with its workflow";
             let failure = CallFailure::in_doubt(FailureKind::Cancelled, message);
             Some(End::Failed(Cow::Owned(failure)))
         }
-        Event::Admitted(_)
-        | Event::Approved(_)
-        | Event::SentBack(_)
-        | Event::Started(_)
-        | Event::Paused(_)
-        | Event::Resumed(_)
-        | Event::CancelRequested(_)
-        | Event::Finished(_)
-        | Event::Retried(_)
-        | Event::ClockSet(_)
-        | Event::TaskStarted(_)
-        | Event::TaskExpanded(_)
-        | Event::TaskSkipped(_)
-        | Event::CallUndone(_)
-        | Event::TaskEmitted(_)
-        | Event::QuestionAsked(_)
-        | Event::QuestionAnswered(_)
-        | Event::QuestionWithdrawn(_)
-        | Event::DefinitionRegistered(_)
-        | Event::DefinitionRemoved(_)
-        | Event::EventReceived(_)
-        | Event::TriggerFired(_)
-        | Event::TokenCreated(_)
-        | Event::TokenRevoked(_)
-        | Event::ServerReleased(_)
-        | Event::Purged(_)
-        | Event::BatchPurged(_) => None,
     }
 }
 

@@ -9,7 +9,7 @@ use baton_core::plan::{TaskPlan, Work};
 use baton_core::progress::progress;
 use baton_core::words::{SkipCause, TaskStatus};
 use baton_core::workflow::rows::{TaskRow, task_row, workflow_row};
-use baton_core::workflow::{Event, Output, TaskPhase, WorkflowState};
+use baton_core::workflow::{Event, Output, TaskPhase, Waiting, WorkflowState};
 use baton_engine::engine::Engine;
 use baton_engine::live::{fold, read_event};
 use baton_engine::loaded::Loaded;
@@ -90,7 +90,11 @@ fn calls_end_once(records: &[Record], state: &WorkflowState) -> Result<(), Viola
     let mut unended: Vec<Ordinal> = begun.into_values().collect();
     unended.sort_unstable();
     let calls = |task: &Ordinal| state.call(*task).is_some();
-    let running: Vec<Ordinal> = state.executing().filter(calls).collect();
+    // A call that asks people runs on while it waits for them.
+    let asks = |on: &Waiting| matches!(on, Waiting::Question { .. });
+    let asking = state.waiting().filter(|(_, on)| asks(on)).map(|(task, _)| task);
+    let mut running: Vec<Ordinal> = state.executing().filter(calls).chain(asking).collect();
+    running.sort_unstable();
     if unended == running {
         return Ok(());
     }

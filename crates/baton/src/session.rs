@@ -239,7 +239,10 @@ impl Session {
                     // The owner has just ended, and with it its news.
                     Owned::Here(_) => return Ok(receiver),
                 };
-                follower.send(Ask::Follow { stream }).map_err(Failed::unreachable)?;
+                if follower.send(Ask::Follow { stream }).is_err() {
+                    // It left between two words: so have its news.
+                    return Ok(receiver);
+                }
                 std::thread::Builder::new().name("follow".to_owned()).spawn(move || {
                     while let Ok(said) = follower.read() {
                         match said {

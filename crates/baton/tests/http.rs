@@ -327,6 +327,46 @@ fn a_task_shows_its_calls_and_a_doubt_is_settled() {
 }
 
 #[test]
+fn a_trace_has_a_span_for_each_attempt_under_the_id_that_calls_pass_on() {
+    let tasks = [
+        "{ id: works, tool: core.noop, on_failure: continue }",
+        "{ id: fails, tool: fs.read, with: { path: missing }, on_failure: continue }",
+    ];
+    let (_desk, server) = served(&tasks);
+    let id = server.begin(&named());
+    server.until(&id, "completed_with_errors");
+    let trace = server.get(&format!("/workflows/{id}/trace")).expect(200);
+    let spans = trace["items"].as_array().unwrap();
+    let whole = &spans[0];
+    assert_eq!(
+        (&whole["status"], &whole["parent_span_id"]),
+        (&json!("completed_with_errors"), &Value::Null)
+    );
+    let span = |key: &str| spans.iter().find(|span| span["name"] == key).unwrap();
+    assert_eq!(
+        (&span("works")["status"], &span("works")["tool"]),
+        (&json!("completed"), &json!("core.noop"))
+    );
+    assert_eq!(span("fails")["status"], "failed");
+    assert!(span("fails")["error"].as_str().unwrap().contains("missing"), "{trace}");
+    assert!(spans[1..].iter().all(|span| span["parent_span_id"] == whole["span_id"]));
+    let second = server.get(&format!("/workflows/{id}/trace?limit=1&cursor=1")).expect(200);
+    assert_eq!((&second["items"][0], &second["next_cursor"]), (&spans[1], &json!("2")));
+    let events = server.get(&format!("/events?workflow={id}&type=tool.called")).expect(200);
+    let parents: Vec<&str> = events["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|e| e["traceparent"].as_str())
+        .collect();
+    for span in &spans[1..] {
+        let within = span["span_id"].as_str().unwrap();
+        assert!(parents.iter().any(|parent| parent.contains(within)), "{parents:?} and {span}");
+    }
+    server.kill();
+}
+
+#[test]
 fn a_review_is_approved_at_the_revision_that_was_looked_at() {
     let (_desk, server) = served(&[NOOP]);
     let review = json!({ "definition": "plan", "review": true, "priority": 7 });

@@ -190,7 +190,7 @@ fn events_are_listed_by_type_and_workflow() {
     );
     let (_, own) = list(&format!("workflow={}&type=workflow.admitted,event.*", ids[1]));
     assert_eq!(kinds(&own), ["workflow.admitted"]);
-    assert_eq!(own["items"][0]["workflow_id"], ids[1]);
+    assert_eq!(own["items"][0]["correlationid"], ids[1]);
     assert_eq!(list("type=nothing.*").1["items"], json!([]));
     assert_eq!(list("workflow=nobody").0, 400);
     assert_eq!(list("workflow=01980000-0000-7000-8000-000000000000").0, 404);

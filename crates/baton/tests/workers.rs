@@ -159,7 +159,7 @@ fn a_run_that_waits_for_an_event_says_who_can_bring_it() {
     site.desk.define("tells.yaml", &["{ id: tell, emit: { type: news.good } }"]);
     // The one that waits owns the store and leaves as soon as it has its event, perhaps before this one
     // has heard of its own end.
-    site.desk.call(&["run", "tells.yaml"]);
+    site.desk.expect(0, &["run", "tells.yaml"]);
     assert_eq!(run.end().0, Some(0));
 }
 

@@ -463,6 +463,49 @@ impl Event {
         }
     }
 
+    /// How it ends the attempt of its task, if it does: with what status, and why where it failed.
+    pub fn attempt_end(&self) -> Option<(AttemptStatus, Option<&CallFailure>)> {
+        match self {
+            Self::TaskCompleted(_) => Some((AttemptStatus::Completed, None)),
+            Self::AttemptFailed(failed) => Some((failed.status, Some(&failed.failure))),
+            Self::TaskFailed(failed) => {
+                Some((failed.status.unwrap_or(AttemptStatus::Failed), Some(&failed.failure)))
+            }
+            Self::TaskCancelled(_) => Some((AttemptStatus::Cancelled, None)),
+            Self::TaskWaited(TaskWaited { on: Waiting::InDoubt { failure }, .. }) => {
+                Some((AttemptStatus::Lost, Some(failure)))
+            }
+            Self::TaskWaited(_)
+            | Self::Admitted(_)
+            | Self::Approved(_)
+            | Self::SentBack(_)
+            | Self::Started(_)
+            | Self::Paused(_)
+            | Self::Resumed(_)
+            | Self::CancelRequested(_)
+            | Self::Finished(_)
+            | Self::Retried(_)
+            | Self::ClockSet(_)
+            | Self::TaskStarted(_)
+            | Self::TaskExpanded(_)
+            | Self::TaskSkipped(_)
+            | Self::CallUndone(_)
+            | Self::TaskEmitted(_)
+            | Self::QuestionAsked(_)
+            | Self::QuestionAnswered(_)
+            | Self::QuestionWithdrawn(_)
+            | Self::DefinitionRegistered(_)
+            | Self::DefinitionRemoved(_)
+            | Self::EventReceived(_)
+            | Self::TriggerFired(_)
+            | Self::TokenCreated(_)
+            | Self::TokenRevoked(_)
+            | Self::ServerReleased(_)
+            | Self::Purged(_)
+            | Self::BatchPurged(_) => None,
+        }
+    }
+
     /// Every blob its body names, once for each time it is named.
     pub fn blobs(&self, each: &mut dyn FnMut(BlobHash)) {
         let mut body = |body: &Body| body.hash().into_iter().for_each(&mut *each);

@@ -109,6 +109,7 @@ impl Rogue {
         tools
     }
 
+    // Long because it has one arm for each way to misbehave.
     fn call(&self, id: &Value, params: &Value) {
         let (given, meta) = (&params["arguments"], &params["_meta"]);
         match params["name"].as_str().unwrap_or_default() {

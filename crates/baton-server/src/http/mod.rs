@@ -169,6 +169,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(workflows::show))
         .routes(routes!(tasks::list))
         .routes(routes!(tasks::stages))
+        .routes(routes!(tasks::trace))
         .routes(routes!(tasks::events))
         .routes(routes!(tasks::plan))
         .routes(routes!(commands::approve))

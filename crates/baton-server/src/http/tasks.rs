@@ -12,6 +12,7 @@ use baton_core::workflow::rows::WorkflowCard;
 use baton_engine::exchange::Declined;
 use baton_engine::stages::{StageView, stage_views};
 use baton_engine::store::Views;
+use baton_engine::trace::SpanView;
 use baton_engine::view::{TaskView, add_live, plan_of, task_views};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -25,7 +26,7 @@ use super::extract::{Asked, IdOf};
 use super::page::{Page, cursor_of, limit_of};
 use super::problem::Problem;
 use super::schema::{
-    Any, EventSchema, Problems, StageSchema, TaskDetailSchema, TaskInPath, TaskSchema,
+    Any, EventSchema, Problems, SpanSchema, StageSchema, TaskDetailSchema, TaskInPath, TaskSchema,
     WorkflowInPath,
 };
 use super::workflows::found;
@@ -82,20 +83,14 @@ pub(super) async fn list(
     IdOf(id): IdOf<WorkflowId>,
     Asked(part): Asked<Part>,
 ) -> Result<Json<Page<TaskView>>, Problem> {
-    let limit = limit_of(part.limit)? as usize;
-    let skipped = usize::try_from(cursor_of(part.cursor.as_deref())?.unwrap_or(0));
-    let skipped = skipped.unwrap_or(usize::MAX);
+    let wanted = (cursor_of(part.cursor.as_deref())?.unwrap_or(0), limit_of(part.limit)?);
     let live = Arc::clone(&api.live);
     let read = move |views: &mut dyn Views| {
         let mut tasks = shown(id, views)?.tasks;
         add_live(&mut tasks, live.of(id));
         Ok(tasks)
     };
-    let tasks = api.readers.read(read).await?;
-    let end = skipped.saturating_add(limit);
-    let next_cursor = (tasks.len() > end).then(|| end.to_string());
-    let items = tasks.into_iter().skip(skipped).take(limit).collect();
-    Ok(Json(Page { items, next_cursor }))
+    Ok(Json(Page::of(api.readers.read(read).await?, wanted)))
 }
 
 /// The stages of a workflow, in order.
@@ -110,6 +105,26 @@ pub(super) async fn stages(
     };
     let items = api.readers.read(read).await?;
     Ok(Json(Page { items, next_cursor: None }))
+}
+
+/// A workflow as a trace: a span for itself, and one for each attempt, in the order of their beginning.
+#[utoipa::path(get, path = "/workflows/{id}/trace", tag = "workflows", operation_id = "show_trace", params(WorkflowInPath, Part),
+    responses((status = 200, description = "A page of spans", body = Page<SpanSchema>), Problems))]
+pub(super) async fn trace(
+    State(api): State<Api>,
+    IdOf(id): IdOf<WorkflowId>,
+    Asked(part): Asked<Part>,
+) -> Result<Json<Page<SpanView>>, Problem> {
+    let wanted = (cursor_of(part.cursor.as_deref())?.unwrap_or(0), limit_of(part.limit)?);
+    let wordings = api.wordings.clone();
+    let read = move |views: &mut dyn Views| {
+        let (card, row) = found(id, views)?;
+        if row.purged_at().is_some() {
+            return Err(purged(id));
+        }
+        Ok(baton_engine::trace::trace((&card, &row), wordings, views)?)
+    };
+    Ok(Json(Page::of(api.readers.read(read).await?, wanted)))
 }
 
 /// The plan that a workflow runs, as it was admitted.

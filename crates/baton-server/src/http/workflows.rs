@@ -38,7 +38,7 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
     /// Only these statuses, divided by commas.
-    #[param(value_type = Option<StatusList>)]
+    #[param(inline, value_type = Option<StatusList>)]
     status: Option<String>,
     /// Only those that are shown as this `type`; all are `workflow` so far.
     #[param(value_type = Option<String>, pattern = "^workflow$")]
@@ -70,7 +70,7 @@ pub(super) struct AtRevision {
     /// Answer when the workflow is at this revision or later.
     revision: Option<u64>,
     /// How long that may take, `10s` where nothing is said and at most `60s`; then 504.
-    #[param(value_type = Option<SpanText>, example = "10s")]
+    #[param(inline, value_type = Option<SpanText>, example = "10s")]
     wait: Option<Span>,
 }
 

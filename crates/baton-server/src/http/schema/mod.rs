@@ -29,7 +29,7 @@ use super::problem::Problem;
 
 pub(super) use tasks::{TaskDetailSchema, TaskSchema, ToolSchema};
 pub(super) use workers::{AliveSchema, AnsweredSchema, HoldingPageSchema, LeaseSchema};
-pub(super) use workflows::{EventSchema, InboxItemSchema, StageSchema, WorkflowSchema};
+pub(super) use workflows::{EventSchema, InboxItemSchema, SpanSchema, StageSchema, WorkflowSchema};
 
 /// The schema of a string out of a vocabulary's words.
 fn words<C: Code>() -> RefOr<Schema> {

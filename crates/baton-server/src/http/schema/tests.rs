@@ -50,7 +50,8 @@ fn declared(source: &str, name: &str) -> BTreeSet<String> {
         if let Some(rest) = line.strip_prefix("#[serde(rename = \"") {
             renamed = rest.split('"').next();
         }
-        is_skipped |= line.starts_with("#[serde(skip)]") || line.contains("flatten");
+        let skips = ["#[serde(skip)]", "#[serde(skip,"].iter().any(|skip| line.starts_with(skip));
+        is_skipped |= skips || line.contains("flatten");
         if let Some((field, _)) = line.strip_prefix("pub ").and_then(|rest| rest.split_once(": ")) {
             if !is_skipped {
                 fields.insert(renamed.unwrap_or(field).to_owned());
@@ -70,6 +71,7 @@ fn schemas_have_the_fields_of_the_views_that_are_served() {
         ("Task", view, "TaskView"),
         ("Said", include_str!("../../../../baton-engine/src/said.rs"), "Said"),
         ("Call", include_str!("../calls.rs"), "CallView"),
+        ("Span", include_str!("../../../../baton-engine/src/trace.rs"), "SpanView"),
         ("Stage", include_str!("../../../../baton-engine/src/stages.rs"), "StageView"),
         ("Milestone", include_str!("../../../../baton-engine/src/stages.rs"), "MilestoneView"),
         ("Event", include_str!("../../../../baton-engine/src/events.rs"), "EventView"),

@@ -129,6 +129,37 @@ pub(in crate::http) struct StageSchema {
     milestones: Vec<MilestoneSchema>,
 }
 
+/// A part of a workflow's time.
+#[derive(ToSchema)]
+#[schema(as = Span)]
+pub(in crate::http) struct SpanSchema {
+    /// 16 hexadecimal digits, unique in the trace, whose id is the workflow's `trace_id`.
+    #[schema(pattern = "^[0-9a-f]{16}$")]
+    span_id: String,
+    /// The span it is part of; none of the workflow's own.
+    #[schema(pattern = "^[0-9a-f]{16}$")]
+    parent_span_id: Option<String>,
+    /// The workflow's name, or the task's key.
+    name: String,
+    /// The task.
+    #[schema(format = "uuid")]
+    task_id: Option<String>,
+    /// The number of the attempt, from 1.
+    attempt: Option<u32>,
+    /// The tool it called, if it called one.
+    tool: Option<String>,
+    /// The workflow's status, or that of the attempt.
+    status: String,
+    /// When it began.
+    #[schema(format = DateTime)]
+    started_at: String,
+    /// When it ended.
+    #[schema(format = DateTime)]
+    ended_at: Option<String>,
+    /// Why it failed.
+    error: Option<String>,
+}
+
 /// A milestone.
 #[derive(ToSchema)]
 #[schema(as = Milestone)]

@@ -37,6 +37,7 @@ impl Web {
         compose: impl FnOnce(Base) -> Api,
     ) -> anyhow::Result<Self> {
         let listening = listening.into();
+        listening.open_wide().context("the listener does not listen")?;
         let address = listening.listener.local_addr().context("the listener has no address")?;
         let views = baton_store::open_views(store)?;
         let broadcasting = Broadcaster::start(owner, owner.live(), views, report())?;

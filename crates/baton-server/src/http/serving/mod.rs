@@ -22,6 +22,9 @@ use turned_away::TurnedAway;
 pub(super) use lasting::Lasting;
 pub use tls::{Certificate, CertificateFault};
 
+/// How many connections the system keeps until they are taken. Whoever comes when there are more asks
+/// again after a second: all clients of a server that starts anew come at once.
+const WAITING_MAX: i32 = 4_096;
 /// The pause after a connection that could not be accepted: nothing signals free descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -39,6 +42,11 @@ pub struct Listening {
 impl Listening {
     /// How many connections are open at a time, where nothing else is said.
     pub const CONNECTIONS_MAX: u32 = 16_384;
+
+    /// Has the system keep many connections until they are taken, from now on.
+    pub fn open_wide(&self) -> io::Result<()> {
+        Ok(rustix::net::listen(&self.listener, WAITING_MAX)?)
+    }
 }
 
 impl From<std::net::TcpListener> for Listening {

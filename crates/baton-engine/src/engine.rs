@@ -205,6 +205,11 @@ impl Engine {
         self.queue.depth()
     }
 
+    /// How many tasks are leased to workers outside.
+    pub fn leases(&self) -> usize {
+        self.workers.held().count()
+    }
+
     /// Every live state, for checks against the journal.
     pub fn states(&self) -> impl Iterator<Item = (u64, &WorkflowState)> + Clone + '_ {
         self.lives.values().map(|live| (live.number, &live.state))

@@ -114,6 +114,8 @@ fn nothing_is_lost_and_nothing_completed_twice_when_server_and_worker_are_killed
     // The worker has held its lease all the while, and its answer counts.
     site.let_go("held");
     site.until_started("sum[3]");
+    let mut metrics = ureq::get(format!("http://{}/metrics", site.address)).call().unwrap();
+    assert!(metrics.body_mut().read_to_string().unwrap().contains("\nbaton_leases 1\n"));
     worker.kill();
     let _other = site.worker();
     // The lost lease is given again, to the one that now reads the pipe.

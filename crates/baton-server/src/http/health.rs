@@ -82,6 +82,8 @@ fn exposition(api: &Api) -> String {
     page.single("baton_progress_mismatch_total", "counter", help, mismatches);
     let depth = meters.queue_depth.load(Ordering::Relaxed);
     page.single("baton_queue_depth", "gauge", "Tasks that wait for a place to execute.", depth);
+    let leases = meters.leases.load(Ordering::Relaxed);
+    page.single("baton_leases", "gauge", "Tasks that workers outside hold.", leases);
     let live = meters.live.load(Ordering::Relaxed);
     page.single("baton_workflows_live", "gauge", "Workflows that have not ended.", live);
     let subscribers = streams.subscribers() as u64;

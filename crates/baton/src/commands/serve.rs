@@ -51,7 +51,7 @@ pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
     signals::act_as(Role::Owner(owner.clone()))?;
     let store = Place::new(common)?.store().clone();
     let definitions = ServedDefinitions::new(Arc::clone(&tools), config.clone(), store.clone());
-    let found = (tools.specs().len(), definitions.files_count());
+    let found = (tools.specs().len(), tools.servers().len(), definitions.files_count());
     let identity = identity(&session, &owner, listening::address(&config.server, serve))?;
     let news = listen_for_end(&owner)?;
     let web = Web::start(listening, &owner, &store, |base| {
@@ -138,7 +138,7 @@ fn tell(
     common: &Common,
     store: &StoreUrl,
     (url, taken_up): (&str, &Answer),
-    (tools, definitions): (usize, usize),
+    (tools, servers, definitions): (usize, usize, usize),
 ) {
     let store = match store {
         StoreUrl::Sqlite(path) => path.display().to_string(),
@@ -156,7 +156,7 @@ fn tell(
     if common.json {
         let line = serde_json::json!({
             "url": url, "store": store, "taken_up": count,
-            "tools": tools, "definitions": definitions,
+            "tools": tools, "servers": servers, "definitions": definitions,
         });
         say_out(&line.to_string());
         return;
@@ -164,6 +164,9 @@ fn tell(
     say(&format!("serving {url}/ (pages), the API beneath /api/v1"));
     say(&format!("  store        {store}, {} taken up", many(count.into(), "workflow")));
     say(&format!("  tools        {tools}; `baton tools` lists them"));
+    if servers > 0 {
+        say(&format!("  servers      {servers}; `baton servers` shows how they are"));
+    }
     say(&format!("  definitions  {} here", many(definitions as u64, "file")));
     say("  Ctrl-C       lets what runs end and leaves");
 }

@@ -310,6 +310,7 @@ impl Work {
         meters.commit.observe(commit);
         meters.progress.observe(turn);
         meters.queue_depth.store(self.engine.depth() as u64, Ordering::Relaxed);
+        meters.leases.store(self.engine.leases() as u64, Ordering::Relaxed);
         meters.live.store(self.engine.live() as u64, Ordering::Relaxed);
     }
 

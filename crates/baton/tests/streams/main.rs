@@ -278,6 +278,7 @@ fn or7_who_watches_sees_what_is_counted_and_what_is_not_ready() {
         "baton_progress_mismatch_total 0",
         "baton_queue_depth 0",
         "baton_workflows_live 1",
+        "baton_leases 0",
         "baton_stream_subscribers 1",
         "baton_stream_lagged_total 0",
     ] {

@@ -51,7 +51,7 @@ pub fn run(mode: Mode) -> Result<()> {
 
 /// Builds `baton` as the tests have it, so that continuous integration builds once: another
 /// selection of packages would resolve features anew and build much of it again.
-fn build() -> Result<PathBuf> {
+pub fn build() -> Result<PathBuf> {
     succeed(cargo()?.args(["test", "--quiet", "--workspace", "--no-run"]))?;
     let metadata = metadata(&["--no-deps"])?;
     let folder = metadata.get("target_directory").and_then(Value::as_str);

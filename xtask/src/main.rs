@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod fuzz;
 mod generate;
 mod licences;
 mod postgres;
@@ -24,6 +25,7 @@ cargo xtask COMMAND
 
   ci                   all that must hold before a merge, each step named and timed
   test [FILTER…]       all tests, with a throw-away PostgreSQL where one can be had
+  fuzz                 the API against its OpenAPI document, with schemathesis
   tidy                 the rules of layout and taste
   licences             every dependency's licence against the list of those allowed
   generate [--check]   writes the generated files, or says which are out of date
@@ -55,6 +57,7 @@ fn dispatch(command: &str, rest: &[String]) -> Option<Result<()>> {
     match (command, words.as_slice()) {
         ("ci", []) => Some(ci::run()),
         ("test", _) => Some(testing::run(rest)),
+        ("fuzz", []) => Some(fuzz::run()),
         ("tidy", []) => Some(tidy::run()),
         ("licences", []) => Some(licences::run()),
         ("generate", []) => Some(generate::run(generate::Mode::Write)),

@@ -5,16 +5,23 @@
 
 use anyhow::Result;
 
+use crate::fuzz;
 use crate::postgres::Cluster;
 use crate::workspace::{cargo, succeed};
 
 /// Where tests find a PostgreSQL in which they may make databases of their own.
 const TEST_URL: &str = "BATON_TEST_POSTGRES";
 
-/// Runs the tests of the workspace, or those whose names contain one of the filters.
+/// Runs the tests of the workspace and fuzzes the API, or runs those tests whose names contain one of
+/// the filters.
 ///
 /// An address that is already in `BATON_TEST_POSTGRES` is used as it is.
 pub fn run(filters: &[String]) -> Result<()> {
+    tests(filters)?;
+    if filters.is_empty() { fuzz::run() } else { Ok(()) }
+}
+
+fn tests(filters: &[String]) -> Result<()> {
     let mut command = cargo()?;
     command.args(["test", "--workspace", "--no-fail-fast", "--"]);
     command.args(filters);

@@ -9,10 +9,11 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+use crate::base64::is_base64;
 use crate::body::{Blob, Body, Json};
 use crate::definition::EVENT_CHARS_MAX;
 use crate::time::Timestamp;
-use crate::workflow::EventReceived;
+use crate::workflow::{Encoding, EventReceived};
 
 /// The version of the specification.
 pub const SPEC_VERSION: &str = "1.0";
@@ -51,19 +52,43 @@ pub fn structured(value: &Value) -> Result<Read, Vec<EnvelopeFault>> {
     };
     let mut attributes = object.clone();
     let data = attributes.remove("data").unwrap_or(Value::Null);
-    if attributes.contains_key("data_base64") {
-        return Err(vec![fault("data_base64", "data must be JSON; send it as `data`")]);
-    }
-    read(attributes, &data)
+    let Some(bytes) = attributes.remove("data_base64").filter(|bytes| !bytes.is_null()) else {
+        return read(attributes, Data::Json(&data), Vec::new());
+    };
+    let (text, faults) = base64_of(&bytes, &data);
+    read(attributes, Data::Base64(text), faults)
 }
 
 /// Reads an event of attributes and data that came apart.
-pub fn binary(attributes: Map<String, Value>, data: &Value) -> Result<Read, Vec<EnvelopeFault>> {
-    read(attributes, data)
+pub fn binary(attributes: Map<String, Value>, data: Data<'_>) -> Result<Read, Vec<EnvelopeFault>> {
+    read(attributes, data, Vec::new())
 }
 
-fn read(mut attributes: Map<String, Value>, data: &Value) -> Result<Read, Vec<EnvelopeFault>> {
+/// The data of an event.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Data<'d> {
+    /// As it is.
+    Json(&'d Value),
+    /// Bytes, as the text that stands for them.
+    Base64(&'d str),
+}
+
+fn base64_of<'v>(bytes: &'v Value, data: &Value) -> (&'v str, Vec<EnvelopeFault>) {
+    let text = bytes.as_str().unwrap_or_default();
     let mut faults = Vec::new();
+    if !bytes.is_string() || !is_base64(text) {
+        faults.push(fault("data_base64", "it must be Base64 with padding (RFC 4648, section 4)"));
+    } else if !data.is_null() {
+        faults.push(fault("data_base64", "an event has `data` or `data_base64`, not both"));
+    }
+    (text, faults)
+}
+
+fn read(
+    mut attributes: Map<String, Value>,
+    data: Data<'_>,
+    mut faults: Vec<EnvelopeFault>,
+) -> Result<Read, Vec<EnvelopeFault>> {
     match text(&mut attributes, "specversion", &mut faults) {
         Some(version) if version == SPEC_VERSION => {}
         Some(_) => faults.push(fault("specversion", "it must be \"1.0\"")),
@@ -91,9 +116,22 @@ fn read(mut attributes: Map<String, Value>, data: &Value) -> Result<Read, Vec<En
     if !faults.is_empty() {
         return Err(faults);
     }
-    let (data, blob) = Body::split(Json::of(data));
-    let event =
-        EventReceived { source, id, event_type, subject, time, datacontenttype, extensions, data };
+    let (text, encoding) = match data {
+        Data::Json(value) => (Json::of(value), None),
+        Data::Base64(text) => (Json::of(&json!(text)), Some(Encoding::Base64)),
+    };
+    let (data, blob) = Body::split(text);
+    let event = EventReceived {
+        source,
+        id,
+        event_type,
+        subject,
+        time,
+        datacontenttype,
+        extensions,
+        data,
+        encoding,
+    };
     Ok((event, blob))
 }
 
@@ -188,9 +226,11 @@ pub fn schema() -> Value {
             "time": { "type": "string", "format": "date-time" },
             "datacontenttype": attribute("The media type of its data."),
             "data": { "description": "Any JSON." },
+            "data_base64": { "type": "string", "contentEncoding": "base64", "pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$", "description": "Bytes, in the place of `data`." },
         },
+        "not": { "required": ["data", "data_base64"] },
         "additionalProperties": { "type": ["string", "number", "boolean"] },
-        "propertyNames": { "pattern": "^[a-z0-9]{1,20}$" },
+        "propertyNames": { "anyOf": [{ "pattern": "^[a-z0-9]{1,20}$" }, { "const": "data_base64" }] },
     })
 }
 
@@ -216,9 +256,27 @@ mod tests {
         assert!(blob.is_none());
         let mut attributes = whole().as_object().cloned().expect("an object");
         let data = attributes.remove("data").expect("data");
-        assert_eq!(binary(attributes, &data), Ok((event, blob)));
+        assert_eq!(binary(attributes, Data::Json(&data)), Ok((event, blob)));
         let validator = jsonschema::validator_for(&schema()).expect("a schema");
         assert!(validator.is_valid(&whole()));
+    }
+
+    #[test]
+    fn or3_bytes_are_kept_as_their_text() {
+        let mut event = whole();
+        event.as_object_mut().expect("an object").remove("data");
+        event["data_base64"] = json!("aGVsbG8=");
+        let validator = jsonschema::validator_for(&schema()).expect("a schema");
+        assert!(validator.is_valid(&event));
+        let (read, _) = structured(&event).expect("an event");
+        assert_eq!(read.encoding, Some(Encoding::Base64));
+        assert_eq!(read.data, Body::split(Json::of(&json!("aGVsbG8="))).0);
+        for bad in [json!("aGVsbG8"), json!(7), json!("a b=")] {
+            event["data_base64"] = bad;
+            let faults = structured(&event).expect_err("no base64");
+            assert!(faults.len() == 1 && faults[0].attribute == "data_base64", "{faults:?}");
+            assert!(!validator.is_valid(&event));
+        }
     }
 
     #[test]
@@ -235,7 +293,7 @@ mod tests {
             ("type", json!("repo.*"), "without spaces"),
             ("Correlation", json!("x"), "a-z 0-9"),
             ("trace", json!({}), "must be a string"),
-            ("data_base64", json!("AAAA"), "as `data`"),
+            ("data_base64", json!("AAAA"), "not both"),
         ] {
             let mut event = whole();
             event[name] = value;

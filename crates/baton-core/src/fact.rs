@@ -64,6 +64,12 @@ impl Token {
         serde_json::from_str(value.as_str()).ok()
     }
 
+    /// Whether a token may be called this: 1 to 64 of the characters `A-Z a-z 0-9 _ - .`.
+    pub fn is_name(name: &str) -> bool {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        (1..=64).contains(&name.len()) && name.bytes().all(plain)
+    }
+
     fn holds(&self, name: &str) -> Change {
         Change::Holds(FactKind::Token, name.as_bytes().to_vec(), Json::of(&json!(self)))
     }
@@ -130,8 +136,12 @@ pub fn changes(event: &Event) -> Vec<Change> {
         | Event::CallUndone(_)
         | Event::TaskEmitted(_)
         | Event::TaskAnswered(_)
+        | Event::QuestionAsked(_)
+        | Event::QuestionAnswered(_)
+        | Event::QuestionWithdrawn(_)
         | Event::DefinitionRegistered(_)
         | Event::DefinitionRemoved(_)
+        | Event::ServerReleased(_)
         | Event::Purged(_)
         | Event::BatchPurged(_) => Vec::new(),
     }

@@ -41,6 +41,11 @@ pub struct TaskId(Uuid);
 #[serde(transparent)]
 pub struct ConversationId(Uuid);
 
+/// A project: what a workflow may belong to. Whoever names it makes it; nothing is looked up.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProjectId(Uuid);
+
 fn v7(moment: &Moment, salt: u64) -> u128 {
     let millis = (moment.now.as_millis().max(0) as u128) & 0xffff_ffff_ffff;
     let random = moment.draw(salt);
@@ -110,7 +115,7 @@ macro_rules! uuid_text {
     )+ };
 }
 
-uuid_text!(WorkflowId, TaskId, ConversationId);
+uuid_text!(WorkflowId, TaskId, ConversationId, ProjectId);
 
 #[cfg(test)]
 mod tests {

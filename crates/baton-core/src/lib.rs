@@ -5,6 +5,7 @@
 
 pub mod actor;
 pub mod agent;
+pub mod base64;
 pub mod body;
 pub mod codes;
 pub mod definition;

@@ -20,6 +20,7 @@ use crate::deliver::Arrival;
 use crate::exchange::{Declined, Effect, Input, Reply, Token, Turn};
 use crate::live::Live;
 use crate::loaded::Loaded;
+use crate::questions::Questions;
 use crate::queue::{Limits, Queue};
 use crate::rates::{Rate, Rates};
 use crate::staging::{Place, Staging};
@@ -94,6 +95,7 @@ pub struct Engine {
     pub(crate) served: BTreeSet<u64>,
     pub(crate) listeners: Vec<(u64, Ordinal, String)>,
     pub(crate) draining: bool,
+    pub(crate) questions: Questions,
     pub(crate) unsettled: VecDeque<u64>,
     pub(crate) follow_ups: VecDeque<(u64, Command)>,
     pub(crate) arrivals: VecDeque<Arrival>,
@@ -135,6 +137,7 @@ impl Engine {
             served: BTreeSet::new(),
             listeners: Vec::new(),
             draining: false,
+            questions: Questions::default(),
             unsettled: VecDeque::new(),
             follow_ups: VecDeque::new(),
             arrivals: VecDeque::new(),
@@ -200,6 +203,11 @@ impl Engine {
     /// How many tasks wait for a place to execute.
     pub fn depth(&self) -> usize {
         self.queue.depth()
+    }
+
+    /// How many tasks are leased to workers outside.
+    pub fn leases(&self) -> usize {
+        self.workers.held().count()
     }
 
     /// Every live state, for checks against the journal.
@@ -290,6 +298,8 @@ impl Engine {
         live.look_at_clock(&self.now);
         live.state.evolve(event, self.now.moment.now);
         let place = Place { stream: number, version: live.state.revision, previous: live.head };
+        let position = self.staging.head().position + 1;
+        let cause = live.calling.see(&live.state, event, position).unwrap_or(cause);
         let position = self.staging.append(place, event, cause, actor, self.now.moment.now);
         live.head = position;
         self.staging.workflows.push(number);

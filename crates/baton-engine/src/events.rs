@@ -1,13 +1,17 @@
-//! How an event is shown: one form for `GET …/events`, every stream and `baton show --events`.
+//! How an event is shown: as a CloudEvent, in one form for `GET …/events`, every stream and
+//! `baton show --events`.
 //!
 //! The form is a function of the journal alone, so that whoever reads an event, live or years later,
 //! reads the same bytes. It decides nothing, and a damaged body is shown as `null`, not hidden.
+//! Source of the envelope: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md>.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use baton_core::codes::Code;
-use baton_core::ids::{Ordinal, TaskId, WorkflowId};
+use baton_core::envelope::SPEC_VERSION;
+use baton_core::ids::{ConversationId, WorkflowId};
 use baton_core::time::Timestamp;
 use baton_core::workflow::{Event, EventKind, Waiting};
 use serde::Serialize;
@@ -15,30 +19,65 @@ use serde_json::value::RawValue;
 
 pub use crate::deliver::matches_type;
 use crate::live::read_event;
+use crate::naming::{Named, Naming, Provenance};
+use crate::ports::traceparent;
 use crate::store::{Record, StoreError, Views};
-use crate::wording::{Wording, Wordings};
+use crate::tool_events::ToolCalls;
+use crate::wording::Wordings;
 
-/// How many workflows are remembered before they are looked up anew.
-const WORKFLOWS_MAX: usize = 20_000;
+/// How many actors are remembered before they are looked up anew.
+const ACTORS_MAX: usize = 10_000;
 
-/// An event as it is shown.
+/// An event as it is shown: a CloudEvent. The attributes behind `datacontenttype` are extensions.
 #[derive(Clone, Debug, Serialize)]
 pub struct EventView<'r> {
-    /// Its place in the journal.
-    pub position: u64,
-    /// The word of its kind, such as `task.completed`.
+    /// The version of CloudEvents.
+    pub specversion: &'static str,
+    /// Its position in the journal; unique with the source.
+    pub id: String,
+    /// The path of the workflow, or of the server whose tool was called; `/api/v1` of an event of
+    /// the store.
+    pub source: String,
+    /// Such as `task.completed`, or `tool.fs.read.completed`.
     #[serde(rename = "type")]
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
+    /// What it is about: a task's or a workflow's id, or a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// When it happened.
-    pub at: Timestamp,
-    /// The workflow it belongs to; none of an event of the store.
-    pub workflow_id: Option<WorkflowId>,
+    pub time: Timestamp,
+    /// Of the data: always JSON.
+    pub datacontenttype: &'static str,
+    /// The conversation of the workflow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversationid: Option<ConversationId>,
+    /// The workflow, which is what belongs together; none of an event of the store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlationid: Option<WorkflowId>,
+    /// The position of the event that led to it, where no command did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub causationid: Option<String>,
+    /// Who is behind it, such as `user:ada`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Arc<str>>,
+    /// W3C trace context: the trace is the workflow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// The key of the task it is about; an item's has its index behind it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
-    /// The id of that task.
-    pub task_id: Option<TaskId>,
-    /// Its body, as it is stored.
-    pub data: &'r RawValue,
+    /// What happened: its body as it is stored, or what was called and what came of it.
+    pub data: Cow<'r, RawValue>,
+}
+
+/// What an event of the journal is shown as: itself, and the call of a tool that it began or ended.
+#[derive(Debug)]
+pub struct Shown<'r> {
+    /// What it says, where it can be read.
+    pub event: Option<Event>,
+    name: StreamName,
+    view: EventView<'r>,
+    tool: Option<(StreamName, EventView<'static>)>,
 }
 
 /// The name under which streams send an event.
@@ -58,6 +97,14 @@ pub enum StreamName {
     TriggerFired,
     /// A token was created or revoked.
     TokenUpdated,
+    /// A tool is called.
+    ToolCalled,
+    /// A call of a tool brought its result.
+    ToolCompleted,
+    /// A call of a tool did not.
+    ToolFailed,
+    /// A server of tools may be called again.
+    ServerUpdated,
 }
 
 impl StreamName {
@@ -71,6 +118,10 @@ impl StreamName {
             Self::EventReceived => "event.received",
             Self::TriggerFired => "trigger.fired",
             Self::TokenUpdated => "token.updated",
+            Self::ToolCalled => "tool.called",
+            Self::ToolCompleted => "tool.completed",
+            Self::ToolFailed => "tool.failed",
+            Self::ServerUpdated => "server.updated",
         }
     }
 
@@ -80,10 +131,12 @@ impl StreamName {
             Event::TaskWaited(waited) => match waited.on {
                 Waiting::Person { .. } => Self::ApprovalRequested,
                 Waiting::Timer { .. }
+                | Waiting::Question { .. }
                 | Waiting::Event { .. }
                 | Waiting::InDoubt { .. }
                 | Waiting::Child { .. } => Self::TaskUpdated,
             },
+            Event::QuestionAsked(_) => Self::ApprovalRequested,
             Event::TaskStarted(_)
             | Event::TaskExpanded(_)
             | Event::TaskCompleted(_)
@@ -92,6 +145,8 @@ impl StreamName {
             | Event::TaskSkipped(_)
             | Event::TaskCancelled(_)
             | Event::CallUndone(_)
+            | Event::QuestionAnswered(_)
+            | Event::QuestionWithdrawn(_)
             | Event::TaskEmitted(_)
             | Event::TaskAnswered(_) => Self::TaskUpdated,
             Event::Admitted(_)
@@ -110,149 +165,156 @@ impl StreamName {
             Event::EventReceived(_) => Self::EventReceived,
             Event::TriggerFired(_) => Self::TriggerFired,
             Event::TokenCreated(_) | Event::TokenRevoked(_) => Self::TokenUpdated,
+            Event::ServerReleased(_) => Self::ServerUpdated,
         }
     }
 }
 
-/// Shows events, and remembers what their workflows' tasks are called.
+impl<'r> Shown<'r> {
+    /// How many messages it is told as.
+    pub fn parts(&self) -> u8 {
+        1 + u8::from(self.tool.is_some())
+    }
+
+    /// In the order in which they are told: the call, then the event of the journal, which is told
+    /// with everything up to its position.
+    pub fn messages(self) -> impl Iterator<Item = (StreamName, EventView<'r>)> {
+        self.tool.into_iter().chain([(self.name, self.view)])
+    }
+}
+
+/// Shows events, and remembers what they need of others.
 #[derive(Debug, Default)]
 pub struct Showing {
-    wordings: Arc<Wordings>,
-    workflows: HashMap<u64, Named>,
-}
-
-#[derive(Debug)]
-struct Named {
-    id: WorkflowId,
-    wording: Wording,
-    items: Vec<Items>,
-    /// Every expansion up to this position is among `items`.
-    scanned: u64,
-}
-
-/// The items that one expansion made.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Items {
-    of: Ordinal,
-    first: Ordinal,
-    count: u32,
+    naming: Naming,
+    calls: ToolCalls,
+    actors: HashMap<u32, Option<Arc<str>>>,
 }
 
 impl Showing {
     /// With the words that others have looked up.
     pub fn with(wordings: Arc<Wordings>) -> Self {
-        Self { wordings, workflows: HashMap::new() }
+        Self { naming: Naming::with(wordings), ..Self::default() }
     }
 
-    /// An event as it is shown, and what it says where it can be read.
+    /// An event as it is shown.
     pub fn show<'r>(
         &mut self,
         record: &'r Record,
         views: &mut dyn Views,
-    ) -> Result<(EventView<'r>, Option<Event>), StoreError> {
+    ) -> Result<Shown<'r>, StoreError> {
         let event = read_event(record).ok();
-        self.learn(record, event.as_ref(), views)?;
-        let task = event.as_ref().and_then(Event::task);
-        let key = task.map(|task| self.key(record, task, views)).transpose()?.flatten();
-        let id = self.workflows.get(&record.stream).map(|named| named.id);
-        let view = EventView {
-            position: record.position,
-            kind: EventKind::from_code(record.kind).map_or("unknown", |kind| kind.word()),
-            at: record.at,
-            workflow_id: id,
-            task: key,
-            task_id: id.zip(task).map(|(id, task)| id.task(task)),
-            data: serde_json::from_str(&record.body).unwrap_or(RawValue::NULL),
-        };
-        Ok((view, event))
-    }
-
-    /// Looks up the workflow of an event, unless it is known or the event itself says.
-    fn learn(
-        &mut self,
-        record: &Record,
-        event: Option<&Event>,
-        views: &mut dyn Views,
-    ) -> Result<(), StoreError> {
-        if record.stream == crate::store::SYSTEM_STREAM {
-            return Ok(());
-        }
-        if self.workflows.len() > WORKFLOWS_MAX {
-            self.workflows.clear();
-        }
-        if let Some(Event::Admitted(admitted)) = event {
-            let wording = self.wordings.of(admitted.plan, views)?;
-            let named = Named { id: admitted.id, wording, items: Vec::new(), scanned: 0 };
-            self.workflows.insert(record.stream, named);
-        } else if !self.workflows.contains_key(&record.stream) {
-            let named = self.look_up(record.stream, views)?;
-            self.workflows.extend(named.map(|named| (record.stream, named)));
-        }
-        if let (Some(Event::TaskExpanded(expanded)), Some(named)) =
-            (event, self.workflows.get_mut(&record.stream))
-        {
-            let (of, first, count) = (expanded.task, expanded.first, expanded.count);
-            let items = Items { of, first, count };
-            if !named.items.contains(&items) {
-                named.items.push(items);
+        let actor = self.actor(record.actor, views)?;
+        let of = self.naming.of(record, event.as_ref(), views)?;
+        let mut view = envelope(record, actor);
+        let mut tool = None;
+        match (&event, of) {
+            (Some(event), Some((named, made))) => {
+                view = of_workflow(view, record, (event, made), named);
+                if let Some(made) = made {
+                    tool = self.calls.message(record, event, (named, made), &view, views)?;
+                }
             }
+            (Some(event), None) => view.subject = subject(event),
+            (None, Some((named, _))) => view.correlationid = Some(named.id),
+            (None, None) => {}
         }
-        Ok(())
+        let name = event.as_ref().map_or(StreamName::WorkflowUpdated, StreamName::of);
+        Ok(Shown { event, name, view, tool })
     }
 
-    fn look_up(&self, number: u64, views: &mut dyn Views) -> Result<Option<Named>, StoreError> {
-        let Some(id) = views.id_of(number)? else { return Ok(None) };
-        let Some((card, row)) = views.workflow(id)? else { return Ok(None) };
-        // The plan of a purged workflow went with it.
-        let wording = match row.purged_at() {
-            Some(_) => Wording::default(),
-            None => self.wordings.of(card.plan, views)?,
-        };
-        Ok(Some(Named { id, wording, items: Vec::new(), scanned: 0 }))
-    }
-
-    /// The key of a task: that of the plan's, or of the item that an expansion made.
-    fn key(
+    fn actor(
         &mut self,
-        record: &Record,
-        task: Ordinal,
+        number: u32,
         views: &mut dyn Views,
-    ) -> Result<Option<String>, StoreError> {
-        let Some(named) = self.workflows.get_mut(&record.stream) else { return Ok(None) };
-        if let Some(key) = named.wording.key(task) {
-            return Ok(Some(key.to_string()));
+    ) -> Result<Option<Arc<str>>, StoreError> {
+        if let Some(known) = self.actors.get(&number) {
+            return Ok(known.clone());
         }
-        let key = named.item(task);
-        if key.is_some()
-            || named.scanned >= record.position
-            || named.wording.key(Ordinal(0)).is_none()
-        {
-            return Ok(key);
+        if self.actors.len() > ACTORS_MAX {
+            self.actors.clear();
         }
-        (named.items, named.scanned) = expansions(record, views)?;
-        Ok(named.item(task))
+        let actor = views.actor(number)?.map(|actor| Arc::from(actor.to_string()));
+        self.actors.insert(number, actor.clone());
+        Ok(actor)
     }
 }
 
-impl Named {
-    fn item(&self, task: Ordinal) -> Option<String> {
-        let items = self.items.iter().find(|items| {
-            task.0.checked_sub(items.first.0).is_some_and(|index| index < items.count)
-        })?;
-        let key = self.wording.key(items.of)?;
-        Some(format!("{key}[{}]", task.0 - items.first.0))
+/// What every event has.
+fn envelope(record: &Record, actor: Option<Arc<str>>) -> EventView<'_> {
+    let data = serde_json::from_str(&record.body).unwrap_or(RawValue::NULL);
+    EventView {
+        specversion: SPEC_VERSION,
+        id: record.position.to_string(),
+        source: "/api/v1".to_owned(),
+        kind: EventKind::from_code(record.kind).map_or("unknown", |kind| kind.word()).into(),
+        subject: None,
+        time: record.at,
+        datacontenttype: "application/json",
+        conversationid: None,
+        correlationid: None,
+        causationid: (record.cause > 0).then(|| record.cause.to_string()),
+        actor,
+        traceparent: None,
+        task: None,
+        data: Cow::Borrowed(data),
     }
 }
 
-/// Every expansion of an event's workflow, and up to which position: those that a later one
-/// superseded too, as no row tells of these.
-fn expansions(record: &Record, views: &mut dyn Views) -> Result<(Vec<Items>, u64), StoreError> {
-    let records = views.stream(record.stream)?;
-    let newest = records.last().map_or(0, |record| record.position);
-    let expanded = records.iter().filter(|r| r.kind == EventKind::TaskExpanded.code());
-    let items = expanded.filter_map(|record| match read_event(record) {
-        Ok(Event::TaskExpanded(e)) => Some(Items { of: e.task, first: e.first, count: e.count }),
-        Ok(_) | Err(_) => None,
-    });
-    Ok((items.collect(), newest.max(record.position)))
+/// What an event of a workflow has beside that.
+fn of_workflow<'r>(
+    view: EventView<'r>,
+    record: &Record,
+    (event, made): (&Event, Option<Provenance>),
+    named: &Named,
+) -> EventView<'r> {
+    let id = named.id;
+    let subject = event.task().map_or_else(|| id.to_string(), |task| id.task(task).to_string());
+    EventView {
+        source: format!("/api/v1/workflows/{id}"),
+        subject: Some(subject),
+        conversationid: Some(named.conversation),
+        correlationid: Some(id),
+        traceparent: Some(traceparent(id, record.position)),
+        task: made.and_then(|made| named.key(made)),
+        ..view
+    }
+}
+
+/// What an event of the store is about.
+fn subject(event: &Event) -> Option<String> {
+    match event {
+        Event::DefinitionRegistered(definition) => Some(definition.name.clone()),
+        Event::DefinitionRemoved(definition) => Some(definition.name.clone()),
+        Event::EventReceived(received) => Some(received.id.clone()),
+        Event::TriggerFired(fired) => Some(fired.definition.clone()),
+        Event::TokenCreated(token) => Some(token.name.clone()),
+        Event::TokenRevoked(token) => Some(token.name.clone()),
+        Event::ServerReleased(released) => Some(released.name.clone()),
+        Event::Purged(purged) => Some(purged.tombstone.card.id.to_string()),
+        Event::BatchPurged(_)
+        | Event::Admitted(_)
+        | Event::Approved(_)
+        | Event::SentBack(_)
+        | Event::Started(_)
+        | Event::Paused(_)
+        | Event::Resumed(_)
+        | Event::CancelRequested(_)
+        | Event::Finished(_)
+        | Event::Retried(_)
+        | Event::ClockSet(_)
+        | Event::TaskStarted(_)
+        | Event::TaskWaited(_)
+        | Event::TaskExpanded(_)
+        | Event::TaskCompleted(_)
+        | Event::AttemptFailed(_)
+        | Event::TaskFailed(_)
+        | Event::TaskSkipped(_)
+        | Event::TaskCancelled(_)
+        | Event::CallUndone(_)
+        | Event::TaskEmitted(_)
+        | Event::QuestionAsked(_)
+        | Event::QuestionAnswered(_)
+        | Event::QuestionWithdrawn(_) => None,
+    }
 }

@@ -7,13 +7,15 @@ use std::time::Duration;
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash, Body, Json};
 use baton_core::failure::CallFailure;
-use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
+use baton_core::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use baton_core::time::Timestamp;
 use baton_core::words::{AttemptStatus, Origin, Role, TaskStatus, WorkflowStatus};
+use baton_core::workflow::question::Question;
 use baton_core::workflow::{Command, EventReceived, Outcome, Refusal, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::asking::Heard;
 use crate::loaded::Loaded;
 use crate::scope::{Ingredients, Ready, Unrendered};
 use crate::snapshot::SnapshotJob;
@@ -49,6 +51,22 @@ pub enum Input {
         job: JobKey,
         /// How it ended.
         result: Result<Heard, (AttemptStatus, CallFailure)>,
+    },
+    /// A running call asks a person something.
+    Asked {
+        /// Which.
+        job: JobKey,
+        /// Tells the questions of the call apart.
+        ticket: u32,
+        /// What.
+        question: Question,
+    },
+    /// A running call does not want to know any more what it asked.
+    TakenBack {
+        /// Which.
+        job: JobKey,
+        /// Which of its questions.
+        ticket: u32,
     },
     /// A task's templates were rendered.
     Prepared {
@@ -208,6 +226,12 @@ pub enum Request {
         /// Its name.
         name: String,
     },
+    /// Note that a server of tools may be called again. Whoever asks has it released when this is
+    /// answered: servers are not the engine's.
+    ReleaseServer {
+        /// Its name.
+        name: String,
+    },
     /// Do something once, and answer the same to all who ask for it under the same key.
     Once {
         /// The key.
@@ -294,6 +318,8 @@ pub struct Submit {
     pub review: bool,
     /// The conversation it belongs to; its own where none is given.
     pub conversation: Option<ConversationId>,
+    /// The project it belongs to.
+    pub project: Option<ProjectId>,
     /// The caller's folder, where relative paths of its tools start.
     pub folder: Option<Arc<str>>,
 }
@@ -332,8 +358,16 @@ pub enum Reply {
     Removed,
     /// Schedules are kept.
     KeepsTime,
-    /// The token lets its bearer in, or no more.
-    TokenChanged,
+    /// The token with this hash lets its bearer in. Asked for again under the same key, it is the
+    /// hash of the first.
+    TokenCreated {
+        /// SHA-256 of it.
+        hash: BlobHash,
+    },
+    /// The token lets its bearer in no more.
+    TokenRevoked,
+    /// It is noted that a server may be called again.
+    ServerReleased,
     /// An event was taken in.
     Published {
         /// Its position.
@@ -479,6 +513,15 @@ pub enum Effect {
     Ask(Box<Asking>),
     /// Tell a running call, of a tool or a model, to end.
     Cancel(JobKey),
+    /// Tell a running call what came of its question.
+    Answer {
+        /// Which call.
+        job: JobKey,
+        /// Which of its questions.
+        ticket: u32,
+        /// What came of it.
+        heard: Heard,
+    },
     /// Render a task's templates.
     Prepare(Prepare),
     /// Ask a probe whether a call in doubt happened.

@@ -1,21 +1,24 @@
 //! What needs a person, and what they are asked: one query for the command line, the API and the
 //! pages. How it is answered is each surface's own to say.
 
+use baton_core::definition::InputFault;
+use baton_core::failure::CallFailure;
 use baton_core::ids::{Ordinal, TaskId, WorkflowId};
 use baton_core::plan::{Plan, Work};
 use baton_core::time::Timestamp;
 use baton_core::words::{HumanKind, WaitReason, WorkflowStatus};
+use baton_core::workflow::question::{Shape, human_misfits};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_core::workflow::{Event, Waiting};
-use serde::Serialize;
+use baton_core::workflow::{Event, QuestionAsked, Waiting};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::live::read_event;
 use crate::store::{Filter, StoreError, Views};
-use crate::view::{TaskView, plan_of, task_views};
+use crate::view::{TaskView, Word, plan_of, task_views};
 
 /// Something that needs a person.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InboxItem {
     /// The workflow.
     pub workflow_id: WorkflowId,
@@ -26,7 +29,8 @@ pub struct InboxItem {
     /// Its key.
     pub task: Option<String>,
     /// `review`, or the word of what the task waits for.
-    pub needs: &'static str,
+    #[serde(deserialize_with = "crate::view::word")]
+    pub needs: Word,
     /// What is asked.
     pub ask: String,
     /// The shape of the answer, where a task asks for one.
@@ -35,6 +39,12 @@ pub struct InboxItem {
     pub options: Vec<String>,
     /// `form`: a JSON Schema object of the answer.
     pub form: Option<Value>,
+    /// The tool, with its server before it, where a running call asks.
+    pub tool: Option<String>,
+    /// The number of its question: what an answer may name, to be for no other.
+    pub question: Option<u32>,
+    /// An address it sends the person to; they approve once they were there.
+    pub url: Option<String>,
     /// The workflow's revision: what an approval of its plan names.
     pub revision: u64,
     /// Since when.
@@ -90,16 +100,56 @@ fn review(card: &WorkflowCard, row: &WorkflowRow) -> InboxItem {
 
 /// What a waiting task asks for, from the event that made it wait.
 pub fn question(row: &TaskRow, views: &mut dyn Views) -> Result<String, StoreError> {
+    asked(row, views).map(|asked| asked.ask)
+}
+
+/// What is asked.
+#[derive(Default)]
+struct Asked {
+    ask: String,
+    /// What a running call asks, and since when.
+    of_call: Option<(QuestionAsked, Timestamp)>,
+}
+
+fn asked(row: &TaskRow, views: &mut dyn Views) -> Result<Asked, StoreError> {
     let event = views.events(row.position.saturating_sub(1), Some(row.number), 1)?;
-    Ok(match event.first().and_then(|record| read_event(record).ok()) {
-        Some(Event::AttemptFailed(failed)) => format!("did it happen? {}", failed.failure.message),
+    let Some(record) = event.first() else { return Ok(Asked::default()) };
+    let doubt = |failure: CallFailure| format!("did it happen? {}", failure.message);
+    let ask = match read_event(record).ok() {
+        Some(Event::AttemptFailed(failed)) => doubt(failed.failure),
         Some(Event::TaskWaited(waited)) => match waited.on {
             Waiting::Person { ask } => ask,
-            Waiting::InDoubt { failure } => format!("did it happen? {}", failure.message),
-            Waiting::Timer { .. } | Waiting::Event { .. } | Waiting::Child { .. } => String::new(),
+            Waiting::InDoubt { failure } => doubt(failure),
+            Waiting::Timer { .. }
+            | Waiting::Question { .. }
+            | Waiting::Event { .. }
+            | Waiting::Child { .. } => String::new(),
         },
+        Some(Event::QuestionAsked(asked)) => {
+            let ask = asked.question.message.clone();
+            return Ok(Asked { ask, of_call: Some((asked, record.at)) });
+        }
         Some(_) | None => String::new(),
-    })
+    };
+    Ok(Asked { ask, of_call: None })
+}
+
+/// How a value does not fit what a task asks; nothing where it does, or nothing is asked.
+pub fn misfits(
+    (workflow, task): (WorkflowId, Ordinal),
+    value: &Value,
+    views: &mut dyn Views,
+) -> Result<Vec<InputFault>, StoreError> {
+    let Some((card, _)) = views.workflow(workflow)? else { return Ok(Vec::new()) };
+    let rows = views.tasks(card.number)?;
+    let is_asked =
+        |row: &&TaskRow| row.ordinal == task && row.waits_for == Some(WaitReason::Person);
+    let Some(row) = rows.iter().find(is_asked) else { return Ok(Vec::new()) };
+    if let Some((asked, _)) = asked(row, views)?.of_call {
+        return Ok(asked.question.answer(value).err().unwrap_or_default());
+    }
+    let plan = plan_of(&card, views)?;
+    Ok(human(&plan, row.of).map_or_else(Vec::new, |human| human_misfits(human, value)))
 }
 
 fn of_workflow(card: &WorkflowCard) -> InboxItem {
@@ -113,6 +163,9 @@ fn of_workflow(card: &WorkflowCard) -> InboxItem {
         kind: None,
         options: Vec::new(),
         form: None,
+        tool: None,
+        question: None,
+        url: None,
         revision: 0,
         since: card.created_at,
     }
@@ -135,22 +188,30 @@ fn of_task(
     let Some(task) = looked.tasks.iter().find(is_it) else {
         return Ok(None);
     };
-    let asked = match row.waits_for {
+    let human = match row.waits_for {
         Some(WaitReason::Person) => human(&looked.plan, row.of),
         Some(_) | None => None,
     };
-    Ok(Some(InboxItem {
+    let Asked { ask, of_call } = asked(row, views)?;
+    let item = InboxItem {
         task_id: Some(task.id),
         task: Some(task.key.clone()),
         needs: row.waits_for.map_or("", baton_core::codes::Code::word),
-        ask: question(row, views)?,
-        kind: asked.map(|human| human.kind),
-        options: asked.map_or_else(Vec::new, |human| human.options.clone()),
-        form: asked.and_then(|human| human.form.clone()),
+        ask,
+        kind: human.map(|human| human.kind),
+        options: human.map_or_else(Vec::new, |human| human.options.clone()),
+        form: human.and_then(|human| human.form.clone()),
         revision: looked.revision,
         since: row.started_at.unwrap_or(card.created_at),
         ..of_workflow(card)
-    }))
+    };
+    let Some((asked, since)) = of_call else { return Ok(Some(item)) };
+    let (kind, form, url) = match asked.question.shape {
+        Shape::Form(form) => (HumanKind::Form, Some(form), None),
+        Shape::Url(url) => (HumanKind::Approval, None, Some(url)),
+    };
+    let (kind, question, tool) = (Some(kind), Some(asked.number), asked.tool);
+    Ok(Some(InboxItem { kind, form, url, question, tool, since, ..item }))
 }
 
 fn look(card: &WorkflowCard, views: &mut dyn Views) -> Result<Option<Looked>, StoreError> {

@@ -265,11 +265,16 @@ impl Engine {
                 let same = matches!(&facts.phase, TaskPhase::Failed { failure: known, .. } if **known == failure);
                 facts.attempts == token && same
             });
+            // Where it is tried again, the state keeps no failure.
+            let told = told || self.workers.has_said((number, task), token, &failure);
             return if told { self.answered(number, id, task) } else { Err(stale) };
         }
         let status = attempt_status(&failure);
+        let said = failure.clone();
         let command = Command::Fail { task, attempt: token, status, failure };
-        self.answer_attempt((number, id, task), &command, actor, store)
+        let answer = self.answer_attempt((number, id, task), &command, actor, store)?;
+        self.workers.remember((number, task), token, said);
+        Ok(answer)
     }
 
     fn answer_attempt(

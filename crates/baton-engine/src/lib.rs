@@ -3,6 +3,8 @@
 //! It decides nothing itself (the core does) and touches nothing outside: what it needs comes in as
 //! arguments, what it wants goes out as a commit, answers and effects.
 
+pub mod asking;
+mod calling;
 pub mod check;
 mod clock;
 mod conclude;
@@ -18,16 +20,19 @@ mod lease;
 pub mod live;
 pub mod loaded;
 pub mod meters;
+mod naming;
 mod once;
 pub mod ports;
 mod publish;
 mod purge;
+pub mod questions;
 pub mod queue;
 pub mod rates;
 mod react;
 mod request;
 mod reread;
 mod residents;
+pub mod said;
 pub mod schedules;
 pub mod scope;
 pub mod snapshot;
@@ -37,7 +42,8 @@ mod start;
 pub mod store;
 mod timers;
 mod tokens;
-pub mod tool_events;
+mod tool_events;
+pub mod trace;
 mod triggers;
 pub mod turns;
 pub mod view;

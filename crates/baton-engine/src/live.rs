@@ -9,6 +9,7 @@ use baton_core::codes::Code;
 use baton_core::ids::Ordinal;
 use baton_core::workflow::{BlockOf, Event, EventKind, WorkflowState};
 
+use crate::calling::Calling;
 use crate::clock::{Ahead, offset};
 use crate::engine::Now;
 use crate::exchange::Token;
@@ -36,6 +37,8 @@ pub struct Live {
     pub loaded: Arc<Loaded>,
     /// The position of its newest event.
     pub head: u64,
+    /// The tool calls that are under way.
+    pub calling: Calling,
     /// Tasks whose templates are being rendered elsewhere, and for which run.
     pub preparing: HashMap<Ordinal, u32>,
     /// What could not be read of the store, and how often in a row.
@@ -70,6 +73,7 @@ impl Live {
             state,
             loaded,
             head,
+            calling: Calling::default(),
             preparing: HashMap::new(),
             unread: HashMap::new(),
             probing: HashMap::new(),
@@ -143,6 +147,16 @@ pub fn fold(
     until: u64,
     load: &mut dyn FnMut(BlobHash) -> Result<Arc<Loaded>, StoreError>,
 ) -> Result<Option<(WorkflowState, Arc<Loaded>, u64)>, StoreError> {
+    fold_with(records, until, load, &mut |_, _, _| {})
+}
+
+/// The same; each event after the admission is seen with the state after it.
+pub(crate) fn fold_with(
+    records: &[Record],
+    until: u64,
+    load: &mut dyn FnMut(BlobHash) -> Result<Arc<Loaded>, StoreError>,
+    see: &mut dyn FnMut(&WorkflowState, &Event, u64),
+) -> Result<Option<(WorkflowState, Arc<Loaded>, u64)>, StoreError> {
     let Some(first) = records.first() else {
         return Ok(None);
     };
@@ -158,7 +172,9 @@ pub fn fold(
     let mut state = WorkflowState::admitted(&admitted, plan, graph, first.at);
     let mut head = first.position;
     for record in records.iter().skip(1).take_while(|record| record.position <= until) {
-        state.evolve(&read_event(record)?, record.at);
+        let event = read_event(record)?;
+        state.evolve(&event, record.at);
+        see(&state, &event, record.position);
         head = record.position;
     }
     Ok(Some((state, loaded, head)))

@@ -63,6 +63,8 @@ pub struct Meters {
     pub mismatches: AtomicU64,
     /// Tasks that wait for a place to execute.
     pub queue_depth: AtomicU64,
+    /// Tasks that are leased to workers outside.
+    pub leases: AtomicU64,
     /// Workflows that have not ended.
     pub live: AtomicU64,
     calls: Mutex<Calls>,

@@ -1,5 +1,6 @@
 //! The ports: what the engine asks of the world. Object-safe, few methods, no implementation here.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +12,9 @@ use baton_core::failure::CallFailure;
 use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
 use baton_core::plan::{OfferedTool, ToolSpec};
 
+use crate::asking::Asking;
 use crate::exchange::{Gone, Reply, Request};
+use crate::said::Said;
 
 /// The tools a Baton can call.
 pub trait Tools: Send + Sync {
@@ -27,6 +30,12 @@ pub trait Tools: Send + Sync {
     /// How the servers behind the tools stand just now, each as the object that is shown of it.
     fn servers(&self) -> Vec<Json> {
         Vec::new()
+    }
+
+    /// Has a server called again that is left alone for its failures; whether there is one of this
+    /// name.
+    fn release(&self, _server: &str) -> bool {
+        false
     }
 
     /// Calls a tool and blocks until it ends, is cancelled, or runs out of its time.
@@ -106,19 +115,28 @@ pub struct CallContext {
 }
 
 impl CallContext {
-    /// Of one attempt of a task, whose call has this idempotency key.
+    /// Of one attempt of a task.
     pub fn new(
         workflow: WorkflowId,
         (task, attempt): (Ordinal, u32),
         conversation: ConversationId,
-        key: &str,
     ) -> Self {
-        let digest = BlobHash::of(format!("{key}:{attempt}").as_bytes());
-        let span = digest.0.iter().take(8).fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
-        let trace = u128::from_be_bytes(*workflow.as_bytes());
-        let traceparent = format!("00-{trace:032x}-{span:016x}-01");
-        Self { task: workflow.task(task), conversation, traceparent }
+        let task = workflow.task(task);
+        let span = span_id(&format!("{task}:{attempt}"));
+        Self { task, conversation, traceparent: traceparent(workflow, span) }
     }
+}
+
+/// The span of what has this name in a trace.
+pub(crate) fn span_id(name: &str) -> u64 {
+    let digest = BlobHash::of(name.as_bytes());
+    digest.0.iter().take(8).fold(0_u64, |all, byte| all << 8 | u64::from(*byte))
+}
+
+/// W3C trace context, version 00: the trace is the workflow.
+pub fn traceparent(workflow: WorkflowId, span: u64) -> String {
+    let trace = u128::from_be_bytes(*workflow.as_bytes());
+    format!("00-{trace:032x}-{span:016x}-01")
 }
 
 /// How far a running call says it is. Kept in memory only.
@@ -134,34 +152,71 @@ pub struct Progress {
     pub message: Option<String>,
 }
 
-/// What the calls that run just now say of themselves.
+/// What the calls and workers that run just now say of themselves. Kept in memory only.
 pub trait Live: Send + Sync {
-    /// How far the running call of a task is; none where nothing runs or nothing was said.
-    fn progress(&self, workflow: u64, task: Ordinal) -> Option<Progress>;
+    /// A worker says how far its attempt is.
+    fn report(&self, said: Said);
+
+    /// An attempt has ended: what it said is forgotten.
+    fn end(&self, task: TaskId, attempt: u32);
+
+    /// What was said last of each task of a workflow, by ordinal.
+    fn of(&self, workflow: WorkflowId) -> Vec<Said>;
+
+    /// What was said since this was last asked, of each task the newest and at most four times a
+    /// second; and after how long there is more. For one reader.
+    fn news(&self) -> (Vec<Said>, Option<Duration>);
+
+    /// Calls `news` whenever something is said of a workflow (of any, where none is given), until it
+    /// returns `false`.
+    fn follow(&self, workflow: Option<WorkflowId>, news: Box<dyn FnMut() -> bool + Send>);
 }
 
-/// The line to a running call: it learns that it should end, and says how far it is.
-#[derive(Clone, Debug)]
+/// Hears what a call says of itself; it must return at once.
+pub type Hearer = Arc<dyn Fn(&Progress) + Send + Sync>;
+
+/// The line to a running call: it learns that it should end, says how far it is, and may ask people.
+#[derive(Clone)]
 pub struct Control {
     cancelled: Arc<AtomicBool>,
     progress: Arc<Mutex<Option<Progress>>>,
-    /// How long the call may run; a tool that can, ends by itself in time.
+    hearer: Option<Hearer>,
+    /// The line to people.
+    pub asking: Asking,
+    /// How long the call may run, but for the time that it waits for people
+    /// ([`Asking::waited`]); a tool that can, ends by itself in time.
     pub timeout: Duration,
 }
 
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
 impl Control {
-    /// For a call that may run this long.
+    /// For a call that may run this long, and asks nobody.
     pub fn new(timeout: Duration) -> Self {
-        Self { cancelled: Arc::default(), progress: Arc::default(), timeout }
+        let asking = Asking::default();
+        Self { cancelled: Arc::default(), progress: Arc::default(), hearer: None, asking, timeout }
     }
 
-    /// Tells the call to end.
+    /// For the same, with somebody who hears what it reports.
+    pub fn heard_by(self, hearer: Hearer) -> Self {
+        Self { hearer: Some(hearer), ..self }
+    }
+
+    /// Tells the call to end. What it asks, nobody answers any more.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
+        self.asking.close("the call was told to stop");
     }
 
     /// Says how far the call is; what was said before is forgotten.
     pub fn report(&self, progress: Progress) {
+        if let Some(hearer) = &self.hearer {
+            hearer(&progress);
+        }
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
     }
 

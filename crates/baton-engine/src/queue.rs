@@ -197,6 +197,9 @@ impl Queue {
     pub fn forget(&mut self, number: u64) {
         self.rates.clear(number);
         self.lines.remove(&number);
+        // What was only being prepared for it may still come back, perhaps into its next run.
+        self.held.retain(|(of, _)| *of != number);
+        self.executing = u32::try_from(self.held.len()).unwrap_or(u32::MAX);
         let parked: Vec<_> = self
             .parked_items
             .range((number, Ordinal(0))..=(number, Ordinal(u32::MAX)))

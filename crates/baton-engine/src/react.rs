@@ -63,12 +63,15 @@ impl Engine {
             Event::TaskAnswered(answered) => {
                 self.queue.rest(number, answered.task, self.now.uptime)
             }
+            Event::QuestionAnswered(answered) => self.pass_on(number, answered),
+            Event::QuestionWithdrawn(withdrawn) => self.close_question(number, withdrawn),
             Event::Admitted(_)
             | Event::SentBack(_)
             | Event::ClockSet(_)
             | Event::TaskStarted(_)
             | Event::TaskExpanded(_)
             | Event::CallUndone(_)
+            | Event::QuestionAsked(_)
             | Event::DefinitionRegistered(_)
             | Event::Purged(_)
             | Event::BatchPurged(_)
@@ -76,7 +79,8 @@ impl Engine {
             | Event::EventReceived(_)
             | Event::TriggerFired(_)
             | Event::TokenCreated(_)
-            | Event::TokenRevoked(_) => {}
+            | Event::TokenRevoked(_)
+            | Event::ServerReleased(_) => {}
         }
     }
 
@@ -112,11 +116,14 @@ impl Engine {
                     self.timers.after(self.now.uptime + left, Due::Task(number, task, attempt));
                 }
             }
-            Waiting::Person { .. } | Waiting::InDoubt { .. } | Waiting::Child { .. } => {}
+            Waiting::Person { .. }
+            | Waiting::Question { .. }
+            | Waiting::InDoubt { .. }
+            | Waiting::Child { .. } => {}
         }
     }
 
-    fn attempt_of(&self, number: u64, task: Ordinal) -> u32 {
+    pub(crate) fn attempt_of(&self, number: u64, task: Ordinal) -> u32 {
         self.lives
             .get(&number)
             .and_then(|live| live.state.task(task))
@@ -136,7 +143,8 @@ impl Engine {
         };
         // Workers outside are told with their next heartbeat.
         let here = live.state.executing().filter(|task| live.state.lease(*task).is_none());
-        self.turn.effects.extend(here.map(job));
+        let asking = self.questions.of(number);
+        self.turn.effects.extend(here.chain(asking).map(job));
         for (_, on) in live.state.waiting() {
             if let Waiting::Child { child } = on
                 && let Some(child) = self.ids.get(child)
@@ -289,6 +297,10 @@ impl Engine {
                 Waiting::Timer { then: Resume::Retry, .. } => {}
                 Waiting::InDoubt { .. } => self.probe(number, task),
                 Waiting::Child { child } => self.reunite(number, task, *child, store)?,
+                Waiting::Question { .. } => {
+                    let attempt = self.attempt_of(number, task);
+                    self.follow_ups.push_back((number, lost(task, attempt)));
+                }
                 Waiting::Timer { .. } | Waiting::Event { .. } | Waiting::Person { .. } => {
                     self.await_outside(number, task, &on);
                 }
@@ -333,7 +345,7 @@ impl Engine {
     }
 }
 
-fn lost(task: Ordinal, attempt: u32) -> Command {
+pub(crate) fn lost(task: Ordinal, attempt: u32) -> Command {
     let message = "the process that ran it ended before its end was recorded";
     let failure = CallFailure::in_doubt(FailureKind::Lost, message);
     Command::Fail { task, attempt, status: AttemptStatus::Lost, failure }

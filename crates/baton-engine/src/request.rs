@@ -4,7 +4,9 @@ use baton_core::actor::Actor;
 use baton_core::body::{Body, Json};
 use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::words::Origin;
-use baton_core::workflow::{Admitted, Command, Kept, Output, Refusal, TokenCreated, WorkflowState};
+use baton_core::workflow::{
+    Admitted, Command, Event, Kept, Output, Refusal, ServerReleased, TokenCreated, WorkflowState,
+};
 
 use crate::engine::{Admission, Engine};
 use crate::exchange::{Declined, Input, Reply, Request, Submit, Token};
@@ -26,7 +28,9 @@ impl Engine {
             Input::Probed { number, task, verdict } => self.probed(number, task, verdict),
             Input::Concluded { number, result } => self.concluded(number, result),
             Input::Snapshot { number, row } => self.keep(number, row),
-            Input::Drain => self.draining = true,
+            Input::Asked { job, ticket, question } => self.asked(job, ticket, question),
+            Input::TakenBack { job, ticket } => self.taken_back(job, ticket),
+            Input::Drain => self.drain(),
         }
     }
 
@@ -94,6 +98,11 @@ impl Engine {
                 self.create_token(TokenCreated { name, role, hash }, actor_number, store)
             }
             Request::RevokeToken { name } => self.revoke_token(name, actor_number, store),
+            Request::ReleaseServer { name } => {
+                let event = Event::from(ServerReleased { name });
+                self.staging.append_system(&event, 0, actor_number, self.now.moment.now);
+                Ok(Reply::ServerReleased)
+            }
             Request::Once { once, request } => self.once(&once, token, actor, *request, store),
         })
     }
@@ -117,11 +126,13 @@ impl Engine {
             priority,
             review,
             conversation,
+            project,
             folder,
         } = submit;
         self.staging.offer(blob);
         let event = Admitted {
             hops: 0,
+            project,
             id: self.new_id(),
             conversation: conversation.unwrap_or_else(|| self.new_conversation()),
             origin,
@@ -192,6 +203,7 @@ impl Engine {
         let kept = self.kept(&state, store)?;
         let event = Admitted {
             hops: 0,
+            project: state.project,
             id: self.new_id(),
             conversation: state.conversation,
             origin: Origin::Fork,

@@ -75,13 +75,13 @@ impl Engine {
         let programs = &mut self.programs;
         let mut load = |hash, store: &mut dyn Store| load_plan(programs, hash, store);
         let (taken, mark) = take_up(number, store, &mut load)?;
-        let Some((mut state, loaded, head)) = taken else {
+        let Some((mut state, loaded, head, calling)) = taken else {
             return Ok(false);
         };
         state.take_changed();
         self.ids.insert(state.id, number);
         let live = Live::new((number, head), state, loaded, &self.now);
-        self.lives.insert(number, Live { mark, ..live });
+        self.lives.insert(number, Live { mark, calling, ..live });
         Ok(true)
     }
 

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use baton_core::body::BlobHash;
-use baton_core::workflow::{SNAPSHOT_SHAPE, Snapshot, WorkflowState};
+use baton_core::workflow::{Event, SNAPSHOT_SHAPE, Snapshot, WorkflowState};
 
+use crate::calling::Calling;
 use crate::engine::Engine;
 use crate::exchange::Effect;
-use crate::live::{fold, read_event};
+use crate::live::{fold_with, read_event};
 use crate::loaded::Loaded;
 use crate::store::{Commit, Record, SnapshotRow, Store, StoreError, Tail};
 
@@ -103,8 +104,8 @@ pub fn read(row: &SnapshotRow) -> Option<Snapshot> {
 
 /// Brings a plan.
 type Load<'a> = &'a mut dyn FnMut(BlobHash, &mut dyn Store) -> Result<Arc<Loaded>, StoreError>;
-/// A state, its plan, and the position of its newest event.
-type Taken = (WorkflowState, Arc<Loaded>, u64);
+/// A state, its plan, the position of its newest event, and the calls that were under way.
+type Taken = (WorkflowState, Arc<Loaded>, u64, Calling);
 
 /// Takes a workflow up by the shortest way; `None` where there are no events: it was purged.
 pub(crate) fn take_up(
@@ -123,10 +124,23 @@ pub(crate) fn take_up(
         return Ok((Some(taken), mark));
     }
     if records.first().is_some_and(|first| first.version == 1) {
-        return Ok((fold(&records, u64::MAX, &mut load_from)?, mark));
+        return Ok((whole(&records, &mut load_from)?, mark));
     }
     let records = store.stream(number)?;
-    Ok((fold(&records, u64::MAX, &mut |hash| load(hash, store))?, mark))
+    Ok((whole(&records, &mut |hash| load(hash, store))?, mark))
+}
+
+/// The state of a workflow from all of its events.
+fn whole(
+    records: &[Record],
+    load: &mut dyn FnMut(BlobHash) -> Result<Arc<Loaded>, StoreError>,
+) -> Result<Option<Taken>, StoreError> {
+    let mut calling = Calling::default();
+    let mut see = |state: &WorkflowState, event: &Event, position| {
+        calling.see(state, event, position);
+    };
+    let folded = fold_with(records, u64::MAX, load, &mut see)?;
+    Ok(folded.map(|(state, loaded, head)| (state, loaded, head, calling)))
 }
 
 /// The state of a workflow from its snapshot and the events from the snapshot's on; `None` where
@@ -143,13 +157,16 @@ fn resume(
     let snapshot = read(row)?;
     let loaded = load(snapshot.plan).ok()?;
     let (plan, graph) = (Arc::clone(&loaded.plan), Arc::clone(&loaded.graph));
+    let mut calling = Calling::kept(&snapshot.calls);
     let mut state = WorkflowState::restored(snapshot, plan, graph)?;
     let mut head = row.position;
     for record in rest {
-        state.evolve(&read_event(record).ok()?, record.at);
+        let event = read_event(record).ok()?;
+        state.evolve(&event, record.at);
+        calling.see(&state, &event, record.position);
         head = record.position;
     }
-    Some((state, loaded, head))
+    Some((state, loaded, head, calling))
 }
 
 impl Engine {
@@ -165,7 +182,8 @@ impl Engine {
             }
         } else if live.mark.is_due(&live.state, self.settings.snapshot_events_min) {
             live.mark.begin(live.state.revision);
-            let snapshot = live.state.snapshot(live.loaded.blob.hash);
+            let calls = live.calling.to_keep();
+            let snapshot = live.state.snapshot(live.loaded.blob.hash).with_calls(calls);
             let job = SnapshotJob { number, position: live.head, snapshot };
             self.turn.effects.push(Effect::Snapshot(Box::new(job)));
         }

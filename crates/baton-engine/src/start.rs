@@ -309,7 +309,7 @@ impl Engine {
             }
         };
         let (conversation, priority) = (live.state.conversation, live.state.priority);
-        let hops = live.state.hops;
+        let (hops, project) = (live.state.hops, live.state.project);
         let (parent, folder) = (live.state.id.task(task), live.state.folder.clone());
         let Some(attempt) = self.begin(number, task, None) else {
             return;
@@ -320,6 +320,7 @@ impl Engine {
         self.staging.offer(blob);
         let event = Admitted {
             hops,
+            project,
             id,
             conversation,
             origin: Origin::Parent,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash, Json};
-use baton_core::ids::{TaskId, WorkflowId};
+use baton_core::ids::{ProjectId, TaskId, WorkflowId};
 use baton_core::time::Timestamp;
 use baton_core::words::{FactKind, Origin, WorkflowStatus};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
@@ -265,6 +265,8 @@ pub struct Filter {
     pub name: Option<String>,
     /// Only those that came to be like this.
     pub origin: Option<Origin>,
+    /// Only those that belong to this project.
+    pub project: Option<ProjectId>,
     /// Only those that were admitted at this moment or later.
     pub since: Option<Timestamp>,
     /// Only those with a task that waits for a person.

@@ -21,8 +21,9 @@ impl Engine {
         if self.token_holds(&created.name, store)? {
             return Err(Declined::TokenExists(created.name));
         }
+        let hash = created.hash;
         self.staging.append_system(&Event::from(created), 0, actor, self.now.moment.now);
-        Ok(Reply::TokenChanged)
+        Ok(Reply::TokenCreated { hash })
     }
 
     pub(crate) fn revoke_token(
@@ -36,7 +37,7 @@ impl Engine {
         }
         let event = Event::from(TokenRevoked { name });
         self.staging.append_system(&event, 0, actor, self.now.moment.now);
-        Ok(Reply::TokenChanged)
+        Ok(Reply::TokenRevoked)
     }
 
     fn token_holds(&self, name: &str, store: &mut dyn Store) -> Result<bool, Declined> {

@@ -1,241 +1,228 @@
-//! The end of each tool call as a CloudEvent: `tool.{server}.{tool}.completed` or `…failed`.
+//! Calls of tools as CloudEvents: `tool.{server}.{tool}.called`, then `….completed` or `….failed`,
+//! exactly one for each attempt that calls a tool, whoever asked for it and however it ended.
 //!
-//! A function of the journal alone: nothing is stored for it, and reading it again gives the same
-//! bytes. What goes out where is the business of whoever sends it.
+//! A function of the journal alone: nothing is stored for it. The event that ends a call names as its
+//! cause the one that began it, so that telling of it takes one look at the journal and no fold.
+//! Probes are not told of: they ask about a call, in no attempt of their own. Neither are workers.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use baton_core::body::{Body, Json};
+use baton_core::body::{Body, INLINE_BYTES_MAX, Json};
 use baton_core::failure::CallFailure;
-use baton_core::ids::{ConversationId, Ordinal, TaskId};
+use baton_core::ids::{Ordinal, TaskId};
 use baton_core::time::Timestamp;
 use baton_core::words::FailureKind;
-use baton_core::workflow::{Event, Graph, Waiting, WorkflowState};
+use baton_core::workflow::{Event, TaskStarted};
 use serde::Serialize;
+use serde_json::json;
 
+use crate::events::{EventView, StreamName};
 use crate::live::read_event;
+use crate::naming::{Named, Provenance};
 use crate::ports::CallContext;
 use crate::store::{Record, StoreError, Views};
-use crate::view::{plan_at, text_of};
 
-/// Arguments and results larger than this many bytes are named by their hash, not shown.
-const SHOWN_BYTES_MAX: u64 = 64 * 1024;
+/// How many calls that are under way are remembered before they are looked up again.
+const CALLS_MAX: usize = 10_000;
 
-/// The end of one call, in the form of CloudEvents 1.0.
-#[derive(Clone, Debug, Serialize)]
-pub struct ToolEvent {
-    specversion: &'static str,
-    /// The position of the journal's event; unique with the source.
-    id: String,
-    /// The workflow's path in the API.
-    source: String,
-    /// `tool.{server}.{tool}.completed` or `tool.{server}.{tool}.failed`.
-    #[serde(rename = "type")]
-    pub event_type: String,
-    /// The task.
-    subject: TaskId,
-    time: Timestamp,
-    datacontenttype: &'static str,
-    conversationid: ConversationId,
-    /// The workflow, which is what belongs together.
-    correlationid: String,
-    /// The position of the event with which the call began.
-    causationid: String,
-    /// Who was behind the call's end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    actor: Option<String>,
-    traceparent: String,
-    /// What was called, and what came of it.
-    pub data: ToolEventData,
-}
-
-/// What was called, and what came of it.
-#[derive(Clone, Debug, Serialize)]
-pub struct ToolEventData {
-    /// `server.tool`.
-    pub tool: String,
-    /// The first part of it.
-    pub server_id: String,
-    /// The input.
-    pub arguments: Json,
-    /// What it brought, where it did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub result: Option<Json>,
-    /// Why it did not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<CallFailure>,
-    /// From the event of its beginning to that of its end.
-    pub duration_ms: u64,
-}
-
-/// Follows one workflow and tells of the ends of its calls.
-struct Following {
-    state: WorkflowState,
-    begun: HashMap<Ordinal, Begun>,
+/// Tells of calls, and remembers those whose beginning was seen.
+#[derive(Debug, Default)]
+pub(crate) struct ToolCalls {
+    begun: HashMap<u64, Begun>,
 }
 
 /// A call that has begun.
+#[derive(Clone, Debug)]
 struct Begun {
-    position: u64,
     at: Timestamp,
-    tool: String,
-    input: Body,
+    task: Ordinal,
+    attempt: u32,
+    tool: Arc<str>,
+    arguments: Json,
     traceparent: String,
 }
 
+/// What was called, and what came of it.
+#[derive(Serialize)]
+struct CallData<'d> {
+    /// `server.tool`.
+    tool: &'d str,
+    /// The first part of it.
+    server_id: &'d str,
+    /// The input.
+    arguments: &'d Json,
+    /// What it brought, where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Json>,
+    /// Why it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<CallFailure>,
+    /// From the event of its beginning to that of its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<u64>,
+    /// The attempt of the task, over all of its runs.
+    attempt: u32,
+}
+
 /// How a call ended.
-enum End {
-    Brought(Body),
-    Failed(CallFailure),
+enum End<'e> {
+    Brought(&'e Body),
+    Failed(Cow<'e, CallFailure>),
 }
 
-/// The ends of all tool calls of a workflow, in order; none where it was purged.
-pub fn tool_events(number: u64, views: &mut dyn Views) -> Result<Vec<ToolEvent>, StoreError> {
-    let records = views.stream(number)?;
-    let mut records = records.iter();
-    let Some(first) = records.next() else { return Ok(Vec::new()) };
-    let Event::Admitted(admitted) = read_event(first)? else { return Ok(Vec::new()) };
-    let plan = Arc::new(plan_at(admitted.plan, views)?);
-    let graph = Arc::new(Graph::of(&plan));
-    let state = WorkflowState::admitted(&admitted, plan, graph, first.at);
-    let mut following = Following { state, begun: HashMap::new() };
-    let mut events = Vec::new();
-    for record in records {
-        events.extend(following.see(record, views)?);
-    }
-    Ok(events)
-}
+/// What is told of a call, under which name.
+type Message = (StreamName, EventView<'static>);
 
-impl Following {
-    fn see(
+impl ToolCalls {
+    /// What an event of a task says of a call, if it begins or ends one; `view` is the event itself as
+    /// it is shown.
+    pub fn message(
         &mut self,
         record: &Record,
+        event: &Event,
+        of: (&Named, Provenance),
+        view: &EventView<'_>,
         views: &mut dyn Views,
-    ) -> Result<Option<ToolEvent>, StoreError> {
-        let event = read_event(record)?;
-        let ended = event.task().zip(end_of(&event));
-        let ended = ended.and_then(|(task, end)| Some((task, self.begun.remove(&task)?, end)));
-        self.state.evolve(&event, record.at);
-        if let Event::TaskStarted(started) = &event {
-            let begun = self.begin(record, started.task, started.attempt, started.input.clone());
-            self.begun.extend(begun.map(|begun| (started.task, begun)));
+    ) -> Result<Option<Message>, StoreError> {
+        if let Event::TaskStarted(started) = event {
+            let Some(begun) = Begun::of(record, started, of) else { return Ok(None) };
+            let message = begun.tell(view, StreamName::ToolCalled, (None, None), None)?;
+            if self.begun.len() >= CALLS_MAX {
+                self.begun.clear();
+            }
+            self.begun.insert(record.position, begun);
+            return Ok(Some((StreamName::ToolCalled, message)));
         }
-        ended.map(|(task, begun, end)| self.tell(record, task, begun, end, views)).transpose()
+        let Some((task, end)) = event.task().zip(end_of(event)) else { return Ok(None) };
+        let Some(begun) = self.beginning(record, task, of, views)? else { return Ok(None) };
+        let took = record.at.since(begun.at).as_millis();
+        let took = Some(u64::try_from(took).unwrap_or(u64::MAX));
+        let (name, came) = match end {
+            End::Brought(body) => {
+                let result = shown(body, of.0.id.task(task));
+                (StreamName::ToolCompleted, (Some(result), None))
+            }
+            End::Failed(failure) => (StreamName::ToolFailed, (None, Some(failure.into_owned()))),
+        };
+        Ok(Some((name, begun.tell(view, name, came, took)?)))
     }
 
-    fn begin(
-        &self,
+    /// The beginning of the call that an event ends, if it ends one.
+    fn beginning(
+        &mut self,
         record: &Record,
         task: Ordinal,
-        attempt: u32,
-        input: Option<Body>,
-    ) -> Option<Begun> {
-        let (tool, _) = self.state.called_tool(task)?;
-        let (id, run) = (self.state.id, self.state.run);
-        let key = format!("{}:{run}:{}", id.task(task), self.state.task(task)?.rung);
-        let context = CallContext::new(id, (task, attempt), self.state.conversation, &key);
-        Some(Begun {
-            position: record.position,
+        of: (&Named, Provenance),
+        views: &mut dyn Views,
+    ) -> Result<Option<Begun>, StoreError> {
+        if let Some(begun) = self.begun.remove(&record.cause) {
+            return Ok(Some(begun).filter(|begun| begun.task == task));
+        }
+        let Some(before) = record.cause.checked_sub(1) else { return Ok(None) };
+        let found = views.events(before, None, 1)?;
+        let first = found.first();
+        let cause = first.filter(|it| (it.position, it.stream) == (record.cause, record.stream));
+        let Some(cause) = cause else { return Ok(None) };
+        let Event::TaskStarted(started) = read_event(cause)? else { return Ok(None) };
+        Ok(Some(started).filter(|it| it.task == task).and_then(|it| Begun::of(cause, &it, of)))
+    }
+}
+
+impl Begun {
+    /// The call that an attempt begins with, if it calls a tool.
+    fn of(
+        record: &Record,
+        started: &TaskStarted,
+        (named, made): (&Named, Provenance),
+    ) -> Option<Self> {
+        let call = named.wording.call(made.of, started.rung)?;
+        let TaskStarted { task, attempt, .. } = *started;
+        // Without an input, the plan's own text was it.
+        let arguments = match &started.input {
+            Some(body) => shown(body, named.id.task(task)),
+            None => bounded(&call.with, named.id.task(task)),
+        };
+        let context = CallContext::new(named.id, (task, attempt), named.conversation);
+        Some(Self {
             at: record.at,
-            tool: tool.to_owned(),
-            input: input.or_else(|| self.state.given_input(task)).unwrap_or_else(Body::null),
+            task,
+            attempt,
+            tool: Arc::clone(&call.tool),
+            arguments,
             traceparent: context.traceparent,
         })
     }
 
     fn tell(
         &self,
-        record: &Record,
-        task: Ordinal,
-        begun: Begun,
-        end: End,
-        views: &mut dyn Views,
-    ) -> Result<ToolEvent, StoreError> {
-        let (word, result, error) = match end {
-            End::Brought(body) => ("completed", Some(shown(&body, views)?), None),
-            End::Failed(failure) => ("failed", None, Some(failure)),
+        view: &EventView<'_>,
+        name: StreamName,
+        (result, error): (Option<Json>, Option<CallFailure>),
+        duration_ms: Option<u64>,
+    ) -> Result<EventView<'static>, StoreError> {
+        let tool = self.tool.as_ref();
+        let server = tool.split('.').next().unwrap_or(tool);
+        let data = CallData {
+            tool,
+            server_id: server,
+            arguments: &self.arguments,
+            result,
+            error,
+            duration_ms,
+            attempt: self.attempt,
         };
-        let server = begun.tool.split('.').next().unwrap_or_default().to_owned();
-        let actor = views.actor(record.actor)?;
-        let duration = record.at.since(begun.at).as_millis();
-        Ok(ToolEvent {
-            specversion: "1.0",
-            id: record.position.to_string(),
-            source: format!("/api/v1/workflows/{}", self.state.id),
-            event_type: format!("tool.{}.{word}", begun.tool),
-            subject: self.state.id.task(task),
-            time: record.at,
-            datacontenttype: "application/json",
-            conversationid: self.state.conversation,
-            correlationid: self.state.id.to_string(),
-            causationid: begun.position.to_string(),
-            actor: actor.map(|actor| actor.to_string()),
-            traceparent: begun.traceparent,
-            data: ToolEventData {
-                arguments: shown(&begun.input, views)?,
-                tool: begun.tool,
-                server_id: server,
-                result,
-                error,
-                duration_ms: u64::try_from(duration).unwrap_or(u64::MAX),
-            },
+        let data = serde_json::value::to_raw_value(&data);
+        let word = name.word().trim_start_matches("tool.");
+        Ok(EventView {
+            specversion: view.specversion,
+            id: view.id.clone(),
+            source: format!("/api/v1/servers/{server}"),
+            kind: format!("tool.{tool}.{word}").into(),
+            subject: view.subject.clone(),
+            time: view.time,
+            datacontenttype: view.datacontenttype,
+            conversationid: view.conversationid,
+            correlationid: view.correlationid,
+            causationid: view.causationid.clone(),
+            actor: view.actor.clone(),
+            traceparent: Some(self.traceparent.clone()),
+            task: view.task.clone(),
+            data: Cow::Owned(data.map_err(|e| StoreError::Corrupt(e.to_string()))?),
         })
     }
 }
 
 /// How an event ends the call of its task, if it does.
-fn end_of(event: &Event) -> Option<End> {
-    match event {
-        Event::TaskCompleted(completed) => {
-            let body = completed.output.body().cloned();
-            Some(End::Brought(body.unwrap_or_else(Body::null)))
-        }
-        Event::AttemptFailed(failed) => Some(End::Failed(failed.failure.clone())),
-        Event::TaskFailed(failed) => Some(End::Failed(failed.failure.clone())),
-        Event::TaskWaited(waited) => match &waited.on {
-            Waiting::InDoubt { failure } => Some(End::Failed(failure.clone())),
-            Waiting::Person { .. }
-            | Waiting::Timer { .. }
-            | Waiting::Event { .. }
-            | Waiting::Child { .. } => None,
-        },
-        Event::TaskCancelled(_) => {
+fn end_of(event: &Event) -> Option<End<'_>> {
+    match (event, event.attempt_end()?) {
+        (Event::TaskCompleted(completed), _) => completed.output.body().map(End::Brought),
+        (_, (_, Some(failure))) => Some(End::Failed(Cow::Borrowed(failure))),
+        (_, (_, None)) => {
             let message = "the call was ended with its workflow";
-            Some(End::Failed(CallFailure::in_doubt(FailureKind::Cancelled, message)))
+            let failure = CallFailure::in_doubt(FailureKind::Cancelled, message);
+            Some(End::Failed(Cow::Owned(failure)))
         }
-        Event::Admitted(_)
-        | Event::Approved(_)
-        | Event::SentBack(_)
-        | Event::Started(_)
-        | Event::Paused(_)
-        | Event::Resumed(_)
-        | Event::CancelRequested(_)
-        | Event::Finished(_)
-        | Event::Retried(_)
-        | Event::ClockSet(_)
-        | Event::TaskStarted(_)
-        | Event::TaskExpanded(_)
-        | Event::TaskSkipped(_)
-        | Event::CallUndone(_)
-        | Event::TaskEmitted(_)
-        | Event::TaskAnswered(_)
-        | Event::DefinitionRegistered(_)
-        | Event::DefinitionRemoved(_)
-        | Event::EventReceived(_)
-        | Event::TriggerFired(_)
-        | Event::TokenCreated(_)
-        | Event::TokenRevoked(_)
-        | Event::Purged(_)
-        | Event::BatchPurged(_) => None,
     }
 }
 
-fn shown(body: &Body, views: &mut dyn Views) -> Result<Json, StoreError> {
+/// A body as a message has it: what stands in the journal's event, or where to read what does not.
+fn shown(body: &Body, task: TaskId) -> Json {
     match body {
-        Body::Blob { hash, size } if *size > SHOWN_BYTES_MAX => {
-            Ok(Json::of(&serde_json::json!({ "blob": hash.to_string(), "bytes": size })))
+        Body::Inline(json) => json.clone(),
+        Body::Blob { hash, size } => {
+            let place = format!("/api/v1/tasks/{task}");
+            Json::of(&json!({ "$ref": place, "bytes": size, "sha256": hash.to_string() }))
         }
-        Body::Inline(_) | Body::Blob { .. } => text_of(body, views),
     }
+}
+
+/// The same of a text of the plan.
+fn bounded(text: &Json, task: TaskId) -> Json {
+    let bytes = text.as_str().len();
+    if bytes <= INLINE_BYTES_MAX {
+        return text.clone();
+    }
+    Json::of(&json!({ "$ref": format!("/api/v1/tasks/{task}"), "bytes": bytes }))
 }

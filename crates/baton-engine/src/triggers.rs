@@ -176,6 +176,7 @@ impl Engine {
             inputs,
             review: false,
             parent: None,
+            project: None,
             hops: firing.hops.saturating_add(1),
             folder: None,
             fork_of: None,

@@ -4,20 +4,28 @@ use std::time::Duration;
 
 use baton_core::body::{BlobHash, Body, Json};
 use baton_core::codes::Code;
-use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
+use baton_core::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use baton_core::plan::{Plan, Work};
 use baton_core::time::{Span, Timestamp};
 use baton_core::words::{Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_core::workflow::{Event, Outcome};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::live::read_event;
+use crate::said::Said;
 use crate::store::{StoreError, Views};
 use crate::wording::Wording;
 
+/// A word of a closed set, as views are written with it. (An alias, because a derived reader takes a
+/// `&str` that it sees for one that is borrowed from what is read.)
+pub type Word = &'static str;
+
+/// The `type` of every workflow; plans and master plans come with later kinds.
+pub const KIND: &str = "workflow";
+
 /// A workflow as the contract shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WorkflowView {
     /// Its id, under the contract's two names.
     pub workflow_id: WorkflowId,
@@ -28,8 +36,8 @@ pub struct WorkflowView {
     /// What it is for.
     pub description: Option<String>,
     /// `workflow`; plans and master plans come with later kinds.
-    #[serde(rename = "type")]
-    pub kind: &'static str,
+    #[serde(rename = "type", deserialize_with = "word")]
+    pub kind: Word,
     /// How it came to be.
     pub origin: Origin,
     /// The number of its run.
@@ -58,6 +66,8 @@ pub struct WorkflowView {
     pub tasks_waiting_for_people: u32,
     /// The conversation it belongs to.
     pub conversation_id: ConversationId,
+    /// The project it belongs to.
+    pub project_id: Option<ProjectId>,
     /// What its calls pass on as W3C trace id: its own id, 32 hexadecimal digits.
     pub trace_id: String,
     /// What it has used so far.
@@ -83,7 +93,7 @@ pub struct WorkflowView {
 }
 
 /// What a workflow used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Milliseconds from the start of its first run to its end, or to the newest event.
     pub time_ms: u64,
@@ -98,14 +108,14 @@ impl Usage {
 }
 
 /// What a run may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
     /// How long it may take, without the time it waits for people.
     pub time: Span,
 }
 
 /// A task as it is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TaskView {
     /// Its id.
     pub id: TaskId,
@@ -116,7 +126,8 @@ pub struct TaskView {
     /// The stage it belongs to.
     pub stage: String,
     /// `tool`, `human`, `wait`, `emit`, `workflow` or `worker`.
-    pub kind: &'static str,
+    #[serde(deserialize_with = "word")]
+    pub kind: Word,
     /// The tool, if it calls one; the type of worker, if it is for one.
     pub tool: Option<String>,
     /// Where it stands.
@@ -131,9 +142,27 @@ pub struct TaskView {
     pub ended_at: Option<Timestamp>,
     /// The position of the event that last changed it; 0 where none has.
     pub position: u64,
-    /// Its ordinal.
-    #[serde(skip)]
+    /// How far its running attempt says it is; absent where nothing runs, or nothing was said.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub live: Option<Said>,
+    /// Its ordinal, which its id tells: whoever reads a view takes it from there.
+    #[serde(skip, default = "no_ordinal")]
     pub ordinal: Ordinal,
+}
+
+fn no_ordinal() -> Ordinal {
+    Ordinal(u32::MAX)
+}
+
+/// The words that views use for kinds of things, beside those of vocabularies.
+const WORDS: [&str; 7] = ["workflow", "tool", "human", "wait", "emit", "worker", "review"];
+
+/// Reads one of the words that views are written with; another version may write others.
+pub(crate) fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Word, D::Error> {
+    let written = String::deserialize(deserializer)?;
+    let reasons = WaitReason::ALL.iter().map(|reason| reason.word());
+    let known = WORDS.into_iter().chain(reasons).find(|word| *word == written);
+    known.ok_or_else(|| serde::de::Error::custom(format!("`{written}` is not known here")))
 }
 
 /// The text of a body.
@@ -186,7 +215,7 @@ pub fn workflow_brief(card: &WorkflowCard, row: &WorkflowRow) -> WorkflowView {
         id: card.id,
         name: card.name.clone(),
         description: None,
-        kind: "workflow",
+        kind: KIND,
         origin: card.origin,
         run: row.run,
         status: row.status,
@@ -201,6 +230,7 @@ pub fn workflow_brief(card: &WorkflowCard, row: &WorkflowRow) -> WorkflowView {
         tasks_failed: row.failed,
         tasks_waiting_for_people: row.waiting_people,
         conversation_id: card.conversation,
+        project_id: card.project,
         trace_id: format!("{:032x}", u128::from_be_bytes(*card.id.as_bytes())),
         usage: Usage::until(worked_until, row),
         budget: None,
@@ -247,6 +277,17 @@ pub fn error_line(outcome: &Outcome, wording: &Wording) -> Option<String> {
         }
         Outcome::Cancelled { reason: None } => Some("cancelled".to_owned()),
         Outcome::Cancelled { reason: Some(reason) } => Some(format!("cancelled: {reason}")),
+    }
+}
+
+/// Adds to tasks what the attempts that run say of themselves.
+pub fn add_live(tasks: &mut [TaskView], said: Vec<Said>) {
+    for said in said {
+        let at = tasks.binary_search_by_key(&said.task, |task| task.id).ok();
+        let Some(task) = at.and_then(|at| tasks.get_mut(at)) else { continue };
+        if task.status == TaskStatus::Executing && task.attempts == said.attempt {
+            task.live = Some(said);
+        }
     }
 }
 
@@ -301,6 +342,7 @@ pub fn task_views(
             started_at: stored.and_then(|row| row.started_at),
             ended_at: stored.and_then(|row| row.ended_at),
             position: stored.map_or(0, |row| row.position),
+            live: None,
             ordinal,
         })
     };

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use baton_core::failure::CallFailure;
 use baton_core::ids::{Ordinal, TaskId, WorkflowId};
 use baton_core::time::Timestamp;
 use serde_json::Value;
@@ -116,6 +117,9 @@ impl Default for Shelf {
     }
 }
 
+/// How many failures are remembered for those who say them again.
+const FAILED_MAX: usize = 10_000;
+
 /// Offers, those who wait for some, and what is held.
 #[derive(Debug, Default)]
 pub(crate) struct Workers {
@@ -125,6 +129,7 @@ pub(crate) struct Workers {
     waits: BTreeSet<(Duration, u64)>,
     held: BTreeMap<Place, Held>,
     expiry: BTreeSet<(Duration, u64, Ordinal)>,
+    failed: BTreeMap<Place, (u32, CallFailure)>,
     newest: u64,
 }
 
@@ -225,8 +230,23 @@ impl Workers {
 
     /// A lease is held from now on.
     pub fn hold(&mut self, (number, task): Place, held: Held) {
+        self.failed.remove(&(number, task));
         self.expiry.insert((held.until, number, task));
         self.held.insert((number, task), held);
+    }
+
+    /// Remembers how the holder of an attempt failed, until the next one begins, so that whoever did
+    /// not hear the answer can say it again. A restart forgets it.
+    pub fn remember(&mut self, place: Place, attempt: u32, failure: CallFailure) {
+        if self.failed.len() >= FAILED_MAX {
+            self.failed.pop_first();
+        }
+        self.failed.insert(place, (attempt, failure));
+    }
+
+    /// Whether the holder of this attempt said just this.
+    pub fn has_said(&self, place: Place, attempt: u32, failure: &CallFailure) -> bool {
+        self.failed.get(&place).is_some_and(|(of, said)| *of == attempt && said == failure)
     }
 
     /// The holder is alive: its lease lasts a whole span again.

@@ -41,6 +41,19 @@ struct Bounds<'c> {
 }
 
 impl Bounds<'_> {
+    /// Ends when the call's time is over, which stands still while people are asked.
+    async fn late(&self) {
+        let asking = &self.control.asking;
+        loop {
+            let until = self.until + asking.waited();
+            let now = tokio::time::Instant::now();
+            if !asking.is_open() && until <= now {
+                return;
+            }
+            sleep_until(until.max(now + LOOK)).await;
+        }
+    }
+
     /// The result, unless the call must end before it is there.
     async fn keep<T>(&self, work: impl Future<Output = T>) -> Result<T, FailureKind> {
         let told = async {
@@ -52,7 +65,7 @@ impl Bounds<'_> {
         tokio::select! {
             done = work => Ok(done),
             () = told => Err(FailureKind::Cancelled),
-            () = sleep_until(self.until) => Err(FailureKind::TimedOut),
+            () = self.late() => Err(FailureKind::TimedOut),
         }
     }
 
@@ -144,6 +157,7 @@ async fn exchange(
 ) -> Result<ServerResult, CallFailure> {
     let request = request(tool, call)?;
     let options = PeerRequestOptions::no_options().with_meta(meta(call));
+    let _attending = connection.attend(bounds.control);
     let sent = bounds.keep(connection.peer().send_request_with_option(request, options)).await;
     let doubt = |kind, message: String| Err(CallFailure::in_doubt(kind, message));
     let mut handle = match sent {

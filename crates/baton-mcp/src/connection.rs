@@ -2,7 +2,7 @@
 //!
 //! It knows nothing of states and of failures in a row; `server.rs` does.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -12,21 +12,23 @@ use std::time::Duration;
 
 use baton_engine::ports::{Control, Progress};
 use rmcp::model::{
-    ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationAction,
-    ErrorData, Implementation, MetaObject, ProgressNotificationParam, ProgressToken,
-    ProtocolVersion, Tool,
+    ClientConfig, CustomRequest, CustomResult, ElicitRequestParams, ElicitResult, ErrorData,
+    Implementation, ProgressNotificationParam, ProgressToken, ProtocolVersion, Tool,
 };
-use rmcp::service::{ClientInitializeError, NotificationContext, RequestContext, RunningService};
+use rmcp::service::{
+    ClientInitializeError, ClientLifecycleMode, ClientServiceExt, NotificationContext,
+    RequestContext, RunningService,
+};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
-use rmcp::{ClientHandler, Peer, RoleClient, ServiceExt};
-use serde_json::json;
+use rmcp::{ClientHandler, Peer, RoleClient};
 use tokio::process::Command;
 use tokio::sync::{Notify, SetOnce};
 
 use crate::bounded::{BoundedLines, LastWords, MESSAGE_BYTES_MAX};
 use crate::config::{ServerConfig, Way};
+use crate::elicitation::{self, Asker};
 use crate::record::Introduction;
 use crate::toolset::TOOLS_MAX;
 
@@ -38,6 +40,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const STATUS_WAIT: Duration = Duration::from_millis(200);
 /// The most calls whose progress is kept before somebody follows it.
 const EARLY_MAX: usize = 64;
+/// How much of a protocol version nobody knows is shown, in characters.
+const VERSION_CHARS_MAX: usize = 40;
 /// The longest message of a server to people, in characters.
 const MESSAGE_CHARS_MAX: usize = 200;
 
@@ -77,6 +81,10 @@ pub(crate) struct Listener {
 #[derive(Default)]
 struct Calls {
     followed: HashMap<ProgressToken, Control>,
+    /// Those that may ask people, by the order of their beginning.
+    attended: BTreeMap<u64, Control>,
+    /// How many were.
+    attended_count: u64,
     /// What was said of calls that nobody follows, perhaps only not yet: a server may be faster
     /// than the one who has just called it.
     early: HashMap<ProgressToken, Progress>,
@@ -103,7 +111,7 @@ impl Listener {
 impl ClientHandler for Listener {
     fn get_info(&self) -> ClientConfig {
         let baton = Implementation::new("baton", env!("CARGO_PKG_VERSION"));
-        ClientConfig::new(ClientCapabilities::default(), baton)
+        ClientConfig::new(elicitation::capabilities(), baton)
             .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
     }
 
@@ -123,15 +131,19 @@ impl ClientHandler for Listener {
 
     async fn create_elicitation(
         &self,
-        _: ElicitRequestParams,
-        _: RequestContext<RoleClient>,
+        asked: ElicitRequestParams,
+        context: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
-        let why = "Baton asks nobody during a call: make the question a task of its own \
-                   (`human: form`) before this one";
-        let mut declined = ElicitResult::new(ElicitationAction::Decline);
-        let said = json!({ "reason": why });
-        declined.meta = said.as_object().cloned().map(MetaObject);
-        Ok(declined)
+        let asker = self.calls().the_one_attended();
+        elicitation::ask(asker, asked, context.ct.cancelled()).await
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleClient>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(elicitation::not_understood(&request.method))
     }
 }
 
@@ -142,26 +154,62 @@ impl Connection {
         config: &ServerConfig,
         guard: &Guard,
     ) -> Result<Self, String> {
+        match Self::open_by(way, config, guard, ClientLifecycleMode::Initialize).await {
+            // A server of the newest protocol knows no introduction: it is asked what it speaks.
+            Err(NotOpened::Refused(why)) => {
+                let newest = vec![ProtocolVersion::LATEST];
+                let lifecycle = ClientLifecycleMode::Discover { preferred_versions: newest };
+                let opened = Self::open_by(way, config, guard, lifecycle).await;
+                opened.map_err(|_| why)
+            }
+            opened => opened.map_err(NotOpened::why),
+        }
+    }
+
+    async fn open_by(
+        way: &Way,
+        config: &ServerConfig,
+        guard: &Guard,
+        lifecycle: ClientLifecycleMode,
+    ) -> Result<Self, NotOpened> {
         let listener = Listener::default();
         let ending = Ending::default();
         let introduced = match way {
             Way::Command(program, arguments) => {
-                let (stdout, stdin) = start(program, arguments, config, guard, &ending)?;
+                let (stdout, stdin) =
+                    start(program, arguments, config, guard, &ending).map_err(NotOpened::Failed)?;
                 let lines = BoundedLines::of(stdout, Arc::clone(&ending.flooded));
                 let transport = AsyncRwTransport::new_client(lines, stdin);
-                listener.clone().serve(transport).await
+                listener.clone().serve_with_lifecycle(transport, lifecycle).await
             }
-            Way::Url(url) => listener.clone().serve(http(url, config)?).await,
+            Way::Url(url) => {
+                let transport = http(url, config).map_err(NotOpened::Failed)?;
+                listener.clone().serve_with_lifecycle(transport, lifecycle).await
+            }
         };
-        match introduced {
-            Ok(service) => Ok(Self { service, listener, ending }),
-            Err(fault) => {
-                let why = if let ClientInitializeError::TransportError { error, .. } = &fault {
-                    cause(&*error.error)
-                } else {
-                    fault.to_string()
-                };
-                Err(ending.told(&format!("it did not introduce itself: {why}")).await)
+        let service = match introduced {
+            Ok(service) => service,
+            Err(fault) => return Err(not_introduced(&fault, &ending).await),
+        };
+        let connection = Self { service, listener, ending };
+        connection.check_protocol().map(|()| connection)
+    }
+
+    /// Nothing is known of what a protocol means that came later, or never was.
+    fn check_protocol(&self) -> Result<(), NotOpened> {
+        let spoken = self.peer().peer_info().map(|said| said.protocol_version.clone());
+        let known = ProtocolVersion::KNOWN_VERSIONS;
+        match spoken.filter(|spoken| !known.contains(spoken)) {
+            None => Ok(()),
+            Some(spoken) => {
+                self.end();
+                let spoken: String = spoken.to_string().chars().take(VERSION_CHARS_MAX).collect();
+                let known: Vec<_> = known.iter().map(ToString::to_string).collect();
+                Err(NotOpened::Failed(format!(
+                    "it speaks the protocol version `{spoken}`, and Baton speaks {}; use a version of \
+                     the server that speaks one of them",
+                    known.join(", ")
+                )))
             }
         }
     }
@@ -200,6 +248,17 @@ impl Connection {
         Following { listener: self.listener.clone(), token }
     }
 
+    /// What the server asks goes to the people of this call until the guard is dropped, if it is the
+    /// only one.
+    pub(crate) fn attend(&self, control: &Control) -> Attending {
+        let mut calls = self.listener.calls();
+        calls.attended_count += 1;
+        let number = calls.attended_count;
+        calls.attended.insert(number, control.clone());
+        drop(calls);
+        Attending { listener: self.listener.clone(), number }
+    }
+
     /// Comes back when the server said that its tools have changed.
     pub(crate) fn list_changed(&self) -> Arc<Notify> {
         Arc::clone(&self.listener.list_changed)
@@ -230,6 +289,62 @@ impl Connection {
             if cursor.is_none() || is_empty || tools.len() > TOOLS_MAX {
                 return Ok(tools);
             }
+        }
+    }
+}
+
+/// Why there is no connection, for people.
+enum NotOpened {
+    /// The server is there and refuses to introduce itself.
+    Refused(String),
+    /// Anything else.
+    Failed(String),
+}
+
+impl NotOpened {
+    fn why(self) -> String {
+        match self {
+            Self::Refused(why) | Self::Failed(why) => why,
+        }
+    }
+}
+
+async fn not_introduced(fault: &ClientInitializeError, ending: &Ending) -> NotOpened {
+    let why = if let ClientInitializeError::TransportError { error, .. } = fault {
+        cause(&*error.error)
+    } else {
+        fault.to_string()
+    };
+    let told = ending.told(&format!("it did not introduce itself: {why}")).await;
+    let is_refused = matches!(fault, ClientInitializeError::JsonRpcError(_));
+    if is_refused { NotOpened::Refused(told) } else { NotOpened::Failed(told) }
+}
+
+impl Calls {
+    /// The call that a question can only be of, as the protocol does not say: the one that runs, or
+    /// the one of those that run and do not wait for an answer already.
+    fn the_one_attended(&self) -> Asker {
+        let mut free = self.attended.values().filter(|control| !control.asking.is_open());
+        let mut all = self.attended.values();
+        match (free.next(), free.next(), all.next(), all.next()) {
+            (Some(only), None, _, _) | (None, _, Some(only), None) => Asker::Call(only.clone()),
+            (_, _, Some(_), _) => Asker::Unclear,
+            (_, _, None, _) => Asker::Nobody,
+        }
+    }
+}
+
+/// A call that may ask people.
+pub(crate) struct Attending {
+    listener: Listener,
+    number: u64,
+}
+
+impl Drop for Attending {
+    fn drop(&mut self) {
+        let control = self.listener.calls().attended.remove(&self.number);
+        if let Some(control) = control {
+            control.asking.close("the call has ended");
         }
     }
 }

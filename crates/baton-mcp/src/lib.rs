@@ -6,6 +6,7 @@ mod bounded;
 mod call;
 mod config;
 mod connection;
+mod elicitation;
 mod output;
 mod record;
 mod server;

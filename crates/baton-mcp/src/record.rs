@@ -81,6 +81,12 @@ impl Record {
         None
     }
 
+    /// Somebody says that the server may be called again: what it did before counts no more.
+    pub(crate) fn release(&mut self) {
+        self.crashes = 0;
+        self.change(Change::Lifted);
+    }
+
     /// A call begins.
     pub(crate) fn lease(&mut self, lease: Lease) -> u64 {
         self.newest_lease += 1;

@@ -130,6 +130,14 @@ impl Tools for McpTools {
         self.views().iter().filter_map(|view| Json::from_serialize(view).ok()).collect()
     }
 
+    fn release(&self, server: &str) -> bool {
+        let found = self.server(server);
+        if let Some(server) = found {
+            server.record().release();
+        }
+        found.is_some()
+    }
+
     fn call(&self, call: &Call, control: &Control) -> Result<Json, CallFailure> {
         let named = call.tool.split_once('.');
         let found = named.and_then(|(server, tool)| Some((self.server(server)?, tool)));

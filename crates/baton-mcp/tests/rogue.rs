@@ -39,7 +39,7 @@ fn tools(servers: impl IntoIterator<Item = (&'static str, ServerConfig)>) -> Arc
 fn context() -> CallContext {
     let moment = Moment::new(Timestamp::from_millis(1_800_000_000_000), 7);
     let (workflow, conversation) = (WorkflowId::new(&moment, 0), ConversationId::new(&moment, 1));
-    CallContext::new(workflow, (Ordinal(0), 1), conversation, "key-1")
+    CallContext::new(workflow, (Ordinal(0), 1), conversation)
 }
 
 fn call_with(
@@ -97,13 +97,51 @@ fn a_call_carries_its_key_and_its_trace_and_brings_its_text() {
     assert_eq!(view.server.as_deref(), Some("rogue 1"));
 }
 
-#[test]
-fn the_oldest_protocol_is_spoken_too() {
+fn speaks(version: &str) -> ServerConfig {
     let mut config = rogue();
-    config.env.insert("ROGUE_PROTOCOL".to_owned(), "2024-11-05".to_owned());
-    let tools = tools([("old", config)]);
-    call(&tools, "old.echo", json!({ "text": "x" })).unwrap();
-    assert_eq!(view(&tools, "old").protocol_version.as_deref(), Some("2024-11-05"));
+    config.env.insert("ROGUE_PROTOCOL".to_owned(), version.to_owned());
+    config
+}
+
+#[test]
+fn every_protocol_from_the_oldest_to_the_newest_is_spoken() {
+    for version in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"] {
+        let tools = tools([("it", speaks(version))]);
+        let said = call(&tools, "it.echo", json!({ "text": version })).unwrap();
+        assert_eq!(said["text"], version);
+        assert_eq!(view(&tools, "it").protocol_version.as_deref(), Some(version));
+    }
+}
+
+#[test]
+fn a_protocol_that_nobody_knows_is_refused_with_those_that_are_spoken() {
+    let mut newer = speaks("2031-01-01");
+    newer.env.insert("ROGUE_INTRODUCES".to_owned(), "1".to_owned());
+    for (what, config) in [("older", speaks("2024-10-07")), ("newer", newer)] {
+        let tools = tools([("it", config)]);
+        let failure = call(&tools, "it.echo", json!({ "text": "x" })).unwrap_err();
+        assert_eq!(failure.happened, Happened::No, "{what}");
+        let is_told = failure.message.contains("protocol version `20")
+            && failure.message.contains("2024-11-05, 2025-03-26");
+        assert!(is_told, "{what}: {failure:?}");
+    }
+}
+
+#[test]
+fn or2_a_quarantine_is_lifted_by_command_and_the_server_called_at_once() {
+    let config = ServerConfig {
+        command: vec![env!("CARGO_BIN_EXE_baton-test-rogue").to_owned(), "--dies-at-once".into()],
+        ..rogue()
+    };
+    let tools = tools([("r", config)]);
+    let is_left_alone = || view(&tools, "r").status == ServerStatus::Quarantined;
+    until("quarantined", || call(&tools, "r.echo", json!({})).is_err() && is_left_alone());
+    assert!(tools.release("r"));
+    let view = view(&tools, "r");
+    assert_eq!((view.status, view.until), (ServerStatus::Idle, None));
+    let failure = call(&tools, "r.echo", json!({})).unwrap_err();
+    assert!(failure.message.contains("no licence found"), "it was tried: {failure:?}");
+    assert!(!tools.release("nobody"));
 }
 
 #[test]
@@ -220,15 +258,6 @@ fn progress_reaches_the_call_and_a_cancellation_reaches_the_server() {
     let told = || call(&tools, "r.count", json!({})).unwrap()["text"] == "1";
     until("the server was told", told);
     assert_eq!(view(&tools, "r").starts, 1, "a cancelled call costs no connection");
-}
-
-#[test]
-fn a_question_is_declined_with_its_reason() {
-    let tools = tools([("r", rogue())]);
-    let output = call(&tools, "r.ask", json!({})).unwrap();
-    let said: Value = serde_json::from_str(output["text"].as_str().unwrap()).unwrap();
-    assert_eq!(said["action"], "decline");
-    assert!(said["_meta"]["reason"].as_str().unwrap().contains("human: form"), "{said}");
 }
 
 #[test]

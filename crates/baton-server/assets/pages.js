@@ -36,6 +36,7 @@
   // Reading the page again; the newest reading wins.
   let reading = 0;
   async function show(answer, turn) {
+    if (answer.redirected) { location.assign(answer.url); return; } // the session is over
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (turn !== reading) return;
     const fault = page.querySelector("[data-fault]");
@@ -64,7 +65,10 @@
     const source = new EventSource(document.body.dataset.stream);
     source.addEventListener("open", () => { state("live"); news(); }); // what was missed meanwhile
     source.addEventListener("changed", news);
-    source.addEventListener("error", () => state("offline"));
+    source.addEventListener("error", () => {
+      state("offline");
+      if (source.readyState === EventSource.CLOSED) refresh(); // refused: the page says why, or leads to the login
+    });
     addEventListener("pagehide", () => source.close(), { once: true });
   }
 

@@ -33,6 +33,7 @@ impl LocalClient {
             other @ (Answer::Workflow { .. }
             | Answer::Ended { .. }
             | Answer::Count(_)
+            | Answer::Servers(_)
             | Answer::Done
             | Answer::Declined { .. }) => {
                 Err(io::Error::other(format!("the owner answered a greeting with {other:?}")))

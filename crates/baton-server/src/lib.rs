@@ -5,4 +5,5 @@ pub mod client;
 pub mod http;
 pub mod local;
 mod pages;
+pub mod secret;
 pub mod wire;

@@ -18,7 +18,7 @@ use baton_core::codes::Code;
 use baton_core::workflow::{Command, PauseCause, Verdict};
 use baton_engine::exchange::{Gone, Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
-use baton_engine::ports::Door;
+use baton_engine::ports::{Door, Tools};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -45,7 +45,7 @@ pub struct LocalServer {
 
 impl LocalServer {
     /// Listens at `path`, which must not exist; only the same user may connect.
-    pub fn start(path: &Path, door: Arc<dyn Door>) -> io::Result<Self> {
+    pub fn start(path: &Path, door: Arc<dyn Door>, tools: Arc<dyn Tools>) -> io::Result<Self> {
         let listener = UnixListener::bind(path)?;
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
@@ -54,7 +54,7 @@ impl LocalServer {
         let thread =
             std::thread::Builder::new().name("local socket".to_owned()).spawn(move || {
                 // Without a listener, clients find nobody and say so; the owner works on.
-                let _ = runtime.block_on(serve(listener, door, stop));
+                let _ = runtime.block_on(serve(listener, Owner { door, tools }, stop));
             })?;
         Ok(Self { path: path.to_owned(), over: Some(over), thread: Some(thread) })
     }
@@ -71,10 +71,17 @@ impl Drop for LocalServer {
     }
 }
 
+/// What clients reach through the socket.
+#[derive(Clone)]
+struct Owner {
+    door: Arc<dyn Door>,
+    tools: Arc<dyn Tools>,
+}
+
 /// Accepts until `stop`, then lets what was answered go out.
 async fn serve(
     listener: UnixListener,
-    door: Arc<dyn Door>,
+    owner: Owner,
     mut stop: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let listener = tokio::net::UnixListener::from_std(listener)?;
@@ -91,7 +98,7 @@ async fn serve(
         };
         let (reader, writer) = stream.into_split();
         let (lines, said) = channel(BACKLOG_MAX);
-        readers.spawn(hear(reader, Arc::clone(&door), lines));
+        readers.spawn(hear(reader, owner.clone(), lines));
         writers.spawn(tell(writer, said));
         while readers.try_join_next().is_some() || writers.try_join_next().is_some() {}
     }
@@ -112,11 +119,11 @@ async fn tell(mut writer: OwnedWriteHalf, mut said: Receiver<Said>) -> io::Resul
 }
 
 /// Reads requests and hands them on, until the client ends or says something else.
-async fn hear(reader: OwnedReadHalf, door: Arc<dyn Door>, lines: Sender<Said>) -> io::Result<()> {
+async fn hear(reader: OwnedReadHalf, owner: Owner, lines: Sender<Said>) -> io::Result<()> {
     let mut reader = BufReader::new(reader);
     while let Some(line) = read_line(&mut reader).await? {
         match serde_json::from_str::<Asked>(&line) {
-            Ok(asked) => handle(asked, &door, &lines).await,
+            Ok(asked) => handle(asked, &owner, &lines).await,
             Err(fault) => {
                 let message = format!("the line is not a request of {PROTOCOL}: {fault}");
                 say(&lines, 0, Answer::Declined { code: "bad_request".to_owned(), message });
@@ -151,7 +158,8 @@ fn say(lines: &Sender<Said>, id: u64, answer: Answer) {
     let _ = lines.try_send(Said::Answer { id, answer });
 }
 
-async fn handle(asked: Asked, door: &Arc<dyn Door>, lines: &Sender<Said>) {
+async fn handle(asked: Asked, owner: &Owner, lines: &Sender<Said>) {
+    let Owner { door, tools } = owner;
     let Asked { id, actor, ask } = asked;
     let request = match ask {
         Ask::Hello => {
@@ -166,6 +174,8 @@ async fn handle(asked: Asked, door: &Arc<dyn Door>, lines: &Sender<Said>) {
             door.follow(stream, Box::new(news));
             return;
         }
+        Ask::Servers => return say(lines, id, Answer::Servers(tools.servers())),
+        Ask::ReleaseServer { name } => return release(owner, (id, actor, name), lines),
         // A plan may be large, and it is compiled: beside the connections of others.
         Ask::Submit(_) | Ask::Define(_) => {
             let who = actor.clone();
@@ -193,6 +203,29 @@ async fn handle(asked: Asked, door: &Arc<dyn Door>, lines: &Sender<Said>) {
     }
 }
 
+/// Has a server called again once that is noted.
+fn release(owner: &Owner, (id, actor, name): (u64, Actor, String), lines: &Sender<Said>) {
+    let Owner { door, tools } = owner;
+    if !tools
+        .servers()
+        .iter()
+        .any(|server| server.value().get("name").is_some_and(|it| *it == name.as_str()))
+    {
+        let code = ProblemCode::NoSuchServer.word().to_owned();
+        let message = format!("no server `{name}` is there; `baton servers` lists them");
+        return say(lines, id, Answer::Declined { code, message });
+    }
+    let (lines, tools) = (lines.clone(), Arc::clone(tools));
+    let request = Request::ReleaseServer { name: name.clone() };
+    let then = move |reply: Result<Reply, Gone>| {
+        if reply.is_ok() {
+            tools.release(&name);
+        }
+        say(&lines, id, answer(reply));
+    };
+    door.ask(&actor, request, Box::new(then));
+}
+
 /// The engine's request behind what a client asks; `Err` is the answer where there is none.
 pub fn request_of(ask: Ask, actor: &Actor) -> Result<Request, Answer> {
     let invalid = |message: String| Answer::Declined { code: "invalid_plan".to_owned(), message };
@@ -210,7 +243,8 @@ pub fn request_of(ask: Ask, actor: &Actor) -> Result<Request, Answer> {
         Ask::Purge { workflows } => Request::Purge { workflows },
         Ask::CreateToken { name, role, hash } => Request::CreateToken { name, role, hash },
         Ask::RevokeToken { name } => Request::RevokeToken { name },
-        Ask::Hello | Ask::Follow { .. } => {
+        Ask::ReleaseServer { name } => Request::ReleaseServer { name },
+        Ask::Hello | Ask::Servers | Ask::Follow { .. } => {
             return Err(Answer::Declined {
                 code: "bad_request".to_owned(),
                 message: "not a request to the engine".to_owned(),
@@ -230,6 +264,7 @@ fn submit(submission: Submission) -> Result<Request, String> {
         priority,
         review,
         conversation,
+        project: None,
         folder: folder.map(Arc::from),
     };
     Ok(Request::Submit(Box::new(submit)))
@@ -244,7 +279,10 @@ pub(crate) fn command(workflow: baton_core::ids::WorkflowId, verb: Verb, by: Str
         Verb::Resume => (Command::Resume, None),
         Verb::Cancel { reason } => (Command::Cancel { reason }, None),
         Verb::Retry { tasks } => (Command::Retry { tasks }, None),
-        Verb::Respond { task, value } => (Command::Respond { task, value, by }, None),
+        Verb::Respond { task, value, question } => {
+            (Command::Respond { task, value, by, question }, None)
+        }
+        Verb::Decline { task, question } => (Command::Decline { task, question }, None),
         Verb::Settle { task, result: None } => {
             (Command::Settle { task, verdict: Verdict::DidNotHappen }, None)
         }
@@ -272,7 +310,9 @@ pub fn answer(reply: Result<Reply, Gone>) -> Answer {
             Reply::Defined
             | Reply::Removed
             | Reply::KeepsTime
-            | Reply::TokenChanged
+            | Reply::TokenCreated { .. }
+            | Reply::TokenRevoked
+            | Reply::ServerReleased
             | Reply::Published { .. },
         ) => Answer::Done,
         Err(gone) => Answer::Declined {

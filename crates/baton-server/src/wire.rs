@@ -9,10 +9,10 @@ use baton_core::plan::Plan;
 use baton_core::words::{Origin, Role, WorkflowStatus};
 use baton_core::workflow::Outcome;
 use baton_engine::exchange::Burial;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The version both ends must speak.
-pub const PROTOCOL: &str = concat!("baton-local/1 ", env!("CARGO_PKG_VERSION"));
+pub const PROTOCOL: &str = concat!("baton-local/2 ", env!("CARGO_PKG_VERSION"));
 
 /// The longest line, in bytes; a plan of 100,000 tasks fits.
 pub const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -83,6 +83,13 @@ pub enum Ask {
         /// Its name.
         name: String,
     },
+    /// Tell how the servers behind the tools stand.
+    Servers,
+    /// Call a server again that is left alone for its failures.
+    ReleaseServer {
+        /// Its name.
+        name: String,
+    },
     /// Send `news` lines whenever something of this stream (or of any) was committed.
     Follow {
         /// The workflow's number.
@@ -143,12 +150,24 @@ pub enum Verb {
         task: Ordinal,
         /// The answer.
         value: serde_json::Value,
+        /// The number of the question of a running call that is meant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        question: Option<u32>,
+    },
+    /// Decline to answer what a running call asks.
+    Decline {
+        /// The task.
+        task: Ordinal,
+        /// As with [`Verb::Respond`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        question: Option<u32>,
     },
     /// Say whether a call in doubt happened.
     Settle {
         /// Which task.
         task: Ordinal,
-        /// The result if it happened; absent if it did not.
+        /// The result if it happened, which may be `null`; absent if it did not.
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
         result: Option<Json>,
     },
 }
@@ -208,6 +227,8 @@ pub enum Answer {
     },
     /// This many.
     Count(u32),
+    /// The servers, each as the API shows it.
+    Servers(Vec<Json>),
     /// It is done.
     Done,
     /// It was not carried out.
@@ -217,4 +238,26 @@ pub enum Answer {
         /// What happened and what to do.
         message: String,
     },
+}
+
+/// What is given, `null` as well: absent is something else.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
+    Json::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_happened_and_brought_nothing_is_not_one_that_did_not_happen() {
+        for result in [Some(Json::null()), None] {
+            let verb = Verb::Settle { task: Ordinal(1), result: result.clone() };
+            let line = serde_json::to_string(&verb).unwrap();
+            let Verb::Settle { result: read, .. } = serde_json::from_str(&line).unwrap() else {
+                panic!("{line}");
+            };
+            assert_eq!(read, result, "{line}");
+        }
+    }
 }

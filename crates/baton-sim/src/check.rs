@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use baton_core::codes::Code;
 use baton_core::ids::Ordinal;
+use baton_core::plan::{TaskPlan, Work};
 use baton_core::progress::progress;
 use baton_core::words::{SkipCause, TaskStatus};
 use baton_core::workflow::rows::{TaskRow, task_row, workflow_row};
-use baton_core::workflow::{Output, TaskPhase, WorkflowState};
+use baton_core::workflow::{Event, Output, TaskPhase, Waiting, WorkflowState};
 use baton_engine::engine::Engine;
-use baton_engine::live::fold;
+use baton_engine::live::{fold, read_event};
 use baton_engine::loaded::Loaded;
 use baton_engine::queue::Limits;
-use baton_engine::store::{Commit, Head, Store, StoreError};
+use baton_engine::store::{Commit, Head, Record, Store, StoreError};
 use baton_store::memory::MemoryStore;
 
 use crate::ledger::{Violation, violation};
@@ -66,7 +67,38 @@ pub fn folded(store: &mut MemoryStore, number: u64) -> Result<(WorkflowState, u6
     let Some((state, _, head)) = folded else {
         return violation(format!("workflow {number} is empty"));
     };
+    calls_end_once(&records, &state)?;
     Ok((state, head))
+}
+
+/// OR9: each attempt that calls a tool ends by exactly one event, which names its beginning, unless it
+/// still runs.
+fn calls_end_once(records: &[Record], state: &WorkflowState) -> Result<(), Violation> {
+    let mut begun: BTreeMap<u64, Ordinal> = BTreeMap::new();
+    for record in records {
+        let event = read_event(record).map_err(unread)?;
+        if let Event::TaskStarted(started) = &event {
+            let plan = state.task_plan(started.task);
+            let is_call = |plan: &TaskPlan| started.rung > 0 || matches!(plan.work, Work::Tool(_));
+            if plan.is_some_and(is_call) {
+                begun.insert(record.position, started.task);
+            }
+        } else if begun.get(&record.cause).is_some_and(|task| event.task() == Some(*task)) {
+            begun.remove(&record.cause);
+        }
+    }
+    let mut unended: Vec<Ordinal> = begun.into_values().collect();
+    unended.sort_unstable();
+    let calls = |task: &Ordinal| state.call(*task).is_some();
+    // A call that asks people runs on while it waits for them.
+    let asks = |on: &Waiting| matches!(on, Waiting::Question { .. });
+    let asking = state.waiting().filter(|(_, on)| asks(on)).map(|(task, _)| task);
+    let mut running: Vec<Ordinal> = state.executing().filter(calls).chain(asking).collect();
+    running.sort_unstable();
+    if unended == running {
+        return Ok(());
+    }
+    violation(format!("or9: calls of {unended:?} have no end, and {running:?} run"))
 }
 
 /// A workflow's rows are what its journal makes of them. Of a purged one only the row is left.

@@ -24,6 +24,7 @@ impl World {
             Effect::Call(call) => self.call(&call),
             Effect::Ask(asking) => self.ask(&asking),
             Effect::Cancel(job) => self.cancel(job),
+            Effect::Answer { job, ticket, heard } => self.hears(job, ticket, &heard),
             Effect::Prepare(job) => {
                 let mut store = self.faulty_store();
                 let result = render(&job, &mut |hash| read_blob(hash, &mut store));
@@ -83,12 +84,7 @@ impl World {
         let class = tools::effect_of(call);
         let pending = course.effect.is_some();
         self.running.insert(call.job, Running { key, class, pending });
-        if let Some(at) = course.effect {
-            self.plan_ahead(at, Happening::Effect(call.job));
-        }
-        for (at, answer) in course.answers {
-            self.plan_ahead(at, Happening::Answer(call.job, answer));
-        }
+        self.follow_course(call.job, course);
         Ok(())
     }
 
@@ -143,6 +139,7 @@ impl World {
             self.has_effect(job)?;
         }
         self.running.remove(&job);
+        self.asking.remove(&job);
         let of_job =
             |happening: &Happening| matches!(happening, Happening::Answer(of, _) if *of == job);
         self.agenda.retain(|_, happening| !of_job(happening));

@@ -3,6 +3,7 @@
 //!
 //! It is never shipped, and knows nothing of threads, files, sockets or real time.
 
+mod asking;
 mod check;
 #[cfg(test)]
 mod clock_tests;
@@ -14,6 +15,8 @@ mod fault_tests;
 mod judge;
 mod ledger;
 mod models;
+#[cfg(test)]
+mod once_tests;
 mod owners;
 mod people;
 mod plans;

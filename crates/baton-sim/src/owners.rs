@@ -64,6 +64,7 @@ impl World {
             }
         }
         self.running.clear();
+        self.asking.clear();
         self.agenda.retain(|_, happening| matches!(happening, Happening::Says(_)));
         self.inbox.clear();
         self.pass(1000);
@@ -80,7 +81,7 @@ impl World {
             match happening {
                 Happening::Says(_) => drop(self.agenda.insert(at, happening)),
                 Happening::Answer(job, result) => late.push(Input::Called { job, result }),
-                Happening::Arrives(input) => late.push(input),
+                Happening::Arrives(input) | Happening::Wishes(_, input) => late.push(input),
                 Happening::Effect(_) => {}
             }
         }

@@ -60,7 +60,14 @@ fn answer(world: &World, state: &WorkflowState, task: Ordinal, on: &Waiting) -> 
                 HumanKind::Choice => json!("left"),
             };
             let by = "ada".to_owned();
-            Some((Command::Respond { task, value, by }, None))
+            Some((Command::Respond { task, value, by, question: None }, None))
+        }
+        Waiting::Question { number, .. } if number % 4 == 3 => {
+            Some((Command::Decline { task, question: Some(*number) }, None))
+        }
+        Waiting::Question { number, .. } => {
+            let (value, by) = (json!({ "size": 3 }), "ada".to_owned());
+            Some((Command::Respond { task, value, by, question: Some(*number) }, None))
         }
         Waiting::Timer { .. } | Waiting::Event { .. } | Waiting::Child { .. } => None,
     }
@@ -88,7 +95,11 @@ fn whim(world: &mut World, state: Option<&WorkflowState>) -> Command {
         3 | 4 => Command::Resume,
         5 | 6 => Command::Retry { tasks: Vec::new() },
         7 | 8 => Command::Retry { tasks: vec![task] },
-        9 | 10 => Command::Respond { task, value: json!("nonsense"), by: "bob".to_owned() },
+        9 => Command::Decline { task, question: None },
+        10 => {
+            let (value, by) = (json!("nonsense"), "bob".to_owned());
+            Command::Respond { task, value, by, question: None }
+        }
         _ => Command::Approve { revision: 1 },
     }
 }
@@ -133,6 +144,7 @@ pub fn submit_with(
         priority,
         review,
         conversation: None,
+        project: None,
         folder: None,
     };
     ask(world, Request::Submit(Box::new(submit)));

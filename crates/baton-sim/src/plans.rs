@@ -256,7 +256,7 @@ pub fn fixed() -> Vec<Plan> {
         ),
         tool("t4", 2, Effect::Once),
     ];
-    vec![plan("chain", chain), diamond, plan("mixed", mixed), healing(), family(), agents()]
+    vec![plan("chain", chain), diamond, plan("mixed", mixed), healing(), family(), asking(), agents()]
 }
 
 /// An agent that another needs, and one for each of two items.
@@ -265,6 +265,20 @@ fn agents() -> Plan {
     second.each = Some(Each { list: json!([1, 2]), concurrency: Some(1) });
     second.needs = Some(vec![Ordinal(0)]);
     plan("agents", vec![task("t0".to_owned(), 0, agent()), second])
+}
+
+/// Calls of every effect class that ask people, one of them twice and one beside others.
+fn asking() -> Plan {
+    let tool = |key: &str, stage: u32, effect: Effect, asks: u64| {
+        task(key.to_owned(), stage, Work::Tool(call(effect, json!({ "asks": asks }))))
+    };
+    let mut fan = tool("t2", 1, Effect::Idempotent, 1);
+    fan.each = Some(Each { list: json!([1, 2, 3]), concurrency: Some(2) });
+    let beside = task("t3".to_owned(), 1, Work::Tool(call(Effect::Once, json!({}))));
+    plan(
+        "asking",
+        vec![tool("t0", 0, Effect::Once, 2), tool("t1", 0, Effect::Read, 1), fan, beside],
+    )
 }
 
 /// Retries, fallbacks, an `each` that is tried again, and failures that are tolerated.

@@ -75,6 +75,7 @@ fn submission() -> Request {
         priority: 5,
         review: false,
         conversation: None,
+        project: None,
         folder: None,
     }))
 }

@@ -4,6 +4,7 @@ use baton_core::ids::Ordinal;
 use baton_core::plan::{Plan, TaskPlan, Work};
 use baton_core::words::{Effect, TaskStatus};
 use baton_core::workflow::WorkflowState;
+use baton_engine::questions::OPEN_MAX;
 use baton_engine::queue::Limits;
 use baton_engine::store::{Store, Views};
 use serde_json::json;
@@ -54,6 +55,20 @@ fn ch5_every_task_whose_needs_are_met_starts_in_the_same_turn() {
     }
     assert_eq!(executing(&world), [1, 2], "both in the commit that ended `a`");
     assert_eq!(world.commits, 2);
+}
+
+#[test]
+fn so_many_calls_wait_for_people_at_a_time_and_the_others_go_on_unanswered() {
+    let asks = |n: usize| {
+        let work = Work::Tool(call(Effect::Read, json!({ "asks": 1 })));
+        task(format!("t{n}"), 0, work)
+    };
+    let mut world = submitted(plan("asking", (0..OPEN_MAX + 6).map(asks).collect()));
+    while world.step().expect("it goes on") {}
+    let state = state(&world);
+    assert_eq!(state.waiting_people() as usize, OPEN_MAX);
+    assert_eq!(state.tally().completed, 6);
+    settle(&mut world).expect("people answer");
 }
 
 #[test]

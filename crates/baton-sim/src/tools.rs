@@ -19,6 +19,25 @@ pub struct Course {
     pub effect: Option<u64>,
     /// Its answers.
     pub answers: Vec<(u64, CallResult)>,
+    /// When it asks a person, if it does, and how.
+    pub asks: Option<(u64, Manner)>,
+}
+
+/// How a call asks.
+#[derive(Debug)]
+pub enum Manner {
+    /// It does nothing more until it has heard, and asks so many times again.
+    Waits {
+        /// How often.
+        again: u32,
+    },
+    /// After so many milliseconds it does not want to know any more, and perhaps asks anew.
+    TakesBack {
+        /// How long it waits.
+        after: u64,
+    },
+    /// It goes on, and ends, as if it had not asked.
+    Ends,
 }
 
 /// How long a call may hang, in milliseconds.
@@ -67,20 +86,25 @@ fn ended(failure: CallFailure) -> CallResult {
 }
 
 /// Without faults but those the plan asks for: an effect, then its answer. A call `with` `fails: n`
-/// is busy the first n times it is made, `before` counting them; one with `refuses` always refuses.
+/// is busy the first n times it is made, `before` counting them; one with `refuses` always refuses;
+/// one with `asks: n` asks people n things, one after the other.
 pub fn calm(call: &Call, before: u64) -> Course {
     let key = task_key(call);
     let latency = 100 + u64::from(key.bytes().map(u32::from).sum::<u32>() % 7) * 50;
     let asked = |name: &str| made(call).and_then(|tool| tool.with.get(name));
     if asked("refuses").is_some() {
         let failure = CallFailure::refused(FailureKind::Refused, "as asked");
-        return Course { effect: None, answers: vec![(latency, ended(failure))] };
+        return Course { effect: None, answers: vec![(latency, ended(failure))], asks: None };
     }
     if asked("fails").and_then(Value::as_u64).is_some_and(|fails| before < fails) {
         let failure = CallFailure::passing(FailureKind::Unavailable, "as asked");
-        return Course { effect: None, answers: vec![(latency, ended(failure))] };
+        return Course { effect: None, answers: vec![(latency, ended(failure))], asks: None };
     }
-    Course { effect: Some(latency / 2), answers: vec![(latency, Ok(output(&key, call.rung)))] }
+    let answers = vec![(latency, Ok(output(&key, call.rung)))];
+    let asks = asked("asks").and_then(Value::as_u64).and_then(|times| times.checked_sub(1));
+    let again = asks.map(|again| u32::try_from(again).unwrap_or(0));
+    let asks = again.map(|again| (latency / 4, Manner::Waits { again }));
+    Course { effect: Some(latency / 2), answers, asks }
 }
 
 /// The key of the task a call is made for.
@@ -113,5 +137,13 @@ pub fn wild(call: &Call, rng: &mut Rng) -> Course {
         88..94 => (maybe, vec![(TIMEOUT, timed_out())]),
         _ => (effect, vec![(TIMEOUT, timed_out()), (TIMEOUT + 5000, good())]),
     };
-    Course { effect, answers }
+    let asks = rng.chance(150).then(|| {
+        let manner = match rng.below(4) {
+            0 => Manner::TakesBack { after: rng.below(3000) },
+            1 => Manner::Ends,
+            _ => Manner::Waits { again: u32::from(rng.chance(300)) },
+        };
+        (rng.below(latency), manner)
+    });
+    Course { effect, answers, asks }
 }

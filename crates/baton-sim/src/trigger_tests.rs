@@ -58,6 +58,7 @@ fn event(id: &str, event_type: &str, data: Value) -> Request {
         datacontenttype: None,
         extensions: BTreeMap::new(),
         data,
+        encoding: None,
     };
     Request::Publish { event: Box::new(event), blob }
 }

@@ -16,6 +16,7 @@ use baton_engine::rates::Rate;
 use baton_engine::store::{Commit, Store, StoreError};
 use baton_store::memory::MemoryStore;
 
+use crate::asking::Held;
 use crate::check;
 use crate::fault::FaultyStore;
 use crate::ledger::{Ledger, Violation, violation};
@@ -80,6 +81,8 @@ pub(crate) struct Running {
 
 pub(crate) enum Happening {
     Effect(JobKey),
+    /// A call asks people, or takes back what it asked, if it still runs.
+    Wishes(JobKey, Input),
     Answer(JobKey, CallResult),
     Arrives(Input),
     /// What a worker outside says, whoever owns the store then.
@@ -112,6 +115,9 @@ pub struct World {
     pub(crate) inbox: Vec<Input>,
     pub(crate) agenda: BTreeMap<(u64, u64), Happening>,
     pub(crate) running: BTreeMap<JobKey, Running>,
+    /// The calls that wait for people: the ticket they wait for, how often they will ask again, and
+    /// what they do then.
+    pub(crate) asking: BTreeMap<JobKey, (u32, u32, Held)>,
     /// How often each call was made, by its key.
     pub(crate) calls: BTreeMap<String, u64>,
     /// When tasks of a rate started lately.
@@ -144,6 +150,7 @@ impl World {
             inbox: Vec::new(),
             agenda: BTreeMap::new(),
             running: BTreeMap::new(),
+            asking: BTreeMap::new(),
             calls: BTreeMap::new(),
             rated: Vec::new(),
             sequence: 0,
@@ -287,10 +294,12 @@ impl World {
             Happening::Effect(job) => self.has_effect(job),
             Happening::Answer(job, result) => {
                 self.running.remove(&job);
+                self.asking.remove(&job);
                 self.inbox.push(Input::Called { job, result });
                 Ok(())
             }
-            Happening::Arrives(input) | Happening::Says(input) => {
+            Happening::Wishes(job, _) if !self.running.contains_key(&job) => Ok(()),
+            Happening::Wishes(_, input) | Happening::Arrives(input) | Happening::Says(input) => {
                 self.inbox.push(input);
                 Ok(())
             }
@@ -349,7 +358,7 @@ impl World {
         }
         match cut {
             Some(cut) => self.die(cut),
-            None => Ok(()),
+            None => self.no_question_is_orphaned(),
         }
     }
 

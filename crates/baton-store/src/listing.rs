@@ -24,6 +24,8 @@ pub(crate) enum Value {
     Integer(i64),
     /// A text.
     Text(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
 }
 
 /// The query that yields these columns of the workflows wanted, newest first, and its values.
@@ -47,6 +49,10 @@ pub(crate) fn listing(filter: &Filter, columns: &str, dialect: &Dialect) -> (Str
     if let Some(origin) = filter.origin {
         let at = bind(Value::Integer(i64::from(origin.code())));
         let _ = write!(terms, " AND origin = CAST({p}{at} AS bigint)");
+    }
+    if let Some(project) = filter.project {
+        let at = bind(Value::Bytes(project.as_bytes().to_vec()));
+        let _ = write!(terms, " AND project = {p}{at}");
     }
     if let Some(since) = filter.since {
         let at = bind(Value::Integer(since.as_millis()));

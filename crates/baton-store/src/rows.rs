@@ -10,7 +10,7 @@ use std::sync::Arc;
 use baton_core::actor::Actor;
 use baton_core::body::{BlobHash, Json};
 use baton_core::codes::Code;
-use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
+use baton_core::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use baton_core::progress::Progress;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
@@ -27,7 +27,7 @@ pub(crate) const RECORD: &str =
 pub(crate) const WORKFLOW: &str = "workflow.number, id, conversation, parent, name, version, \
     plan, origin, priority, created_at, workflow.status, run, revision, head, current_stage, \
     completed, total, percentage, method, failed, waiting_people, workflow.started_at, \
-    updated_at, workflow.ended_at";
+    updated_at, workflow.ended_at, project";
 /// The columns of [`task`], in its order.
 pub(crate) const TASK: &str = "key, of, task.status, waits_for, attempts, task.started_at, \
     task.ended_at, items_first, items_count, position";
@@ -153,11 +153,13 @@ pub(crate) fn record<'row, C: Cells<'row>>(cells: &mut C) -> Result<Record, C::F
 pub(crate) fn workflow<'row, C: Cells<'row>>(
     cells: &mut C,
 ) -> Result<(WorkflowCard, WorkflowRow), C::Fault> {
-    let card = WorkflowCard {
+    let mut card = WorkflowCard {
         number: cells.number()?,
         id: WorkflowId::from_bytes(cells.bytes()?),
         conversation: ConversationId::from_bytes(cells.bytes()?),
         parent: cells.maybe_bytes()?.map(sized).transpose()?.map(TaskId::from_bytes),
+        // It stands behind the row: it came to the table last.
+        project: None,
         name: cells.text()?.to_owned(),
         version: cells.number()?,
         plan: BlobHash(cells.bytes()?),
@@ -184,6 +186,7 @@ pub(crate) fn workflow<'row, C: Cells<'row>>(
         updated_at: cells.time()?,
         ended_at: cells.maybe_time()?,
     };
+    card.project = cells.maybe_bytes()?.map(sized).transpose()?.map(ProjectId::from_bytes);
     Ok((card, row))
 }
 

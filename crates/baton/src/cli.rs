@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::runtime::Death;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 the work failed, was cancelled, was interrupted or \
-completed with errors; 2 not understood; 3 waiting for a person; 4 the store cannot be reached";
+completed with errors; 2 not understood; 3 waiting for a person; 4 the store or the server cannot be reached";
 
 /// Runs workflows of tools and people that survive anything.
 #[derive(Debug, Parser)]
@@ -27,6 +27,9 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Common {
+    /// A baton server to carry this out at; without one, the embedded store. Its token: BATON_TOKEN.
+    #[arg(long, global = true, env = "BATON_SERVER", value_name = "URL")]
+    pub server: Option<String>,
     /// The folder of the embedded store.
     #[arg(long, global = true, env = "BATON_DATA", default_value = ".baton", value_name = "DIR")]
     pub data: PathBuf,
@@ -67,6 +70,22 @@ pub struct Trial {
     pub answer_people: bool,
 }
 
+/// `respond`.
+#[derive(Debug, Args)]
+pub struct Respond {
+    /// The task: its id, or `WORKFLOW/KEY`.
+    pub task: String,
+    /// The answer: JSON, or plain text for a choice.
+    #[arg(required_unless_present = "decline", conflicts_with = "decline")]
+    pub value: Option<String>,
+    /// Decline what a running call asks; the call goes on with that.
+    #[arg(long)]
+    pub decline: bool,
+    /// Only this question of a running call, by its number in `inbox --json`.
+    #[arg(long, value_name = "N")]
+    pub question: Option<u32>,
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -89,13 +108,8 @@ pub enum Command {
     Approve(Answer),
     /// Reject a waiting task, or send the plan of a workflow in review back.
     Reject(Answer),
-    /// Answer a task that asks for a form or a choice.
-    Respond {
-        /// The task: its id, or `WORKFLOW/KEY`.
-        task: String,
-        /// The answer: JSON, or plain text for a choice.
-        value: String,
-    },
+    /// Answer a task that asks for a form or a choice, or whose running call asks something.
+    Respond(Respond),
     /// Say whether a call in doubt happened.
     Settle(Settle),
     /// Let others call over HTTP: make, list and revoke tokens.
@@ -148,7 +162,7 @@ pub enum Command {
     /// Call one tool, journaled as a workflow of one task, and print what it brings.
     Invoke(Invoke),
     /// List the MCP servers, and how each stands.
-    Servers,
+    Servers(Servers),
     /// Print the OpenAPI document of what `serve` answers.
     Openapi,
     /// Print a JSON Schema.
@@ -204,12 +218,18 @@ pub enum SchemaOf {
 /// `baton serve`.
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Where to listen; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:7420", value_name = "ADDRESS:PORT")]
-    pub listen: SocketAddr,
-    /// A name, beside addresses and `localhost`, under which the server may be called.
+    /// Where to listen, if not where `[server] listen` says; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// A name, beside addresses, `localhost` and `[server] hosts`, under which the server may be called.
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
+    /// The certificate for HTTPS (PEM), in place of `[server] tls_cert`.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its key (PEM), in place of `[server] tls_key`.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
 }
 
 /// `baton run`.
@@ -239,6 +259,16 @@ pub struct Invoke {
     /// 0 to 9; higher starts sooner.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=9))]
     pub priority: u8,
+}
+
+/// `baton servers`.
+#[derive(Debug, Args)]
+pub struct Servers {
+    /// Only this one.
+    pub name: Option<String>,
+    /// Lift its quarantine: whoever owns the store calls it again at once.
+    #[arg(long, requires = "name")]
+    pub release: bool,
 }
 
 /// `baton list`.

@@ -14,8 +14,12 @@ use baton_engine::rates::Rate;
 use baton_mcp::ServersConfig;
 use serde::Deserialize;
 
+mod server;
+
 use crate::admin::retention::Retention;
 use crate::runtime::Bounds;
+
+pub use server::{Server, Tls};
 
 /// The file that is read where none is named.
 const FILE_NAME: &str = "baton.toml";
@@ -28,6 +32,8 @@ pub struct Config {
     pub tools: ToolsConfig,
     /// `[servers.NAME]`: MCP servers, whose tools are called `NAME.TOOL`.
     pub servers: ServersConfig,
+    /// `[server]`: where `serve` listens, and for whom.
+    pub server: Server,
     /// `[limits]`: the bounds of running.
     pub limits: Limits,
     /// `[definitions]`: where definitions are found by name.
@@ -111,7 +117,8 @@ impl Config {
         let places = self.tools.roots.iter_mut().chain(&mut self.definitions.folders);
         let archive =
             self.retention.iter_mut().filter_map(|retention| retention.archive_to.as_mut());
-        places.chain(archive).for_each(|path| *path = folder.join(&path));
+        let encryption = self.server.tls.iter_mut().flat_map(|tls| [&mut tls.cert, &mut tls.key]);
+        places.chain(archive).chain(encryption).for_each(|path| *path = folder.join(&path));
         for server in self.servers.values_mut().filter(|server| !server.command.is_empty()) {
             let cwd = server.cwd.take().unwrap_or_default();
             let cwd = folder.join(cwd);

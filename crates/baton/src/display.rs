@@ -6,17 +6,18 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use baton_core::codes::Code;
 use baton_core::ids::Ordinal;
 use baton_core::plan::Work;
 use baton_core::progress::progress;
 use baton_core::spoken::many;
 use baton_core::time::Timestamp;
 use baton_core::words::SkipCause;
-use baton_core::workflow::{Event, EventKind, Next, Output, TaskWaited, Waiting, WorkflowState};
-use baton_engine::store::Record;
+use baton_core::workflow::question::{Answer, Withdrawal};
+use baton_core::workflow::{Event, Next, Output, TaskWaited, Waiting, WorkflowState};
+use baton_engine::said::Said;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::reading::ShownEvent;
 use crate::text::{clean, headline};
 
 /// How many executing tasks the bar names.
@@ -38,6 +39,7 @@ pub struct Display {
     /// Lines about items, by the `each` they are of.
     item_lines: HashMap<Ordinal, u32>,
     children: Vec<ChildProgress>,
+    said: Vec<Said>,
 }
 
 /// Where and how a workflow is shown.
@@ -67,18 +69,18 @@ impl Display {
             (false, false) => Surface::Plain,
             (false, true) => Surface::Terminal(draw_bar()),
         };
-        Self { surface, item_lines: HashMap::new(), children: Vec::new() }
+        Self { surface, item_lines: HashMap::new(), children: Vec::new(), said: Vec::new() }
     }
 
     /// Shows an event; `state` is the workflow after it.
-    pub fn event(&mut self, state: &WorkflowState, record: &Record, event: &Event) {
+    pub fn event(&mut self, state: &WorkflowState, shown: &ShownEvent, event: &Event) {
         let is_start = matches!(event, Event::TaskStarted(_));
         match &self.surface {
-            Surface::Json => say_out(&json_line(state, record, event)),
+            Surface::Json => say_out(&json_line(state, shown, event)),
             // The bar names what executes.
             Surface::Terminal(_) if is_start => {}
             Surface::Terminal(_) | Surface::Plain => {
-                let line = line(state, event, record.at);
+                let line = line(state, event, shown.time);
                 if let Some(line) = line.and_then(|line| self.bounded(state, event, line)) {
                     say(&line);
                 }
@@ -91,6 +93,14 @@ impl Display {
     pub fn children(&mut self, state: &WorkflowState, children: Vec<ChildProgress>) {
         if children != self.children {
             self.children = children;
+            self.move_bar(state);
+        }
+    }
+
+    /// Shows how far running tasks say they are.
+    pub fn said(&mut self, state: &WorkflowState, said: Vec<Said>) {
+        if said != self.said {
+            self.said = said;
             self.move_bar(state);
         }
     }
@@ -117,7 +127,7 @@ impl Display {
     fn move_bar(&self, state: &WorkflowState) {
         if let Surface::Terminal(bar) = &self.surface {
             bar.set_position(u64::from(progress(state).percentage));
-            bar.set_message(bar_message(state, &self.children));
+            bar.set_message(bar_message(state, &self.children, &self.said));
         }
     }
 
@@ -169,9 +179,18 @@ pub fn say_out(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-fn bar_message(state: &WorkflowState, children: &[ChildProgress]) -> String {
+fn bar_message(state: &WorkflowState, children: &[ChildProgress], said: &[Said]) -> String {
     let counts = progress(state);
-    let executing = state.executing().map(|task| clean(&state.key_of(task)));
+    let executing = state.executing().map(|task| {
+        let key = clean(&state.key_of(task));
+        let attempt = state.task(task).map(|facts| facts.attempts);
+        let is_its =
+            |said: &&Said| (said.task, Some(said.attempt)) == (state.id.task(task), attempt);
+        match said.iter().find(is_its) {
+            Some(said) => format!("{key} ({})", clean(&said.line())),
+            None => key,
+        }
+    });
     let children = children.iter().map(|child| {
         let (completed, total) = child.completed;
         format!("{} {completed}/{total}", clean(&child.key))
@@ -229,6 +248,26 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
         Event::TaskEmitted(emitted) => {
             named("»", state, emitted.task, &format!("emitted {}", clean(&emitted.event_type)))
         }
+        Event::QuestionAsked(asked) => {
+            let ask = headline(&asked.question.message);
+            named("?", state, asked.task, &format!("its call asks: {ask}"))
+        }
+        Event::QuestionAnswered(answered) => {
+            let said = match answered.answer {
+                Answer::Accepted(_) => "answered; its call goes on",
+                Answer::Declined => "declined; its call goes on",
+            };
+            named("▶", state, answered.task, said)
+        }
+        Event::QuestionWithdrawn(withdrawn) => {
+            let why = match withdrawn.cause {
+                Withdrawal::CallEnded => "its call ended without the answer",
+                Withdrawal::CallLost => "its call was lost; nobody is asked any more",
+                Withdrawal::TakenBack => "its call took the question back",
+                Withdrawal::RunEnds => "the run ends; nobody is asked any more",
+            };
+            named("·", state, withdrawn.task, why)
+        }
         Event::Paused(_) => "  ‖ paused".to_owned(),
         Event::Resumed(_) => "  ▶ resumed".to_owned(),
         Event::CancelRequested(_) => "  ■ cancelling: what runs was told to stop".to_owned(),
@@ -249,7 +288,8 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
         | Event::EventReceived(_)
         | Event::TriggerFired(_)
         | Event::TokenCreated(_)
-        | Event::TokenRevoked(_) => return None,
+        | Event::TokenRevoked(_)
+        | Event::ServerReleased(_) => return None,
     };
     Some(text)
 }
@@ -274,6 +314,9 @@ fn waiting(state: &WorkflowState, waited: &TaskWaited) -> String {
     match &waited.on {
         Waiting::Person { ask } if ask.is_empty() => "an answer".to_owned(),
         Waiting::Person { ask } => format!("an answer: {}", headline(ask)),
+        Waiting::Question { question, .. } => {
+            format!("an answer: {}", headline(&question.message))
+        }
         Waiting::Timer { span: Some(span), .. } => baton_core::spoken::span(*span),
         Waiting::Timer { until, .. } => format!("{until}"),
         Waiting::Event { pattern, .. } => format!("an event `{}`", clean(pattern)),
@@ -302,17 +345,15 @@ fn took(state: &WorkflowState, task: Ordinal, at: Timestamp) -> String {
     format!("{tool}{dot}{items}{}", baton_core::spoken::span(at.since(started)))
 }
 
-fn json_line(state: &WorkflowState, record: &Record, event: &Event) -> String {
-    let kind = EventKind::from_code(record.kind).map_or("unknown", |kind| kind.word());
-    let data = serde_json::value::RawValue::from_string(record.body.to_string()).ok();
+fn json_line(state: &WorkflowState, shown: &ShownEvent, event: &Event) -> String {
     let line = serde_json::json!({
-        "event": kind,
-        "position": record.position,
-        "at": record.at,
+        "event": shown.kind,
+        "position": shown.position(),
+        "at": shown.time,
         "workflow_id": state.id,
         "task": event.task().map(|task| state.key_of(task)),
         "progress": progress(state).percentage,
-        "data": data,
+        "data": shown.data,
     });
     line.to_string()
 }

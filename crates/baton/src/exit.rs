@@ -82,6 +82,12 @@ impl Failed {
         Self { exit, message, owner }
     }
 
+    /// A server refused; `status` is its answer's.
+    pub fn refused_over_http(status: u16, code: &str, message: String) -> Self {
+        let failed = Self::declined(code, message);
+        if status == 503 { Self { exit: Exit::Unreachable, ..failed } } else { failed }
+    }
+
     /// The owner cannot be heard any more.
     pub fn owner_left(cause: impl Into<anyhow::Error>) -> Self {
         Self { owner: Owner::Leaving, ..Self::unreachable(cause) }

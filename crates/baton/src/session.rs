@@ -1,19 +1,19 @@
-//! One command's access to a store: as its owner, through its owner, or by reading alone.
+//! One command's access to workflows: to a store as its owner, through its owner or by reading alone,
+//! or to a server.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use baton_core::actor::Actor;
-use baton_core::ids::{Ordinal, TaskId, WorkflowId};
-use baton_core::spoken::cut;
-use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
+use baton_core::ids::WorkflowId;
+use baton_core::plan::Plan;
+use baton_core::words::WorkflowStatus;
 use baton_engine::engine::TakeUp;
-use baton_engine::exchange::Declined;
 use baton_engine::ports::{Door, Tools};
-use baton_engine::store::{Filter, Views};
+use baton_engine::store::Views;
 use baton_server::client::LocalClient;
 use baton_server::local::{LocalServer, answer, request_of};
 use baton_server::wire::{Answer, Ask, Said};
@@ -22,10 +22,16 @@ use crate::chaos::LoggedTools;
 use crate::cli::{Common, Trial};
 use crate::config::Config;
 use crate::exit::Failed;
+use crate::follow::{Feed, Pages, has_children};
 use crate::place::{Lock, Owned, Place};
+use crate::reading::{Reading, StoreReading};
+use crate::remote::Remote;
 use crate::runtime::{Death, Handle, Owner, OwnerEnded, OwnerReport, Parts};
-use crate::text::clean;
 use crate::toolbox::Toolbox;
+
+/// What a session through a server cannot do.
+const ONLY_ON_THE_STORE: &str =
+    "that works on the store itself; call it where the store is, without a server";
 
 /// What a command comes to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,25 +42,38 @@ pub enum Purpose {
     Tell,
 }
 
-/// Among how many of the newest workflows the one is looked for that was probably meant.
-const SUGGESTED_FROM_MAX: u32 = 1_000;
-/// From how many characters on the beginning of an id is taken for one.
-const SUGGESTED_CHARS_MIN: usize = 6;
+/// Where a workflow stands after something was done to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stand {
+    /// Which.
+    pub id: WorkflowId,
+    /// Where its run stands.
+    pub status: WorkflowStatus,
+    /// Its revision.
+    pub revision: u64,
+}
 
-/// A command's access to a store.
+/// A command's access to workflows.
 pub struct Session {
-    /// Who commands.
-    pub actor: Actor,
-    place: Place,
     access: Access,
 }
 
 enum Access {
     Owner(Box<Owning>),
-    Client(Box<LocalClient>),
+    Client(Box<Attached>),
+    Remote(Box<Remote>),
+}
+
+/// Access through the store's owner.
+struct Attached {
+    client: LocalClient,
+    place: Place,
+    actor: Actor,
 }
 
 struct Owning {
+    place: Place,
+    actor: Actor,
     owner: Owner,
     tools: Arc<dyn Tools>,
     // Dropped in this order: nobody may come in any more, then the lock is free.
@@ -86,12 +105,22 @@ fn trial_tools(tools: Toolbox, trial: &Trial) -> anyhow::Result<Arc<dyn Tools>> 
 }
 
 impl Session {
-    /// Owns the store, or reaches its owner.
-    pub fn open(common: &Common, config: &Config, purpose: Purpose) -> anyhow::Result<Self> {
-        Self::open_with(common, config, purpose, tools(common, config)?)
+    /// Owns the store, or reaches its owner, or the server that was named.
+    pub fn open(common: &Common, purpose: Purpose) -> anyhow::Result<Self> {
+        if let Some(remote) = Remote::named(common)? {
+            return Ok(Self::remote(remote));
+        }
+        let config = Config::read(common.config.as_deref())?;
+        let tools = tools(common, &config)?;
+        Self::open_with(common, &config, purpose, tools)
     }
 
-    /// Like [`Session::open`], with tools that are at hand already.
+    /// Through a server.
+    pub fn remote(remote: Remote) -> Self {
+        Self { access: Access::Remote(Box::new(remote)) }
+    }
+
+    /// Owns the store or reaches its owner, with tools that are at hand already.
     pub fn open_with(
         common: &Common,
         config: &Config,
@@ -105,14 +134,16 @@ impl Session {
         let actor = local_actor();
         let owned = place.own_or_reach(&actor).map_err(Failed::unreachable)?;
         let access = match owned {
-            Owned::Elsewhere(client) => Access::Client(client),
+            Owned::Elsewhere(client) => {
+                Access::Client(Box::new(Attached { client: *client, place, actor }))
+            }
             Owned::Here(lock) => {
                 let tools = trial_tools(tools, &common.trial)?;
                 let settings = (config, purpose, common.trial.die);
-                Access::Owner(Box::new(own(&place, lock, tools, settings)?))
+                Access::Owner(Box::new(own((place, actor), lock, tools, settings)?))
             }
         };
-        Ok(Self { actor, place, access })
+        Ok(Self { access })
     }
 
     /// Whether this process owns the store.
@@ -120,13 +151,14 @@ impl Session {
         matches!(self.access, Access::Owner(_))
     }
 
-    /// Asks the owner.
+    /// Asks the owner of the store.
     pub fn ask(&mut self, ask: Ask) -> anyhow::Result<Answer> {
         let answered = match &mut self.access {
-            Access::Client(client) => client.call(ask).map_err(Failed::owner_left)?,
-            Access::Owner(owning) => match request_of(ask, &self.actor) {
+            Access::Remote(_) => return Err(Failed::usage(ONLY_ON_THE_STORE).into()),
+            Access::Client(attached) => attached.client.call(ask).map_err(Failed::owner_left)?,
+            Access::Owner(owning) => match request_of(ask, &owning.actor) {
                 Ok(request) => {
-                    let reply = owning.owner.handle().call(&self.actor, request);
+                    let reply = owning.owner.handle().call(&owning.actor, request);
                     answer(reply)
                 }
                 Err(declined) => declined,
@@ -142,30 +174,75 @@ impl Session {
         Ok(answered)
     }
 
+    /// Has something done to one workflow, or one made.
+    pub fn change(&mut self, ask: Ask) -> anyhow::Result<Stand> {
+        if let Access::Remote(remote) = &mut self.access {
+            return remote.change(ask);
+        }
+        match self.ask(ask)? {
+            Answer::Workflow { id, status, revision, .. } => Ok(Stand { id, status, revision }),
+            other @ (Answer::Hello { .. }
+            | Answer::Ended { .. }
+            | Answer::Count(_)
+            | Answer::Servers(_)
+            | Answer::Done
+            | Answer::Declined { .. }) => {
+                let message = format!("the owner answered with something else: {other:?}");
+                Err(Failed::unreachable(anyhow::anyhow!(message)).into())
+            }
+        }
+    }
+
+    /// Has everything taken up that has not ended; a server has done so by itself.
+    pub fn take_up_all(&mut self) -> anyhow::Result<()> {
+        match &self.access {
+            Access::Remote(_) => Ok(()),
+            Access::Owner(_) | Access::Client(_) => self.ask(Ask::TakeUpAll).map(drop),
+        }
+    }
+
     fn own_end(&self) -> Option<&OwnerEnded> {
         match &self.access {
             Access::Owner(owning) => owning.owner.cause(),
-            Access::Client(_) => None,
+            Access::Client(_) | Access::Remote(_) => None,
         }
+    }
+
+    /// The events of a workflow of this plan, as they are committed.
+    pub fn feed(&mut self, id: WorkflowId, plan: &Plan) -> anyhow::Result<Box<dyn Feed>> {
+        if let Access::Remote(remote) = &self.access {
+            return Ok(remote.feed(id));
+        }
+        let number = self.views()?.workflow(id)?.map(|(card, _)| card.number);
+        // What its children do is news as well.
+        let news = self.news(number.filter(|_| !has_children(plan)))?;
+        Ok(Box::new(Pages::new(self.reading()?, id, Some(news))))
     }
 
     /// A signal for each commit that touches a stream (any, where none is given); it ends with the
     /// owner.
-    pub fn follow(&mut self, stream: Option<u64>) -> anyhow::Result<Receiver<u64>> {
+    fn news(&mut self, stream: Option<u64>) -> anyhow::Result<Receiver<u64>> {
         let (sender, receiver) = sync_channel(1);
         match &mut self.access {
+            // Its news come with its events.
+            Access::Remote(_) => {}
             Access::Owner(owning) => {
+                let said = sparingly(sender.clone());
                 let news = move |position| signal(&sender, position);
                 owning.owner.handle().follow(stream, Box::new(news));
+                owning.owner.handle().live().follow(None, Box::new(said));
             }
-            Access::Client(_) => {
-                let mut follower =
-                    match self.place.own_or_reach(&self.actor).map_err(Failed::unreachable)? {
-                        Owned::Elsewhere(client) => client,
-                        // The owner has just ended, and with it its news.
-                        Owned::Here(_) => return Ok(receiver),
-                    };
-                follower.send(Ask::Follow { stream }).map_err(Failed::unreachable)?;
+            Access::Client(attached) => {
+                let reached = attached.place.own_or_reach(&attached.actor);
+                let mut follower = match reached.map_err(Failed::unreachable)? {
+                    Owned::Elsewhere(client) => client,
+                    // The owner has just ended, and with it its news.
+                    Owned::Here(_) => return Ok(receiver),
+                };
+                if follower.send(Ask::Follow { stream }).is_err() {
+                    // It left between two words: so have its news.
+                    return Ok(receiver);
+                }
                 std::thread::Builder::new().name("follow".to_owned()).spawn(move || {
                     while let Ok(said) = follower.read() {
                         match said {
@@ -184,18 +261,25 @@ impl Session {
     pub fn tools(&self) -> Option<&Arc<dyn Tools>> {
         match &self.access {
             Access::Owner(owning) => Some(&owning.tools),
-            Access::Client(_) => None,
+            Access::Client(_) | Access::Remote(_) => None,
         }
-    }
-
-    /// Where the store is.
-    pub fn place(&self) -> &Place {
-        &self.place
     }
 
     /// A reader of the store.
     pub fn views(&self) -> anyhow::Result<Box<dyn Views>> {
-        views(&self.place)
+        match &self.access {
+            Access::Owner(owning) => views(&owning.place),
+            Access::Client(attached) => views(&attached.place),
+            Access::Remote(_) => Err(Failed::usage(ONLY_ON_THE_STORE).into()),
+        }
+    }
+
+    /// A reader of the workflows.
+    pub fn reading(&self) -> anyhow::Result<Box<dyn Reading>> {
+        match &self.access {
+            Access::Remote(remote) => Ok(remote.reading()),
+            Access::Owner(_) | Access::Client(_) => Ok(Box::new(StoreReading::new(self.views()?))),
+        }
     }
 
     /// Starts nothing more, lets what runs end, and releases the store.
@@ -203,7 +287,7 @@ impl Session {
         let Access::Owner(owning) = self.access else {
             return Ok(OwnerReport::default());
         };
-        let Owning { owner, server, lock, tools: _ } = *owning;
+        let Owning { owner, server, lock, .. } = *owning;
         owner.handle().drain();
         let report = owner.join().map_err(Failed::unreachable);
         drop(server);
@@ -215,7 +299,7 @@ impl Session {
     pub fn owner(&self) -> Option<&Handle> {
         match &self.access {
             Access::Owner(owning) => Some(owning.owner.handle()),
-            Access::Client(_) => None,
+            Access::Client(_) | Access::Remote(_) => None,
         }
     }
 }
@@ -226,7 +310,7 @@ fn signal(sender: &SyncSender<u64>, position: u64) -> bool {
 }
 
 fn own(
-    place: &Place,
+    (place, actor): (Place, Actor),
     lock: Lock,
     tools: Arc<dyn Tools>,
     (config, purpose, death): (&Config, Purpose, Option<Death>),
@@ -237,8 +321,8 @@ fn own(
     }
     let parts = Parts {
         store: baton_store::open(place.store()).map_err(Failed::unreachable)?,
-        views: views(place)?,
-        check_views: views(place)?,
+        views: views(&place)?,
+        check_views: views(&place)?,
         tools: Arc::clone(&tools),
         settings,
         bounds: config.bounds(),
@@ -247,18 +331,27 @@ fn own(
     };
     let owner = Owner::start(parts).map_err(Failed::unreachable)?;
     let door: Arc<dyn Door> = Arc::new(owner.handle().clone());
-    let listening = LocalServer::start(&lock.socket, door);
+    let listening = LocalServer::start(&lock.socket, door, Arc::clone(&tools));
     let server =
         listening.with_context(|| format!("no socket can be made at {}", lock.socket.display()))?;
-    Ok(Owning { owner, tools, server, lock })
+    Ok(Owning { place, actor, owner, tools, server, lock })
 }
 
 fn views(place: &Place) -> anyhow::Result<Box<dyn Views>> {
     Ok(baton_store::open_views(place.store()).map_err(Failed::unreachable)?)
 }
 
+/// A reader of the workflows, of the server that was named or in the data folder, without asking the
+/// store's owner.
+pub fn read(common: &Common) -> anyhow::Result<Box<dyn Reading>> {
+    match Remote::named(common)? {
+        Some(remote) => Ok(remote.reading()),
+        None => Ok(Box::new(StoreReading::new(read_store(common)?))),
+    }
+}
+
 /// A reader of the store in the data folder, without asking its owner.
-pub fn read(common: &Common) -> anyhow::Result<Box<dyn Views>> {
+pub fn read_store(common: &Common) -> anyhow::Result<Box<dyn Views>> {
     views(&require_store(common)?)
 }
 
@@ -271,76 +364,21 @@ pub fn require_store(common: &Common) -> anyhow::Result<Place> {
     Ok(place)
 }
 
-/// The workflow that a person names: by its id, by one of its tasks' ids, or `last`.
-pub fn find_workflow(
-    views: &mut dyn Views,
-    named: &str,
-) -> anyhow::Result<(WorkflowCard, WorkflowRow)> {
-    let (named, _) = named.split_once('/').unwrap_or((named, ""));
-    if named == "last" {
-        let newest = views.list(&Filter { limit: 1, ..Filter::default() })?.pop();
-        return newest.ok_or_else(|| Failed::usage("there is no workflow yet").into());
-    }
-    let id =
-        match (named.parse::<TaskId>().ok().and_then(TaskId::split), named.parse::<WorkflowId>()) {
-            (Some((workflow, _)), _) => workflow,
-            (None, Ok(workflow)) => workflow,
-            (None, Err(_)) => bail!(Failed::usage(no_id(named, views)?)),
-        };
-    let found = views.workflow(id)?;
-    found.ok_or_else(|| {
-        Failed::usage(format!("there is no workflow {id}; `baton list` shows those there are"))
-            .into()
-    })
-}
-
-/// What to say of something that is no id: the workflow that was probably meant.
-fn no_id(named: &str, views: &mut dyn Views) -> anyhow::Result<String> {
-    let newest = views.list(&Filter { limit: SUGGESTED_FROM_MAX, ..Filter::default() })?;
-    let is_meant = |card: &WorkflowCard| {
-        let is_part = named.len() >= SUGGESTED_CHARS_MIN && card.id.to_string().starts_with(named);
-        is_part || card.name == named
-    };
-    let shown = clean(&cut(named, 60));
-    Ok(match newest.iter().find(|(card, _)| is_meant(card)) {
-        Some((card, row)) => {
-            let (name, id, status) = (clean(&card.name), card.id, row.status);
-            format!("`{shown}` is no id; did you mean {id}, the newest `{name}` ({status})?")
+/// The same for what calls say of themselves, which may be a lot: one signal for all that is said
+/// within [`SAID_PAUSE`].
+fn sparingly(sender: SyncSender<u64>) -> impl FnMut() -> bool + Send {
+    let mut last: Option<Instant> = None;
+    move || {
+        if last.is_some_and(|last| last.elapsed() < SAID_PAUSE) {
+            return true;
         }
-        None => format!(
-            "`{shown}` is no id; `baton list` shows the ids of workflows, `baton inbox` those of tasks"
-        ),
-    })
+        last = Some(Instant::now());
+        signal(&sender, 0)
+    }
 }
 
-/// The task that a person names: by its id, or as `WORKFLOW/KEY`. `None` where they name a whole
-/// workflow.
-pub fn find_task(
-    views: &mut dyn Views,
-    named: &str,
-) -> anyhow::Result<(WorkflowCard, WorkflowRow, Option<Ordinal>)> {
-    let (card, row) = find_workflow(views, named)?;
-    if let Some((_, ordinal)) = named.parse::<TaskId>().ok().and_then(TaskId::split) {
-        return Ok((card, row, Some(ordinal)));
-    }
-    let Some((_, key)) = named.split_once('/') else {
-        return Ok((card, row, None));
-    };
-    if row.purged_at().is_some() {
-        return Err(Failed::usage(Declined::Purged(card.id).to_string()).into());
-    }
-    let plan = baton_engine::view::plan_of(&card, views)?;
-    let rows = views.tasks(card.number)?;
-    let tasks = baton_engine::view::task_views(&card, &row, &plan, &rows);
-    let task = tasks.iter().find(|task| task.key == key);
-    let task = task.ok_or_else(|| {
-        Failed::usage(format!(
-            "the workflow `{}` has no task `{key}`; `baton show {}` lists them",
-            card.name, card.id
-        ))
-    })?;
-    Ok((card, row, Some(task.ordinal)))
-}
+/// The least time between two looks at what calls say of themselves.
+const SAID_PAUSE: Duration = Duration::from_millis(250);
 
 /// How long nothing may be heard of a workflow before it is looked at anyway.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(2);

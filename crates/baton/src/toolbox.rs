@@ -66,6 +66,10 @@ impl Tools for Toolbox {
         self.servers.servers()
     }
 
+    fn release(&self, server: &str) -> bool {
+        self.servers.release(server)
+    }
+
     fn call(&self, call: &Call, control: &Control) -> Result<Json, CallFailure> {
         if self.servers.serves(&call.tool) {
             self.servers.call(call, control)

@@ -3,15 +3,18 @@
 //! What is answered, and how, is the server's business; who may listen where is the command's.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context;
-use baton_server::http::{self, Api, Base, Broadcaster, Broadcasting, Readers, Streams};
+use baton_server::http::{
+    self, Api, Base, Broadcaster, Broadcasting, Listening, Readers, Report, Streams,
+};
 use baton_store::StoreUrl;
 use tokio::sync::watch;
 
+use crate::log::{Level, log};
 use crate::runtime::Handle;
 
 /// How many threads read the store for the API.
@@ -28,20 +31,23 @@ pub struct Web {
 impl Web {
     /// Answers on a listener, for an owner and its store; `compose` says what is offered.
     pub fn start(
-        listener: TcpListener,
+        listening: impl Into<Listening>,
         owner: &Handle,
         store: &StoreUrl,
         compose: impl FnOnce(Base) -> Api,
     ) -> anyhow::Result<Self> {
-        let address = listener.local_addr().context("the listener has no address")?;
-        let broadcasting = Broadcaster::start(owner, baton_store::open_views(store)?)?;
+        let listening = listening.into();
+        listening.open_wide().context("the listener does not listen")?;
+        let address = listening.listener.local_addr().context("the listener has no address")?;
+        let views = baton_store::open_views(store)?;
+        let broadcasting = Broadcaster::start(owner, owner.live(), views, report())?;
         let store = store.clone();
         let readers = Readers::new(Box::new(move || baton_store::open_views(&store)), READERS_MAX);
         let streams = Streams::new(broadcasting.broadcaster().clone(), readers.clone());
         let (stopping, stop) = watch::channel(false);
-        let (door, meters) = (Arc::new(owner.clone()), owner.meters());
-        let api = compose(Base { door, readers, streams, meters, stop: stop.clone() });
-        let thread = start(listener, api, stop)?;
+        let (door, meters, live) = (Arc::new(owner.clone()), owner.meters(), owner.live());
+        let api = compose(Base { door, readers, streams, meters, live, stop: stop.clone() });
+        let thread = start(listening, api, stop)?;
         Ok(Self { address, stopping, thread, broadcasting })
     }
 
@@ -68,11 +74,11 @@ impl Web {
 
 /// Serves on a thread with a runtime of its own.
 fn start(
-    listener: TcpListener,
+    listening: Listening,
     api: Api,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<JoinHandle<io::Result<()>>> {
-    listener.set_nonblocking(true)?;
+    listening.listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, usize::from))
         .thread_name("http")
@@ -81,9 +87,11 @@ fn start(
         .context("no threads for the server")?;
     let thread = std::thread::Builder::new().name("server".to_owned());
     Ok(thread.spawn(move || {
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            http::serve(listener, http::router(api), stop).await
-        })
+        runtime.block_on(http::serve(listening, http::router(api), stop, report()))
     })?)
+}
+
+/// What the server has to report goes to the log.
+fn report() -> Report {
+    Report::to(|sentence, cause| log(Level::Warn, sentence, &[("cause", cause.into())]))
 }

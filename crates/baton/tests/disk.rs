@@ -141,8 +141,9 @@ fn all_told_is_there(desk: &Desk, out: &str) {
     for line in told.filter(|line| line["event"].is_string()) {
         let id = line["workflow_id"].as_str().unwrap();
         let shown = desk.expect(0, &["show", id, "--events", "--json"]).json().pop().unwrap();
+        let position = line["position"].to_string();
         let is_there =
-            |event: &Value| event["position"] == line["position"] && event["type"] == line["event"];
+            |event: &Value| event["id"] == position.as_str() && event["type"] == line["event"];
         let events = shown["events"].as_array().unwrap();
         assert!(events.iter().any(is_there), "{line} was told and is not there");
     }

@@ -32,7 +32,20 @@ fn named() -> Value {
     json!({ "definition": "plan" })
 }
 
-fn first_task(server: &Server) -> String {
+/// Waits until one task of a workflow asks, and at least so many have completed.
+fn asks(server: &Server, id: &str, completed: u64) -> Value {
+    let mut shown = server.get(&format!("/workflows/{id}")).expect(200);
+    while shown["tasks_waiting_for_people"] != 1
+        || shown["agents_completed"].as_u64().unwrap() < completed
+    {
+        let next = shown["revision"].as_u64().unwrap() + 1;
+        shown = server.get(&format!("/workflows/{id}?revision={next}&wait=30s")).expect(200);
+    }
+    shown
+}
+
+fn first_task(server: &Server, id: &str) -> String {
+    asks(server, id, 0);
     let inbox = server.get("/inbox").expect(200);
     inbox["items"][0]["task_id"].as_str().unwrap().to_owned()
 }
@@ -64,7 +77,7 @@ fn wf4_a_command_answers_with_what_it_made_and_a_read_at_its_revision_is_never_o
 fn wf4_a_revision_is_waited_for_and_not_forever() {
     let (_desk, server) = served(&[ASK]);
     let id = server.begin(&named());
-    let task = first_task(&server);
+    let task = first_task(&server, &id);
     let now = server.get(&format!("/workflows/{id}")).expect(200)["revision"].as_u64().unwrap();
     let late = server.get(&format!("/workflows/{id}?revision={}&wait=1ms", now + 1)).expect(504);
     assert_eq!(late["code"], "revision_not_reached");
@@ -83,8 +96,7 @@ fn wf4_a_revision_is_waited_for_and_not_forever() {
 fn wf5_list_workflow_stages_and_the_command_line_say_the_same() {
     let (desk, server) = served(&[NOOP, ASK]);
     let id = server.begin(&named());
-    first_task(&server);
-    let one = server.get(&format!("/workflows/{id}")).expect(200);
+    let one = asks(&server, &id, 1);
     let list = server.get("/workflows?status=running&origin=api&q=pla").expect(200);
     let printed = desk.expect(0, &["list", "--json"]).json();
     for field in ["status", "current_stage", "progress", "revision", "updated_at"] {
@@ -96,6 +108,9 @@ fn wf5_list_workflow_stages_and_the_command_line_say_the_same() {
     assert_eq!(shown["tasks"], tasks["items"]);
     let events = server.get(&format!("/workflows/{id}/events")).expect(200);
     assert_eq!(shown["events"], events["items"]);
+    let events = events["items"].as_array().unwrap();
+    let streamed = server.listen(&format!("/workflows/{id}/stream"), events.last().unwrap());
+    assert!(events.iter().all(|event| streamed.contains(event)), "{streamed:?}");
     let stages = server.get(&format!("/workflows/{id}/stages")).expect(200);
     assert_eq!(stages["items"][0]["status"], one["status"]);
     assert_eq!(stages["items"][0]["tasks_completed"], one["agents_completed"]);
@@ -127,6 +142,73 @@ fn pages_survive_inserts_and_know_their_end() {
     let mut together = first["items"].as_array().unwrap().clone();
     together.extend_from_slice(rest["items"].as_array().unwrap());
     assert_eq!(together, *all["items"].as_array().unwrap());
+}
+
+#[test]
+fn a_project_is_kept_shown_and_filtered_by() {
+    let (_desk, server) = served(&[NOOP]);
+    let project = "0198f000-0000-7000-8000-000000000001";
+    let mut own = named();
+    own["project_id"] = json!(project);
+    let (with, without) = (server.begin(&own), server.begin(&named()));
+    assert_eq!(server.until(&with, "completed")["project_id"], project);
+    assert_eq!(server.until(&without, "completed")["project_id"], Value::Null);
+    let fork = server.post(&format!("/workflows/{with}/fork"), &json!({})).expect(201);
+    assert_eq!(fork["project_id"], project, "a copy belongs to it as well");
+    let list = |query: &str| -> Vec<String> {
+        let listed = server.get(&format!("/workflows?{query}")).expect(200);
+        let items = listed["items"].as_array().unwrap().iter();
+        items.map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let copy = fork["id"].as_str().unwrap().to_owned();
+    assert_eq!(list(&format!("project={project}")), [copy.clone(), with.clone()]);
+    assert_eq!(list(&format!("project={project}&origin=fork&type=workflow")), [copy]);
+    assert_eq!(list("project=0198f000-0000-7000-8000-000000000002"), Vec::<String>::new());
+    assert_eq!(list("type=workflow").len(), 3);
+    assert_eq!(server.get("/workflows?type=masterplan").status, 400);
+    assert_eq!(server.get("/workflows?project=mine").status, 400);
+    own["project_id"] = json!("mine");
+    assert_eq!(server.post("/workflows", &own).status, 400);
+    server.kill();
+}
+
+#[test]
+fn a_worker_fails_and_says_so_again() {
+    let task = |id: &str, kind: &str| {
+        format!(
+            "{{ id: {id}, worker: {kind}, on_failure: continue, effect: idempotent, retry: {{ attempts: 2, backoff: 10m }} }}"
+        )
+    };
+    let (_desk, server) = served(&[&task("a", "one"), &task("b", "two"), &task("c", "one")]);
+    let id = server.begin(&named());
+    server.until(&id, "running");
+    let lease = |types: &[&str], max: u32| -> Vec<Value> {
+        let body = json!({ "types": types, "worker": "w", "max": max, "wait": "20s" });
+        server.post("/tasks/lease", &body).expect(200).as_array().unwrap().clone()
+    };
+    let batch = lease(&["one"], 5);
+    let kinds: Vec<&Value> = batch.iter().map(|lease| &lease["type"]).collect();
+    assert_eq!(kinds, ["one", "one"], "all there are of this type, and none of another");
+    let other = lease(&["three", "two"], 1);
+    assert_eq!((other.len(), &other[0]["type"]), (1, &json!("two")));
+    let fail = |lease: &Value, error: &str, retryable: bool| {
+        let body = json!({ "token": lease["token"], "error": error, "retryable": retryable, "happened": "no" });
+        server.post(&format!("/tasks/{}/fail", lease["task_id"].as_str().unwrap()), &body)
+    };
+    let first = fail(&batch[0], "not now", true).expect(200);
+    assert_eq!(first["status"], "waiting", "it is tried again after a pause");
+    assert_eq!(fail(&batch[0], "not now", true).expect(200), first, "said again, answered alike");
+    assert_eq!(fail(&batch[0], "another", true).expect(409)["code"], "stale_attempt");
+    let last = fail(&batch[1], "never", false).expect(200);
+    assert_eq!(last["status"], "failed", "no retry helps");
+    assert_eq!(fail(&batch[1], "never", false).expect(200), last);
+    assert_eq!(fail(&batch[1], "never", true).expect(409)["code"], "stale_attempt");
+    let done = format!("/tasks/{}/complete", other[0]["task_id"].as_str().unwrap());
+    server.post(&done, &json!({ "token": other[0]["token"], "output": 1 })).expect(200);
+    let shown =
+        server.get(&format!("/tasks/{}", batch[0]["task_id"].as_str().unwrap())).expect(200);
+    assert_eq!(shown["calls"][0]["failure"]["message"], "not now");
+    server.kill();
 }
 
 #[test]
@@ -202,7 +284,7 @@ fn a_wrong_request_is_a_problem_and_never_a_fault_of_the_server() {
 fn a_reader_that_knows_the_newest_is_told_so() {
     let (_desk, server) = served(&[ASK]);
     let id = server.begin(&named());
-    first_task(&server);
+    first_task(&server, &id);
     let path = format!("/workflows/{id}");
     let tag = server.get(&path).header("etag").to_owned();
     let known = server.get_with(&path, &[("if-none-match", &tag)]);
@@ -245,6 +327,46 @@ fn a_task_shows_its_calls_and_a_doubt_is_settled() {
 }
 
 #[test]
+fn a_trace_has_a_span_for_each_attempt_under_the_id_that_calls_pass_on() {
+    let tasks = [
+        "{ id: works, tool: core.noop, on_failure: continue }",
+        "{ id: fails, tool: fs.read, with: { path: missing }, on_failure: continue }",
+    ];
+    let (_desk, server) = served(&tasks);
+    let id = server.begin(&named());
+    server.until(&id, "completed_with_errors");
+    let trace = server.get(&format!("/workflows/{id}/trace")).expect(200);
+    let spans = trace["items"].as_array().unwrap();
+    let whole = &spans[0];
+    assert_eq!(
+        (&whole["status"], &whole["parent_span_id"]),
+        (&json!("completed_with_errors"), &Value::Null)
+    );
+    let span = |key: &str| spans.iter().find(|span| span["name"] == key).unwrap();
+    assert_eq!(
+        (&span("works")["status"], &span("works")["tool"]),
+        (&json!("completed"), &json!("core.noop"))
+    );
+    assert_eq!(span("fails")["status"], "failed");
+    assert!(span("fails")["error"].as_str().unwrap().contains("missing"), "{trace}");
+    assert!(spans[1..].iter().all(|span| span["parent_span_id"] == whole["span_id"]));
+    let second = server.get(&format!("/workflows/{id}/trace?limit=1&cursor=1")).expect(200);
+    assert_eq!((&second["items"][0], &second["next_cursor"]), (&spans[1], &json!("2")));
+    let events = server.get(&format!("/events?workflow={id}&type=tool.called")).expect(200);
+    let parents: Vec<&str> = events["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|e| e["traceparent"].as_str())
+        .collect();
+    for span in &spans[1..] {
+        let within = span["span_id"].as_str().unwrap();
+        assert!(parents.iter().any(|parent| parent.contains(within)), "{parents:?} and {span}");
+    }
+    server.kill();
+}
+
+#[test]
 fn a_review_is_approved_at_the_revision_that_was_looked_at() {
     let (_desk, server) = served(&[NOOP]);
     let review = json!({ "definition": "plan", "review": true, "priority": 7 });
@@ -276,7 +398,7 @@ fn a_killed_server_forgets_nothing_and_a_signal_lets_what_runs_end() {
 
     let mut up = desk.gate("up");
     let mut server = Server::start(&desk);
-    let task = first_task(&server);
+    let task = first_task(&server, &id);
     server.post(&format!("/tasks/{task}/respond"), &json!({ "value": true })).expect(200);
     assert_eq!(up.read(), "up");
     server.signal(Signal::INT);

@@ -29,8 +29,12 @@ fn mp1_a_success_is_said_only_after_the_commit() {
     run.kill();
     let shown = desk.shown();
     let events = shown["events"].as_array().unwrap();
-    let there = events.iter().find(|event| event["position"] == told["position"]).unwrap();
-    assert_eq!((&there["type"], &there["data"]), (&told["event"], &told["data"]));
+    let position = told["position"].to_string();
+    let is_told = |event: &&serde_json::Value| {
+        event["id"] == position.as_str() && event["type"] == told["event"]
+    };
+    let there = events.iter().find(is_told).unwrap();
+    assert_eq!(there["data"], told["data"]);
     // Killed after it was written and before anything was let out, it tells of nothing it has not.
     let died = desk.call(&["run", "told.yaml", "--json", "--die", "before-release:1"]);
     assert_eq!((died.code, died.out.as_str()), (None, ""));

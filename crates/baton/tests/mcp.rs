@@ -263,3 +263,41 @@ fn servers_and_single_calls_are_served_over_http() {
     assert_eq!(status, 404);
     serving.kill();
 }
+
+#[test]
+fn a_real_server_asks_in_the_middle_of_a_call_and_gets_what_a_person_says() {
+    let Some(desk) = desk() else { return };
+    let mut serving = desk.start(&["serve", "--listen", "127.0.0.1:0", "--json"]);
+    let told = serving.line();
+    let address = told["url"].as_str().unwrap().trim_start_matches("http://").to_owned();
+    let tool = "everything.trigger-elicitation-request";
+    until("it offers to ask", || {
+        let (_, tools) = exchange(&address, "GET /api/v1/tools", "");
+        tools["items"].as_array().unwrap().iter().any(|known| known["name"] == tool)
+    });
+    let call = json!({ "tool": tool, "wait": "1ms" }).to_string();
+    let (status, workflow) = exchange(&address, "POST /api/v1/invoke", &call);
+    assert_eq!(status, 201, "{workflow}");
+    let mut inbox = json!([]);
+    until("it asks", || {
+        inbox = exchange(&address, "GET /api/v1/inbox", "").1["items"].clone();
+        inbox[0]["question"] == 1
+    });
+    let fields = &inbox[0]["form"]["properties"];
+    assert_eq!(fields["email"]["format"], "email", "{inbox}");
+    assert_eq!(fields["legacyTitledEnum"]["oneOf"][1]["title"], "Dogs", "{inbox}");
+    let respond = format!("POST /api/v1/tasks/{}/respond", inbox[0]["task_id"].as_str().unwrap());
+    let wrong = json!({ "value": { "name": "Ada", "email": "nobody", "integer": 101 } });
+    let (status, problem) = exchange(&address, &respond, &wrong.to_string());
+    assert_eq!((status, problem["errors"].as_array().unwrap().len()), (422, 2), "{problem}");
+    let value = json!({ "value": { "name": "Ada", "titledMultipleSelectEnum": ["fish-2"] } });
+    assert_eq!(exchange(&address, &respond, &value.to_string()).0, 200);
+    let shown = format!("GET /api/v1/workflows/{}", workflow["id"].as_str().unwrap());
+    let mut ended = json!({});
+    until("it has ended", || {
+        ended = exchange(&address, &shown, "").1;
+        ended["status"] == "completed"
+    });
+    assert!(ended["output"].to_string().contains("Name: Ada"), "{ended}");
+    serving.kill();
+}

@@ -119,8 +119,7 @@ fn pages_live_in_a_browser() {
     live.until("task.started", Some("slow"));
     let mut paused = desk.start(&["run", "paused.yaml", "--json"]);
     paused.until("task.started", Some("long"));
-    let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
-    std::fs::create_dir_all(&shots).unwrap();
+    let shots = shots();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages/browser.mjs");
     let mut node = Command::new("node");
     node.arg(script).arg(modules).arg(chromium).arg(server.url("//"));
@@ -129,6 +128,31 @@ fn pages_live_in_a_browser() {
     paused.kill();
     server.kill();
     assert!(ended.success(), "the browser saw what it should not");
+}
+
+#[test]
+fn a_person_logs_in_and_out() {
+    let (Some(chromium), Some(modules)) = (chromium(), drivers()) else {
+        println!("skipped: a browser needs Chromium, node, and playwright-core from npm");
+        return;
+    };
+    let desk = Desk::new();
+    let make = ["token", "create", "--role", "operator", "--name", "operator", "--json"];
+    let token = desk.expect(0, &make).json()[0]["token"].as_str().unwrap().to_owned();
+    let server = Server::start(&desk);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages/login.mjs");
+    let mut node = Command::new("node");
+    node.arg(script).arg(modules).arg(chromium).arg(server.url("//"));
+    let ended = node.arg(token).arg(shots()).status().unwrap();
+    server.kill();
+    assert!(ended.success(), "the browser saw what it should not");
+}
+
+/// Where screenshots go.
+fn shots() -> PathBuf {
+    let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+    std::fs::create_dir_all(&shots).unwrap();
+    shots
 }
 
 /// A definition with hostile text in every field that takes one.

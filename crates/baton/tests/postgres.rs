@@ -176,7 +176,7 @@ fn commits_whose_answer_was_lost_are_found_to_be_there() {
     let cuts = proxy.disarm();
     let (code, last) = run.end();
     assert_eq!(code, Some(0), "{cuts} cuts: {last}");
-    assert!(cuts > 10, "{cuts} cuts");
+    assert!(cuts >= 5, "{cuts} cuts");
     assert_eq!(logged(&desk), (0..40).collect::<Vec<_>>());
     is_sound(&desk, &url);
 }

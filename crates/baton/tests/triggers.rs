@@ -92,7 +92,7 @@ fn or3_an_event_in_any_form_is_taken_in_once_also_over_a_kill() {
     let again = server.send(&event("1", "main"));
     let position = &first.1["items"][0]["position"];
     let duplicate =
-        json!({ "items": [{ "position": position, "duplicate": true, "started": [] }] });
+        json!({ "items": [{ "position": position, "duplicate": true, "started": started }] });
     assert_eq!(again, Answered(200, duplicate.clone()));
     let headers = [
         ("ce-specversion", "1.0"),
@@ -112,6 +112,8 @@ fn or3_an_event_in_any_form_is_taken_in_once_also_over_a_kill() {
     assert_eq!((of(0, "duplicate"), of(1, "duplicate")), (json!(true), json!(false)));
     assert_eq!((of(1, "started").as_array().unwrap().len(), of(2, "started")), (1, json!([])));
 
+    assert_eq!(of(0, "started"), *started, "also in a batch");
+
     let Answered(200, listed) = server.call("GET /events?limit=1000", &[], "") else {
         panic!("there is a list")
     };
@@ -121,6 +123,78 @@ fn or3_an_event_in_any_form_is_taken_in_once_also_over_a_kill() {
     assert_eq!(count("workflow.admitted"), 2);
     server.running.kill();
     assert_eq!(desk.expect(0, &["doctor"]).code, Some(0), "facts are what the journal says");
+}
+
+#[test]
+fn or3_bytes_are_taken_in_and_shown_as_base64() {
+    let desk = Desk::new();
+    let server = Server::start(&desk);
+    let mut whole = event("1", "main");
+    whole.as_object_mut().unwrap().remove("data");
+    (whole["datacontenttype"], whole["data_base64"]) = (json!("image/png"), json!("iVBORw=="));
+    assert_eq!(server.send(&whole).0, 200);
+    (whole["id"], whole["data_base64"]) = (json!("2"), json!("iVBORw"));
+    let bad = server.send(&whole);
+    assert_eq!((bad.0, &bad.1["errors"][0]["pointer"]), (400, &json!("/data_base64")), "{bad:?}");
+    let media = ("content-type", "application/cloudevents-batch+json");
+    whole["data_base64"] = json!("AA==");
+    assert_eq!(server.call("POST /events", &[media], &json!([whole]).to_string()).0, 200);
+    let headers = [
+        ("ce-specversion", "1.0"),
+        ("ce-id", "3"),
+        ("ce-source", "/ci"),
+        ("ce-type", "repo.push"),
+        ("content-type", "application/octet-stream"),
+    ];
+    assert_eq!(server.call("POST /events", &headers, "foobar").0, 200);
+    let Answered(200, listed) = server.call("GET /events?type=event.received", &[], "") else {
+        panic!("a list")
+    };
+    let shown = |index: usize| {
+        let data = &listed["items"][index]["data"];
+        (
+            data["data"]["inline"].as_str().unwrap().to_owned(),
+            data["encoding"].as_str().unwrap().to_owned(),
+        )
+    };
+    let all = [shown(0), shown(1), shown(2)].map(|(text, how)| format!("{how} {text}"));
+    assert_eq!(all, ["base64 iVBORw==", "base64 AA==", "base64 Zm9vYmFy"]);
+    server.running.kill();
+}
+
+#[test]
+fn events_are_listed_by_type_and_workflow() {
+    let desk = Desk::new();
+    let server = Server::start(&desk);
+    assert_eq!(yaml(&server, "PUT /definitions/review", REVIEW).0, 200);
+    let ids: Vec<String> = ["1", "2", "3"]
+        .map(|id| server.send(&event(id, "main")).1["items"][0]["started"][0].clone())
+        .iter()
+        .map(|id| id.as_str().unwrap().to_owned())
+        .collect();
+    let list = |query: &str| {
+        let answer = server.call(&format!("GET /events?{query}"), &[], "");
+        (answer.0, answer.1)
+    };
+    let kinds = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap().iter();
+        items.map(|item| item["type"].as_str().unwrap().to_owned()).collect()
+    };
+    let (_, fired) = list("type=trigger.*&limit=2");
+    assert_eq!(kinds(&fired), ["trigger.fired"; 2]);
+    let cursor = fired["next_cursor"].as_str().unwrap();
+    let (_, last) = list(&format!("type=trigger.*&limit=2&cursor={cursor}"));
+    assert_eq!(
+        (kinds(&last), &last["next_cursor"]),
+        (vec!["trigger.fired".to_owned()], &Value::Null)
+    );
+    let (_, own) = list(&format!("workflow={}&type=workflow.admitted,event.*", ids[1]));
+    assert_eq!(kinds(&own), ["workflow.admitted"]);
+    assert_eq!(own["items"][0]["correlationid"], ids[1]);
+    assert_eq!(list("type=nothing.*").1["items"], json!([]));
+    assert_eq!(list("workflow=nobody").0, 400);
+    assert_eq!(list("workflow=01980000-0000-7000-8000-000000000000").0, 404);
+    server.running.kill();
 }
 
 #[test]

@@ -114,6 +114,8 @@ fn nothing_is_lost_and_nothing_completed_twice_when_server_and_worker_are_killed
     // The worker has held its lease all the while, and its answer counts.
     site.let_go("held");
     site.until_started("sum[3]");
+    let mut metrics = ureq::get(format!("http://{}/metrics", site.address)).call().unwrap();
+    assert!(metrics.body_mut().read_to_string().unwrap().contains("\nbaton_leases 1\n"));
     worker.kill();
     let _other = site.worker();
     // The lost lease is given again, to the one that now reads the pipe.
@@ -132,6 +134,35 @@ fn nothing_is_lost_and_nothing_completed_twice_when_server_and_worker_are_killed
     }
     server.signal(rustix::process::Signal::TERM);
     assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn a_run_without_a_server_leaves_work_for_workers_to_one() {
+    let site = Site::new();
+    site.desk.write("one.md", "content\n");
+    let definition = example("checksums.yaml");
+    let definition = definition.to_str().unwrap();
+    let left = site.desk.expect(1, &["run", definition]);
+    let is_told = left.said.contains("(checksum)") && left.said.contains("`baton serve`");
+    assert!(is_told, "{}", left.said);
+    let server = site.serve();
+    let _worker = site.worker();
+    let (code, last) = site.desk.start(&["watch", "last", "--json"]).end();
+    assert_eq!((code, &last["workflow"]["output"]), (Some(0), &format!("{SUM}  one.md\n").into()));
+    server.kill();
+}
+
+#[test]
+fn a_run_that_waits_for_an_event_says_who_can_bring_it() {
+    let site = Site::new();
+    site.desk.define("waits.yaml", &["{ id: news, wait: { event: 'news.*' } }"]);
+    let mut run = site.desk.start(&["run", "waits.yaml"]);
+    assert!(run.hear("another `baton run`").contains("(news.*)"));
+    site.desk.define("tells.yaml", &["{ id: tell, emit: { type: news.good } }"]);
+    // The one that waits owns the store and leaves as soon as it has its event, perhaps before this one
+    // has heard of its own end.
+    site.desk.expect(0, &["run", "tells.yaml"]);
+    assert_eq!(run.end().0, Some(0));
 }
 
 #[test]

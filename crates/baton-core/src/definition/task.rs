@@ -58,7 +58,7 @@ pub(crate) const TASK_FIELDS: [&str; 31] = [
 ];
 pub(crate) const RETRY_FIELDS: [&str; 3] = ["attempts", "backoff", "max"];
 pub(crate) const PROBE_FIELDS: [&str; 3] = ["tool", "with", "happened"];
-pub(crate) const FALLBACK_FIELDS: [&str; 3] = ["tool", "with", "agent"];
+pub(crate) const FALLBACK_FIELDS: [&str; 4] = ["tool", "with", "agent", "worker"];
 
 /// Reads a task into the draft. A task with faults is entered as well as can be, so that what names
 /// it is not at fault too.
@@ -253,6 +253,10 @@ fn read_fallback<'t, 's>(
         };
         if let Some(entry) = inner.entry("agent") {
             unsupported(entry, &path, "an agent as an alternative is", faults);
+            continue;
+        }
+        if let Some(entry) = inner.entry("worker") {
+            unsupported(entry, &path, "a worker as an alternative is", faults);
             continue;
         }
         let Some(tool) = inner.required("tool", faults).and_then(|at| at.text(faults)) else {

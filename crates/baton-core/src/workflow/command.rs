@@ -7,6 +7,7 @@ use crate::failure::CallFailure;
 use crate::ids::{Ordinal, WorkflowId};
 use crate::words::AttemptStatus;
 
+use super::question::Question;
 use super::state::{AskedCall, Lease, Outcome, PauseCause, Waiting};
 
 /// Something to decide. People's commands and the world's answers come through the same door.
@@ -132,6 +133,32 @@ pub enum Command {
         value: serde_json::Value,
         /// Who, for the output.
         by: String,
+        /// The number of the question of a running call that is answered; the one that is open
+        /// where none is given.
+        question: Option<u32>,
+    },
+    /// A person will not answer what a running call asks.
+    Decline {
+        /// Which task.
+        task: Ordinal,
+        /// As with [`Command::Respond`].
+        question: Option<u32>,
+    },
+    /// A running call asks a person something.
+    Ask {
+        /// Which task.
+        task: Ordinal,
+        /// Its attempt: the fencing token.
+        attempt: u32,
+        /// What.
+        question: Question,
+    },
+    /// Who asked does not want to know any more.
+    TakeBack {
+        /// Which task.
+        task: Ordinal,
+        /// Its attempt.
+        attempt: u32,
     },
     /// Somebody says whether the call in doubt happened.
     Settle {

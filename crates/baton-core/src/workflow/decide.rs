@@ -4,6 +4,7 @@
 //! attempts, waits and the next run in the files beside.
 
 mod attempts;
+mod questions;
 mod reruns;
 mod turns;
 mod waits;
@@ -15,12 +16,13 @@ use super::event::{
     Approved, CancelRequested, ClockSet, Event, Finished, Paused, Resumed, SentBack, Started,
     TaskCancelled, TaskCompleted, TaskEmitted, TaskFailed, TaskSkipped, TaskWaited,
 };
+use super::question::Withdrawal;
 use super::state::{Outcome, Output, PauseCause, Phase, TaskPhase, Waiting, WorkflowState};
 use crate::body::Body;
 use crate::failure::CallFailure;
 use crate::ids::Ordinal;
 use crate::time::Moment;
-use crate::words::{FailureKind, SkipCause};
+use crate::words::{AttemptStatus, FailureKind, SkipCause};
 
 /// How many attempts of a run a task may lose to crashes and have repeated at once: a task that
 /// kills its executor each time must not do so for ever.
@@ -62,8 +64,9 @@ impl WorkflowState {
             Command::ExpandTask { task, count, list } => self.expand_task(*task, *count, list),
             Command::RefuseTask { task, failure } => self.refuse(*task, failure, moment),
             Command::Complete { task, attempt, output } => {
-                self.executing_attempt(*task, *attempt)?;
-                Ok(one(completed(*task, output.clone())))
+                let mut events = self.end_attempt(*task, *attempt, Withdrawal::CallEnded)?;
+                events.push(completed(*task, output.clone()).into());
+                Ok(events)
             }
             Command::Answer { task, attempt, answer } => {
                 self.answer(*task, *attempt, answer, moment)
@@ -75,10 +78,24 @@ impl WorkflowState {
                 Ok(vec![emitted.into(), completed(*task, Body::null()).into()])
             }
             Command::Fail { task, attempt, status, failure } => {
-                self.executing_attempt(*task, *attempt)?;
-                Ok(vec![self.after_failure(*task, *attempt, *status, failure, moment)])
+                let cause = match status {
+                    AttemptStatus::Lost => Withdrawal::CallLost,
+                    AttemptStatus::Executing
+                    | AttemptStatus::Completed
+                    | AttemptStatus::Failed
+                    | AttemptStatus::TimedOut
+                    | AttemptStatus::Cancelled => Withdrawal::CallEnded,
+                };
+                let mut events = self.end_attempt(*task, *attempt, cause)?;
+                events.push(self.after_failure(*task, *attempt, *status, failure, moment));
+                Ok(events)
             }
-            Command::Respond { task, value, by } => self.respond(*task, value, by),
+            Command::Respond { task, value, by, question } => {
+                self.respond(*task, (value, by), *question)
+            }
+            Command::Decline { task, question } => self.decline(*task, *question),
+            Command::Ask { task, attempt, question } => self.ask(*task, *attempt, question),
+            Command::TakeBack { task, attempt } => self.take_back(*task, *attempt),
             Command::Settle { task, verdict } => self.settle(*task, verdict),
             Command::Elapse { task } => self.elapse(*task),
             Command::Deliver { task, event } => self.deliver(*task, event),
@@ -177,18 +194,19 @@ impl WorkflowState {
                 let mut events = self.gather();
                 let idle = self.waiting().filter(|(_, on)| self.ends_with_run(on));
                 events.extend(idle.map(|(task, _)| Event::from(TaskCancelled { task })));
+                events.extend(self.unasked());
                 events
             }
             Phase::Draft { .. } | Phase::PendingReview | Phase::Ended(_) => Vec::new(),
         }
     }
 
-    /// Whether a wait is over once nothing more starts. A call in doubt is never dropped, and a
-    /// child ends by itself.
+    /// Whether a wait is over once nothing more starts. A call in doubt is never dropped; a child,
+    /// and a call that asks, end by themselves.
     fn ends_with_run(&self, on: &Waiting) -> bool {
         match on {
             Waiting::Person { .. } | Waiting::Timer { .. } | Waiting::Event { .. } => true,
-            Waiting::InDoubt { .. } | Waiting::Child { .. } => false,
+            Waiting::InDoubt { .. } | Waiting::Child { .. } | Waiting::Question { .. } => false,
         }
     }
 

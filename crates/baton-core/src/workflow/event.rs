@@ -8,17 +8,18 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::question::{Answer, Question, Withdrawal};
 use super::state::{AskedCall, Lease, Next, Outcome, Output, PauseCause, Waiting};
 use super::system::{
-    BatchPurged, DefinitionRegistered, DefinitionRemoved, EventReceived, Purged, TokenCreated,
-    TokenRevoked, TriggerFired,
+    BatchPurged, DefinitionRegistered, DefinitionRemoved, EventReceived, Purged, ServerReleased,
+    TokenCreated, TokenRevoked, TriggerFired,
 };
 use crate::agent::Usage;
 use crate::body::{BlobHash, Body};
 use crate::codes;
 use crate::codes::Code;
 use crate::failure::CallFailure;
-use crate::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
+use crate::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use crate::words::{AttemptStatus, Origin, SkipCause};
 
 /// The shape every body is written in today; a store keeps it with each event.
@@ -109,8 +110,14 @@ events! {
     CallUndone = 28 "task.call_not_happened",
     /// The task emitted an event for others.
     TaskEmitted = 29 "task.emitted",
+    /// A running call asks a person something.
+    QuestionAsked = 30 "task.question_asked",
+    /// A person answered what a running call asked.
+    QuestionAnswered = 31 "task.question_answered",
+    /// Nobody is asked any more what a call asked.
+    QuestionWithdrawn = 32 "task.question_withdrawn",
     /// A model answered: an agent's turn is over.
-    TaskAnswered = 30 "task.answered",
+    TaskAnswered = 33 "task.answered",
     /// A definition stands under its name and version. In the system stream.
     DefinitionRegistered = 100 "definition.registered",
     /// A workflow's events and tasks were removed. In the system stream; read, but not written any
@@ -128,6 +135,8 @@ events! {
     TokenCreated = 106 "token.created",
     /// A token lets nobody in any more. In the system stream.
     TokenRevoked = 107 "token.revoked",
+    /// A server that was left alone may be called again. In the system stream.
+    ServerReleased = 108 "server.released",
 }
 
 /// A validated plan became a workflow.
@@ -151,6 +160,9 @@ pub struct Admitted {
     /// The task whose child it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<TaskId>,
+    /// The project it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
     /// How many firings of triggers in a row led to it: 0 where none did.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hops: u8,
@@ -171,6 +183,11 @@ pub struct Admitted {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 fn is_zero(hops: &u8) -> bool {
     *hops == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_first(rung: &u32) -> bool {
+    *rung == 0
 }
 
 /// A finished task that a fork takes over.
@@ -253,6 +270,9 @@ pub struct TaskStarted {
     /// Who outside does it, and for how long without a sign of life.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
+    /// 0 is the work itself, `n` its `n`th fallback.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub rung: u32,
     /// The model that is called, of an agent's turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelCall>,
@@ -384,6 +404,48 @@ pub struct TaskEmitted {
     pub data: Body,
 }
 
+/// A running call asks a person something; its time stands still until the question is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuestionAsked {
+    /// Which task.
+    pub task: Ordinal,
+    /// Which attempt asks.
+    pub attempt: u32,
+    /// The number of the question, from 1, over all attempts of the task.
+    pub number: u32,
+    /// `server.tool`, where the call of a tool asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// What it asks.
+    pub question: Question,
+}
+
+/// A person answered. The actor of the event is who.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuestionAnswered {
+    /// Which task.
+    pub task: Ordinal,
+    /// Which attempt asked.
+    pub attempt: u32,
+    /// Which question.
+    pub number: u32,
+    /// What they said.
+    pub answer: Answer,
+}
+
+/// A question is over without an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuestionWithdrawn {
+    /// Which task.
+    pub task: Ordinal,
+    /// Which attempt asked.
+    pub attempt: u32,
+    /// Which question.
+    pub number: u32,
+    /// Why.
+    pub cause: Withdrawal,
+}
+
 /// An event whose stored body cannot be read by this version.
 #[derive(Debug)]
 pub struct UnreadableEvent {
@@ -415,6 +477,10 @@ impl Event {
             | Self::TaskCancelled(TaskCancelled { task })
             | Self::CallUndone(CallUndone { task })
             | Self::TaskEmitted(TaskEmitted { task, .. })
+            | Self::QuestionAsked(QuestionAsked { task, .. })
+            | Self::QuestionAnswered(QuestionAnswered { task, .. })
+            | Self::QuestionWithdrawn(QuestionWithdrawn { task, .. })
+
             | Self::TaskAnswered(TaskAnswered { task, .. }) => Some(*task),
             Self::Admitted(_)
             | Self::Approved(_)
@@ -433,7 +499,51 @@ impl Event {
             | Self::EventReceived(_)
             | Self::TriggerFired(_)
             | Self::TokenCreated(_)
-            | Self::TokenRevoked(_) => None,
+            | Self::TokenRevoked(_)
+            | Self::ServerReleased(_) => None,
+        }
+    }
+
+    /// How it ends the attempt of its task, if it does: with what status, and why where it failed.
+    pub fn attempt_end(&self) -> Option<(AttemptStatus, Option<&CallFailure>)> {
+        match self {
+            Self::TaskCompleted(_) => Some((AttemptStatus::Completed, None)),
+            Self::AttemptFailed(failed) => Some((failed.status, Some(&failed.failure))),
+            Self::TaskFailed(failed) => {
+                Some((failed.status.unwrap_or(AttemptStatus::Failed), Some(&failed.failure)))
+            }
+            Self::TaskCancelled(_) => Some((AttemptStatus::Cancelled, None)),
+            Self::TaskWaited(TaskWaited { on: Waiting::InDoubt { failure }, .. }) => {
+                Some((AttemptStatus::Lost, Some(failure)))
+            }
+            Self::TaskWaited(_)
+            | Self::Admitted(_)
+            | Self::Approved(_)
+            | Self::SentBack(_)
+            | Self::Started(_)
+            | Self::Paused(_)
+            | Self::Resumed(_)
+            | Self::CancelRequested(_)
+            | Self::Finished(_)
+            | Self::Retried(_)
+            | Self::ClockSet(_)
+            | Self::TaskStarted(_)
+            | Self::TaskExpanded(_)
+            | Self::TaskSkipped(_)
+            | Self::CallUndone(_)
+            | Self::TaskEmitted(_)
+            | Self::QuestionAsked(_)
+            | Self::QuestionAnswered(_)
+            | Self::QuestionWithdrawn(_)
+            | Self::DefinitionRegistered(_)
+            | Self::DefinitionRemoved(_)
+            | Self::EventReceived(_)
+            | Self::TriggerFired(_)
+            | Self::TokenCreated(_)
+            | Self::TokenRevoked(_)
+            | Self::ServerReleased(_)
+            | Self::Purged(_)
+            | Self::BatchPurged(_) => None,
         }
     }
 
@@ -477,10 +587,14 @@ impl Event {
             | Self::TaskSkipped(_)
             | Self::TaskCancelled(_)
             | Self::CallUndone(_)
+            | Self::QuestionAsked(_)
+            | Self::QuestionAnswered(_)
+            | Self::QuestionWithdrawn(_)
             | Self::DefinitionRemoved(_)
             | Self::TriggerFired(_)
             | Self::TokenCreated(_)
-            | Self::TokenRevoked(_) => {}
+            | Self::TokenRevoked(_)
+            | Self::ServerReleased(_) => {}
         }
     }
 }

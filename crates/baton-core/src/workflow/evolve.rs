@@ -10,7 +10,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::{Admitted, AttemptFailed, Event, TaskExpanded};
+use super::event::{
+    Admitted, AttemptFailed, Event, QuestionAnswered, QuestionAsked, QuestionWithdrawn,
+    TaskExpanded,
+};
 use super::graph::Graph;
 use super::state::{
     BlockOf, Ended, Items, Next, PauseCause, Phase, Resume, Tally, Task, TaskPhase, Waiting,
@@ -34,6 +37,7 @@ impl WorkflowState {
             origin: event.origin,
             priority: event.priority,
             parent: event.parent,
+            project: event.project,
             hops: event.hops,
             folder: event.folder.clone(),
             plan,
@@ -88,7 +92,8 @@ impl WorkflowState {
             | Event::EventReceived(_)
             | Event::TriggerFired(_)
             | Event::TokenCreated(_)
-            | Event::TokenRevoked(_) => {}
+            | Event::TokenRevoked(_)
+            | Event::ServerReleased(_) => {}
             Event::Approved(_) => self.phase = Phase::Queued,
             Event::SentBack(sent) => self.phase = Phase::Draft { comments: sent.comments.clone() },
             Event::Started(_) => {
@@ -137,6 +142,11 @@ impl WorkflowState {
             Event::CallUndone(undone) => self.undo_call(undone.task),
             Event::TaskEmitted(_) => {}
             Event::TaskAnswered(answered) => self.take_answer(answered, at),
+            Event::QuestionAsked(asked) => self.hold(asked, at),
+            Event::QuestionAnswered(QuestionAnswered { task, .. })
+            | Event::QuestionWithdrawn(QuestionWithdrawn { task, .. }) => {
+                self.enter(*task, TaskPhase::Executing { since: at, lease: None });
+            }
         }
     }
 
@@ -171,8 +181,20 @@ impl WorkflowState {
         if let Some(task) = self.tasks.get_mut(ordinal.index()) {
             task.attempts = attempt;
             task.tries += 1;
+            task.asked.in_attempt = 0;
             task.started_at.get_or_insert(at);
         }
+    }
+
+    /// A call asks a person something, and waits.
+    fn hold(&mut self, asked: &QuestionAsked, at: Timestamp) {
+        let QuestionAsked { task: ordinal, number, question, .. } = asked;
+        if let Some(task) = self.tasks.get_mut(ordinal.index()) {
+            task.asked.newest = *number;
+            task.asked.in_attempt += 1;
+        }
+        let on = Waiting::Question { number: *number, question: question.clone() };
+        self.enter(*ordinal, TaskPhase::Waiting { since: at, on });
     }
 
     fn fall_back(&mut self, failed: &AttemptFailed, at: Timestamp) {
@@ -281,7 +303,8 @@ impl WorkflowState {
         for ordinal in tasks {
             self.supersede_items(*ordinal, at);
             if let Some(task) = self.tasks.get_mut(ordinal.index()) {
-                *task = Task { of: task.of, attempts: task.attempts, ..Task::new(*ordinal) };
+                let (of, attempts, asked) = (task.of, task.attempts, task.asked);
+                *task = Task { of, attempts, asked, ..Task::new(*ordinal) };
             }
             let parent = self.item(*ordinal).map(|(items, _)| items.parent);
             self.changed.extend(parent);

@@ -10,6 +10,7 @@ mod enter;
 mod event;
 mod evolve;
 mod graph;
+pub mod question;
 mod reindex;
 pub mod rows;
 mod snapshot;
@@ -22,8 +23,8 @@ mod turns;
 
 pub use command::{Answer, Command, Refusal, Verdict};
 pub use event::{
-    Admitted, Event, EventKind, Finished, Kept, ModelCall, SHAPE, TaskAnswered, TaskEmitted,
-    TaskStarted, TaskWaited, UnreadableEvent,
+    Admitted, Event, EventKind, Finished, Kept, ModelCall, QuestionAnswered, QuestionAsked,
+    QuestionWithdrawn, SHAPE, TaskAnswered, TaskEmitted, TaskStarted, TaskWaited, UnreadableEvent,
 };
 pub use graph::Graph;
 pub use snapshot::{SNAPSHOT_SHAPE, Snapshot};
@@ -32,6 +33,6 @@ pub use state::{
     PauseCause, Phase, Resume, StageCount, Tally, Task, TaskPhase, Waiting, WorkflowState,
 };
 pub use system::{
-    BatchPurged, DefinitionRegistered, DefinitionRemoved, EventReceived, FiringCause, Purged,
-    TokenCreated, TokenRevoked, TriggerFired,
+    BatchPurged, DefinitionRegistered, DefinitionRemoved, Encoding, EventReceived, FiringCause,
+    Purged, ServerReleased, TokenCreated, TokenRevoked, TriggerFired,
 };

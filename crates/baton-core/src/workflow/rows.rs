@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::state::{TaskPhase, WorkflowState};
 use crate::body::BlobHash;
-use crate::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
+use crate::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use crate::progress::{Progress, progress};
 use crate::time::Timestamp;
 use crate::words::{Origin, TaskStatus, WaitReason, WorkflowStatus};
@@ -21,6 +21,9 @@ pub struct WorkflowCard {
     pub conversation: ConversationId,
     /// The task whose child it is.
     pub parent: Option<TaskId>,
+    /// The project it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
     /// The definition's name.
     pub name: String,
     /// The definition's version.
@@ -120,6 +123,7 @@ pub fn workflow_card(state: &WorkflowState, number: u64, plan: BlobHash) -> Work
         id: state.id,
         conversation: state.conversation,
         parent: state.parent,
+        project: state.project,
         name: state.plan.name.clone(),
         version: state.plan.version,
         plan,

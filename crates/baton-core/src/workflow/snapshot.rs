@@ -10,20 +10,21 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::graph::Graph;
+use super::question::Asked;
 use super::state::{
     AgentRun, AskedCall, BlockOf, Items, Lease, Output, Phase, Tally, Task, TaskPhase, Waiting,
     WorkflowState,
 };
 use crate::body::{BlobHash, Body, Json};
 use crate::failure::CallFailure;
-use crate::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
+use crate::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use crate::plan::Plan;
 use crate::time::Timestamp;
 use crate::words::{Origin, SkipCause};
 
 /// The shape snapshots are written in. It is raised with every change of what a state holds or of
 /// what an event does to it: unlike events, snapshots of another shape are not read.
-pub const SNAPSHOT_SHAPE: u8 = 1;
+pub const SNAPSHOT_SHAPE: u8 = 2;
 
 /// A state at one version of its stream. Made in time of the number of tasks; bodies are shared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +39,9 @@ pub struct Snapshot {
     origin: Origin,
     priority: u8,
     parent: Option<TaskId>,
+    // Absent in what was kept before projects existed, and then none: such a state is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    project: Option<ProjectId>,
     // Absent in what was kept before triggers existed, and then 0: such a state is whole.
     #[serde(default, skip_serializing_if = "is_zero")]
     hops: u8,
@@ -53,6 +57,10 @@ pub struct Snapshot {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     agents: Vec<(Ordinal, Box<AgentRun>)>,
     tasks: Vec<Kept>,
+    /// The tasks whose tool is being called, by ordinal, each with the position of the event with
+    /// which its call began. A state knows no positions: its owner adds them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<(Ordinal, u64)>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
@@ -73,9 +81,18 @@ struct Block {
     superseded: bool,
 }
 
-/// A task: attempts, tries, lost ones, rung, when it started, where it stands.
+/// A task: attempts, tries, lost ones, rung, when it started, where it stands, what it asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Kept(u32, u32, u32, u32, Option<Millis>, Stand);
+struct Kept(
+    u32,
+    u32,
+    u32,
+    u32,
+    Option<Millis>,
+    Stand,
+    // Absent in what was kept before calls could ask, and where none has: such a state is whole.
+    #[serde(default, skip_serializing_if = "Asked::is_none")] Asked,
+);
 
 /// A time as a number: there are two of them for each task, and texts would be most of the work.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -133,6 +150,7 @@ impl WorkflowState {
             origin: self.origin,
             priority: self.priority,
             parent: self.parent,
+            project: self.project,
             hops: self.hops,
             folder: self.folder.clone(),
             inputs: self.inputs.clone(),
@@ -145,6 +163,7 @@ impl WorkflowState {
             items: self.items.iter().map(Block::of).collect(),
             agents: agents.collect(),
             tasks: self.tasks.iter().map(Kept::of).collect(),
+            calls: Vec::new(),
         }
     }
 
@@ -167,6 +186,7 @@ impl WorkflowState {
             origin: snapshot.origin,
             priority: snapshot.priority,
             parent: snapshot.parent,
+            project: snapshot.project,
             hops: snapshot.hops,
             folder: snapshot.folder,
             plan,
@@ -202,6 +222,11 @@ impl WorkflowState {
 }
 
 impl Snapshot {
+    /// With the tool calls that are under way.
+    pub fn with_calls(self, calls: Vec<(Ordinal, u64)>) -> Self {
+        Self { calls, ..self }
+    }
+
     /// As bytes: a checksum, and what it is of, compressed.
     pub fn pack(&self) -> Result<Vec<u8>, serde_json::Error> {
         let packed = lz4_flex::compress_prepend_size(&serde_json::to_vec(self)?);
@@ -275,11 +300,11 @@ impl Kept {
             TaskPhase::Cancelled { at } => Stand::Cancelled((*at).into()),
         };
         let started = task.started_at.map(Millis::from);
-        Self(task.attempts, task.tries, task.lost, task.rung, started, stand)
+        Self(task.attempts, task.tries, task.lost, task.rung, started, stand, task.asked)
     }
 
     fn task(self, of: Ordinal) -> Task {
-        let Self(attempts, tries, lost, rung, started, stand) = self;
+        let Self(attempts, tries, lost, rung, started, stand, asked) = self;
         let phase = match stand {
             Stand::Pending => TaskPhase::Pending,
             Stand::Ready => TaskPhase::Ready,
@@ -298,6 +323,6 @@ impl Kept {
             Stand::Cancelled(at) => TaskPhase::Cancelled { at: at.into() },
         };
         let started_at = started.map(Timestamp::from);
-        Task { attempts, tries, lost, rung, started_at, phase, ..Task::new(of) }
+        Task { attempts, tries, lost, rung, asked, started_at, phase, ..Task::new(of) }
     }
 }

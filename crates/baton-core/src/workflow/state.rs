@@ -17,7 +17,7 @@ pub use phase::{
 
 use super::graph::Graph;
 use crate::body::{Body, Json};
-use crate::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
+use crate::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use crate::plan::{AgentCall, Plan, TaskPlan, ToolCall, Work, WorkerCall};
 use crate::time::Timestamp;
 use crate::words::{Effect, Origin, WorkflowStatus};
@@ -35,6 +35,8 @@ pub struct WorkflowState {
     pub priority: u8,
     /// The task whose child it is.
     pub parent: Option<TaskId>,
+    /// The project it belongs to.
+    pub project: Option<ProjectId>,
     /// How many firings of triggers in a row led to it.
     pub hops: u8,
     /// The caller's folder, where relative paths of its tools start.

@@ -81,8 +81,19 @@ pub struct EventReceived {
     /// Its other attributes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extensions: BTreeMap<String, String>,
-    /// Its data.
+    /// Its data; of bytes, their text.
     pub data: Body,
+    /// How that text stands for the bytes that were sent; absent where the data is JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<Encoding>,
+}
+
+/// How a text stands for bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// Base64 with padding, RFC 4648, section 4.
+    Base64,
 }
 
 /// A trigger of a definition fired, once for its cause.
@@ -139,5 +150,12 @@ pub struct TokenCreated {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TokenRevoked {
     /// Its name.
+    pub name: String,
+}
+
+/// A server of tools that was left alone for its failures may be called again, because somebody said so.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerReleased {
+    /// Its name in the configuration.
     pub name: String,
 }

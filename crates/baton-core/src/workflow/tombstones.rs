@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rows::{Tombstone, WorkflowCard, WorkflowRow};
 use crate::body::BlobHash;
-use crate::ids::{ConversationId, TaskId, WorkflowId};
+use crate::ids::{ConversationId, ProjectId, TaskId, WorkflowId};
 use crate::progress::Progress;
 use crate::time::Timestamp;
 use crate::words::{Origin, ProgressMethod, WorkflowStatus};
@@ -48,6 +48,9 @@ struct Columns {
     id: String,
     conversation: String,
     parent: Vec<Option<TaskId>>,
+    /// Empty where none has one, as before projects existed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    project: Vec<Option<ProjectId>>,
     name: Vec<String>,
     version: Vec<u32>,
     plan: Vec<BlobHash>,
@@ -85,6 +88,9 @@ impl From<Tombstones> for Columns {
             columns.push_card(card);
             columns.push_row(row);
         }
+        if columns.project.iter().all(Option::is_none) {
+            columns.project.clear();
+        }
         columns.id = digits_by_place(&ids);
         columns.conversation = digits_by_place(&conversations);
         columns
@@ -95,6 +101,7 @@ impl Columns {
     /// The fields of a card that stand as they are.
     fn push_card(&mut self, card: WorkflowCard) {
         self.parent.push(card.parent);
+        self.project.push(card.project);
         self.name.push(card.name);
         self.version.push(card.version);
         self.plan.push(card.plan);
@@ -131,6 +138,10 @@ impl Columns {
             id: WorkflowId::from_bytes(id.to_be_bytes()),
             conversation: ConversationId::from_bytes(conversation.to_be_bytes()),
             parent: *self.parent.get(at)?,
+            project: match self.project.as_slice() {
+                [] => None,
+                all => *all.get(at)?,
+            },
             name: self.name.get(at)?.clone(),
             version: *self.version.get(at)?,
             plan,
@@ -247,6 +258,7 @@ mod tests {
             id: WorkflowId::new(&moment, 1),
             conversation: ConversationId::new(&moment, 2),
             parent: odd.then(|| WorkflowId::new(&moment, 3).task(Ordinal(4))),
+            project: odd.then(|| ProjectId::from_bytes([7; 16])),
             name: if odd { "report" } else { "hello" }.to_owned(),
             version: 1 + u32::from(odd),
             plan,

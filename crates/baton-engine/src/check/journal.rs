@@ -137,6 +137,8 @@ impl Survey {
                 | Event::TokenCreated(_)
                 | Event::TokenRevoked(_)),
             ) => self.take_facts(&event, record),
+            // No row and no fact follows from it.
+            Ok(Event::ServerReleased(_)) => {}
             Ok(Event::DefinitionRemoved(removed)) => {
                 self.definitions.retain(|(name, _), _| *name != removed.name);
             }

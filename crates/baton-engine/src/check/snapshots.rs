@@ -3,9 +3,10 @@
 //! One of another shape is left alone: another version wrote it, and nobody reads it.
 
 use baton_core::body::BlobHash;
-use baton_core::workflow::{SNAPSHOT_SHAPE, WorkflowState};
+use baton_core::workflow::{Event, SNAPSHOT_SHAPE, WorkflowState};
 
 use super::{Difference, Mend};
+use crate::calling::Calling;
 use crate::snapshot::read;
 use crate::store::{Record, SnapshotRow};
 
@@ -13,6 +14,8 @@ use crate::store::{Record, SnapshotRow};
 pub(super) struct Snapshotted {
     row: Option<SnapshotRow>,
     plan: BlobHash,
+    /// The tool calls that are under way.
+    calling: Calling,
     /// Whether the fold came by the snapshot's event with the snapshot's state.
     agrees: bool,
 }
@@ -20,15 +23,19 @@ pub(super) struct Snapshotted {
 impl Snapshotted {
     /// The snapshot of a workflow of this plan.
     pub fn new(row: Option<SnapshotRow>, plan: BlobHash) -> Self {
-        Self { row: row.filter(|row| row.shape == SNAPSHOT_SHAPE), plan, agrees: false }
+        let row = row.filter(|row| row.shape == SNAPSHOT_SHAPE);
+        Self { row, plan, calling: Calling::default(), agrees: false }
     }
 
     /// The fold has taken an event in, and this is the state after it.
-    pub fn pass(&mut self, record: &Record, state: &WorkflowState) {
+    pub fn pass(&mut self, record: &Record, event: &Event, state: &WorkflowState) {
+        self.calling.see(state, event, record.position);
         if let Some(row) = &self.row
             && (row.version, row.position) == (record.version, record.position)
         {
-            self.agrees = read(row).is_some_and(|stored| stored == state.snapshot(self.plan));
+            let calls = self.calling.to_keep();
+            let expected = state.snapshot(self.plan).with_calls(calls);
+            self.agrees = read(row).is_some_and(|stored| stored == expected);
         }
     }
 

@@ -132,20 +132,22 @@ fn project(
     let records = audit.chain(number, tail.head)?;
     let lacking = || StoreError::Corrupt("the stream does not begin with an admission".to_owned());
     let (first, rest) = records.split_first().ok_or_else(lacking)?;
-    let Event::Admitted(admitted) = read_event(first)? else {
+    let admission = read_event(first)?;
+    let Event::Admitted(admitted) = &admission else {
         return Err(lacking());
     };
     let loaded = load(admitted.plan, audit, plans)?;
     let (plan, graph) = (Arc::clone(&loaded.plan), Arc::clone(&loaded.graph));
-    let mut state = WorkflowState::admitted(&admitted, plan, graph, first.at);
+    let mut state = WorkflowState::admitted(admitted, plan, graph, first.at);
     let kept = admitted.kept.iter().map(|kept| (kept.task, first.position));
     let mut changed: BTreeMap<Ordinal, u64> = kept.collect();
     let row = audit.next_snapshot(number.saturating_sub(1))?.filter(|row| row.number == number);
     let mut snapshot = Snapshotted::new(row, admitted.plan);
-    snapshot.pass(first, &state);
+    snapshot.pass(first, &admission, &state);
     for record in rest {
-        state.evolve(&read_event(record)?, record.at);
-        snapshot.pass(record, &state);
+        let event = read_event(record)?;
+        state.evolve(&event, record.at);
+        snapshot.pass(record, &event, &state);
         let tasks = state.take_changed().into_iter();
         changed.extend(tasks.map(|task| (task, record.position)));
     }

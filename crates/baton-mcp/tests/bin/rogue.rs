@@ -5,7 +5,7 @@
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -17,8 +17,16 @@ struct Rogue {
     is_deaf: AtomicBool,
     has_changed: AtomicBool,
     cancelled: AtomicU64,
-    /// The question that waits for an answer, and the call it was asked for.
-    asked: Mutex<Option<Value>>,
+    asked: Mutex<Asked>,
+}
+
+/// What the server asks people.
+#[derive(Default)]
+struct Asked {
+    /// The call that ends with the answers, and how many it waits for.
+    call: Option<(Value, usize)>,
+    /// The answers so far.
+    heard: Vec<Value>,
 }
 
 fn main() -> ExitCode {
@@ -59,12 +67,17 @@ impl Rogue {
         }
         let (id, params) = (&message["id"], &message["params"]);
         match message["method"].as_str().unwrap_or_default() {
+            "initialize" if is_modern() => send(&json!({
+                "jsonrpc": "2.0", "id": id,
+                "error": { "code": -32601, "message": "there is no such method" },
+            })),
+            "server/discover" if is_modern() => answer(id, &discovered()),
             "initialize" => answer(id, &introduction(&params["protocolVersion"])),
             "ping" => answer(id, &json!({})),
             "tools/list" => answer(id, &json!({ "tools": self.tools() })),
             "tools/call" => self.call(id, params),
             "notifications/cancelled" => drop(self.cancelled.fetch_add(1, Ordering::AcqRel)),
-            "" if message.get("result").is_some() => self.answered(&message["result"]),
+            "" => self.answered(message),
             _ => {}
         }
     }
@@ -85,14 +98,18 @@ impl Rogue {
                 "outputSchema": { "type": "object", "properties": { "n": { "type": "integer" } } },
             }),
         ];
-        let others = ["hang", "slow", "exit", "flood", "chatter", "change", "ask", "fail", "count"];
-        tools.extend(others.map(|name| json!({ "name": name, "inputSchema": any })));
+        let others = ["hang", "slow", "exit", "flood", "chatter", "change", "fail", "count"];
+        let asking = ["ask", "ask_twice", "ask_late", "ask_back", "heard"];
+        tools.extend(
+            others.iter().chain(&asking).map(|name| json!({ "name": name, "inputSchema": any })),
+        );
         if self.has_changed.load(Ordering::Acquire) {
             tools.push(json!({ "name": "added", "inputSchema": any }));
         }
         tools
     }
 
+    // Long because it has one arm for each way to misbehave.
     fn call(&self, id: &Value, params: &Value) {
         let (given, meta) = (&params["arguments"], &params["_meta"]);
         match params["name"].as_str().unwrap_or_default() {
@@ -131,13 +148,29 @@ impl Rogue {
                 answer(id, &text("changed"));
             }
             "ask" => {
-                *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(id.clone());
-                let schema = json!({ "type": "object", "properties": {} });
-                let params = json!({ "message": "Really?", "requestedSchema": schema });
-                send(&json!({
-                    "jsonrpc": "2.0", "id": 7, "method": "elicitation/create", "params": params,
-                }));
+                self.asked().call = Some((id.clone(), 1));
+                ask(7, &given["params"]);
             }
+            "ask_twice" => {
+                self.asked().call = Some((id.clone(), 2));
+                ask(7, &Value::Null);
+                ask(8, &Value::Null);
+            }
+            "ask_late" => {
+                answer(id, &text("done"));
+                ask(7, &Value::Null);
+            }
+            "ask_back" => {
+                ask(7, &Value::Null);
+                // sleep: the other side shows nobody when it has taken the question in.
+                std::thread::sleep(Duration::from_millis(300));
+                let params = json!({ "requestId": 7, "reason": "never mind" });
+                send(&json!({
+                    "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params,
+                }));
+                answer(id, &text("done"));
+            }
+            "heard" => answer(id, &text(&json!(self.asked().heard).to_string())),
             "fail" => {
                 let content = json!([{ "type": "text", "text": "no such customer" }]);
                 answer(id, &json!({ "content": content, "isError": true }));
@@ -150,13 +183,43 @@ impl Rogue {
         }
     }
 
-    /// The answer to a question ends the call it was asked for.
-    fn answered(&self, result: &Value) {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(id) = asked {
-            answer(&id, &text(&result.to_string()));
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answers to its questions end the call they were asked for.
+    fn answered(&self, message: &Value) {
+        let mut asked = self.asked();
+        asked.heard.push(message.get("result").unwrap_or(&message["error"]).clone());
+        let heard = asked.heard.len();
+        if let Some((id, _)) = asked.call.take_if(|(_, wanted)| *wanted <= heard) {
+            answer(&id, &text(&json!(std::mem::take(&mut asked.heard)).to_string()));
         }
     }
+}
+
+/// Whether it speaks only what came after introductions.
+fn is_modern() -> bool {
+    std::env::var("ROGUE_PROTOCOL").is_ok_and(|version| version.as_str() >= "2026-07-28")
+        && std::env::var_os("ROGUE_INTRODUCES").is_none()
+}
+
+fn discovered() -> Value {
+    json!({
+        "resultType": "complete", "ttlMs": 0, "cacheScope": "private",
+        "supportedVersions": [std::env::var("ROGUE_PROTOCOL").unwrap_or_default()],
+        "capabilities": { "tools": { "listChanged": true } },
+    })
+}
+
+fn ask(id: u64, params: &Value) {
+    let schema = json!({
+        "type": "object", "required": ["really"],
+        "properties": { "really": { "type": "boolean", "title": "Really?" } },
+    });
+    let usual = json!({ "message": "Really?", "requestedSchema": schema });
+    let params = if params.is_null() { &usual } else { params };
+    send(&json!({ "jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": params }));
 }
 
 fn introduction(asked: &Value) -> Value {

@@ -1,19 +1,29 @@
-//! Who calls: by their token, or the person at this machine where no tokens are asked for; and
-//! whether a browser was led here by another site's page.
+//! Who calls: by their token, by a session or ticket that was made from one, or the person at this
+//! machine where no tokens are asked for; and whether a browser was led here by another site's page.
 //!
 //! It keeps no tokens: whoever does implements [`Identity`].
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderName, Method, Uri, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use baton_core::actor::Actor;
+use baton_core::body::BlobHash;
+use baton_core::time::Timestamp;
 use baton_core::words::Role;
+use tokio::sync::watch;
 
 use super::Api;
 use super::code::ProblemCode;
+use super::pass::Pass;
 use super::problem::Problem;
+use super::session::{Proof, session_of};
+
+/// What a browser says of where a request came from.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// What stands before the ticket in the query of a stream.
+const TICKET: &str = "ticket=";
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,14 +34,23 @@ pub struct Caller {
     pub role: Role,
 }
 
-/// Knows the tokens.
+/// Knows the tokens, by their SHA-256. Everything here must return at once.
 pub trait Identity: Send + Sync {
-    /// Whose token this is; `None` where nobody's. It must return at once.
-    fn identify(&self, bearer: &str) -> Option<Caller>;
+    /// Whose token this is, for whoever shows it; `None` where nobody's.
+    fn identify(&self, token: &BlobHash) -> Option<Caller>;
+
+    /// Whether this token lets anybody in; asking is no use of it.
+    fn holds(&self, token: &BlobHash) -> bool;
 
     /// Whether callers must show a token; where not, whoever reaches the server is the person at this
-    /// machine. It must return at once.
+    /// machine.
     fn asks(&self) -> bool;
+
+    /// When the token of this name was last shown, if it was since the server began.
+    fn last_used(&self, name: &str) -> Option<Timestamp>;
+
+    /// Changes whenever tokens do.
+    fn changes(&self) -> watch::Receiver<()>;
 }
 
 impl Caller {
@@ -75,28 +94,88 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// Finds out who calls and lets them in.
+/// Finds out who calls and lets them in. A person without a session is led to where one begins.
 pub(super) async fn identify(
     State(api): State<Api>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     check_origin(request.headers())?;
-    let caller = match api.identity.as_ref().filter(|identity| identity.asks()) {
+    let identity = api.identity.clone();
+    let proof = match identity.as_ref().filter(|identity| identity.asks()) {
         None => {
             check_host(request.headers(), &api.hosts)?;
-            Caller::local()
+            Proof::Nothing
         }
-        Some(identity) => {
-            let caller = bearer(request.headers()).and_then(|token| identity.identify(token));
-            caller.ok_or_else(|| {
-                let detail = "send `Authorization: Bearer TOKEN` with a token that is not revoked";
-                Problem::new(ProblemCode::Unauthorized, detail)
-            })?
-        }
+        Some(_) => proof_of(&api, &request),
     };
+    let pass = Pass::new(identity, api.sessions.clone(), proof);
+    let Some(caller) = pass.caller() else { return Ok(shut_out(&request)) };
+    if let Proof::Session(_) = proof {
+        check_page(request.method(), request.headers())?;
+    }
     request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    request.extensions_mut().insert(pass.clone());
+    Ok(pass.bound(next.run(request).await))
+}
+
+/// What a request shows: a token before a ticket before a session.
+fn proof_of(api: &Api, request: &Request) -> Proof {
+    if let Some(token) = bearer(request.headers()) {
+        return Proof::Token(BlobHash::of(token.as_bytes()));
+    }
+    if let Some(ticket) = ticket(request.method(), request.uri()) {
+        return api.sessions.redeem(ticket).unwrap_or(Proof::Nothing);
+    }
+    session_of(request.headers()).map_or(Proof::Nothing, Proof::Session)
+}
+
+/// The ticket of a request for a stream; nothing else is opened by one.
+fn ticket<'u>(method: &Method, uri: &'u Uri) -> Option<&'u str> {
+    let is_stream = uri.path().ends_with("/stream") || uri.path() == "/api/v1/ws";
+    let pairs = uri.query().filter(|_| is_stream && *method == Method::GET)?.split('&');
+    pairs.filter_map(|pair| pair.strip_prefix(TICKET)).next()
+}
+
+/// The answer to whoever is not let in.
+fn shut_out(request: &Request) -> Response {
+    let path = request.uri().path();
+    let reads_pages =
+        text(request.headers(), header::ACCEPT).is_some_and(|it| it.contains("text/html"));
+    if *request.method() != Method::GET || !reads_pages || path.starts_with("/api/") {
+        let detail = "send `Authorization: Bearer TOKEN` with a token that is not revoked";
+        return Problem::new(ProblemCode::Unauthorized, detail).into_response();
+    }
+    // Relative, as a proxy may serve the pages beneath a path of its own.
+    let up = "../".repeat(path.matches('/').count().saturating_sub(1));
+    let asked = request.uri().path_and_query().map_or("", |asked| asked.as_str());
+    let asked: String = asked.trim_start_matches('/').bytes().map(encoded).collect();
+    Redirect::to(&format!("./{up}login?next={asked}")).into_response()
+}
+
+/// A byte as it may stand in a query's value.
+fn encoded(byte: u8) -> String {
+    if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
+        return char::from(byte).to_string();
+    }
+    format!("%{byte:02X}")
+}
+
+/// Cookies come along whoever sends a request: what changes something must come from a page of ours.
+pub(crate) fn check_page(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    let looks = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let site = headers.get(FETCH_SITE);
+    let is_ours = match site {
+        Some(site) => site == "same-origin",
+        // A browser that does not say names the origin at least, which was checked.
+        None => headers.contains_key(header::ORIGIN),
+    };
+    if looks || is_ours {
+        return Ok(());
+    }
+    let detail = "a session's cookie changes something only from a page of this server; \
+                  programs send `Authorization: Bearer TOKEN`";
+    Err(Problem::new(ProblemCode::ForbiddenOrigin, detail))
 }
 
 /// Lets in whose role allows it.
@@ -132,7 +211,7 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
 }
 
 /// A page of another site makes a browser send its origin; a page of ours sends ours.
-fn check_origin(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn check_origin(headers: &HeaderMap) -> Result<(), Problem> {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return Ok(());
     };

@@ -6,6 +6,7 @@ use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::plan::{Plan, TaskPlan, ToolCall, Work};
 use baton_core::time::Timestamp;
 use baton_core::words::{AttemptStatus, HumanKind};
+use baton_core::workflow::question::Shape;
 use baton_core::workflow::rows::WorkflowCard;
 use baton_core::workflow::{Event, Next, Output};
 use baton_engine::inbox::question;
@@ -69,6 +70,8 @@ struct Gathered<'p> {
     calls: Vec<CallView>,
     output: Option<Body>,
     failure: Option<CallFailure>,
+    /// What the running call asks.
+    asked: Option<Shape>,
 }
 
 /// A task with its calls. Reads the workflow's events once through.
@@ -93,13 +96,18 @@ pub(crate) fn detail(
         | Work::Worker(_)
         | Work::Agent(_) => None,
     });
+    let (answer, form) = match gathered.asked {
+        Some(Shape::Form(form)) => (Some(HumanKind::Form), Some(form)),
+        Some(Shape::Url(_)) => (Some(HumanKind::Approval), None),
+        None => (human.map(|human| human.kind), human.and_then(|human| human.form.clone())),
+    };
     let output = gathered.output.map(|body| text_of(&body, views)).transpose()?;
     Ok(TaskDetail {
         workflow_id: card.id,
         ask,
-        answer: human.map(|human| human.kind),
+        answer,
         options: human.map_or_else(Vec::new, |human| human.options.clone()),
-        form: human.and_then(|human| human.form.clone()),
+        form,
         output,
         failure: gathered.failure,
         calls: gathered.calls,
@@ -114,7 +122,7 @@ fn gather<'p>(
     views: &mut dyn Views,
 ) -> Result<Gathered<'p>, StoreError> {
     let mut gathered =
-        Gathered { planned, rung: 0, calls: Vec::new(), output: None, failure: None };
+        Gathered { planned, rung: 0, calls: Vec::new(), output: None, failure: None, asked: None };
     let mut after = 0;
     loop {
         let records = views.events(after, Some(number), EVENTS_AT_ONCE)?;
@@ -203,6 +211,8 @@ impl Gathered<'_> {
                 self.end(record.at, AttemptStatus::Completed, None);
                 self.output = Some(emitted.data);
             }
+            Event::QuestionAsked(asked) => self.asked = Some(asked.question.shape),
+            Event::QuestionAnswered(_) | Event::QuestionWithdrawn(_) => self.asked = None,
             Event::Admitted(_)
             | Event::Approved(_)
             | Event::SentBack(_)
@@ -223,7 +233,8 @@ impl Gathered<'_> {
             | Event::EventReceived(_)
             | Event::TriggerFired(_)
             | Event::TokenCreated(_)
-            | Event::TokenRevoked(_) => {}
+            | Event::TokenRevoked(_)
+            | Event::ServerReleased(_) => {}
         }
         Ok(())
     }

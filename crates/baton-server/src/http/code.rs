@@ -89,14 +89,20 @@ problems! {
     Internal = 24 "internal" INTERNAL_SERVER_ERROR "Baton has a fault",
     /// Events behind a cursor were purged: what is missing cannot be told.
     EventsPurged = 25 "events_purged" GONE "Events behind this cursor were purged",
+    /// A cursor names a position that the journal has not reached.
+    CursorAhead = 26 "cursor_ahead" BAD_REQUEST "The cursor lies ahead of the newest event",
     /// Another request was sent under the same key.
     KeyReused = 70 "idempotency_key_reused" UNPROCESSABLE_ENTITY "This key was used for another request",
     /// A token that holds has this name.
     TokenExists = 71 "token_exists" CONFLICT "There is a token of this name",
     /// No token that holds has this name.
     NoSuchToken = 72 "no_such_token" NOT_FOUND "There is no such token",
+    /// No server of tools of this name is configured and enabled.
+    NoSuchServer = 74 "no_such_server" NOT_FOUND "There is no such server",
     /// An event that is sent is not a CloudEvent as it is taken in here.
     InvalidEvent = 73 "invalid_event" BAD_REQUEST "The event is not well-formed",
+    /// As many attempts to log in are under way as are looked at.
+    TooManyAttempts = 80 "too_many_attempts" TOO_MANY_REQUESTS "Too many attempts to log in are under way",
     /// The run has ended.
     AlreadyEnded = 40 "already_ended" CONFLICT "The run has ended",
     /// The run has not ended.

@@ -11,6 +11,8 @@ use baton_core::body;
 use baton_core::ids::{Ordinal, TaskId, WorkflowId};
 use baton_core::workflow::{Command, PauseCause, Verdict};
 use baton_engine::exchange::{Reply, Request};
+use baton_engine::inbox::misfits;
+use baton_engine::store::Views;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -68,13 +70,19 @@ pub(super) struct Fork {
     position: Option<u64>,
 }
 
-/// An answer to a task's question.
+/// An answer to a task's question: a `value`, or `decline`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Respond {
     /// `true`, `false` or `{approved, comment}`; an option; or the fields of a form.
-    #[schema(value_type = Any)]
-    value: Value,
+    #[schema(value_type = Option<Any>)]
+    value: Option<Value>,
+    /// `true`: what a running call asks is not answered, and the call is told so.
+    #[serde(default)]
+    decline: bool,
+    /// The `question` of the inbox that is answered: where another one is open by now, the answer is
+    /// refused.
+    question: Option<u32>,
 }
 
 /// Whether a call in doubt happened.
@@ -179,11 +187,34 @@ pub(super) async fn respond(
     State(api): State<Api>,
     IdOf(id): IdOf<TaskId>,
     caller: Caller,
-    Sent(Respond { value }): Sent<Respond>,
+    Sent(Respond { value, decline, question }): Sent<Respond>,
 ) -> Result<Response, Problem> {
     let (workflow, task) = workflow_of(id)?;
+    let value = match (value, decline) {
+        (None, true) => {
+            return tell(&api, &caller, workflow, Command::Decline { task, question }).await;
+        }
+        (Some(value), false) => value,
+        (_, _) => {
+            let detail = "send `value`, or `decline` as true, and not both";
+            return Err(Problem::new(ProblemCode::InvalidRequest, detail));
+        }
+    };
     let by = caller.actor.to_string();
-    tell(&api, &caller, workflow, Command::Respond { task, value, by }).await
+    let command = Command::Respond { task, value: value.clone(), by, question };
+    match tell(&api, &caller, workflow, command).await {
+        Err(problem) if problem.code == ProblemCode::InvalidAnswer => {
+            let read = move |views: &mut dyn Views| Ok(misfits((workflow, task), &value, views)?);
+            let errors = api.readers.read(read).await?.into_iter().map(|fault| FieldError {
+                pointer: format!("/value{}", fault.pointer),
+                detail: fault.message,
+                line: None,
+                column: None,
+            });
+            Err(problem.with_errors(errors.collect()))
+        }
+        told => told,
+    }
 }
 
 /// Says whether a call in doubt happened.

@@ -11,10 +11,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
 use super::code::ProblemCode;
+use super::limits::Bounds;
 use super::problem::{FieldError, Problem};
 
 /// How much of a wrong text is repeated.
-const SHOWN_CHARS_MAX: usize = 80;
+pub(super) const SHOWN_CHARS_MAX: usize = 80;
 
 /// The one id in the path.
 pub(super) struct IdOf<T>(pub T);
@@ -97,10 +98,10 @@ impl<S: Send + Sync> FromRequest<S> for Text {
 }
 
 async fn bytes_of<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let bounds = Bounds::of(request.extensions());
     let wrong = |fault: BytesRejection| {
         if fault.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            let detail = format!("a body has at most {} bytes", super::BODY_BYTES_MAX);
-            return Problem::new(ProblemCode::BodyTooLarge, detail);
+            return bounds.body_too_large();
         }
         let detail = format!("the body cannot be read: {}", fault.body_text());
         Problem::new(ProblemCode::InvalidRequest, detail)

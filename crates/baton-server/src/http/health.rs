@@ -29,7 +29,7 @@ pub(super) struct Readiness {
 /// Something that is not ready.
 #[derive(Debug, Serialize, ToSchema)]
 struct Missing {
-    /// `store` or `owner`.
+    /// `store`, `owner` or `streams`.
     what: &'static str,
     /// Why.
     detail: String,
@@ -52,6 +52,10 @@ pub(super) async fn readyz(State(api): State<Api>) -> (StatusCode, Json<Readines
     if api.streams.broadcaster().is_over() {
         let detail = "the owner of the store has ended; start the server again".to_owned();
         not_ready.push(Missing { what: "owner", detail });
+    }
+    if let Some(fault) = api.streams.broadcaster().fault() {
+        let detail = format!("the events for streams cannot be read: {fault}; it is tried again");
+        not_ready.push(Missing { what: "streams", detail });
     }
     let ready = not_ready.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -78,6 +82,8 @@ fn exposition(api: &Api) -> String {
     page.single("baton_progress_mismatch_total", "counter", help, mismatches);
     let depth = meters.queue_depth.load(Ordering::Relaxed);
     page.single("baton_queue_depth", "gauge", "Tasks that wait for a place to execute.", depth);
+    let leases = meters.leases.load(Ordering::Relaxed);
+    page.single("baton_leases", "gauge", "Tasks that workers outside hold.", leases);
     let live = meters.live.load(Ordering::Relaxed);
     page.single("baton_workflows_live", "gauge", "Workflows that have not ended.", live);
     let subscribers = streams.subscribers() as u64;

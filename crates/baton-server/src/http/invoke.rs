@@ -23,7 +23,7 @@ use super::commands::told;
 use super::definitions::blocking;
 use super::extract::Sent;
 use super::problem::Problem;
-use super::schema::{Any, Problems, WorkflowSchema};
+use super::schema::{Any, Problems, SpanText, WorkflowSchema};
 use super::start::{PRIORITY, PRIORITY_MAX, Plans, input_error, refused};
 
 /// How long the end of a call is waited for where nothing is said.
@@ -45,7 +45,7 @@ pub(super) struct Invoke {
     #[schema(minimum = 0, maximum = 9)]
     priority: Option<u8>,
     /// How long its end is waited for, such as `10s`; 30 s where nothing is said, at most 60 s.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<SpanText>)]
     wait: Option<Span>,
 }
 
@@ -96,6 +96,7 @@ fn submit_of(asked: Invoke, api: &Api) -> Result<Submit, Problem> {
         priority,
         review: false,
         conversation: None,
+        project: None,
         folder: None,
     })
 }

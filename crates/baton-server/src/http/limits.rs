@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
+use axum::http::Extensions;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
@@ -15,25 +16,54 @@ use super::problem::Problem;
 
 /// How many requests are under way at a time; those that wait for a revision count.
 const IN_FLIGHT_MAX: usize = 4_096;
-/// The longest that a request may take until its answer begins: longer than any wait it may ask for.
-const REQUEST_MAX: Duration = Duration::from_secs(90);
 
-/// A permit for each request that is under way.
-pub(super) fn room() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(IN_FLIGHT_MAX))
+/// What one request may take of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The largest body, in bytes. What a worker answers has a bound of its own.
+    pub body_bytes_max: usize,
+    /// How long it may take until its answer begins: longer than any wait that may be asked for.
+    pub request_max: Duration,
 }
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { body_bytes_max: 4 * 1024 * 1024, request_max: Duration::from_secs(90) }
+    }
+}
+
+impl Bounds {
+    /// Those of a request that was let in.
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        extensions.get().copied().unwrap_or_default()
+    }
+
+    /// What is said of a body that is larger.
+    pub(super) fn body_too_large(self) -> Problem {
+        let detail = format!("a body has at most {} bytes", self.body_bytes_max);
+        Problem::new(ProblemCode::BodyTooLarge, detail)
+    }
+}
+
+/// A permit for each request that is under way, and what each may take.
+pub(super) fn room(bounds: Bounds) -> Room {
+    (Arc::new(Semaphore::new(IN_FLIGHT_MAX)), bounds)
+}
+
+type Room = (Arc<Semaphore>, Bounds);
 
 /// Lets a request in where there is room, for a bounded time.
 pub(super) async fn bounded(
-    State(room): State<Arc<Semaphore>>,
-    request: Request,
+    State((room, bounds)): State<Room>,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let _permit = room.try_acquire().map_err(|_| {
         let detail = "more requests are under way than are taken on; try again shortly";
         Problem::new(ProblemCode::Overloaded, detail)
     })?;
-    tokio::time::timeout(REQUEST_MAX, next.run(request)).await.map_err(|_| {
+    request.extensions_mut().insert(bounds);
+    tokio::time::timeout(bounds.request_max, next.run(request)).await.map_err(|_| {
         let detail = "the request took too long; read the workflow before repeating a command";
         Problem::new(ProblemCode::TimedOut, detail)
     })
@@ -64,11 +94,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_server_says_so_and_a_panic_is_answered() {
-        let full = from_fn_with_state(Arc::new(Semaphore::new(0)), bounded);
+        let full = from_fn_with_state((Arc::new(Semaphore::new(0)), Bounds::default()), bounded);
         let router = Router::new().route("/", get(async || "here")).layer(full);
         assert_eq!(status(router).await, StatusCode::SERVICE_UNAVAILABLE);
 
-        let free = from_fn_with_state(room(), bounded);
+        let free = from_fn_with_state(room(Bounds::default()), bounded);
         let router = Router::new().route("/", get(async || "here")).layer(free);
         assert_eq!(status(router).await, StatusCode::OK);
 

@@ -16,34 +16,38 @@ mod invoke;
 mod limits;
 mod once;
 mod page;
+mod pass;
 mod problem;
 mod readers;
 mod reference;
 mod registered;
+mod report;
 mod schema;
 mod servers;
+mod serving;
+pub(crate) mod session;
 mod start;
 mod streams;
 mod tasks;
+mod tokens;
 mod waiting;
 mod workers;
 mod workflows;
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use baton_core::actor::Actor;
+use baton_core::time::Timestamp;
 use baton_engine::exchange::{Gone, Reply, Request};
 use baton_engine::meters::Meters;
-use baton_engine::ports::{Door, Tools};
+use baton_engine::ports::{Door, Live, Tools};
 use baton_engine::wording::Wordings;
-use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -51,21 +55,22 @@ use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::pages::{self, Pages};
+use session::Sessions;
 use start::Plans;
 use waiting::Waiting;
 
+pub(crate) use caller::check_origin;
 pub use caller::{Caller, Identity};
 pub use code::ProblemCode;
 pub use definitions::{Definitions, Listed};
+pub use limits::Bounds;
 pub use page::Page;
 pub use problem::{FieldError, Problem};
 pub use readers::{OpenViews, Readers};
-pub use streams::{Broadcaster, Broadcasting, Streams};
-
-/// How long a server that stops lets requests under way be answered.
-const FAREWELL: Duration = Duration::from_secs(2);
-/// The largest body of a request.
-const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub use report::Report;
+pub use serving::{Certificate, CertificateFault, Listening, serve};
+pub use streams::{Broadcaster, Broadcasting, Cursor, NotACursor, Streams};
 
 /// What the API stands on; cheap to clone.
 #[derive(Clone)]
@@ -78,6 +83,8 @@ pub struct Api {
     pub streams: Streams,
     /// What the owner counts.
     pub meters: Arc<Meters>,
+    /// What running calls and workers say of themselves.
+    pub live: Arc<dyn Live>,
     /// What can be called.
     pub tools: Arc<dyn Tools>,
     /// What can be started by name.
@@ -88,8 +95,12 @@ pub struct Api {
     pub identity: Option<Arc<dyn Identity>>,
     /// Names, beside addresses and `localhost`, under which this server may be called.
     pub hosts: Arc<[String]>,
+    /// What one request may take.
+    pub bounds: Bounds,
     /// What the plans that were last shown call things.
     pub wordings: Arc<Wordings>,
+    /// Who is logged in, and who may open a stream.
+    pub(crate) sessions: Sessions,
     plans: Plans,
     waiting: Waiting,
 }
@@ -104,6 +115,8 @@ pub struct Base {
     pub streams: Streams,
     /// What the owner counts.
     pub meters: Arc<Meters>,
+    /// What running calls and workers say of themselves.
+    pub live: Arc<dyn Live>,
     /// Becomes true when the server stops.
     pub stop: watch::Receiver<bool>,
 }
@@ -117,18 +130,21 @@ impl fmt::Debug for Api {
 impl Api {
     /// On what it must stand. It asks for no tokens and answers under no names of its own.
     pub fn new(base: Base, tools: Arc<dyn Tools>, definitions: Arc<dyn Definitions>) -> Self {
-        let Base { door, readers, streams, meters, stop } = base;
+        let Base { door, readers, streams, meters, live, stop } = base;
         Self {
             door,
             readers,
             streams,
             meters,
+            live,
             tools,
             definitions,
             stop,
             identity: None,
             hosts: Arc::default(),
+            bounds: Bounds::default(),
             wordings: Arc::default(),
+            sessions: Sessions::default(),
             plans: Plans::default(),
             waiting: Waiting::default(),
         }
@@ -153,6 +169,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(workflows::show))
         .routes(routes!(tasks::list))
         .routes(routes!(tasks::stages))
+        .routes(routes!(tasks::trace))
         .routes(routes!(tasks::events))
         .routes(routes!(tasks::plan))
         .routes(routes!(commands::approve))
@@ -168,6 +185,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(inbox::list))
         .routes(routes!(inbox::tools))
         .routes(routes!(servers::list))
+        .routes(routes!(servers::release))
         .routes(routes!(invoke::invoke))
         .routes(routes!(definitions::list))
         .routes(routes!(definitions::validate))
@@ -177,7 +195,9 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(streams::sse::of_workflow))
         .routes(routes!(streams::sse::of_all))
         .routes(routes!(streams::socket::socket))
-        .routes(routes!(workers::leases));
+        .routes(routes!(workers::leases))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke));
     let info = InfoBuilder::new()
         .title("Baton")
         .version(env!("CARGO_PKG_VERSION"))
@@ -197,9 +217,15 @@ fn for_workers() -> OpenApiRouter<Api> {
     OpenApiRouter::new().nest("/api/v1", workers::paths())
 }
 
+/// The paths that judge roles themselves.
+fn for_lookers() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().nest("/api/v1", OpenApiRouter::new().routes(routes!(tokens::ticket)))
+}
+
 /// The OpenAPI document of what is served.
 pub fn openapi() -> OpenApi {
-    described().merge(for_workers()).merge(open_to_all()).into_openapi()
+    let all = described().merge(for_workers()).merge(for_lookers()).merge(open_to_all());
+    all.into_openapi()
 }
 
 /// Everything that is served.
@@ -208,21 +234,30 @@ pub fn router(api: Api) -> Router {
     let (paths, _) = described().split_for_parts();
     let (work, _) = for_workers().split_for_parts();
     let work = work.layer(from_fn(caller::authorize_worker));
+    let pages = Pages::new(api.clone());
     paths
-        .merge(crate::pages::router(api.clone()))
+        .merge(pages::router(pages.clone()))
         .layer(from_fn(caller::authorize))
         .merge(work)
+        .merge(for_lookers().split_for_parts().0)
         .merge(reference::router(document))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
         .layer(from_fn(once::remember))
         .layer(from_fn_with_state(api.clone(), caller::identify))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn_with_state(limits::room(), limits::bounded))
+        .merge(pages::entrance(pages))
+        .layer(DefaultBodyLimit::max(api.bounds.body_bytes_max))
+        .layer(from_fn_with_state(limits::room(api.bounds), limits::bounded))
         .layer(CatchPanicLayer::custom(limits::panicked))
         .layer(CompressionLayer::new())
         .merge(open_to_all().split_for_parts().0)
         .with_state(api)
+}
+
+/// The wall clock: what is not in the journal is shown by it.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 async fn nothing_here(uri: Uri) -> Problem {
@@ -233,26 +268,4 @@ async fn nothing_here(uri: Uri) -> Problem {
 async fn other_method(method: Method, uri: Uri) -> Problem {
     let detail = format!("{} does not take {method}; `/docs` says what it takes", uri.path());
     Problem::new(ProblemCode::MethodNotAllowed, detail)
-}
-
-/// Serves until `stop` becomes true, then lets what is under way be answered.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    mut stop: watch::Receiver<bool>,
-) -> io::Result<()> {
-    let mut over = stop.clone();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
-        // An error says that nobody is left who could say it.
-        let _ = stop.wait_for(|stop| *stop).await;
-    });
-    let farewell = async {
-        let _ = over.wait_for(|stop| *stop).await;
-        // sleep: a bound; those who are done sooner end the serving sooner.
-        tokio::time::sleep(FAREWELL).await;
-    };
-    tokio::select! {
-        served = serving.into_future() => served,
-        () = farewell => Ok(()),
-    }
 }

@@ -14,8 +14,8 @@ use baton_core::body::BlobHash;
 use baton_engine::exchange::{self, OnceKey};
 use sha2::{Digest, Sha256};
 
-use super::BODY_BYTES_MAX;
 use super::code::ProblemCode;
+use super::limits::Bounds;
 use super::problem::Problem;
 
 /// The header.
@@ -39,10 +39,9 @@ pub(super) async fn remember(request: Request, next: Next) -> Result<Response, P
         return Ok(next.run(request).await);
     };
     let (parts, body) = request.into_parts();
-    let bytes = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
-        let detail = format!("a body has at most {BODY_BYTES_MAX} bytes");
-        Problem::new(ProblemCode::BodyTooLarge, detail)
-    })?;
+    let bounds = Bounds::of(&parts.extensions);
+    let bytes = to_bytes(body, bounds.body_bytes_max).await;
+    let bytes = bytes.map_err(|_| bounds.body_too_large())?;
     let target = parts.uri.to_string();
     let digest = Sha256::new().chain_update(&target).chain_update([0]).chain_update(&bytes);
     let once = OnceKey { key, body: BlobHash(digest.finalize().into()) };

@@ -23,6 +23,17 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
+impl<T> Page<T> {
+    /// Of what only ever grows at its end: the part behind so many, of at most so many.
+    pub(super) fn of(all: Vec<T>, (skipped, limit): (u64, u32)) -> Self {
+        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+        let end = skipped.saturating_add(limit as usize);
+        let next_cursor = (all.len() > end).then(|| end.to_string());
+        let items = all.into_iter().skip(skipped).take(limit as usize).collect();
+        Self { items, next_cursor }
+    }
+}
+
 /// How many are wanted.
 pub(super) fn limit_of(asked: Option<u32>) -> Result<u32, Problem> {
     match asked.unwrap_or(LIMIT) {

@@ -17,7 +17,7 @@ use super::schema::ProblemWord;
 /// The media type of a problem.
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// How long a client that came at a bad time is asked to wait.
-const RETRY_AFTER_SECONDS: u32 = 1;
+pub(super) const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// Something that went wrong, as it is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -81,7 +81,7 @@ impl IntoResponse for Problem {
         let status = self.code.status();
         let mut response = (status, [(header::CONTENT_TYPE, PROBLEM_JSON)], text).into_response();
         let headers = response.headers_mut();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
         }
         if status == StatusCode::PAYLOAD_TOO_LARGE {

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use baton_core::body::{BlobHash, Body, Json};
 use baton_core::definition::{Fault, InputFault, input_faults};
-use baton_core::ids::ConversationId;
+use baton_core::ids::{ConversationId, ProjectId};
 use baton_core::plan::Plan;
 use baton_core::words::Origin;
 use baton_engine::exchange::{Request, Submit};
@@ -39,7 +39,7 @@ pub(super) const PRIORITY_MAX: u8 = 9;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Start {
-    /// The name of a definition, or a definition itself.
+    /// The name of a definition, a definition itself, or its text in YAML, of more than one line.
     #[schema(value_type = Any)]
     definition: Box<RawValue>,
     /// Its inputs, an object.
@@ -55,6 +55,9 @@ pub(super) struct Start {
     /// The conversation it belongs to; its own where none is given.
     #[schema(value_type = Option<String>, format = "uuid")]
     conversation_id: Option<ConversationId>,
+    /// The project it belongs to, and with it every workflow that its tasks start.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    project_id: Option<ProjectId>,
 }
 
 /// The plans that were compiled last, by their content.
@@ -141,16 +144,19 @@ fn submit_of(
         priority,
         review: start.review,
         conversation: start.conversation_id,
+        project: start.project_id,
         folder: None,
     })
 }
 
-/// The plan of a name or of a definition that was sent.
+/// The plan of a name, or of a definition that was sent: as an object, or as a text, whose faults then
+/// have their lines. No name has more than one line.
 fn read(
     definition: &str,
     definitions: &dyn Definitions,
 ) -> Result<Result<Plan, Vec<Fault>>, Problem> {
     match serde_json::from_str::<String>(definition) {
+        Ok(text) if text.contains('\n') => Ok(definitions.check(&text)),
         Ok(name) => named(definitions, &name).map(Ok),
         Err(_) => Ok(definitions.check(definition)),
     }

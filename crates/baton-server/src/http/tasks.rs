@@ -1,5 +1,7 @@
 //! What a workflow consists of: its tasks, stages, plan and events; and one task with its calls.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
@@ -10,19 +12,21 @@ use baton_core::workflow::rows::WorkflowCard;
 use baton_engine::exchange::Declined;
 use baton_engine::stages::{StageView, stage_views};
 use baton_engine::store::Views;
-use baton_engine::view::{TaskView, plan_of, task_views};
+use baton_engine::trace::SpanView;
+use baton_engine::view::{TaskView, add_live, plan_of, task_views};
 use serde::Deserialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use utoipa::IntoParams;
 
 use super::Api;
 use super::calls::{TaskDetail, detail};
 use super::code::ProblemCode;
+use super::events::{self, Listing};
 use super::extract::{Asked, IdOf};
 use super::page::{Page, cursor_of, limit_of};
 use super::problem::Problem;
 use super::schema::{
-    Any, EventSchema, Problems, StageSchema, TaskDetailSchema, TaskInPath, TaskSchema,
+    Any, EventSchema, Problems, SpanSchema, StageSchema, TaskDetailSchema, TaskInPath, TaskSchema,
     WorkflowInPath,
 };
 use super::workflows::found;
@@ -32,7 +36,7 @@ use super::workflows::found;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Part {
-    /// The `next_cursor` of the page before. Of events, it is a position: those behind it follow.
+    /// The `next_cursor` of the page before.
     #[param(pattern = "^[0-9]+$")]
     cursor: Option<String>,
     /// At most this many.
@@ -79,14 +83,14 @@ pub(super) async fn list(
     IdOf(id): IdOf<WorkflowId>,
     Asked(part): Asked<Part>,
 ) -> Result<Json<Page<TaskView>>, Problem> {
-    let limit = limit_of(part.limit)? as usize;
-    let skipped = usize::try_from(cursor_of(part.cursor.as_deref())?.unwrap_or(0));
-    let skipped = skipped.unwrap_or(usize::MAX);
-    let tasks = api.readers.read(move |views| shown(id, views).map(|shown| shown.tasks)).await?;
-    let end = skipped.saturating_add(limit);
-    let next_cursor = (tasks.len() > end).then(|| end.to_string());
-    let items = tasks.into_iter().skip(skipped).take(limit).collect();
-    Ok(Json(Page { items, next_cursor }))
+    let wanted = (cursor_of(part.cursor.as_deref())?.unwrap_or(0), limit_of(part.limit)?);
+    let live = Arc::clone(&api.live);
+    let read = move |views: &mut dyn Views| {
+        let mut tasks = shown(id, views)?.tasks;
+        add_live(&mut tasks, live.of(id));
+        Ok(tasks)
+    };
+    Ok(Json(Page::of(api.readers.read(read).await?, wanted)))
 }
 
 /// The stages of a workflow, in order.
@@ -101,6 +105,26 @@ pub(super) async fn stages(
     };
     let items = api.readers.read(read).await?;
     Ok(Json(Page { items, next_cursor: None }))
+}
+
+/// A workflow as a trace: a span for itself, and one for each attempt, in the order of their beginning.
+#[utoipa::path(get, path = "/workflows/{id}/trace", tag = "workflows", operation_id = "show_trace", params(WorkflowInPath, Part),
+    responses((status = 200, description = "A page of spans", body = Page<SpanSchema>), Problems))]
+pub(super) async fn trace(
+    State(api): State<Api>,
+    IdOf(id): IdOf<WorkflowId>,
+    Asked(part): Asked<Part>,
+) -> Result<Json<Page<SpanView>>, Problem> {
+    let wanted = (cursor_of(part.cursor.as_deref())?.unwrap_or(0), limit_of(part.limit)?);
+    let wordings = api.wordings.clone();
+    let read = move |views: &mut dyn Views| {
+        let (card, row) = found(id, views)?;
+        if row.purged_at().is_some() {
+            return Err(purged(id));
+        }
+        Ok(baton_engine::trace::trace((&card, &row), wordings, views)?)
+    };
+    Ok(Json(Page::of(api.readers.read(read).await?, wanted)))
 }
 
 /// The plan that a workflow runs, as it was admitted.
@@ -122,32 +146,21 @@ pub(super) async fn plan(
 }
 
 /// What has happened to a workflow, oldest first.
-#[utoipa::path(get, path = "/workflows/{id}/events", tag = "workflows", operation_id = "list_events", params(WorkflowInPath, Part),
+#[utoipa::path(get, path = "/workflows/{id}/events", tag = "workflows", operation_id = "list_events", params(WorkflowInPath, events::Part),
     responses((status = 200, description = "A page of events", body = Page<EventSchema>), Problems))]
 pub(super) async fn events(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
-    Asked(part): Asked<Part>,
+    Asked(part): Asked<events::Part>,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
-    let limit = limit_of(part.limit)?;
-    let after = cursor_of(part.cursor.as_deref())?.unwrap_or(0);
+    let wanted = Listing::of(part)?;
     let wordings = api.wordings.clone();
     let read = move |views: &mut dyn Views| {
         let (card, row) = found(id, views)?;
         if row.purged_at().is_some() {
             return Err(purged(id));
         }
-        let mut records = views.events(after, Some(card.number), limit + 1)?;
-        let more = records.len() > limit as usize;
-        records.truncate(limit as usize);
-        let next_cursor = records.last().filter(|_| more).map(|last| last.position.to_string());
-        let mut showing = baton_engine::events::Showing::with(wordings);
-        let mut items = Vec::with_capacity(records.len());
-        for record in &records {
-            let (view, _) = showing.show(record, views)?;
-            items.extend(to_raw_value(&view).ok());
-        }
-        Ok(Page { items, next_cursor })
+        Ok(wanted.page(Some(card.number), wordings, views)?)
     };
     api.readers.read(read).await.map(Json)
 }
@@ -160,8 +173,10 @@ pub(super) async fn show(
     IdOf(id): IdOf<TaskId>,
 ) -> Result<Json<TaskDetail>, Problem> {
     let (workflow, ordinal) = workflow_of(id)?;
+    let live = Arc::clone(&api.live);
     let read = move |views: &mut dyn Views| {
-        let Shown { card, plan, tasks } = shown(workflow, views)?;
+        let Shown { card, plan, mut tasks } = shown(workflow, views)?;
+        add_live(&mut tasks, live.of(workflow));
         let none = || {
             let detail = format!("the workflow {workflow} has no task {id}; `…/tasks` lists them");
             Problem::new(ProblemCode::NoSuchTask, detail)

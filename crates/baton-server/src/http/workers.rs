@@ -14,6 +14,7 @@ use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::time::{Span, Timestamp};
 use baton_core::words::{FailureKind, Happened, TaskStatus};
 use baton_engine::exchange::{Gone, Reply, Request};
+use baton_engine::said::Said;
 use baton_engine::workers::{BATCH_MAX, Holding, Lease, LeaseAsk};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -24,13 +25,16 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Api;
 use super::caller::Caller;
 use super::code::ProblemCode;
 use super::extract::IdOf;
 use super::page::Page;
 use super::problem::Problem;
-use super::schema::{AliveSchema, AnsweredSchema, HoldingPageSchema, LeaseSchema, Problems};
+use super::schema::{
+    AliveSchema, AnsweredSchema, HappenedWord, HoldingPageSchema, LeaseSchema, NameText, Problems,
+    SpanText, TaskInPath,
+};
+use super::{Api, now};
 
 /// The most types of worker that one request may name.
 const TYPES_MAX: usize = 64;
@@ -72,9 +76,10 @@ fn one() -> u32 {
 #[serde(deny_unknown_fields)]
 pub(super) struct LeaseBody {
     /// The types of worker it is: what `worker` says in definitions.
-    #[schema(min_items = 1, max_items = 64)]
+    #[schema(value_type = Vec<NameText>, min_items = 1, max_items = 64)]
     types: Vec<String>,
     /// Its own name, for people.
+    #[schema(min_length = 1, max_length = 50)]
     worker: String,
     /// How many tasks it takes at most.
     #[serde(default = "one")]
@@ -82,11 +87,11 @@ pub(super) struct LeaseBody {
     max: u32,
     /// How long it waits for the first, at most `60s`; not at all where nothing is said.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "20s")]
+    #[schema(value_type = Option<SpanText>, example = "20s")]
     wait: Option<Span>,
     /// How long a task is its own without a heartbeat, `1s` to `24h`; `30s` where nothing is said.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "30s")]
+    #[schema(value_type = Option<SpanText>, example = "30s")]
     lease: Option<Span>,
 }
 
@@ -96,7 +101,8 @@ pub(super) struct LeaseBody {
 pub(super) struct HeartbeatBody {
     /// The lease's token.
     token: u32,
-    /// How far it is: any JSON of at most 4096 bytes, kept until the next.
+    /// How far it is: any JSON of at most 4096 bytes, kept until the next. A number, a text, or an
+    /// object of `progress`, `total` and `message` is shown to those who watch the task.
     #[serde(default)]
     progress: Option<Value>,
 }
@@ -126,7 +132,7 @@ pub(super) struct FailBody {
     retryable: bool,
     /// Whether it had its effect: `no`, `yes` or `unknown`, which it is where nothing is said.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "no")]
+    #[schema(value_type = Option<HappenedWord>, example = "no")]
     happened: Option<Happened>,
 }
 
@@ -218,7 +224,7 @@ async fn wait_for(api: &Api, caller: &Caller, ask: LeaseAsk) -> Result<Vec<Lease
 
 /// Keeps a lease, and learns whether the work is still wanted.
 #[utoipa::path(post, path = "/tasks/{id}/heartbeat", tag = "workers", operation_id = "keep_task", request_body = HeartbeatBody,
-    params(("id" = String, Path, description = "The task's id")),
+    params(TaskInPath),
     responses((status = 200, body = AliveSchema), Problems))]
 pub(super) async fn heartbeat(
     State(api): State<Api>,
@@ -231,14 +237,16 @@ pub(super) async fn heartbeat(
         return Err(Problem::new(ProblemCode::BodyTooLarge, message));
     }
     let HeartbeatBody { token, progress } = read(&body)?;
+    let said = progress.as_ref().and_then(|it| Said::by_worker((task, token), it, now()));
     let reply = api.ask(&caller.actor, Request::Heartbeat { task, token, progress }).await?;
     let Reply::Alive { lease_until, cancelled } = reply else { return Err(unexpected(&reply)) };
+    said.into_iter().for_each(|said| api.live.report(said));
     Ok(Json(AliveView { lease_until, cancelled }).into_response())
 }
 
 /// Brings a task's output. Brought again under the same token, it is answered the same.
 #[utoipa::path(post, path = "/tasks/{id}/complete", tag = "workers", operation_id = "complete_task", request_body = CompleteBody,
-    params(("id" = String, Path, description = "The task's id")),
+    params(TaskInPath),
     responses((status = 200, body = AnsweredSchema), Problems))]
 pub(super) async fn complete(
     State(api): State<Api>,
@@ -258,12 +266,14 @@ pub(super) async fn complete(
         let panicked = |_| Problem::new(ProblemCode::Internal, "the output could not be packed");
         split.map_err(panicked)?
     };
-    answered(api.ask(&caller.actor, Request::Complete { task, token, output }).await?)
+    let reply = api.ask(&caller.actor, Request::Complete { task, token, output }).await?;
+    api.live.end(task, token);
+    answered(reply)
 }
 
 /// Says why a task could not be done.
 #[utoipa::path(post, path = "/tasks/{id}/fail", tag = "workers", operation_id = "fail_task", request_body = FailBody,
-    params(("id" = String, Path, description = "The task's id")),
+    params(TaskInPath),
     responses((status = 200, body = AnsweredSchema), Problems))]
 pub(super) async fn fail(
     State(api): State<Api>,
@@ -275,7 +285,9 @@ pub(super) async fn fail(
     let kind = if retryable { FailureKind::Unavailable } else { FailureKind::Refused };
     let happened = happened.unwrap_or(Happened::Unknown);
     let failure = CallFailure { retryable, happened, ..CallFailure::refused(kind, error) };
-    answered(api.ask(&caller.actor, Request::FailWork { task, token, failure }).await?)
+    let reply = api.ask(&caller.actor, Request::FailWork { task, token, failure }).await?;
+    api.live.end(task, token);
+    answered(reply)
 }
 
 /// The leases that are held.

@@ -10,21 +10,21 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use baton_core::codes::UnknownWord;
-use baton_core::ids::WorkflowId;
+use baton_core::ids::{ProjectId, WorkflowId};
 use baton_core::time::{Span, Timestamp};
 use baton_core::words::{Origin, WorkflowStatus};
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_engine::store::{Filter, Views};
-use baton_engine::view::{WorkflowView, workflow_brief, workflow_view};
+use baton_engine::view::{KIND, WorkflowView, workflow_brief, workflow_view};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::Api;
 use super::code::ProblemCode;
-use super::extract::{Asked, IdOf};
+use super::extract::{Asked, IdOf, SHOWN_CHARS_MAX};
 use super::page::{Page, cursor_of, limit_of};
 use super::problem::Problem;
-use super::schema::{OriginWord, Problems, WorkflowInPath, WorkflowSchema};
+use super::schema::{OriginWord, Problems, SpanText, StatusList, WorkflowInPath, WorkflowSchema};
 use super::waiting::reach;
 
 /// How long a revision is waited for where nothing is said.
@@ -38,7 +38,14 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
     /// Only these statuses, divided by commas.
+    #[param(inline, value_type = Option<StatusList>)]
     status: Option<String>,
+    /// Only those that are shown as this `type`; all are `workflow` so far.
+    #[param(value_type = Option<String>, pattern = "^workflow$")]
+    r#type: Option<String>,
+    /// Only those that belong to this project.
+    #[param(value_type = Option<String>, format = "uuid")]
+    project: Option<ProjectId>,
     /// Only those that came to be like this.
     #[param(value_type = Option<OriginWord>)]
     origin: Option<Origin>,
@@ -63,7 +70,7 @@ pub(super) struct AtRevision {
     /// Answer when the workflow is at this revision or later.
     revision: Option<u64>,
     /// How long that may take, `10s` where nothing is said and at most `60s`; then 504.
-    #[param(value_type = Option<String>, example = "10s", pattern = "^([0-9]+(ms|s|m|h|d))+$")]
+    #[param(inline, value_type = Option<SpanText>, example = "10s")]
     wait: Option<Span>,
 }
 
@@ -75,10 +82,16 @@ pub(super) async fn list(
     Asked(which): Asked<Which>,
 ) -> Result<Json<Page<WorkflowView>>, Problem> {
     let limit = limit_of(which.limit)?;
+    if let Some(kind) = which.r#type.as_deref().filter(|kind| *kind != KIND) {
+        let kind: String = kind.chars().take(SHOWN_CHARS_MAX).collect();
+        let detail = format!("`type`: there is no `{kind}`; every workflow is a `{KIND}` so far");
+        return Err(Problem::new(ProblemCode::InvalidRequest, detail));
+    }
     let filter = Filter {
         statuses: statuses_of(which.status.as_deref())?,
         name: which.q,
         origin: which.origin,
+        project: which.project,
         since: which.since,
         before: cursor_of(which.cursor.as_deref())?,
         limit: limit + 1,

@@ -7,9 +7,8 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use baton_core::body::Json;
 use baton_core::ids::{Ordinal, WorkflowId};
-use baton_core::plan::{Human, Work};
+use baton_engine::inbox::inbox_of;
 use baton_engine::store::Views;
-use baton_engine::view::plan_of;
 use serde_json::{Value, json};
 
 use super::questions::{Unreadable, fields};
@@ -59,6 +58,7 @@ impl Sent {
             "reject" => self.respond(json!({ "approved": false, "comment": self.comment() }))?,
             "choose" => self.respond(json!(self.get("value").unwrap_or_default()))?,
             "fill" => self.respond(Value::Null)?,
+            "decline" => Verb::Decline { task: self.task()?, question: self.question() },
             "happened" => Verb::Settle { task: self.task()?, result: Some(self.result()?) },
             "not_happened" => Verb::Settle { task: self.task()?, result: None },
             _ => {
@@ -70,7 +70,12 @@ impl Sent {
     }
 
     fn respond(&self, value: Value) -> Result<Verb, Problem> {
-        Ok(Verb::Respond { task: self.task()?, value })
+        Ok(Verb::Respond { task: self.task()?, value, question: self.question() })
+    }
+
+    /// Which question of a running call the page showed.
+    fn question(&self) -> Option<u32> {
+        self.get("question").and_then(|number| number.parse().ok())
     }
 
     fn result(&self) -> Result<Json, Problem> {
@@ -82,9 +87,9 @@ impl Sent {
     }
 
     /// The answer to a form, by its schema.
-    fn answer(&self, human: &Human) -> Result<Value, Unreadable> {
+    fn answer(&self, form: Option<&Value>) -> Result<Value, Unreadable> {
         let mut answer = serde_json::Map::new();
-        for field in fields(human.form.as_ref()) {
+        for field in fields(form) {
             if let Some(value) = field.read(self.get(&format!("{FIELD}{}", field.name)))? {
                 answer.insert(field.name, value);
             }
@@ -128,7 +133,7 @@ async fn carry_out(pages: &Pages, id: &str, caller: &Caller, sent: Sent) -> Resu
     let id = id_of(id)?;
     let mut verb = sent.verb()?;
     if sent.get("verb") == Some("fill")
-        && let Verb::Respond { task, value } = &mut verb
+        && let Verb::Respond { task, value, .. } = &mut verb
     {
         let task = *task;
         *value = pages.api.readers.read(move |views| filled(views, id, task, &sent)).await?;
@@ -145,14 +150,13 @@ fn filled(
     sent: &Sent,
 ) -> Result<Value, Problem> {
     let missing = |what: &str| Problem::new(ProblemCode::NoSuchTask, what.to_owned());
-    let (card, _) = views.workflow(id)?.ok_or_else(|| missing("there is no such workflow"))?;
-    let rows = views.tasks(card.number)?;
-    let row = rows.iter().find(|row| row.ordinal == task);
-    let of = row.map(|row| row.of).ok_or_else(|| missing("this task has not started"))?;
-    let plan = plan_of(&card, views)?;
-    let Some(Work::Human(human)) = plan.task(of).map(|plan| &plan.work) else {
-        return Err(missing("this task asks nobody"));
+    let found = views.workflow(id)?.ok_or_else(|| missing("there is no such workflow"))?;
+    let rows = views.tasks(found.0.number)?;
+    let row: Vec<_> = rows.into_iter().filter(|row| row.ordinal == task).collect();
+    let asked = inbox_of((&found.0, &found.1), &row, 1, views)?;
+    let [item] = asked.as_slice() else {
+        return Err(missing("this task asks nobody any more"));
     };
     let invalid = |fault: Unreadable| Problem::new(ProblemCode::InvalidAnswer, fault.0);
-    sent.answer(human).map_err(invalid)
+    sent.answer(item.form.as_ref()).map_err(invalid)
 }

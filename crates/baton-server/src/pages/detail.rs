@@ -9,10 +9,11 @@ use baton_core::time::Timestamp;
 use baton_core::words::{TaskStatus, WorkflowStatus};
 use baton_engine::inbox::inbox_of;
 use baton_engine::live::read_event;
+use baton_engine::said::Said;
 use baton_engine::stages::stage_views;
 use baton_engine::store::{StoreError, Views};
 use baton_engine::view::{
-    TaskView, WorkflowView, plan_of, task_views, workflow_brief, workflow_view,
+    TaskView, WorkflowView, add_live, plan_of, task_views, workflow_brief, workflow_view,
 };
 use baton_engine::wording::Wording;
 
@@ -129,7 +130,7 @@ pub fn acts(status: WorkflowStatus) -> Vec<Act> {
 pub fn read(
     views: &mut dyn Views,
     id: WorkflowId,
-    open: Option<Ordinal>,
+    (open, live): (Option<Ordinal>, Vec<Said>),
     now: Timestamp,
 ) -> Result<Option<Detail>, StoreError> {
     let Some((card, row)) = views.workflow(id)? else {
@@ -141,7 +142,8 @@ pub fn read(
     let plan = plan_of(&card, views)?;
     let view = workflow_view(&card, &row, &Wording::of(&plan), views)?;
     let rows = views.tasks(card.number)?;
-    let tasks = task_views(&card, &row, &plan, &rows);
+    let mut tasks = task_views(&card, &row, &plan, &rows);
+    add_live(&mut tasks, live);
     let history = History::read(views, &row)?;
     let ended_at = view.completed_at;
     let looked_at = open.and_then(|open| tasks.iter().find(|task| task.ordinal == open)).cloned();

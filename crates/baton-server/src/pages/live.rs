@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use axum::extract::{Query, State};
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
+use baton_core::ids::WorkflowId;
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use serde::Deserialize;
@@ -19,6 +20,8 @@ use super::Pages;
 pub(super) struct Of {
     /// The number of a workflow; all where none is given.
     stream: Option<u64>,
+    /// Its id, to hear also when its tasks say how far they are.
+    workflow: Option<WorkflowId>,
 }
 
 /// The newest position after each commit, until the server stops or the page leaves.
@@ -27,6 +30,15 @@ pub(super) async fn stream(
     Query(of): Query<Of>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let (sender, receiver) = watch::channel(0_u64);
+    if of.workflow.is_some() {
+        let said = sender.clone();
+        // The position is as it was: only what is not in the journal has changed.
+        let news = move || {
+            said.send_modify(|_| {});
+            !said.is_closed()
+        };
+        pages.api.live.follow(of.workflow, Box::new(news));
+    }
     let news = move |position| sender.send(position).is_ok();
     pages.api.door.follow(of.stream, Box::new(news));
     let stop = pages.api.stop.clone();

@@ -11,6 +11,7 @@ mod guard;
 mod history;
 mod home;
 mod live;
+mod login;
 mod looks;
 mod panel;
 mod questions;
@@ -18,7 +19,7 @@ mod sentence;
 mod stages;
 mod times;
 
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
@@ -28,7 +29,8 @@ use axum::middleware::from_fn;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use baton_core::ids::{Ordinal, WorkflowId};
-use baton_core::time::Timestamp;
+use baton_core::words::ActorKind;
+use baton_engine::store::Views;
 use serde::Deserialize;
 
 use self::assets::{ICON, SCRIPT, STYLE};
@@ -37,23 +39,38 @@ use self::filter::Wanted;
 use self::guard::FormToken;
 use self::home::Home;
 use self::questions::{Answer, Control, Whole};
-use crate::http::{Api, Problem, ProblemCode};
+use crate::http::{Api, Caller, Problem, ProblemCode, now};
 
 /// What the pages stand on.
 #[derive(Clone, Debug)]
-pub(super) struct Pages {
+pub struct Pages {
     api: Api,
     token: FormToken,
+    attempts: login::Attempts,
 }
 
-/// The pages of a server, at `/` and beneath `/workflows` and `/pages`.
-pub fn router(api: Api) -> Router<Api> {
-    let pages = Pages { api, token: FormToken::draw() };
+impl Pages {
+    /// Of a server.
+    pub fn new(api: Api) -> Self {
+        Self { api, token: FormToken::draw(), attempts: login::Attempts::default() }
+    }
+}
+
+/// The pages of a server, at `/` and beneath `/workflows`, for those who were let in.
+pub fn router(pages: Pages) -> Router<Api> {
     let router = Router::new()
         .route("/", get(home))
         .route("/workflows/{id}", get(workflow))
         .route("/workflows/{id}/act", post(act::act))
-        .route("/pages/stream", get(live::stream))
+        .route("/pages/stream", get(live::stream));
+    router.layer(from_fn(guard::headers)).with_state(pages)
+}
+
+/// What is there for everybody: the way in and out, and what it takes to show it.
+pub fn entrance(pages: Pages) -> Router<Api> {
+    let router = Router::new()
+        .route("/login", get(login::show).post(login::log_in))
+        .route("/logout", post(login::log_out))
         .route("/pages/{name}", get(assets::asset));
     router.layer(from_fn(guard::headers)).with_state(pages)
 }
@@ -77,6 +94,7 @@ struct Looked {
 struct HomePage {
     root: &'static str,
     token: String,
+    who: Option<String>,
     page: Home,
 }
 
@@ -86,6 +104,7 @@ struct HomePage {
 struct WorkflowPage {
     root: &'static str,
     token: String,
+    who: Option<String>,
     page: Detail,
 }
 
@@ -129,12 +148,6 @@ fn render(page: &impl Template) -> Response {
     }
 }
 
-/// The wall clock: ages are shown by it.
-fn now() -> Timestamp {
-    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
 fn id_of(text: &str) -> Result<WorkflowId, Problem> {
     let missing = |_| {
         let detail = "this is no id of a workflow; the first page lists those there are";
@@ -143,34 +156,49 @@ fn id_of(text: &str) -> Result<WorkflowId, Problem> {
     text.parse().map_err(missing)
 }
 
-async fn home(State(pages): State<Pages>, Query(listed): Query<Listed>) -> Response {
+/// Who is logged in, as the top of a page names them; nobody where no tokens are asked for.
+fn who(caller: &Caller) -> Option<String> {
+    match caller.actor.kind {
+        ActorKind::Client => Some(caller.actor.name.clone()),
+        ActorKind::User | ActorKind::Agent | ActorKind::System => None,
+    }
+}
+
+async fn home(
+    State(pages): State<Pages>,
+    caller: Caller,
+    Query(listed): Query<Listed>,
+) -> Response {
     let wanted = Wanted::read(listed.q.as_deref().unwrap_or_default());
     let read =
         pages.api.readers.read(move |views| Ok(home::read(views, wanted, listed.before, now())?));
     let token = pages.token.text().to_owned();
     match read.await {
-        Ok(page) => render(&HomePage { root: "./", token, page }),
+        Ok(page) => render(&HomePage { root: "./", token, who: who(&caller), page }),
         Err(problem) => Fault { problem, root: "./" }.into_response(),
     }
 }
 
 async fn workflow(
     State(pages): State<Pages>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(looked): Query<Looked>,
 ) -> Response {
     let open = looked.task.map(Ordinal);
     let read = async {
         let id = id_of(&id)?;
-        let found = pages.api.readers.read(move |views| Ok(detail::read(views, id, open, now())?));
-        found.await?.ok_or_else(|| {
+        let live = Arc::clone(&pages.api.live);
+        let read =
+            move |views: &mut dyn Views| Ok(detail::read(views, id, (open, live.of(id)), now())?);
+        pages.api.readers.read(read).await?.ok_or_else(|| {
             let detail = format!("there is no workflow {id}; the first page lists those there are");
             Problem::new(ProblemCode::NoSuchWorkflow, detail)
         })
     };
     let token = pages.token.text().to_owned();
     match read.await {
-        Ok(page) => render(&WorkflowPage { root: "../", token, page }),
+        Ok(page) => render(&WorkflowPage { root: "../", token, who: who(&caller), page }),
         Err(problem) => Fault { problem, root: "../" }.into_response(),
     }
 }

@@ -151,6 +151,9 @@ fn facts(task: &TaskView, plan: &Plan, now: Timestamp) -> Vec<(&'static str, Str
             facts.push(("Only when", cut(when, 400)));
         }
     }
+    if let Some(said) = &task.live {
+        facts.push(("So far", said.line()));
+    }
     if let Some(from) = task.started_at {
         let until = task.ended_at.unwrap_or(now);
         facts.push(("Took", span(until.since(from))));

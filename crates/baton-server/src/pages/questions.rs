@@ -30,6 +30,19 @@ pub struct Question {
     pub age: Age,
     /// What can be answered.
     pub answer: Answer,
+    /// What only a running call asks.
+    pub call: Option<Call>,
+}
+
+/// The call that asks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// The tool, with its server before it.
+    pub tool: String,
+    /// The number of the question.
+    pub number: u32,
+    /// Where it sends the person: shown as text, never as a link.
+    pub url: Option<String>,
 }
 
 /// The task that asks.
@@ -101,8 +114,14 @@ impl Question {
     /// A question of the inbox, as a card shows it.
     pub fn of(item: InboxItem, now: Timestamp) -> Self {
         let task = item.task_id.and_then(TaskId::split).zip(item.task.clone());
+        let call = item.question.map(|number| Call {
+            tool: item.tool.clone().unwrap_or_default(),
+            number,
+            url: item.url.clone(),
+        });
         Self {
             answer: answer(&item),
+            call,
             workflow: item.workflow_id,
             name: item.name,
             task: task.map(|((_, ordinal), key)| Asker { ordinal: ordinal.0, key }),
@@ -145,6 +164,13 @@ pub fn fields(form: Option<&Value>) -> Vec<Field> {
 }
 
 fn control(schema: &Value) -> Control {
+    if let Some(options) = schema.get("oneOf").and_then(Value::as_array) {
+        let titled = |it: &Value| {
+            let value = it.get("const")?;
+            Some((value.to_string(), shown(it.get("title").unwrap_or(value), &Control::Text)))
+        };
+        return Control::Select(options.iter().filter_map(titled).collect());
+    }
     if let Some(options) = schema.get("enum").and_then(Value::as_array) {
         let option = |it: &Value| (it.to_string(), shown(it, &Control::Text));
         return Control::Select(options.iter().map(option).collect());
@@ -228,6 +254,18 @@ mod tests {
         let select = fields.get(3).map(|field| field.control.clone());
         let options = [("\"a\"", "a"), ("2", "2")].map(|(a, b)| (a.to_owned(), b.to_owned()));
         assert_eq!(select, Some(Control::Select(options.to_vec())));
+    }
+
+    #[test]
+    fn options_with_titles_are_shown_by_them() {
+        let options = json!([{ "const": "r", "title": "Red" }, { "const": "g" }]);
+        let form = json!({
+            "properties": { "c": { "type": "string", "oneOf": options, "default": "g" } },
+        });
+        let field = fields(Some(&form)).pop().expect("a field");
+        let options = [("\"r\"", "Red"), ("\"g\"", "g")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(field.control, Control::Select(options.to_vec()));
+        assert_eq!(field.preset, "\"g\"");
     }
 
     #[test]

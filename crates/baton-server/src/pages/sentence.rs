@@ -177,6 +177,7 @@ mod tests {
             tasks_failed: 0,
             tasks_waiting_for_people: 0,
             conversation_id: ConversationId::new(&moment(), 0),
+            project_id: None,
             trace_id: String::new(),
             usage: Usage { time_ms: 0 },
             budget: None,
@@ -205,6 +206,7 @@ mod tests {
             started_at: None,
             ended_at: None,
             position: 1,
+            live: None,
             ordinal: Ordinal(0),
         }
     }

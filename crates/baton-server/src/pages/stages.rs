@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use baton_core::ids::Ordinal;
 use baton_core::spoken::{grouped, many, span};
 use baton_core::time::Timestamp;
+use baton_engine::said::Said;
 use baton_engine::stages::StageView;
 use baton_engine::view::TaskView;
 
@@ -57,6 +58,8 @@ pub struct Line {
     pub attempts: Option<String>,
     /// How long it took, or takes.
     pub took: String,
+    /// What it says of how far it is, while it runs.
+    pub said: Option<String>,
     /// Its bar.
     pub bar: Option<Bar>,
     /// Whether its panel is open.
@@ -180,6 +183,7 @@ fn line(task: &TaskView, scale: Option<Scale>, around: Around<'_>) -> Line {
         look: Look::of_task(task.status, task.waits_for),
         attempts: (task.attempts > 1).then(|| format!("{} attempts", task.attempts)),
         took: task.started_at.map_or_else(String::new, |from| span(until.since(from))),
+        said: task.live.as_ref().map(Said::line),
         bar,
         is_open: around.open == Some(task.ordinal),
     }

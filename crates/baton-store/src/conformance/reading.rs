@@ -109,6 +109,11 @@ fn lists_filter_and_page(site: &dyn Site) {
     let origin = |origin| Filter { origin: Some(origin), ..page(2) };
     assert_eq!(numbers(origin(Origin::Cli)), [30, 29]);
     assert_eq!(numbers(origin(Origin::Api)), [0_u64; 0]);
+    let of = |number| Filter { project: Some(Script::project(number)), ..page(2) };
+    assert_eq!((numbers(of(5)), numbers(of(10))), (vec![25, 15], vec![30, 20]));
+    let failed = Filter { statuses: vec![statuses[2]], ..of(5) };
+    assert_eq!(numbers(failed), [15]);
+    assert_eq!(numbers(Filter { before: Some(20), ..of(10) }), [10]);
     let since = script.run(29).card.created_at;
     assert_eq!(numbers(Filter { since: Some(since), ..page(9) }), [30, 29]);
     let everything = Filter {

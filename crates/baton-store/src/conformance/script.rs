@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash, Json};
-use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
+use baton_core::ids::{ConversationId, Ordinal, ProjectId, WorkflowId};
 use baton_core::progress::Progress;
 use baton_core::time::{Moment, Timestamp};
 use baton_core::words::{FactKind, Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus};
@@ -71,6 +71,11 @@ impl Script {
         self.next.head.at
     }
 
+    /// The project of every fifth workflow: one of two.
+    pub fn project(number: u64) -> ProjectId {
+        ProjectId::from_bytes([if number.is_multiple_of(2) { 2 } else { 1 }; 16])
+    }
+
     /// A new workflow, queued, with its first event.
     pub fn admit(&mut self, name: &str) -> u64 {
         let at = self.later();
@@ -86,6 +91,7 @@ impl Script {
             parent: number
                 .is_multiple_of(3)
                 .then(|| TaskId::from_bytes(*id.task(Ordinal(4)).as_bytes())),
+            project: number.is_multiple_of(5).then(|| Self::project(number)),
             name: name.to_owned(),
             version: 3,
             plan: plan.hash,

@@ -150,7 +150,8 @@ struct Session {
 
 /// A connection that blocks, made when first needed and made again after it was lost.
 pub(crate) struct Link {
-    runtime: Runtime,
+    /// There until the link is dropped.
+    runtime: Option<Runtime>,
     target: Target,
     session: Option<Session>,
     on_return: Option<String>,
@@ -181,7 +182,7 @@ impl Link {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
             Fault::unavailable(format!("no connection could be set up: {error}"))
         })?;
-        let mut link = Self { runtime, target, session: None, on_return: None };
+        let mut link = Self { runtime: Some(runtime), target, session: None, on_return: None };
         link.session = Some(link.connect()?);
         Ok(link)
     }
@@ -195,7 +196,7 @@ impl Link {
     /// out is not known.
     pub fn once(&mut self, sql: &str, parameters: &Parameters<'_>) -> Result<Vec<Row>, Fault> {
         let mut session = self.session()?;
-        let outcome = self.runtime.block_on(session.query(sql, parameters));
+        let outcome = self.runtime()?.block_on(session.query(sql, parameters));
         self.keep(session, outcome)
     }
 
@@ -226,7 +227,7 @@ impl Link {
     /// Runs several statements without parameters.
     pub fn batch(&mut self, sql: &str) -> Result<(), Fault> {
         let session = self.session()?;
-        let outcome = self.runtime.block_on(session.client.batch_execute(sql));
+        let outcome = self.runtime()?.block_on(session.client.batch_execute(sql));
         self.keep(session, outcome.map_err(Fault::from))
     }
 
@@ -236,7 +237,7 @@ impl Link {
             None if self.target.purpose.may_reconnect() => {
                 let session = self.connect()?;
                 if let Some(sql) = &self.on_return {
-                    self.runtime.block_on(session.client.batch_execute(sql))?;
+                    self.runtime()?.block_on(session.client.batch_execute(sql))?;
                 }
                 Ok(session)
             }
@@ -245,6 +246,10 @@ impl Link {
                  that the server runs, then call it again",
             )),
         }
+    }
+
+    fn runtime(&self) -> Result<&Runtime, Fault> {
+        self.runtime.as_ref().ok_or_else(|| Fault::unavailable("the connection has been let go of"))
     }
 
     fn keep<T>(&mut self, session: Session, outcome: Result<T, Fault>) -> Result<T, Fault> {
@@ -259,18 +264,27 @@ impl Link {
         // move. How it ends is seen by the next statement.
         let client = match &self.target.encryption {
             Encryption::Plain => {
-                let (client, connection) = self.runtime.block_on(config.connect(NoTls))?;
-                drop(self.runtime.spawn(connection));
+                let (client, connection) = self.runtime()?.block_on(config.connect(NoTls))?;
+                drop(self.runtime()?.spawn(connection));
                 client
             }
             Encryption::Tls(tls) => {
                 let tls = MakeRustlsConnect::new(ClientConfig::clone(tls));
-                let (client, connection) = self.runtime.block_on(config.connect(tls))?;
-                drop(self.runtime.spawn(connection));
+                let (client, connection) = self.runtime()?.block_on(config.connect(tls))?;
+                drop(self.runtime()?.spawn(connection));
                 client
             }
         };
         Ok(Session { client, prepared: HashMap::new() })
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // The last to let go may be an asynchronous thread, which must not wait for a runtime's end.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -143,5 +143,6 @@ fn parameter(value: &Value) -> &(dyn ToSql + Sync) {
     match value {
         Value::Integer(value) => value,
         Value::Text(value) => value,
+        Value::Bytes(value) => value,
     }
 }

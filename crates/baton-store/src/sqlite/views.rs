@@ -181,6 +181,7 @@ impl ToSql for Value {
         match self {
             Self::Integer(value) => value.to_sql(),
             Self::Text(value) => value.to_sql(),
+            Self::Bytes(value) => value.to_sql(),
         }
     }
 }

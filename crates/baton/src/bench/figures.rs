@@ -38,7 +38,8 @@ pub fn measure(figure: &str, store: &StoreUrl, folder: &Path) -> anyhow::Result<
         "progress_100000_p99" => web::progress(store, 0.99)?,
         "list_100000_p50" => web::list(store, 0.5)?,
         "list_100000_p99" => web::list(store, 0.99)?,
-        "subscribers" => web::subscribers(store, folder)?,
+        "subscribers" => web::subscribers(store, folder, web::Way::Events)?,
+        "sockets" => web::subscribers(store, folder, web::Way::Socket)?,
         "hold" => return web::hold(),
         "workers_http" => super::workers::per_second(store)?,
         "steps_c1" => return counted(store, 1, 100),
@@ -46,6 +47,7 @@ pub fn measure(figure: &str, store: &StoreUrl, folder: &Path) -> anyhow::Result<
         "many_finished" => return many_finished(store),
         "first_answer" => return first_answer(store),
         "serve" => return serve(store, folder),
+        "serve_http" => return serve_http(store, folder),
         other => match other.strip_prefix("take_up_").map(str::parse) {
             Some(Ok(items)) => take_up(store, items)?,
             Some(Err(_)) | None => bail!("there is no figure `{other}`"),
@@ -203,12 +205,28 @@ fn first_answer(store: &StoreUrl) -> anyhow::Result<()> {
 fn serve(store: &StoreUrl, folder: &Path) -> anyhow::Result<()> {
     let rig = Rig::open(store)?;
     let server = rig.serve(&folder.join("socket"))?;
-    say_out("ready");
+    serve_until_told(&"ready")?;
+    drop(server);
+    rig.close()
+}
+
+/// The same, and over HTTP as well: what it says is where.
+fn serve_http(store: &StoreUrl, folder: &Path) -> anyhow::Result<()> {
+    let rig = Rig::open(store)?;
+    let server = rig.serve(&folder.join("socket"))?;
+    let web = web::serve(&rig, store)?;
+    serve_until_told(&web.address())?;
+    web.stop()?;
+    drop(server);
+    rig.close()
+}
+
+fn serve_until_told(ready: &dyn std::fmt::Display) -> anyhow::Result<()> {
+    say_out(&ready.to_string());
     std::io::stdout().flush()?;
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
-    drop(server);
-    rig.close()
+    Ok(())
 }
 
 /// The middle one.

@@ -60,7 +60,7 @@ const fn both(figure: Figure) -> Figure {
 }
 
 /// Every figure, in the order of the table.
-const FIGURES: [Figure; 24] = [
+const FIGURES: [Figure; 26] = [
     less("chain_c1_vs_commit", "commits a step", 2.5, 1.5),
     less("syncs_c1", "syncs a step", 1.05, 1.0),
     less("syncs_c64", "syncs a step", 0.1, 0.03),
@@ -72,6 +72,7 @@ const FIGURES: [Figure; 24] = [
     both(less("size_100000", "ratio", 1.3, 1.05)),
     more("workers_http", "steps/s", 5_000.0, 15_000.0),
     both(less("recovery", "s", 1.0, 0.3)),
+    less("recovery_http", "s", 1.0, 0.3),
     less("start", "ms", 100.0, 20.0),
     less("memory_idle", "MiB", 40.0, 20.0),
     less("memory_1000", "MiB", 150.0, 80.0),
@@ -84,6 +85,7 @@ const FIGURES: [Figure; 24] = [
     less("list_100000_p50", "ms", 2.0, 0.5),
     less("list_100000_p99", "ms", 10.0, 2.0),
     less("subscribers", "KiB each", 10.0, 5.0),
+    less("sockets", "KiB each", 10.0, 5.0),
     both(less("chain_c1", "ms a step", f64::INFINITY, f64::INFINITY)),
 ];
 

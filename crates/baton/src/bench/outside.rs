@@ -19,7 +19,7 @@ use baton_store::{StoreUrl, open_views};
 
 use super::figures::median;
 use super::rig::chain;
-use super::{fresh_store, millis};
+use super::{fresh_store, millis, web};
 
 /// Clients that wait while the owner is killed.
 const CLIENTS: usize = 500;
@@ -59,7 +59,8 @@ pub fn samples(
             "syncs_c1" => syncs(&url, &folder, "steps_c1", 1_000.0, 100.0)?,
             "syncs_c64" => syncs(&url, &folder, "steps_c64", 10_000.0, 0.0)?,
             "chain_c64_slow_sync" => slow_sync(&url, &folder, sync)?,
-            "recovery" => recovery(&url, &folder)?,
+            "recovery" => recovery(&url, &folder, Reach::Socket)?,
+            "recovery_http" => recovery(&url, &folder, Reach::Http)?,
             figure => number(&finish(spawn(
                 Command::new(std::env::current_exe()?),
                 figure,
@@ -187,20 +188,36 @@ pub fn read_line(child: &mut Child) -> anyhow::Result<String> {
     Ok(line)
 }
 
+/// How clients reach the owner they wait for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// On its local socket.
+    Socket,
+    /// Each on a stream over HTTP.
+    Http,
+}
+
 /// Seconds from a restart to the end of 500 workflows whose owner was killed in the middle, with
-/// 500 clients waiting for them on the local socket.
-fn recovery(url: &StoreUrl, folder: &Path) -> anyhow::Result<f64> {
+/// 500 clients waiting for them.
+fn recovery(url: &StoreUrl, folder: &Path, reach: Reach) -> anyhow::Result<f64> {
     let socket = folder.join("socket");
-    let mut owner = spawn(Command::new(std::env::current_exe()?), "serve", url, folder)?;
+    let figure = match reach {
+        Reach::Socket => "serve",
+        Reach::Http => "serve_http",
+    };
+    let mut owner = spawn(Command::new(std::env::current_exe()?), figure, url, folder)?;
     read_line(&mut owner)?;
     let workflows = submit_all(&socket)?;
     kill_in_the_middle(&mut owner, url)?;
     // Left behind by the killed owner.
     let _ = std::fs::remove_file(&socket);
     let began = Instant::now();
-    let mut owner = spawn(Command::new(std::env::current_exe()?), "serve", url, folder)?;
-    read_line(&mut owner)?;
-    let lost = wait_all(&socket, &workflows)?;
+    let mut owner = spawn(Command::new(std::env::current_exe()?), figure, url, folder)?;
+    let ready = read_line(&mut owner)?;
+    let lost = match reach {
+        Reach::Socket => wait_all(&socket, &workflows)?,
+        Reach::Http => web::wait_all(ready.trim().parse()?, &workflows)?,
+    };
     let took = began.elapsed();
     owner.stdin.take().map(|mut stdin| stdin.write_all(b"\n")).transpose()?;
     finish(owner)?;

@@ -71,7 +71,7 @@ impl Rig {
 
     /// Serves others on a local socket.
     pub fn serve(&self, socket: &Path) -> anyhow::Result<LocalServer> {
-        Ok(LocalServer::start(socket, Arc::new(self.handle.clone()))?)
+        Ok(LocalServer::start(socket, Arc::new(self.handle.clone()), self.tools())?)
     }
 
     /// The way in.
@@ -272,6 +272,7 @@ fn submission(loaded: &Arc<Loaded>) -> Submit {
         priority: 5,
         review: false,
         conversation: None,
+        project: None,
         folder: None,
     }
 }

@@ -9,15 +9,16 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use baton_core::ids::WorkflowId;
 use baton_server::http::Api;
 use baton_store::StoreUrl;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::figures::resident_mib;
 use super::outside::{finish, read_line, spawn};
 use super::rig::{Rig, chain, fan, parked};
 use crate::config::Config;
 use crate::definitions::ServedDefinitions;
+use crate::descriptors;
 use crate::web::Web;
 
 /// Tells the process that holds streams open which.
@@ -26,6 +27,8 @@ const URL_VARIABLE: &str = "BATON_BENCH_URL";
 const SUBSCRIBERS: usize = 100;
 /// How many idle subscribers are weighed.
 const IDLE: usize = 10_000;
+/// Descriptors that are no idle subscriber's.
+const OTHER_DESCRIPTORS: u64 = 256;
 /// Requests of one figure.
 const REQUESTS: usize = 1_000;
 /// How long a client waits.
@@ -63,7 +66,8 @@ fn ask(stream: &mut TcpStream, address: SocketAddr, path: &str) -> anyhow::Resul
 fn headers(reader: &mut BufReader<TcpStream>) -> anyhow::Result<usize> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
-    ensure!(line.starts_with("HTTP/1.1 200"), "the server answered {line}");
+    let is_well = ["HTTP/1.1 200", "HTTP/1.1 101"].iter().any(|status| line.starts_with(status));
+    ensure!(is_well, "the server answered {line}");
     let mut length = 0;
     while line != "\r\n" {
         line.clear();
@@ -116,6 +120,32 @@ fn listen(mut reader: BufReader<TcpStream>, seen: &Sender<Instant>) {
     }
 }
 
+/// Waits for every workflow on a stream of its own; how many did not complete.
+pub fn wait_all(address: SocketAddr, workflows: &[WorkflowId]) -> anyhow::Result<usize> {
+    let open = |id: &WorkflowId| connect(address, &format!("/api/v1/workflows/{id}/stream"));
+    let streams = workflows.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut lost = 0;
+    for mut stream in streams {
+        headers(&mut stream)?;
+        lost += usize::from(!ends_completed(&mut stream).context("a client still waits")?);
+    }
+    Ok(lost)
+}
+
+/// Reads a stream up to its last message; whether that tells of success.
+fn ends_completed(stream: &mut BufReader<TcpStream>) -> anyhow::Result<bool> {
+    let mut line = String::new();
+    let mut is_last = false;
+    while stream.read_line(&mut line)? > 0 {
+        if is_last && line.starts_with("data: ") {
+            return Ok(line.contains(r#""status":"completed""#));
+        }
+        is_last |= line.trim_end() == "event: done";
+        line.clear();
+    }
+    Ok(false)
+}
+
 /// Milliseconds a request takes, one after the other on one connection: a share of all.
 fn requests(web: &Web, path: &str, share: f64) -> anyhow::Result<f64> {
     let mut reader = connect(web.address(), path)?;
@@ -160,20 +190,70 @@ pub fn list(store: &StoreUrl, share: f64) -> anyhow::Result<f64> {
     Ok(took)
 }
 
+/// How a stream is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By server-sent events.
+    Events,
+    /// Over a WebSocket.
+    Socket,
+}
+
+impl Way {
+    /// What the URL of a stream that is followed so begins with.
+    fn scheme(self) -> &'static str {
+        match self {
+            Self::Events => "http://",
+            Self::Socket => "ws://",
+        }
+    }
+
+    /// Follows a workflow, from where its stream begins.
+    fn follow(self, address: SocketAddr, workflow: &str) -> anyhow::Result<TcpStream> {
+        match self {
+            Self::Events => {
+                let path = format!("/api/v1/workflows/{workflow}/stream");
+                let mut reader = connect(address, &path)?;
+                headers(&mut reader)?;
+                Ok(reader.into_inner())
+            }
+            Self::Socket => follow_by_socket(address, workflow),
+        }
+    }
+}
+
+/// Opens a WebSocket, says what is wanted, and waits for the first of it.
+fn follow_by_socket(address: SocketAddr, workflow: &str) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let request = format!(
+        "GET /api/v1/ws HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut reader = BufReader::with_capacity(1_024, stream);
+    headers(&mut reader)?;
+    let ask = format!("{{\"workflow\":\"{workflow}\"}}");
+    // A text in one frame (RFC 6455, 5.2); a mask of zeros leaves it as it is.
+    let mut frame = vec![0x81, 0x80 | u8::try_from(ask.len())?, 0, 0, 0, 0];
+    frame.extend_from_slice(ask.as_bytes());
+    reader.get_mut().write_all(&frame)?;
+    reader.read_exact(&mut [0])?;
+    Ok(reader.into_inner())
+}
+
 /// KiB of this process for each of 10,000 idle subscribers, who are another process's.
-pub fn subscribers(store: &StoreUrl, folder: &Path) -> anyhow::Result<f64> {
+pub fn subscribers(store: &StoreUrl, folder: &Path, way: Way) -> anyhow::Result<f64> {
     many_descriptors()?;
     let rig = Rig::open(store)?;
     let id = rig.submit(&parked(1)?)?;
     let web = serve(&rig, store)?;
-    let path = format!("/api/v1/workflows/{id}/stream");
     // What the first ones need once, all share.
-    let mut first =
-        (0..64).map(|_| connect(web.address(), &path)).collect::<Result<Vec<_>, _>>()?;
-    first.iter_mut().try_for_each(|reader| headers(reader).map(|_| ()))?;
+    let follow = |_| way.follow(web.address(), &id.to_string());
+    let first = (0..64).map(follow).collect::<Result<Vec<_>, _>>()?;
     let before = resident_mib()?;
     let mut command = Command::new(std::env::current_exe()?);
-    command.env(URL_VARIABLE, format!("http://{}{path}", web.address()));
+    command.env(URL_VARIABLE, format!("{}{}/{id}", way.scheme(), web.address()));
     let mut child = spawn(command, "hold", store, folder)?;
     ensure!(read_line(&mut child)?.trim() == "ready", "the subscribers did not come");
     ensure!(web.broadcaster().subscribers() >= IDLE, "some subscribers are missing");
@@ -189,15 +269,12 @@ pub fn subscribers(store: &StoreUrl, folder: &Path) -> anyhow::Result<f64> {
 pub fn hold() -> anyhow::Result<()> {
     many_descriptors()?;
     let url = std::env::var(URL_VARIABLE)?;
-    let (address, path) =
-        url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).context("no URL")?;
-    let (address, path) = (address.parse()?, format!("/{path}"));
-    let mut held = Vec::new();
-    for _ in 0..IDLE {
-        let mut reader = connect(address, &path)?;
-        headers(&mut reader)?;
-        held.push(reader.into_inner());
-    }
+    let of = |way: Way| url.strip_prefix(way.scheme()).map(|rest| (way, rest));
+    let (way, rest) = of(Way::Events).or(of(Way::Socket)).context("no URL")?;
+    let (address, workflow) = rest.split_once('/').context("no workflow")?;
+    let address = address.parse()?;
+    let held: Result<Vec<_>, _> = (0..IDLE).map(|_| way.follow(address, workflow)).collect();
+    let held = held?;
     crate::display::say_out("ready");
     std::io::stdout().flush()?;
     let mut end = String::new();
@@ -206,8 +283,9 @@ pub fn hold() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets this process have as many connections as the system allows it.
+/// Lets this process have the connections that are needed.
 fn many_descriptors() -> anyhow::Result<()> {
-    let limit = getrlimit(Resource::Nofile);
-    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?)
+    let (needed, may) = (IDLE as u64 + OTHER_DESCRIPTORS, descriptors::raise()?);
+    ensure!(may >= needed, "{needed} open files are needed, and `ulimit -Hn` is {may}: raise it");
+    Ok(())
 }

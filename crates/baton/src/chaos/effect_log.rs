@@ -100,6 +100,10 @@ impl<T: Tools> Tools for LoggedTools<T> {
         self.tools.servers()
     }
 
+    fn release(&self, server: &str) -> bool {
+        self.tools.release(server)
+    }
+
     fn call(&self, call: &Call, control: &Control) -> Result<Json, CallFailure> {
         self.write(call, Mark::Begin).map_err(|e| {
             let message = format!("the effect log cannot be written, the call was not made: {e}");

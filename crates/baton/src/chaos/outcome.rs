@@ -46,10 +46,11 @@ fn list<'v>(value: &'v Value, field: &str) -> impl Iterator<Item = &'v Value> {
     value.get(field).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// The place and the type of an event line.
+/// The position and the type of an event: of a line that a run told, or as it was shown later.
 pub fn told(event: &Value, word: &str) -> Option<Told> {
-    let position = event.get("position").and_then(Value::as_u64)?;
-    Some((position, text(event, word)))
+    let told = event.get("position").and_then(Value::as_u64);
+    let shown = || event.get("id").and_then(Value::as_str)?.parse().ok();
+    Some((told.or_else(shown)?, text(event, word)))
 }
 
 impl Seen {

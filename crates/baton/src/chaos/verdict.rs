@@ -121,8 +121,8 @@ mod tests {
             "workflow": { "id": "w", "name": "n", "origin": "cli", "status": status },
             "tasks": [{ "id": "t", "key": "a", "status": "completed" }],
             "events": [
-                { "position": 1, "type": "workflow.admitted" },
-                { "position": 2, "type": "task.completed", "task": "a",
+                { "id": "1", "type": "workflow.admitted" },
+                { "id": "2", "type": "task.completed", "task": "a",
                   "data": { "task": 0, "output": { "value": { "inline": output } } } },
             ],
         });

@@ -15,7 +15,8 @@ use crate::config::Config;
 use crate::display::say_out;
 use crate::exit::{Exit, Failed};
 use crate::place::Place;
-use crate::session::{Purpose, Session, find_workflow, read, require_store};
+use crate::reading::find_workflow;
+use crate::session::{Purpose, Session, read, read_store, require_store};
 
 /// Looks for what is wrong, or mends the read models.
 pub fn doctor_or_rebuild(common: &Common, mend: bool) -> anyhow::Result<Exit> {
@@ -34,7 +35,7 @@ pub fn doctor_or_rebuild(common: &Common, mend: bool) -> anyhow::Result<Exit> {
 /// Copies finished workflows into a file and purges them.
 pub fn archive_finished(common: &Common, asked: &Archive) -> anyhow::Result<Exit> {
     with_purger(common, |purger, views| {
-        let selection = selection(&asked.finished, views)?;
+        let selection = selection(common, &asked.finished)?;
         let report = archive(&selection, &asked.to, views, purger)?;
         print(common, &report, &report.render())
     })
@@ -43,7 +44,7 @@ pub fn archive_finished(common: &Common, asked: &Archive) -> anyhow::Result<Exit
 /// Purges finished workflows.
 pub fn purge_finished(common: &Common, asked: &Finished) -> anyhow::Result<Exit> {
     with_purger(common, |purger, views| {
-        let report = purge(&selection(asked, views)?, views, purger)?;
+        let report = purge(&selection(common, asked)?, views, purger)?;
         print(common, &report, &report.render())
     })
 }
@@ -52,18 +53,18 @@ fn with_purger(
     common: &Common,
     work: impl FnOnce(&mut dyn Purger, &mut dyn Views) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
-    let config = Config::read(common.config.as_deref())?;
     require_store(common)?;
-    let mut session = Session::open(common, &config, Purpose::Tell)?;
-    let done = read(common).and_then(|mut views| work(&mut session, views.as_mut()));
+    let mut session = Session::open(common, Purpose::Tell)?;
+    let done = read_store(common).and_then(|mut views| work(&mut session, views.as_mut()));
     let closed = session.close();
     done?;
     closed?;
     Ok(Exit::Done)
 }
 
-fn selection(asked: &Finished, views: &mut dyn Views) -> anyhow::Result<Selection> {
-    let named = asked.ids.iter().map(|id| Ok(find_workflow(views, id)?.0.id));
+fn selection(common: &Common, asked: &Finished) -> anyhow::Result<Selection> {
+    let mut reading = read(common)?;
+    let named = asked.ids.iter().map(|id| Ok(find_workflow(reading.as_mut(), id)?.id));
     Ok(Selection {
         ids: named.collect::<anyhow::Result<_>>()?,
         older_than: asked.older_than,

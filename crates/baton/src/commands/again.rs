@@ -3,88 +3,79 @@
 use anyhow::Context;
 use baton_core::ids::Ordinal;
 use baton_core::words::WorkflowStatus;
-use baton_server::wire::{Answer, Ask, Verb};
+use baton_server::wire::{Ask, Verb};
 
 use super::stay::{follow, heed_signals, leave, show_end, stay};
 use crate::cli::Common;
-use crate::config::Config;
 use crate::display::say;
 use crate::exit::{Exit, Failed};
-use crate::session::{Purpose, Session, find_task, find_workflow, read, require_store};
+use crate::reading::{find_task, find_workflow};
+use crate::remote::Remote;
+use crate::session::{Purpose, Session, read, require_store};
 use crate::signals;
 
 /// Follows a workflow until it rests.
 pub fn watch(common: &Common, id: &str) -> anyhow::Result<Exit> {
-    let mut views = read(common)?;
-    let (card, row) = find_workflow(views.as_mut(), id)?;
-    let answer = Answer::Workflow {
-        id: card.id,
-        number: card.number,
-        status: row.status,
-        revision: row.revision,
-        position: row.head,
-    };
-    if row.ended_at.is_some() {
-        return show_end(common, views, card.number);
+    let workflow = find_workflow(read(common)?.as_mut(), id)?;
+    if workflow.completed_at.is_some() {
+        return show_end(common, workflow.id);
     }
-    let config = Config::read(common.config.as_deref())?;
-    let session = Session::open(common, &config, Purpose::Tell)?;
+    let session = Session::open(common, Purpose::Tell)?;
     if session.is_owner() {
         session.close()?;
-        let message =
-            format!("nobody is working on {}; `baton resume {}` takes it up", card.id, card.id);
+        let id = workflow.id;
+        let message = format!("nobody is working on {id}; `baton resume {id}` takes it up");
         return Err(Failed::usage(message).into());
     }
-    stay(common, session, answer)
+    stay(common, session, workflow.id)
 }
 
 /// Goes on with a paused or interrupted workflow, or with all that were interrupted.
 pub fn resume(common: &Common, id: Option<&str>) -> anyhow::Result<Exit> {
-    let config = Config::read(common.config.as_deref())?;
     let Some(id) = id else {
-        return resume_all(common, &config);
+        return resume_all(common);
     };
-    let mut session = reopen(common, &config)?;
-    let (card, row) = find_workflow(session.views()?.as_mut(), id)?;
-    let ask = match row.status {
-        WorkflowStatus::Paused => Ask::Command { workflow: card.id, verb: Verb::Resume },
+    let mut session = reopen(common)?;
+    let workflow = find_workflow(session.reading()?.as_mut(), id)?;
+    let id = workflow.id;
+    let ask = match workflow.status {
+        WorkflowStatus::Paused => Ask::Command { workflow: id, verb: Verb::Resume },
         WorkflowStatus::Draft
         | WorkflowStatus::PendingReview
         | WorkflowStatus::Queued
         | WorkflowStatus::Running
-        | WorkflowStatus::Cancelling => Ask::TakeUp { workflow: card.id },
+        | WorkflowStatus::Cancelling => Ask::TakeUp { workflow: id },
         WorkflowStatus::Completed
         | WorkflowStatus::CompletedWithErrors
         | WorkflowStatus::Failed
         | WorkflowStatus::Cancelled => {
             session.close()?;
-            let message = format!(
-                "{} has ended ({}); `baton retry {}` opens its next run",
-                card.id, row.status, card.id
-            );
+            let status = workflow.status;
+            let message =
+                format!("{id} has ended ({status}); `baton retry {id}` opens its next run");
             return Err(Failed::usage(message).into());
         }
     };
-    let answer = session.ask(ask)?;
-    stay(common, session, answer)
+    session.change(ask)?;
+    stay(common, session, id)
 }
 
-fn resume_all(common: &Common, config: &Config) -> anyhow::Result<Exit> {
-    let mut session = reopen(common, config)?;
+fn resume_all(common: &Common) -> anyhow::Result<Exit> {
+    let mut session = reopen(common)?;
     let filter = baton_engine::store::Filter {
         statuses: open_statuses(),
         limit: 10_000,
         ..Default::default()
     };
-    let open = session.views()?.list(&filter)?;
+    let open = session.reading()?.list(&filter)?;
     if open.is_empty() {
         say("nothing was interrupted");
     }
-    session.ask(Ask::TakeUpAll)?;
+    session.take_up_all()?;
     let mut worst = Exit::Done;
-    for (card, _) in open.iter().rev() {
-        heed_signals(&session, card.id)?;
-        let exit = follow(common, &mut session, card.number)?.unwrap_or(Exit::WorkFailed);
+    for workflow in open.iter().rev() {
+        heed_signals(&session, workflow.id)?;
+        let exit = follow(common, &mut session, workflow.id)?.unwrap_or(Exit::WorkFailed);
         worst = if exit as u8 > worst as u8 { exit } else { worst };
         if signals::is_heard() {
             break;
@@ -96,9 +87,11 @@ fn resume_all(common: &Common, config: &Config) -> anyhow::Result<Exit> {
 
 /// Opens a store that is there, before anybody reads it: its last owner may have died while it
 /// made or migrated it, and then a reader alone can do nothing with it.
-fn reopen(common: &Common, config: &Config) -> anyhow::Result<Session> {
-    require_store(common)?;
-    Session::open(common, config, Purpose::Work)
+fn reopen(common: &Common) -> anyhow::Result<Session> {
+    if !Remote::is_named(common) {
+        require_store(common)?;
+    }
+    Session::open(common, Purpose::Work)
 }
 
 fn open_statuses() -> Vec<WorkflowStatus> {
@@ -108,25 +101,22 @@ fn open_statuses() -> Vec<WorkflowStatus> {
 
 /// Opens the next run of an ended workflow.
 pub fn retry(common: &Common, id: &str, tasks: &[String]) -> anyhow::Result<Exit> {
-    let config = Config::read(common.config.as_deref())?;
-    let mut views = read(common)?;
-    let (card, _) = find_workflow(views.as_mut(), id)?;
+    let mut reading = read(common)?;
+    let workflow = find_workflow(reading.as_mut(), id)?.id;
     let ordinals = tasks.iter().map(|key| {
-        let (_, _, task) = find_task(views.as_mut(), &format!("{}/{key}", card.id))?;
+        let (_, task) = find_task(reading.as_mut(), &format!("{workflow}/{key}"))?;
         task.context("a task has a key")
     });
     let tasks = ordinals.collect::<anyhow::Result<Vec<Ordinal>>>()?;
-    let mut session = Session::open(common, &config, Purpose::Work)?;
-    let answer = session.ask(Ask::Command { workflow: card.id, verb: Verb::Retry { tasks } })?;
-    stay(common, session, answer)
+    let mut session = Session::open(common, Purpose::Work)?;
+    session.change(Ask::Command { workflow, verb: Verb::Retry { tasks } })?;
+    stay(common, session, workflow)
 }
 
 /// Starts a copy of a workflow as it stood at a position.
 pub fn fork(common: &Common, id: &str, position: Option<u64>) -> anyhow::Result<Exit> {
-    let config = Config::read(common.config.as_deref())?;
-    let mut views = read(common)?;
-    let (card, _) = find_workflow(views.as_mut(), id)?;
-    let mut session = Session::open(common, &config, Purpose::Work)?;
-    let answer = session.ask(Ask::Fork { workflow: card.id, position })?;
-    stay(common, session, answer)
+    let workflow = find_workflow(read(common)?.as_mut(), id)?.id;
+    let mut session = Session::open(common, Purpose::Work)?;
+    let copy = session.change(Ask::Fork { workflow, position })?.id;
+    stay(common, session, copy)
 }

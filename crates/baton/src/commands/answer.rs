@@ -7,16 +7,18 @@ use baton_core::body::Json;
 use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::plan::Work;
 use baton_core::words::{HumanKind, WaitReason, WorkflowStatus};
+use baton_core::workflow::question::{Question, Shape};
 use baton_core::workflow::{Phase, Waiting, WorkflowState};
 use baton_server::wire::{Ask, Verb};
 use serde_json::{Value, json};
 
 use super::tell::tell;
-use crate::cli::{Answer, Common, Settle};
+use crate::cli::{Answer, Common, Respond, Settle};
 use crate::display::say;
 use crate::exit::{Exit, Failed};
 use crate::follow::Follower;
-use crate::session::{Session, find_task, read};
+use crate::reading::find_task;
+use crate::session::{Session, read};
 use crate::signals;
 use crate::text::{clean, hanging};
 
@@ -40,44 +42,56 @@ fn decide(
     value: Value,
     review: &dyn Fn(u64) -> Verb,
 ) -> anyhow::Result<Exit> {
-    let mut views = read(common)?;
-    let (card, row, task) = find_task(views.as_mut(), named)?;
+    let mut reading = read(common)?;
+    let (found, task) = find_task(reading.as_mut(), named)?;
+    let id = found.id;
     let task = match task {
         Some(task) => task,
-        None if row.status == WorkflowStatus::PendingReview => {
-            return tell(common, Ask::Command { workflow: card.id, verb: review(row.revision) });
+        None if found.status == WorkflowStatus::PendingReview => {
+            return tell(common, Ask::Command { workflow: id, verb: review(found.revision) });
         }
         None => {
-            let waiting = views
-                .tasks(card.number)?
-                .into_iter()
-                .filter(|row| row.waits_for == Some(WaitReason::Person));
-            let waiting: Vec<Ordinal> = waiting.map(|row| row.ordinal).collect();
+            let tasks = match found.purged_at {
+                Some(_) => Vec::new(),
+                None => reading.tasks(id)?,
+            };
+            let waiting =
+                tasks.into_iter().filter(|task| task.waits_for == Some(WaitReason::Person));
+            let waiting: Vec<Ordinal> = waiting.map(|task| task.ordinal).collect();
             match waiting.as_slice() {
                 [only] => *only,
                 [] => {
                     return Err(Failed::usage(format!(
-                        "nothing in {} waits for an answer; `baton inbox` shows what does",
-                        card.id
+                        "nothing in {id} waits for an answer; `baton inbox` shows what does"
                     ))
                     .into());
                 }
                 [..] => return Err(Failed::usage(format!(
-                    "several tasks of {} wait for an answer; name one: `baton inbox` shows them",
-                    card.id
+                    "several tasks of {id} wait for an answer; name one: `baton inbox` shows them"
                 ))
                 .into()),
             }
         }
     };
-    tell(common, Ask::Command { workflow: card.id, verb: Verb::Respond { task, value } })
+    let verb = Verb::Respond { task, value, question: None };
+    tell(common, Ask::Command { workflow: id, verb })
 }
 
-/// Answers a task that asks for a form or a choice.
-pub fn respond(common: &Common, named: &str, value: &str) -> anyhow::Result<Exit> {
-    let (workflow, task) = one_task(common, named)?;
-    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
-    tell(common, Ask::Command { workflow, verb: Verb::Respond { task, value } })
+/// Answers a task that asks for a form or a choice, or declines what a running call asks.
+pub fn respond(common: &Common, respond: &Respond) -> anyhow::Result<Exit> {
+    let (workflow, task) = one_task(common, &respond.task)?;
+    let question = respond.question;
+    let Some(text) = &respond.value else {
+        return tell(common, Ask::Command { workflow, verb: Verb::Decline { task, question } });
+    };
+    let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
+    let faults = read(common)?.misfits(workflow.task(task), &value)?;
+    if !faults.is_empty() {
+        let lines: Vec<String> = faults.iter().map(|fault| clean(&fault.to_string())).collect();
+        let said = format!("the answer does not fit the question:\n  {}", lines.join("\n  "));
+        return Err(Failed::usage(said).into());
+    }
+    tell(common, Ask::Command { workflow, verb: Verb::Respond { task, value, question } })
 }
 
 /// Says whether a call in doubt happened.
@@ -93,14 +107,13 @@ pub fn settle(common: &Common, settle: &Settle) -> anyhow::Result<Exit> {
 }
 
 fn one_task(common: &Common, named: &str) -> anyhow::Result<(WorkflowId, Ordinal)> {
-    let mut views = read(common)?;
-    let (card, _, task) = find_task(views.as_mut(), named)?;
+    let (found, task) = find_task(read(common)?.as_mut(), named)?;
     let task = task.ok_or_else(|| {
         Failed::usage(format!(
             "`{named}` names a workflow; name a task as WORKFLOW/KEY, `baton inbox` shows them"
         ))
     })?;
-    Ok((card.id, task))
+    Ok((found.id, task))
 }
 
 /// Asks the person at this terminal what the workflow waits for; `false` when nobody can be asked.
@@ -128,7 +141,7 @@ pub fn ask_person(
             "a" | "approve" | "y" | "yes" => Verb::Approve { revision: state.revision },
             _ => Verb::SendBack { comments: answer },
         };
-        session.ask(Ask::Command { workflow: state.id, verb })?;
+        session.change(Ask::Command { workflow: state.id, verb })?;
         return Ok(true);
     }
     let asking = follower.asking()?;
@@ -143,7 +156,7 @@ pub fn ask_person(
     let Some(verb) = question(state, task, &on)? else {
         return Ok(false);
     };
-    if let Err(refusal) = session.ask(Ask::Command { workflow: state.id, verb }) {
+    if let Err(refusal) = session.change(Ask::Command { workflow: state.id, verb }) {
         say(&format!("{refusal:#}"));
     }
     Ok(true)
@@ -165,11 +178,14 @@ fn answer_for_people(session: &mut Session, state: &WorkflowState) -> anyhow::Re
         return Ok(false);
     };
     let workflow = state.id;
-    session.ask(Ask::Command { workflow, verb })?;
+    session.change(Ask::Command { workflow, verb })?;
     Ok(true)
 }
 
 fn first_answer(state: &WorkflowState, task: Ordinal, on: &Waiting) -> Option<Verb> {
+    if let Waiting::Question { number, .. } = on {
+        return Some(Verb::Decline { task, question: Some(*number) });
+    }
     let (Waiting::Person { .. }, Work::Human(human)) = (on, &state.task_plan(task)?.work) else {
         return None;
     };
@@ -178,12 +194,41 @@ fn first_answer(state: &WorkflowState, task: Ordinal, on: &Waiting) -> Option<Ve
         HumanKind::Choice => Value::String(human.options.first()?.clone()),
         HumanKind::Form => return None,
     };
-    Some(Verb::Respond { task, value })
+    Some(Verb::Respond { task, value, question: None })
+}
+
+/// Asks what a running call asks; an answer that does not fit is told and asked for again.
+fn of_call(
+    (key, task): (&str, Ordinal),
+    (number, question): (u32, &Question),
+) -> anyhow::Result<Option<Verb>> {
+    let how = match &question.shape {
+        Shape::Form(_) => "(JSON, or [d]ecline)".to_owned(),
+        Shape::Url(url) => format!("({}: [a]pprove once you were there, [d]ecline)", clean(url)),
+    };
+    let ask = hanging(&question.message, 4);
+    loop {
+        let Some(answer) = prompt(&format!("{key}: {ask} {how}: "))? else {
+            return Ok(None);
+        };
+        let number = Some(number);
+        let value = match (&question.shape, answer.as_str()) {
+            (_, "d" | "decline") => return Ok(Some(Verb::Decline { task, question: number })),
+            (Shape::Url(_), "a" | "approve" | "y" | "yes") => json!(true),
+            (Shape::Url(_), _) => json!(null),
+            (Shape::Form(_), _) => serde_json::from_str(&answer).unwrap_or(Value::String(answer)),
+        };
+        match question.answer(&value) {
+            Ok(_) => return Ok(Some(Verb::Respond { task, value, question: number })),
+            Err(faults) => faults.iter().for_each(|fault| say(&clean(&fault.to_string()))),
+        }
+    }
 }
 
 fn question(state: &WorkflowState, task: Ordinal, on: &Waiting) -> anyhow::Result<Option<Verb>> {
     let key = clean(&state.key_of(task));
     match on {
+        Waiting::Question { number, question } => of_call((&key, task), (*number, question)),
         Waiting::Person { ask } => {
             let human = match state.task_plan(task).map(|plan| &plan.work) {
                 Some(Work::Human(human)) => human,
@@ -217,7 +262,7 @@ fn question(state: &WorkflowState, task: Ordinal, on: &Waiting) -> anyhow::Resul
                     serde_json::from_str(&answer).unwrap_or(Value::String(answer))
                 }
             };
-            Ok(Some(Verb::Respond { task, value }))
+            Ok(Some(Verb::Respond { task, value, question: None }))
         }
         Waiting::InDoubt { failure } => {
             let answer = prompt(&format!(

@@ -1,28 +1,33 @@
 //! `invoke`: one call of one tool, journaled as a workflow of one task.
 
 use baton_core::body::Json;
-use baton_core::definition::{invocation, value_from_text};
-use baton_core::ids::ConversationId;
+use baton_core::definition::{InputFault, invocation, value_from_text};
+use baton_core::ids::{ConversationId, WorkflowId};
 use baton_core::plan::ToolSpec;
 use baton_core::words::Origin;
 use baton_engine::ports::Tools;
-use baton_engine::tool_events::tool_events;
-use baton_server::wire::{Answer, Submission};
+use baton_server::wire::Submission;
 use serde_json::{Map, Value};
 
 use super::run::{input_line, submit};
+use super::show::all_events;
 use super::stay::stay;
 use crate::cli::{Common, Invoke};
 use crate::config::Config;
 use crate::display::say_out;
 use crate::exit::{Exit, Failed};
+use crate::reading::ShownEvent;
+use crate::remote::Remote;
 use crate::runtime::SystemClock;
-use crate::session::{caller_folder, read, tools};
+use crate::session::{Session, caller_folder, read, tools};
 use crate::text::clean;
 use crate::toolbox::Toolbox;
 
 /// Calls the tool and shows what it brought.
 pub fn invoke(common: &Common, asked: &Invoke) -> anyhow::Result<Exit> {
+    if let Some(remote) = Remote::named(common)? {
+        return super::there::invoke(common, remote, asked);
+    }
     let config = Config::read(common.config.as_deref())?;
     let tools = tools(common, &config)?;
     let spec = find(&tools, &asked.tool)?;
@@ -35,14 +40,8 @@ pub fn invoke(common: &Common, asked: &Invoke) -> anyhow::Result<Exit> {
         return Err(Failed::usage(message).into());
     }
     let input = read_input(&spec, &asked.with)?;
-    let (plan, inputs) = invocation(&spec, input).map_err(|faults| {
-        let lines: Vec<String> = faults.iter().map(input_line).collect();
-        let name = &spec.name;
-        Failed::usage(format!(
-            "{}\n\nthe input does not fit `{name}`; give it as `--with name=value`",
-            lines.join("\n")
-        ))
-    })?;
+    let (plan, inputs) =
+        invocation(&spec, input).map_err(|faults| input_refused(&spec.name, &faults))?;
     let submission = Submission {
         plan,
         inputs: Json::of(&inputs),
@@ -52,22 +51,42 @@ pub fn invoke(common: &Common, asked: &Invoke) -> anyhow::Result<Exit> {
         conversation: Some(ConversationId::new(&SystemClock::default().now().moment, 0)),
         folder: caller_folder(),
     };
-    let (session, answer) = submit(common, &config, &tools, &submission)?;
-    let number = match &answer {
-        Answer::Workflow { number, .. } => Some(*number),
-        Answer::Hello { .. }
-        | Answer::Ended { .. }
-        | Answer::Count(_)
-        | Answer::Done
-        | Answer::Declined { .. } => None,
-    };
-    let exit = stay(common, session, answer)?;
-    if let Some(number) = number.filter(|_| common.json) {
-        for event in tool_events(number, read(common)?.as_mut())? {
-            say_out(&serde_json::to_string(&event)?);
+    let (session, started) = submit(common, &config, &tools, &submission)?;
+    stay_and_tell(common, session, started.id)
+}
+
+/// Stays with a call until it rests; as JSON, its end follows.
+pub(super) fn stay_and_tell(
+    common: &Common,
+    session: Session,
+    id: WorkflowId,
+) -> anyhow::Result<Exit> {
+    let exit = stay(common, session, id)?;
+    if common.json {
+        let of_end = |event: &&ShownEvent| {
+            let ends = [".completed", ".failed"];
+            event.is_call() && ends.iter().any(|end| event.kind.ends_with(end))
+        };
+        for event in all_events(id, read(common)?.as_mut())?.iter().filter(of_end) {
+            say_out(&serde_json::to_string(event)?);
         }
     }
     Ok(exit)
+}
+
+/// What is said of an input that does not fit.
+pub(super) fn input_refused(name: &str, faults: &[InputFault]) -> Failed {
+    let lines: Vec<String> = faults.iter().map(input_line).collect();
+    let lines = lines.join("\n");
+    Failed::usage(format!(
+        "{lines}\n\nthe input does not fit `{name}`; give it as `--with name=value`"
+    ))
+}
+
+/// What is said of a tool that is not there.
+pub(super) fn no_tool(name: &str) -> Failed {
+    let name = clean(name);
+    Failed::usage(format!("there is no tool `{name}`; `baton tools` lists those there are"))
 }
 
 fn find(tools: &Toolbox, name: &str) -> anyhow::Result<ToolSpec> {
@@ -77,13 +96,11 @@ fn find(tools: &Toolbox, name: &str) -> anyhow::Result<ToolSpec> {
     {
         tools.learn(server).map_err(Failed::usage)?;
     }
-    let missing =
-        || format!("there is no tool `{}`; `baton tools` lists those there are", clean(name));
-    Ok(known(tools).ok_or_else(|| Failed::usage(missing()))?)
+    Ok(known(tools).ok_or_else(|| no_tool(name))?)
 }
 
 /// `name=value` pairs, or one JSON object.
-fn read_input(spec: &ToolSpec, given: &[String]) -> anyhow::Result<Value> {
+pub(super) fn read_input(spec: &ToolSpec, given: &[String]) -> anyhow::Result<Value> {
     let mut input = Map::new();
     for text in given {
         if text.trim_start().starts_with('{') {

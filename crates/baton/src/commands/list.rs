@@ -5,10 +5,10 @@ use baton_core::plan::Work;
 use baton_core::spoken::cut;
 use baton_core::time::Timestamp;
 use baton_core::words::{HumanKind, WaitReason};
+use baton_core::workflow::question::{Question, Shape};
 use baton_core::workflow::{Waiting, WorkflowState};
 use baton_engine::inbox::InboxItem;
 use baton_engine::store::Filter;
-use baton_engine::view::workflow_brief;
 
 use crate::cli::{Common, List};
 use crate::display::{say, say_out};
@@ -36,11 +36,10 @@ pub fn list(common: &Common, list: &List) -> anyhow::Result<Exit> {
         limit: list.limit,
         ..Filter::default()
     };
-    let mut views = session::read(common)?;
-    let found = views.list(&filter)?;
+    let found = session::read(common)?.list(&filter)?;
     if common.json {
-        for (card, row) in &found {
-            say_out(&serde_json::to_string(&workflow_brief(card, row))?);
+        for workflow in &found {
+            say_out(&serde_json::to_string(workflow)?);
         }
         return Ok(Exit::Done);
     }
@@ -53,21 +52,21 @@ pub fn list(common: &Common, list: &List) -> anyhow::Result<Exit> {
         "{:<36}  {:<22}  {:<21}  {:>5}  {:>11}  {}",
         "ID", "NAME", "STATUS", "DONE", "TASKS", "UPDATED"
     ));
-    for (card, row) in &found {
-        let note = match row.purged_at() {
+    for workflow in &found {
+        let note = match workflow.purged_at {
             Some(_) => " (purged)",
-            None if row.waiting_people > 0 => " ← needs you",
+            None if workflow.tasks_waiting_for_people > 0 => " ← needs you",
             None => "",
         };
-        let tasks = format!("{}/{}", row.progress.completed, row.progress.total);
+        let tasks = format!("{}/{}", workflow.agents_completed, workflow.agents_total);
         say_out(&format!(
             "{}  {:<22}  {:<21}  {:>4}%  {:>11}  {}{note}",
-            card.id,
-            cut(&clean(&card.name), 22),
-            row.status,
-            row.progress.percentage,
+            workflow.id,
+            cut(&clean(&workflow.name), 22),
+            workflow.status,
+            workflow.progress_percentage,
             tasks,
-            ago(row.updated_at, now)
+            ago(workflow.updated_at, now)
         ));
     }
     Ok(Exit::Done)
@@ -75,8 +74,7 @@ pub fn list(common: &Common, list: &List) -> anyhow::Result<Exit> {
 
 /// Lists what needs a person.
 pub fn inbox(common: &Common) -> anyhow::Result<Exit> {
-    let mut views = session::read(common)?;
-    let items = baton_engine::inbox::inbox(views.as_mut(), INBOX_MAX)?;
+    let items = session::read(common)?.inbox(INBOX_MAX)?;
     if items.is_empty() && !common.json {
         say("nothing needs you");
     }
@@ -100,11 +98,25 @@ fn inbox_text(item: &InboxItem) -> String {
             |kind| how_to_respond((kind, options, form), &id.to_string()),
         )
     };
-    format!("{name} / {} · {}\n    {how}", clean(task), hanging(&item.ask, 4))
+    let decline = match (item.question, item.kind) {
+        (Some(_), Some(HumanKind::Form)) => format!(" | baton respond {id} --decline"),
+        (_, _) => String::new(),
+    };
+    let asker = item.tool.as_ref().map(|tool| {
+        let url = item.url.as_ref().map(|url| format!(", which sends you to {}", clean(url)));
+        let age = ago(item.since, now());
+        format!("\n    asked by {}{}, {age}", clean(tool), url.unwrap_or_default())
+    });
+    let (ask, asker) = (hanging(&item.ask, 4), asker.unwrap_or_default());
+    format!("{name} / {} · {ask}{asker}\n    {how}{decline}", clean(task))
 }
 
 fn how_to_settle(id: &str) -> String {
     format!("baton settle {id} --happened [--result JSON] | --did-not-happen")
+}
+
+fn how_to_approve(id: &str) -> String {
+    format!("baton approve {id} | baton reject {id}")
 }
 
 /// The command that answers a question.
@@ -113,7 +125,7 @@ fn how_to_respond(
     id: &str,
 ) -> String {
     match kind {
-        HumanKind::Approval => format!("baton approve {id} | baton reject {id}"),
+        HumanKind::Approval => how_to_approve(id),
         HumanKind::Choice => {
             let options: Vec<String> = options.iter().map(|it| quoted(it)).collect();
             format!("baton respond {id} {}", options.join(" | "))
@@ -162,12 +174,27 @@ fn blank(form: Option<&serde_json::Value>) -> String {
     format!("{{{}}}", fields.join(", "))
 }
 
+/// What a running call asks, and how to answer.
+fn of_call(key: &str, id: &str, question: &Question) -> String {
+    let (to, how) = match &question.shape {
+        Shape::Form(form) => {
+            let how = how_to_respond((HumanKind::Form, &[], Some(form)), id);
+            (String::new(), format!("{how} | baton respond {id} --decline"))
+        }
+        Shape::Url(url) => (format!("\n    it sends you to {}", clean(url)), how_to_approve(id)),
+    };
+    format!("  {}: {}{to}\n    {how}", clean(key), hanging(&question.message, 4))
+}
+
 /// What a workflow asks people, and how to answer, a line each.
 pub fn questions(state: &WorkflowState) -> Vec<String> {
     let waiting = state.waiting().filter(|(_, on)| on.is_for_people());
     let line = |(task, on): (baton_core::ids::Ordinal, &Waiting)| {
         let ask = match on {
             Waiting::Person { ask } => hanging(ask, 4),
+            Waiting::Question { question, .. } => {
+                return of_call(&state.key_of(task), &state.id.task(task).to_string(), question);
+            }
             Waiting::InDoubt { failure } => format!("did it happen? {}", clean(&failure.message)),
             Waiting::Timer { .. } | Waiting::Event { .. } | Waiting::Child { .. } => String::new(),
         };

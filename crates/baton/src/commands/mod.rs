@@ -6,6 +6,7 @@ mod answer;
 mod chaos;
 mod invoke;
 mod list;
+mod listening;
 mod reference;
 mod run;
 mod serve;
@@ -13,16 +14,27 @@ mod servers;
 mod show;
 mod stay;
 mod tell;
+mod there;
 mod token;
 
 use crate::cli::{Cli, Command, SchemaOf};
 use crate::display::say_out;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failed};
+use crate::remote::Remote;
 
 /// Carries a command out.
 pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
     let Cli { common, command } = cli;
     crate::log::set(common.log_level, common.log_format);
+    if Remote::is_named(&common)
+        && let Some(word) = of_the_store(&command)
+    {
+        return Err(Failed::usage(format!(
+            "`baton {word}` works on the store itself; call it where the store is, without \
+             `--server` and BATON_SERVER"
+        ))
+        .into());
+    }
     match command {
         Command::Serve(serve) => serve::serve(&common, &serve),
         Command::Run(run) => run::run(&common, &run),
@@ -35,14 +47,14 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Show(show) => show::show(&common, &show),
         Command::Approve(answer) => answer::approve(&common, &answer),
         Command::Reject(answer) => answer::reject(&common, &answer),
-        Command::Respond { task, value } => answer::respond(&common, &task, &value),
+        Command::Respond(respond) => answer::respond(&common, &respond),
         Command::Settle(settle) => answer::settle(&common, &settle),
         Command::Token(command) => token::token(&common, &command),
         Command::Cancel { id, reason } => tell::cancel(&common, &id, reason),
         Command::Pause { id } => tell::pause(&common, &id),
         Command::Tools { markdown: true } => reference::tools_page(),
         Command::Tools { markdown: false } => servers::tools(&common),
-        Command::Servers => servers::servers(&common),
+        Command::Servers(asked) => servers::servers(&common, &asked),
         Command::Invoke(asked) => invoke::invoke(&common, &asked),
         Command::Openapi => reference::openapi(),
         Command::Schema { of: SchemaOf::Definition } => {
@@ -60,5 +72,37 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Doctor { rebuild } => admin::doctor_or_rebuild(&common, rebuild),
         Command::Chaos(chaos) => chaos::chaos(&common, &chaos),
         Command::Bench(bench) => crate::bench::bench(&common, &bench),
+    }
+}
+
+/// The word of a command that no server carries out for others.
+fn of_the_store(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Serve(_) => Some("serve"),
+        Command::Token(_) => Some("token"),
+        Command::Archive(_) => Some("archive"),
+        Command::Purge(_) => Some("purge"),
+        Command::Doctor { .. } => Some("doctor"),
+        Command::Chaos(_) => Some("chaos"),
+        Command::Bench(_) => Some("bench"),
+        Command::Run(_)
+        | Command::List(_)
+        | Command::Show(_)
+        | Command::Watch { .. }
+        | Command::Inbox
+        | Command::Approve(_)
+        | Command::Reject(_)
+        | Command::Respond { .. }
+        | Command::Settle(_)
+        | Command::Cancel { .. }
+        | Command::Pause { .. }
+        | Command::Resume { .. }
+        | Command::Retry { .. }
+        | Command::Fork { .. }
+        | Command::Tools { .. }
+        | Command::Invoke(_)
+        | Command::Servers(_)
+        | Command::Openapi
+        | Command::Schema { .. } => None,
     }
 }

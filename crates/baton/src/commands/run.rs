@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use baton_core::body::Json;
-use baton_core::definition::{self, Fault, InputFault, input_faults, input_from_text};
+use baton_core::definition::{self, Fault, InputFault, input_faults, value_from_text};
 use baton_core::ids::ConversationId;
 use baton_core::plan::Plan;
 use baton_core::words::Origin;
 use baton_core::workflow::rows::WorkflowCard;
-use baton_server::wire::{Answer, Ask, Submission};
+use baton_server::wire::{Ask, Submission};
 use serde_json::{Map, Value};
 
 use super::stay::stay;
@@ -17,8 +17,9 @@ use crate::catalog::{LocalCatalog, read_source};
 use crate::cli::{Common, Run};
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
+use crate::remote::Remote;
 use crate::runtime::SystemClock;
-use crate::session::{Purpose, Session, caller_folder, read, tools};
+use crate::session::{Purpose, Session, Stand, caller_folder, read_store, tools};
 use crate::text::clean;
 use crate::toolbox::Toolbox;
 
@@ -31,6 +32,9 @@ const SUBMITTED_LOOKED_AT_MAX: u32 = 10_000;
 
 /// Checks a definition, runs it, and shows it until it rests.
 pub fn run(common: &Common, run: &Run) -> anyhow::Result<Exit> {
+    if let Some(remote) = Remote::named(common)? {
+        return super::there::run(common, remote, run);
+    }
     let config = Config::read(common.config.as_deref())?;
     let tools = tools(common, &config)?;
     let plan = read_definition(common, &config, &tools, &run.definition)?;
@@ -44,8 +48,8 @@ pub fn run(common: &Common, run: &Run) -> anyhow::Result<Exit> {
         conversation: Some(ConversationId::new(&SystemClock::default().now().moment, 0)),
         folder: caller_folder(),
     };
-    let (session, answer) = submit(common, &config, &tools, &submission)?;
-    stay(common, session, answer)
+    let (session, started) = submit(common, &config, &tools, &submission)?;
+    stay(common, session, started.id)
 }
 
 /// Has a workflow admitted, once, also when the owner it goes to is just leaving: its conversation
@@ -55,17 +59,17 @@ pub(super) fn submit(
     config: &Config,
     tools: &Toolbox,
     submission: &Submission,
-) -> anyhow::Result<(Session, Answer)> {
+) -> anyhow::Result<(Session, Stand)> {
     for _ in 1..SUBMIT_TRIES_MAX {
         let mut session = open(common, config, tools)?;
-        let asked = session.ask(Ask::Submit(Box::new(submission.clone())));
+        let asked = session.change(Ask::Submit(Box::new(submission.clone())));
         let left = |fault: &anyhow::Error| {
             let failed = fault.downcast_ref::<Failed>();
             failed.is_some_and(Failed::is_owner_leaving)
         };
         match asked {
             Err(fault) if !session.is_owner() && left(&fault) => drop(session),
-            asked => return asked.map(|answer| (session, answer)),
+            asked => return asked.map(|started| (session, started)),
         }
         let mut session = open(common, config, tools)?;
         let newest = session.views()?.list(&baton_engine::store::Filter {
@@ -74,12 +78,12 @@ pub(super) fn submit(
         })?;
         let mine = |card: &WorkflowCard| Some(card.conversation) == submission.conversation;
         if let Some((card, _)) = newest.iter().find(|(card, _)| mine(card)) {
-            let answer = session.ask(Ask::TakeUp { workflow: card.id })?;
-            return Ok((session, answer));
+            let started = session.change(Ask::TakeUp { workflow: card.id })?;
+            return Ok((session, started));
         }
         if session.is_owner() {
-            let answer = session.ask(Ask::Submit(Box::new(submission.clone())))?;
-            return Ok((session, answer));
+            let started = session.change(Ask::Submit(Box::new(submission.clone())))?;
+            return Ok((session, started));
         }
     }
     let message = "every owner of the store left before it answered; try again";
@@ -98,7 +102,7 @@ pub(super) fn read_definition(
     named: &str,
 ) -> anyhow::Result<Plan> {
     let path = Path::new(named);
-    let views = read(common).ok();
+    let views = read_store(common).ok();
     // A bare file name has an empty parent, which no folder can be opened by.
     let parent = path.parent().map(|parent| Path::new(".").join(parent));
     // A pipe is read as a file is, and has nothing beside it.
@@ -119,7 +123,7 @@ pub(super) fn read_definition(
         .map_err(|faults| Failed::usage(fault_text(&faults, &file, &source)).into())
 }
 
-fn no_definition(named: &str) -> String {
+pub(super) fn no_definition(named: &str) -> String {
     let path = Path::new(named);
     let shown = clean(named);
     if path.is_dir() {
@@ -136,7 +140,7 @@ fn no_definition(named: &str) -> String {
     }
 }
 
-fn fault_text(faults: &[Fault], file: &str, source: &str) -> String {
+pub(super) fn fault_text(faults: &[Fault], file: &str, source: &str) -> String {
     let shown =
         faults.iter().take(FAULTS_SHOWN_MAX).map(|fault| definition::render(fault, file, source));
     let shown: Vec<String> = shown.map(|fault| fault.trim_end().to_owned()).collect();
@@ -151,6 +155,15 @@ fn fault_text(faults: &[Fault], file: &str, source: &str) -> String {
 
 /// The inputs as given on the command line, defaults filled in.
 pub(super) fn read_inputs(plan: &Plan, given: &[String]) -> anyhow::Result<Value> {
+    let inputs = Value::Object(typed(plan.inputs.as_ref(), given)?);
+    input_faults(plan, &inputs).map_err(|faults| inputs_refused(&plan.name, &faults).into())
+}
+
+/// `name=value` pairs, each as the type that the schema of the inputs declares.
+pub(super) fn typed(
+    schema: Option<&Value>,
+    given: &[String],
+) -> anyhow::Result<Map<String, Value>> {
     let mut inputs = Map::new();
     for pair in given {
         let Some((name, text)) = pair.split_once('=') else {
@@ -158,20 +171,21 @@ pub(super) fn read_inputs(plan: &Plan, given: &[String]) -> anyhow::Result<Value
                 Failed::usage(format!("`--input {}` is not `name=value`", clean(pair))).into()
             );
         };
-        if inputs.insert(name.to_owned(), input_from_text(plan, name, text)).is_some() {
+        if inputs.insert(name.to_owned(), value_from_text(schema, name, text)).is_some() {
             let message = format!("the input `{}` is given twice", clean(name));
             return Err(Failed::usage(message).into());
         }
     }
-    input_faults(plan, &Value::Object(inputs)).map_err(|faults| {
-        let lines: Vec<String> = faults.iter().map(input_line).collect();
-        let message = format!(
-            "{}\n\nthe inputs of `{}` do not fit; give them as `--input name=value`",
-            lines.join("\n"),
-            plan.name
-        );
-        Failed::usage(message).into()
-    })
+    Ok(inputs)
+}
+
+/// What is said of inputs that do not fit.
+pub(super) fn inputs_refused(name: &str, faults: &[InputFault]) -> Failed {
+    let lines: Vec<String> = faults.iter().map(input_line).collect();
+    let (lines, name) = (lines.join("\n"), clean(name));
+    Failed::usage(format!(
+        "{lines}\n\nthe inputs of `{name}` do not fit; give them as `--input name=value`"
+    ))
 }
 
 pub(super) fn input_line(fault: &InputFault) -> String {

@@ -3,7 +3,7 @@
 //!
 //! What is answered, and how, is the server's business.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -17,12 +17,14 @@ use baton_server::http::Api;
 use baton_server::wire::{Answer, Ask};
 use baton_store::StoreUrl;
 
+use super::listening;
 use super::stay::leave;
 use crate::cli::{Common, Serve};
 use crate::config::Config;
 use crate::definitions::ServedDefinitions;
 use crate::display::{say, say_out};
 use crate::exit::{Exit, Failed};
+use crate::place::Place;
 use crate::runtime::Handle;
 use crate::session::{Purpose, Session, tools};
 use crate::signals::{self, Role};
@@ -36,10 +38,8 @@ const LEARN_MAX: Duration = Duration::from_secs(10);
 /// Serves until a signal comes.
 pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
     let config = Config::read(common.config.as_deref())?;
-    let listener = TcpListener::bind(serve.listen).map_err(|cause| {
-        let what = "name another address with `--listen`";
-        Failed::unreachable(anyhow::anyhow!("cannot listen on {}: {cause}; {what}", serve.listen))
-    })?;
+    let listening = listening::listen(&config.server, serve)?;
+    let scheme = if listening.tls.is_some() { "https" } else { "http" };
     let toolbox = tools(common, &config)?;
     learn(&toolbox)?;
     let mut session = Session::open_with(common, &config, Purpose::Work, toolbox)?;
@@ -49,20 +49,21 @@ pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
         bail!(Failed::unreachable(anyhow::anyhow!(message)));
     };
     signals::act_as(Role::Owner(owner.clone()))?;
-    let store = session.place().store().clone();
+    let store = Place::new(common)?.store().clone();
     let definitions = ServedDefinitions::new(Arc::clone(&tools), config.clone(), store.clone());
-    let found = (tools.specs().len(), definitions.files_count());
-    let identity = identity(&session, &owner, serve.listen)?;
+    let found = (tools.specs().len(), tools.servers().len(), definitions.files_count());
+    let identity = identity(&session, &owner, listening::address(&config.server, serve))?;
     let news = listen_for_end(&owner)?;
-    let web = Web::start(listener, &owner, &store, |base| {
+    let web = Web::start(listening, &owner, &store, |base| {
         let mut api = Api::new(base, tools, Arc::new(definitions));
         api.identity = Some(Arc::new(identity));
-        api.hosts = serve.hosts.clone().into();
+        api.hosts = [config.server.hosts.as_slice(), &serve.hosts].concat().into();
+        api.bounds = config.server.bounds;
         api
     })?;
     let taken_up = session.ask(Ask::TakeUpAll)?;
     owner.ask(&Actor::system(), Request::KeepTime, Box::new(drop));
-    tell(common, &session, (web.address(), &taken_up), found);
+    tell(common, &store, (&format!("{scheme}://{}", web.address()), &taken_up), found);
     wait(&owner, &news, config.limits.cancel_deadline.0);
     let served = web.stop();
     leave(session, None)?;
@@ -135,11 +136,11 @@ fn listen_for_end(owner: &Handle) -> anyhow::Result<Receiver<News>> {
 /// Says where to look and what was found.
 fn tell(
     common: &Common,
-    session: &Session,
-    (address, taken_up): (SocketAddr, &Answer),
-    (tools, definitions): (usize, usize),
+    store: &StoreUrl,
+    (url, taken_up): (&str, &Answer),
+    (tools, servers, definitions): (usize, usize, usize),
 ) {
-    let store = match session.place().store() {
+    let store = match store {
         StoreUrl::Sqlite(path) => path.display().to_string(),
         StoreUrl::Postgres(_) => "PostgreSQL".to_owned(),
     };
@@ -149,19 +150,23 @@ fn tell(
         | Answer::Workflow { .. }
         | Answer::Ended { .. }
         | Answer::Done
+        | Answer::Servers(_)
         | Answer::Declined { .. } => 0,
     };
     if common.json {
         let line = serde_json::json!({
-            "url": format!("http://{address}"), "store": store, "taken_up": count,
-            "tools": tools, "definitions": definitions,
+            "url": url, "store": store, "taken_up": count,
+            "tools": tools, "servers": servers, "definitions": definitions,
         });
         say_out(&line.to_string());
         return;
     }
-    say(&format!("serving http://{address}/ (pages), the API beneath /api/v1"));
+    say(&format!("serving {url}/ (pages), the API beneath /api/v1"));
     say(&format!("  store        {store}, {} taken up", many(count.into(), "workflow")));
     say(&format!("  tools        {tools}; `baton tools` lists them"));
+    if servers > 0 {
+        say(&format!("  servers      {servers}; `baton servers` shows how they are"));
+    }
     say(&format!("  definitions  {} here", many(definitions as u64, "file")));
     say("  Ctrl-C       lets what runs end and leaves");
 }

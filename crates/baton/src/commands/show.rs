@@ -1,66 +1,58 @@
 //! `show`: one workflow with its tasks, what it brought, and what happened.
 
-use baton_core::body::Json;
+use anyhow::Context;
 use baton_core::codes::Code;
+use baton_core::ids::WorkflowId;
 use baton_core::spoken::{cut, span};
 use baton_core::time::Timestamp;
-use baton_core::workflow::{Event, EventKind, Output};
-use baton_engine::events::{EventView, Showing};
-use baton_engine::live::read_event;
-use baton_engine::store::{Record, Views};
-use baton_engine::view::{
-    TaskView, WorkflowView, plan_of, task_views, text_of, workflow_brief, workflow_view,
-};
-use baton_engine::wording::Wording;
+use baton_core::workflow::Event;
+use baton_engine::view::{TaskView, WorkflowView};
 use serde::Serialize;
 
 use super::list::now;
 use crate::cli::{Common, Show};
 use crate::display::say_out;
 use crate::exit::Exit;
-use crate::session::{find_task, read};
+use crate::reading::{Reading, ShownEvent, find_task};
+use crate::session::read;
 use crate::text::{ago, clean, output_text};
 
 /// How many tasks are printed.
 const TASKS_SHOWN_MAX: usize = 200;
+/// How many events are read at a time.
+const EVENTS_AT_ONCE: u32 = 1_000;
 
 /// What is printed as JSON.
 #[derive(Serialize)]
 struct Shown<'s> {
     workflow: &'s WorkflowView,
     tasks: &'s [TaskView],
-    events: Vec<EventView<'s>>,
+    events: &'s [ShownEvent],
 }
 
 /// Shows one workflow.
 pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
-    let mut views = read(common)?;
-    let (card, row, named) = find_task(views.as_mut(), &show.id)?;
-    if let Some(at) = row.purged_at() {
-        say_out(&purged(common, &workflow_brief(&card, &row), at));
+    let mut reading = read(common)?;
+    let (brief, named) = find_task(reading.as_mut(), &show.id)?;
+    if let Some(at) = brief.purged_at {
+        say_out(&purged(common, &brief, at));
         return Ok(Exit::Done);
     }
-    let plan = plan_of(&card, views.as_mut())?;
-    let workflow = workflow_view(&card, &row, &Wording::of(&plan), views.as_mut())?;
-    let rows = views.tasks(card.number)?;
-    let mut tasks = task_views(&card, &row, &plan, &rows);
-    let mut events = if show.events { views.stream(card.number)? } else { Vec::new() };
+    let id = brief.id;
+    let workflow = reading.workflow(id)?.with_context(|| format!("the workflow {id} is gone"))?;
+    let mut tasks = reading.tasks(id)?;
+    let mut events = if show.events { all_events(id, reading.as_mut())? } else { Vec::new() };
     if let Some(named) = named {
         tasks.retain(|task| task.ordinal == named);
-        let is_about =
-            |record: &Record| read_event(record).is_ok_and(|event| event.task() == Some(named));
-        events.retain(is_about);
+        events.retain(|event| event.is_about(id.task(named)));
     }
     if common.json {
-        let mut showing = Showing::default();
-        let show = |record| Ok(showing.show(record, views.as_mut())?.0);
-        let events = events.iter().map(show).collect::<anyhow::Result<Vec<_>>>()?;
-        let shown = Shown { workflow: &workflow, tasks: &tasks, events };
+        let shown = Shown { workflow: &workflow, tasks: &tasks, events: &events };
         say_out(&serde_json::to_string(&shown)?);
         return Ok(Exit::Done);
     }
     say_out(&head(&workflow));
-    let failures = failures(views.as_mut(), card.number, &tasks)?;
+    let failures = failures(id, &tasks, reading.as_mut())?;
     for task in tasks.iter().take(TASKS_SHOWN_MAX) {
         say_out(&task_line(task, failures.get(&task.ordinal)));
     }
@@ -68,7 +60,7 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
         say_out(&format!("  … and {} more (--json shows all)", tasks.len() - TASKS_SHOWN_MAX));
     }
     let output = match (named, tasks.first()) {
-        (Some(_), Some(task)) => output_of(task, card.number, views.as_mut())?,
+        (Some(_), Some(task)) => reading.output(task)?,
         (Some(_), None) | (None, _) => workflow.output.clone(),
     };
     if let Some(text) = output.and_then(|output| output_text(&output.value())) {
@@ -76,11 +68,25 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
     }
     if show.events {
         say_out("");
-        for record in &events {
-            say_out(&event_line(record, &tasks, views.as_mut())?);
-        }
+        events.iter().for_each(|event| say_out(&event_line(event)));
     }
     Ok(Exit::Done)
+}
+
+/// Everything that happened to a workflow.
+pub(super) fn all_events(
+    id: WorkflowId,
+    reading: &mut dyn Reading,
+) -> anyhow::Result<Vec<ShownEvent>> {
+    let mut events = reading.events(id, 0, EVENTS_AT_ONCE)?;
+    while let Some(last) = events.last().map(ShownEvent::position) {
+        let more = reading.events(id, last, EVENTS_AT_ONCE)?;
+        if more.is_empty() {
+            break;
+        }
+        events.extend(more);
+    }
+    Ok(events)
 }
 
 /// What can be said of a purged workflow.
@@ -91,18 +97,6 @@ fn purged(common: &Common, workflow: &WorkflowView, at: Timestamp) -> String {
             .to_string();
     }
     format!("{}purged at {at}: its tasks, events and output are gone", head(workflow))
-}
-
-/// What a task brought, if it is a value.
-fn output_of(task: &TaskView, number: u64, views: &mut dyn Views) -> anyhow::Result<Option<Json>> {
-    let record = views.events(task.position.saturating_sub(1), Some(number), 1)?;
-    let Some(Event::TaskCompleted(done)) = record.first().map(read_event).transpose()? else {
-        return Ok(None);
-    };
-    Ok(match &done.output {
-        Output::Value(body) => Some(text_of(body, views)?),
-        Output::Items { .. } => None,
-    })
 }
 
 /// One sentence made from state, and the facts beneath it.
@@ -160,41 +154,31 @@ fn task_line(task: &TaskView, failure: Option<&String>) -> String {
 type Failures = std::collections::BTreeMap<baton_core::ids::Ordinal, String>;
 
 /// Why each failed task failed.
-fn failures(views: &mut dyn Views, number: u64, tasks: &[TaskView]) -> anyhow::Result<Failures> {
+fn failures(
+    id: WorkflowId,
+    tasks: &[TaskView],
+    reading: &mut dyn Reading,
+) -> anyhow::Result<Failures> {
     let mut found = Failures::new();
     let failed = tasks.iter().filter(|task| task.status == baton_core::words::TaskStatus::Failed);
     for task in failed.take(TASKS_SHOWN_MAX) {
-        let record = views.events(task.position.saturating_sub(1), Some(number), 1)?;
-        if let Some(Event::TaskFailed(failed)) = record.first().map(read_event).transpose()? {
+        let ended = reading.events(id, task.position.saturating_sub(1), 1)?;
+        let ended = ended.iter().find(|event| !event.is_call());
+        if let Some(Event::TaskFailed(failed)) = ended.map(ShownEvent::event).transpose()? {
             found.insert(task.ordinal, failed.failure.message);
         }
     }
     Ok(found)
 }
 
-fn kind_word(record: &Record) -> &'static str {
-    EventKind::from_code(record.kind).map_or("unknown", |kind| kind.word())
-}
-
-fn task_key<'t>(record: &Record, tasks: &'t [TaskView]) -> Option<&'t str> {
-    let ordinal = read_event(record).ok()?.task()?;
-    tasks.iter().find(|task| task.ordinal == ordinal).map(|task| task.key.as_str())
-}
-
-fn event_line(
-    record: &Record,
-    tasks: &[TaskView],
-    views: &mut dyn Views,
-) -> anyhow::Result<String> {
-    let actor = views.actor(record.actor)?.map(|actor| actor.to_string()).unwrap_or_default();
-    let at: Timestamp = record.at;
-    let key = task_key(record, tasks).unwrap_or_default();
-    let body = cut(&clean(&record.body), 100);
-    Ok(format!(
-        "{:>8}  {at}  {:<22} {:<20} {:<16} {body}",
-        record.position,
-        kind_word(record),
-        clean(key),
-        clean(&actor)
-    ))
+fn event_line(event: &ShownEvent) -> String {
+    let body = cut(&clean(event.data.get()), 100);
+    format!(
+        "{:>8}  {}  {:<22} {:<20} {:<16} {body}",
+        event.id,
+        event.time,
+        clean(&event.kind),
+        clean(event.task.as_deref().unwrap_or_default()),
+        clean(event.actor.as_deref().unwrap_or_default())
+    )
 }

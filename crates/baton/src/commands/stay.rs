@@ -1,24 +1,27 @@
 //! Stays with a workflow until it rests, shows it meanwhile, and prints what it brought.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::mpsc::RecvTimeoutError;
+use std::time::Instant;
 
 use anyhow::Context;
 use baton_core::ids::WorkflowId;
+use baton_core::plan::Plan;
 use baton_core::spoken::span;
-use baton_core::workflow::{Outcome, Phase};
-use baton_engine::store::Views;
+use baton_core::workflow::{Event, Outcome, Phase, Waiting, WorkflowState};
 use baton_engine::view;
 use baton_engine::wording::Wording;
-use baton_server::wire::{Answer, Ask};
+use baton_server::wire::Ask;
 
 use super::answer::ask_person;
 use crate::cli::Common;
 use crate::config::Config;
 use crate::display::{Display, say, say_out};
-use crate::exit::{Exit, Failed};
-use crate::follow::{Follower, Rest};
+use crate::exit::Exit;
+use crate::follow::{Follower, Going, Pages, Rest};
 use crate::log::{Level, log};
+use crate::outside::Outside;
+use crate::reading::{Reading, ShownEvent};
 use crate::session::{LOOK_AGAIN, Purpose, Session, read};
 use crate::signals::{self, Role};
 use crate::text::{clean, output_text};
@@ -28,24 +31,15 @@ const CHILDREN_SHOWN_MAX: usize = 5;
 /// How many of those that were cut off or interrupted are named.
 const NAMED_MAX: usize = 10;
 
-/// Stays with the workflow of an answer until it rests, then leaves the store. When the owner it
-/// was reached through ends, this process takes its place.
-pub(super) fn stay(common: &Common, mut session: Session, answer: Answer) -> anyhow::Result<Exit> {
-    let Answer::Workflow { id, number, .. } = answer else {
-        return Err(Failed::unreachable(anyhow::anyhow!(
-            "the owner answered with something else: {answer:?}"
-        ))
-        .into());
-    };
-    let config = Config::read(common.config.as_deref())?;
+/// Stays with a workflow until it rests, then leaves the store. When the owner it was reached through
+/// ends, this process takes its place.
+pub(super) fn stay(common: &Common, mut session: Session, id: WorkflowId) -> anyhow::Result<Exit> {
     loop {
         heed_signals(&session, id)?;
-        let exit = follow(common, &mut session, number);
+        let exit = follow(common, &mut session, id);
         let was_owner = session.is_owner();
-        if was_owner && let (Ok(Some(_)), Some(retention)) = (&exit, &config.retention) {
-            let mut views = session.views()?;
-            let retired = retention.apply(views.as_mut(), &mut session)?;
-            log(Level::Info, retired.render().trim_end(), &[]);
+        if was_owner && matches!(exit, Ok(Some(_))) {
+            retire(common, &mut session)?;
         }
         let left = leave(session, Some(id));
         if was_owner && left.is_err() {
@@ -66,11 +60,21 @@ pub(super) fn stay(common: &Common, mut session: Session, answer: Answer) -> any
                 return Ok(Exit::WorkFailed);
             }
             None => {
-                session = Session::open(common, &config, Purpose::Work)?;
-                session.ask(Ask::TakeUp { workflow: id })?;
+                session = Session::open(common, Purpose::Work)?;
+                session.change(Ask::TakeUp { workflow: id })?;
             }
         }
     }
+}
+
+/// Lets go of what has been finished for long, where that is configured.
+fn retire(common: &Common, session: &mut Session) -> anyhow::Result<()> {
+    if let Some(retention) = &Config::read(common.config.as_deref())?.retention {
+        let mut views = session.views()?;
+        let retired = retention.apply(views.as_mut(), session)?;
+        log(Level::Info, retired.render().trim_end(), &[]);
+    }
+    Ok(())
 }
 
 /// Has signals end this process as its part on the store asks for.
@@ -123,56 +127,135 @@ fn cut_off_text(tasks: &[(WorkflowId, String)]) -> String {
 pub(super) fn follow(
     common: &Common,
     session: &mut Session,
-    number: u64,
+    id: WorkflowId,
 ) -> anyhow::Result<Option<Exit>> {
-    let (mut follower, events) = Follower::new(session.views()?, number)?;
-    let news = session.follow((!follower.has_children()).then_some(number))?;
+    let mut reading = session.reading()?;
+    let plan = plan_of(reading.as_mut(), id)?;
+    let feed = session.feed(id, &plan)?;
     if !common.json {
-        let state = &follower.state;
-        say(&format!("{} · {}", clean(&state.plan.name), state.id));
+        say(&format!("{} · {id}", clean(&plan.name)));
     }
     let mut display = Display::choose(common.json);
-    for (record, event) in &events {
-        display.event(&follower.state, record, event);
-    }
-    let mut heard = Ok(0);
+    let mut show = |state: &WorkflowState, shown: &ShownEvent, event: &Event| {
+        display.event(state, shown, event);
+    };
+    let mut follower = Follower::begin(plan, reading, feed, &mut show)?;
+    let mut going = Going::On;
+    let mut quiet = Quiet { since: Instant::now(), told_of_events: false };
     loop {
-        follower.catch_up(&mut |state, record, event| display.event(state, record, event))?;
         let children = follower.children(CHILDREN_SHOWN_MAX)?;
         display.children(&follower.state, children);
+        if let Some(owner) = session.owner() {
+            display.said(&follower.state, owner.live().of(follower.state.id));
+        }
         match follower.rest()? {
             Some(Rest::Ended) => {
                 display.end();
                 return finish(common, &mut follower).map(Some);
             }
-            Some(Rest::People) | None if heard == Err(RecvTimeoutError::Disconnected) => {
-                return Ok(None);
-            }
+            Some(Rest::People) | None if going == Going::Over => return Ok(None),
             Some(Rest::People)
                 if !display
                     .aside(|| ask_person(common, session, &mut follower))
                     .unwrap_or(false) =>
             {
                 display.end();
-                return wait_for_person(common, &mut follower).map(Some);
+                let exit = wait_for_person(common, &mut follower)?;
+                if session.is_owner() && asks_in_a_call(&follower.state) {
+                    say(
+                        "a running call asks, and ends with this process: answer at a terminal, or let \
+                         `baton serve` own the store",
+                    );
+                }
+                return Ok(Some(exit));
             }
             Some(Rest::People) | None => {}
         }
-        heard = news.recv_timeout(LOOK_AGAIN);
+        if let Some(workers) = quiet.workers_awaited(session, &mut follower)? {
+            display.end();
+            return leave_to_workers(common, &mut follower, &workers).map(Some);
+        }
+        going = follower.catch_up(LOOK_AGAIN, &mut |state, shown, event| {
+            quiet.since = Instant::now();
+            display.event(state, shown, event);
+        })?;
     }
 }
 
-/// Shows what a workflow that has ended did and brought.
-pub(super) fn show_end(
-    common: &Common,
-    views: Box<dyn Views>,
-    number: u64,
-) -> anyhow::Result<Exit> {
-    let (mut follower, events) = Follower::new(views, number)?;
-    let mut display = Display::choose(common.json);
-    for (record, event) in &events {
-        display.event(&follower.state, record, event);
+/// A workflow of which nothing is heard for a while.
+struct Quiet {
+    since: Instant,
+    told_of_events: bool,
+}
+
+impl Quiet {
+    /// The types of work that are left where only workers can do it, whom this process lets in
+    /// nowhere.
+    fn workers_awaited(
+        &mut self,
+        session: &Session,
+        follower: &mut Follower,
+    ) -> anyhow::Result<Option<BTreeSet<String>>> {
+        if !session.is_owner() || self.since.elapsed() < LOOK_AGAIN {
+            return Ok(None);
+        }
+        let Outside { workers, events } = follower.outside()?;
+        if !events.is_empty() && !std::mem::replace(&mut self.told_of_events, true) {
+            say(&waits_for_events(&events));
+        }
+        Ok((!workers.is_empty() && events.is_empty()).then_some(workers))
     }
+}
+
+/// Says that only a server can have this work done, and lets go of the store for one.
+fn leave_to_workers(
+    common: &Common,
+    follower: &mut Follower,
+    workers: &BTreeSet<String>,
+) -> anyhow::Result<Exit> {
+    let id = follower.state.id;
+    let types = clean(&named(workers.iter().cloned()));
+    let asks_people = !follower.asking()?.is_empty();
+    let exit = if asks_people { wait_for_person(common, follower)? } else { Exit::WorkFailed };
+    if common.json && !asks_people {
+        print_workflow(follower.reading(), id)?;
+    }
+    say(&format!(
+        "interrupted: what is left is work for workers ({types}), which only a server hands out; \
+         `baton serve` takes it up, and `baton watch {id}` follows it"
+    ));
+    Ok(exit)
+}
+
+fn waits_for_events(types: &BTreeSet<String>) -> String {
+    let types = clean(&named(types.iter().cloned()));
+    format!(
+        "waiting for an event ({types}): another `baton run` on this store may emit it; events from \
+         elsewhere are taken by `baton serve`, at POST /api/v1/events"
+    )
+}
+
+/// The plan of a workflow that is followed.
+fn plan_of(reading: &mut dyn Reading, id: WorkflowId) -> anyhow::Result<Plan> {
+    let purged = reading.brief(id)?.is_some_and(|workflow| workflow.purged_at.is_some());
+    anyhow::ensure!(
+        !purged,
+        "the events of this workflow were purged; `baton show {id}` says when"
+    );
+    reading.plan(id)
+}
+
+/// Shows what a workflow that has ended did and brought.
+pub(super) fn show_end(common: &Common, id: WorkflowId) -> anyhow::Result<Exit> {
+    let mut reading = read(common)?;
+    let plan = plan_of(reading.as_mut(), id)?;
+    let mut display = Display::choose(common.json);
+    let mut show = |state: &WorkflowState, shown: &ShownEvent, event: &Event| {
+        display.event(state, shown, event);
+    };
+    let feed = Box::new(Pages::new(read(common)?, id, None));
+    let mut follower = Follower::begin(plan, reading, feed, &mut show)?;
+    while follower.catch_up(LOOK_AGAIN, &mut show)? == Going::On {}
     display.end();
     finish(common, &mut follower)
 }
@@ -189,11 +272,12 @@ fn finish(common: &Common, follower: &mut Follower) -> anyhow::Result<Exit> {
     let took = ended.at.since(state.started_at.unwrap_or(state.created_at));
     let id = state.id;
     if common.json {
-        print_workflow(follower.views(), id)?;
+        print_workflow(follower.reading(), id)?;
     } else {
-        if let Some(output) = outcome.output() {
-            let text = view::text_of(output, follower.views())?;
-            output_text(&text.value()).iter().for_each(|text| say_out(text));
+        if outcome.output().is_some() {
+            let output = follower.reading().workflow(id)?.and_then(|workflow| workflow.output);
+            let text = output.and_then(|output| output_text(&output.value()));
+            text.iter().for_each(|text| say_out(text));
         }
         let status = outcome.status();
         let summary = format!(
@@ -216,18 +300,20 @@ fn finish(common: &Common, follower: &mut Follower) -> anyhow::Result<Exit> {
 }
 
 /// The last line of `--json`.
-fn print_workflow(views: &mut dyn Views, id: WorkflowId) -> anyhow::Result<()> {
-    let (card, row) = views.workflow(id)?.with_context(|| format!("the workflow {id} is gone"))?;
-    let plan = view::plan_of(&card, views)?;
-    let workflow = view::workflow_view(&card, &row, &Wording::of(&plan), views)?;
+fn print_workflow(reading: &mut dyn Reading, id: WorkflowId) -> anyhow::Result<()> {
+    let workflow = reading.workflow(id)?.with_context(|| format!("the workflow {id} is gone"))?;
     say_out(&serde_json::json!({ "workflow": workflow }).to_string());
     Ok(())
+}
+
+fn asks_in_a_call(state: &WorkflowState) -> bool {
+    state.waiting().any(|(_, on)| matches!(on, Waiting::Question { .. }))
 }
 
 fn wait_for_person(common: &Common, follower: &mut Follower) -> anyhow::Result<Exit> {
     let id = follower.state.id;
     if common.json {
-        print_workflow(follower.views(), id)?;
+        print_workflow(follower.reading(), id)?;
         return Ok(Exit::WaitingForPerson);
     }
     match &follower.state.phase {

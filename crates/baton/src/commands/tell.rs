@@ -1,13 +1,13 @@
 //! `cancel`, `pause`: commands that tell a workflow something and are done.
 
 use baton_core::words::WorkflowStatus;
-use baton_server::wire::{Answer, Ask, Verb};
+use baton_server::wire::{Ask, Verb};
 
 use crate::cli::Common;
-use crate::config::Config;
 use crate::display::{say, say_out};
-use crate::exit::{Exit, Failed};
-use crate::session::{Purpose, Session, find_workflow, read};
+use crate::exit::Exit;
+use crate::reading::find_workflow;
+use crate::session::{Purpose, Session, Stand, read};
 
 /// Stops a workflow.
 pub fn cancel(common: &Common, id: &str, reason: Option<String>) -> anyhow::Result<Exit> {
@@ -20,26 +20,18 @@ pub fn pause(common: &Common, id: &str) -> anyhow::Result<Exit> {
 }
 
 fn tell_workflow(common: &Common, id: &str, verb: Verb) -> anyhow::Result<Exit> {
-    let mut views = read(common)?;
-    let (card, _) = find_workflow(views.as_mut(), id)?;
-    tell(common, Ask::Command { workflow: card.id, verb })
+    let workflow = find_workflow(read(common)?.as_mut(), id)?.id;
+    tell(common, Ask::Command { workflow, verb })
 }
 
 /// Tells a workflow something, prints where it stands then, and leaves.
 pub fn tell(common: &Common, ask: Ask) -> anyhow::Result<Exit> {
-    let config = Config::read(common.config.as_deref())?;
-    let mut session = Session::open(common, &config, Purpose::Tell)?;
+    let mut session = Session::open(common, Purpose::Tell)?;
     let owned = session.is_owner();
-    let answer = session.ask(ask);
+    let told = session.change(ask);
     let closed = session.close();
-    let answer = answer?;
+    let Stand { id, status, revision } = told?;
     closed?;
-    let Answer::Workflow { id, status, revision, .. } = answer else {
-        return Err(Failed::unreachable(anyhow::anyhow!(
-            "the owner answered with something else: {answer:?}"
-        ))
-        .into());
-    };
     if common.json {
         let line = serde_json::json!({ "workflow_id": id, "status": status, "revision": revision });
         say_out(&line.to_string());

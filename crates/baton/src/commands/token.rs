@@ -3,23 +3,16 @@
 //! A token is printed once, when it is made; the store has its hash and nothing more.
 
 use anyhow::Context;
-use baton_core::body::BlobHash;
 use baton_core::fact::Token;
 use baton_core::words::{FactKind, Role};
+use baton_server::secret::{Secret, TOKEN_PREFIX};
 use baton_server::wire::{Answer, Ask};
-use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::cli::{Common, TokenCommand};
-use crate::config::Config;
 use crate::display::{say, say_out};
 use crate::exit::{Exit, Failed};
-use crate::session::{Purpose, Session, read};
+use crate::session::{Purpose, Session, read_store};
 use crate::text::clean;
-
-/// What every token begins with, so that it is known where it lies about.
-const PREFIX: &str = "baton_";
-/// The longest name, in characters.
-const NAME_CHARS_MAX: usize = 64;
 
 /// Makes, lists or revokes tokens.
 pub fn token(common: &Common, command: &TokenCommand) -> anyhow::Result<Exit> {
@@ -35,13 +28,9 @@ pub fn token(common: &Common, command: &TokenCommand) -> anyhow::Result<Exit> {
 }
 
 fn create(common: &Common, role: Role, name: Option<&str>) -> anyhow::Result<Exit> {
-    let mut secret = [0_u8; 32];
-    let got = getrandom(&mut secret, GetRandomFlags::empty());
-    let got = got.context("the system gives no randomness for a token")?;
-    anyhow::ensure!(got == secret.len(), "the system gave too little randomness; try again");
-    let digits: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    let token = format!("{PREFIX}{digits}");
-    let hash = BlobHash::of(token.as_bytes());
+    let secret =
+        Secret::draw(TOKEN_PREFIX).context("the system gives no randomness for a token")?;
+    let (token, hash) = (secret.text(), secret.hash());
     let name = match name {
         Some(name) => checked(name)?,
         None => format!("{role}-{}", hash.to_string().chars().take(8).collect::<String>()),
@@ -52,24 +41,21 @@ fn create(common: &Common, role: Role, name: Option<&str>) -> anyhow::Result<Exi
         return Ok(Exit::Done);
     }
     say(&format!("`{name}` is a token of the role `{role}`; it is shown this once:"));
-    say_out(&token);
+    say_out(token);
     Ok(Exit::Done)
 }
 
 fn checked(name: &str) -> anyhow::Result<String> {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || !name.chars().all(plain) {
-        let message = format!(
-            "`{}` is not a name; use 1 to {NAME_CHARS_MAX} of the characters A-Z a-z 0-9 _ - .",
-            clean(name)
-        );
-        return Err(Failed::usage(message).into());
+    if Token::is_name(name) {
+        return Ok(name.to_owned());
     }
-    Ok(name.to_owned())
+    let message =
+        format!("`{}` is not a name; use 1 to 64 of the characters A-Z a-z 0-9 _ - .", clean(name));
+    Err(Failed::usage(message).into())
 }
 
 fn list(common: &Common) -> anyhow::Result<Exit> {
-    for fact in read(common)?.facts(FactKind::Token)? {
+    for fact in read_store(common)?.facts(FactKind::Token)? {
         let Some(grant) = Token::read(&fact.value).and_then(|token| token.grant) else {
             continue;
         };
@@ -86,8 +72,7 @@ fn list(common: &Common) -> anyhow::Result<Exit> {
 }
 
 fn ask(common: &Common, ask: Ask) -> anyhow::Result<()> {
-    let config = Config::read(common.config.as_deref())?;
-    let mut session = Session::open(common, &config, Purpose::Work)?;
+    let mut session = Session::open(common, Purpose::Work)?;
     let answer = session.ask(ask);
     let closed = session.close();
     let answer = answer?;
@@ -98,6 +83,7 @@ fn ask(common: &Common, ask: Ask) -> anyhow::Result<()> {
         | Answer::Workflow { .. }
         | Answer::Ended { .. }
         | Answer::Count(_)
+        | Answer::Servers(_)
         | Answer::Declined { .. } => {
             let message = format!("the owner answered with something else: {answer:?}");
             Err(Failed::unreachable(anyhow::anyhow!(message)).into())

@@ -56,7 +56,6 @@ impl Caller {
                 call.workflow,
                 (call.job.task, call.job.attempt),
                 call.conversation,
-                &call.idempotency_key,
             )),
         };
         let output = self.tools.call(&port_call, control)?;

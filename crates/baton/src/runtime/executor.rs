@@ -9,11 +9,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use baton_core::failure::CallFailure;
+use baton_core::ids::TaskId;
 use baton_core::words::{AttemptStatus, FailureKind};
+use baton_engine::asking::{Asking, Heard, Wish};
 use baton_engine::attempt_status;
 use baton_engine::exchange::{Call, CallResult, Effect, Input, JobKey};
 use baton_engine::meters::Meters;
-use baton_engine::ports::{Control, Tools};
+use baton_engine::ports::{Control, Hearer, Live, Tools};
 use baton_engine::scope::{render, render_output};
 use baton_engine::store::Views;
 
@@ -89,9 +91,27 @@ struct Pool {
 
 struct Running {
     tool: String,
+    task: TaskId,
     control: Control,
     deadline: Instant,
     told: bool,
+}
+
+impl Running {
+    /// When it is looked at next; never while it waits for a person.
+    fn due(&self) -> Option<Instant> {
+        if self.told {
+            return Some(self.deadline);
+        }
+        let asking = &self.control.asking;
+        let is_told = self.control.is_cancelled();
+        let waited = if is_told { Duration::ZERO } else { asking.waited() };
+        (is_told || !asking.is_open()).then(|| self.deadline + waited)
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.due().is_some_and(|due| due <= now)
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -136,6 +156,9 @@ impl Executor {
         for effect in effects {
             match &effect {
                 Effect::Cancel(job) => self.shared.tell_to_end(*job),
+                Effect::Answer { job, ticket, heard } => {
+                    self.shared.tell_answer(*job, *ticket, heard.clone());
+                }
                 Effect::Prepare(_) | Effect::Conclude(_) => quick.push(effect),
                 Effect::Call(call) if self.shared.is_quick(call) => quick.push(effect),
                 Effect::Call(_) | Effect::Probe(_) | Effect::Snapshot(_) => slow.push(effect),
@@ -276,25 +299,29 @@ impl Shared {
                 let packed = caught(|| Ok::<_, CallFailure>(job.row()));
                 Some(Input::Snapshot { number: job.number, row: packed.ok().flatten() })
             }
-            Effect::Cancel(_) => None,
+            Effect::Cancel(_) | Effect::Answer { .. } => None,
         }
     }
 
     /// Makes a call; `None` when it was given up meanwhile and its result is not wanted any more.
     fn call(&self, call: &Call) -> Option<CallResult> {
-        let control = Control::new(call.timeout.unwrap_or(self.bounds.timeout));
+        let timeout = call.timeout.unwrap_or(self.bounds.timeout);
         let quick = self.is_quick(call);
+        let mut control = Control::new(timeout);
         if !quick {
+            control = control.heard_by(self.hearer(call));
+            control.asking = self.line_of(call.job);
             let deadline = Instant::now() + control.timeout;
             let tool = tool_of(call).unwrap_or_default().to_owned();
-            let running = Running { tool, control: control.clone(), deadline, told: false };
+            let task = call.workflow.task(call.job.task);
+            let running = Running { tool, task, control: control.clone(), deadline, told: false };
             lock(&self.pool).running.insert(call.job, running);
-            self.reports.begin(call.job, &control);
             self.overseer.notify_one();
         }
         let began = Instant::now();
         let result = caught(|| self.caller.make(call, &control));
-        if !quick && !self.strike_off(call.job) {
+        control.asking.close("the call has ended");
+        if !quick && !self.strike_off(call) {
             return None;
         }
         let outcome = result.as_ref().map_or_else(attempt_status, |_| AttemptStatus::Completed);
@@ -303,11 +330,39 @@ impl Shared {
         Some(result.map_err(|failure| (attempt_status(&failure), failure)))
     }
 
+    /// Listens to what a call says of itself, from now until it has ended.
+    fn hearer(&self, call: &Call) -> Hearer {
+        let (task, attempt) = (call.workflow.task(call.job.task), call.job.attempt);
+        self.reports.begin(task, attempt);
+        let reports = Arc::clone(&self.reports);
+        Arc::new(move |progress| reports.hear(task, attempt, progress))
+    }
+
+    /// What a call asks goes to the engine, which asks people.
+    fn line_of(&self, job: JobKey) -> Asking {
+        let inbox = Arc::clone(&self.inbox);
+        Asking::through(Box::new(move |wish| {
+            inbox.push(match wish {
+                Wish::Ask { ticket, question } => Input::Asked { job, ticket, question },
+                Wish::TakeBack { ticket } => Input::TakenBack { job, ticket },
+            });
+        }))
+    }
+
+    /// A call hears what came of its question, and its time goes on.
+    fn tell_answer(&self, job: JobKey, ticket: u32, heard: Heard) {
+        let control = lock(&self.pool).running.get(&job).map(|running| running.control.clone());
+        if let Some(control) = control {
+            control.asking.hear(ticket, heard);
+            self.overseer.notify_one();
+        }
+    }
+
     /// Whether the call was still waited for.
-    fn strike_off(&self, job: JobKey) -> bool {
+    fn strike_off(&self, call: &Call) -> bool {
         let mut pool = lock(&self.pool);
-        let waited_for = pool.running.remove(&job).is_some();
-        self.reports.end(job);
+        let waited_for = pool.running.remove(&call.job).is_some();
+        self.reports.end(call.workflow.task(call.job.task), call.job.attempt);
         if pool.over {
             self.ended.notify_all();
         }
@@ -334,7 +389,10 @@ impl Shared {
             let grace = self.bounds.grace;
             let mut given_up = Vec::new();
             for (job, running) in &mut pool.running {
-                if running.deadline <= now && !running.told {
+                if !running.told && !running.is_due(now) {
+                    continue;
+                }
+                if !running.told {
                     running.control.cancel();
                     running.told = true;
                     running.deadline = now + grace;
@@ -345,8 +403,8 @@ impl Shared {
             for job in given_up {
                 if let Some(running) = pool.running.remove(&job) {
                     self.meters.called(&running.tool, AttemptStatus::TimedOut);
+                    self.reports.end(running.task, job.attempt);
                 }
-                self.reports.end(job);
                 // Its thread may never come back: another may take its place.
                 pool.threads = pool.threads.saturating_sub(1);
                 let message = "the call did not end in its time, nor when it was told to";
@@ -354,7 +412,7 @@ impl Shared {
                 self.inbox
                     .push(Input::Called { job, result: Err((attempt_status(&failure), failure)) });
             }
-            let next = pool.running.values().map(|running| running.deadline).min();
+            let next = pool.running.values().filter_map(Running::due).min();
             pool = match next {
                 None => self.overseer.wait(pool).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {

@@ -97,6 +97,7 @@ impl Drop for Doors {
     fn drop(&mut self) {
         self.0.desk.close();
         self.0.hub.close();
+        self.0.reports.close();
     }
 }
 
@@ -252,6 +253,7 @@ impl Work {
                 here.map(|task| (state.id, state.key_of(task)))
             })
             .collect();
+        cut_off.extend(self.engine.cut_off());
         cut_off.sort_unstable();
         OwnerReport { interrupted, cut_off }
     }
@@ -308,6 +310,7 @@ impl Work {
         meters.commit.observe(commit);
         meters.progress.observe(turn);
         meters.queue_depth.store(self.engine.depth() as u64, Ordering::Relaxed);
+        meters.leases.store(self.engine.leases() as u64, Ordering::Relaxed);
         meters.live.store(self.engine.live() as u64, Ordering::Relaxed);
     }
 

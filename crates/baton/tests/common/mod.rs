@@ -48,7 +48,9 @@ impl Desk {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
         command.current_dir(self.folder.path()).args(arguments);
-        command.env_remove("BATON_DATA").env_remove("BATON_CONFIG");
+        for name in ["BATON_DATA", "BATON_CONFIG", "BATON_SERVER", "BATON_TOKEN", "BATON_CA"] {
+            command.env_remove(name);
+        }
         command.stdin(Stdio::null());
         command
     }
@@ -121,7 +123,7 @@ pub struct Called {
 }
 
 impl Called {
-    fn of(output: Output) -> Self {
+    pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code(),
             out: String::from_utf8(output.stdout).unwrap(),
@@ -135,7 +137,6 @@ impl Called {
     }
 }
 
-/// A command that runs.
 /// A process that does not outlive the test that started it, however that ends.
 struct Held(Child);
 
@@ -147,6 +148,7 @@ impl Drop for Held {
     }
 }
 
+/// A command that runs.
 pub struct Running {
     child: Held,
     lines: BufReader<ChildStdout>,
@@ -159,7 +161,11 @@ impl Running {
         loop {
             let mut line = String::new();
             let read = self.lines.read_line(&mut line).unwrap();
-            assert_ne!(read, 0, "it ended before {event} of {task:?}");
+            if read == 0 {
+                let mut said = String::new();
+                self.said.read_to_string(&mut said).unwrap();
+                panic!("it ended before {event} of {task:?}: {said}");
+            }
             let value: Value = serde_json::from_str(&line).unwrap();
             let is_task = task.is_none_or(|task| value["task"] == task);
             if value["event"] == event && is_task {
@@ -197,6 +203,13 @@ impl Running {
     pub fn kill(mut self) {
         self.child.0.kill().unwrap();
         self.child.0.wait().unwrap();
+    }
+
+    /// Waits for the end; gives the exit code and the lines that were not read before.
+    pub fn rest(mut self) -> (Option<i32>, Vec<Value>) {
+        let lines = self.lines.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap());
+        let lines = lines.collect();
+        (self.child.0.wait().unwrap().code(), lines)
     }
 
     /// Waits for the end; gives the exit code and the last line, or what was said instead.

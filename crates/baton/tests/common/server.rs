@@ -1,5 +1,7 @@
 //! `baton serve` in a folder, and a client that speaks plain HTTP to it.
 
+use std::io::{BufRead, BufReader};
+
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -66,8 +68,31 @@ impl Server {
         answer(request.call().unwrap())
     }
 
+    /// What a stream tells, up to and with a message.
+    pub fn listen(&self, path: &str, last: &Value) -> Vec<Value> {
+        let body = self.agent.get(self.url(path)).call().unwrap().into_body();
+        let mut lines = BufReader::new(body.into_reader()).lines();
+        let mut told = Vec::new();
+        while told.last() != Some(last) {
+            let line = lines.next().expect("the stream ended before").unwrap();
+            told.extend(
+                line.strip_prefix("data: ").map(|data| serde_json::from_str(data).unwrap()),
+            );
+        }
+        told
+    }
+
     pub fn post(&self, path: &str, body: &Value) -> Answer {
         self.post_text(path, "application/json", &body.to_string())
+    }
+
+    pub fn put(&self, path: &str, body: &Value) -> Answer {
+        let request = self.agent.put(self.url(path)).header("content-type", "application/json");
+        answer(request.send(body.to_string()).unwrap())
+    }
+
+    pub fn delete(&self, path: &str) -> Answer {
+        answer(self.agent.delete(self.url(path)).call().unwrap())
     }
 
     pub fn post_text(&self, path: &str, kind: &str, body: &str) -> Answer {

@@ -58,9 +58,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Ground {
     pub address: SocketAddr,
-    url: StoreUrl,
-    handle: Handle,
-    tools: Arc<dyn Tools>,
+    pub url: StoreUrl,
+    pub handle: Handle,
+    pub tools: Arc<dyn Tools>,
     running: Option<(Web, Owner)>,
     _folder: tempfile::TempDir,
 }
@@ -86,7 +86,7 @@ impl Catalog for Known {
 }
 
 /// No definitions: workflows come by the door.
-struct Nothing;
+pub struct Nothing;
 
 impl Definitions for Nothing {
     fn check(&self, _: &str) -> Result<Plan, Vec<Fault>> {
@@ -260,11 +260,12 @@ fn submission(loaded: Arc<Loaded>) -> Request {
         priority: 5,
         review: false,
         conversation: None,
+        project: None,
         folder: None,
     }))
 }
 
-fn until(what: &str, mut reached: impl FnMut() -> bool) {
+pub fn until(what: &str, mut reached: impl FnMut() -> bool) {
     let began = Instant::now();
     while !reached() {
         assert!(began.elapsed() < PATIENCE, "no {what} in time");

@@ -12,7 +12,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A message as it came.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Message {
-    pub id: Option<u64>,
+    /// As it came: of a message that is told before another of the same event, as `41.1`.
+    pub id: Option<String>,
     pub event: String,
     /// Byte for byte.
     pub data: String,
@@ -23,9 +24,14 @@ impl Message {
         serde_json::from_str(&self.data).expect("JSON")
     }
 
+    /// The position up to which everything is told with it.
+    pub fn position(&self) -> Option<u64> {
+        self.id.as_deref()?.parse().ok()
+    }
+
     /// The type of the event.
     pub fn kind(&self) -> Option<&str> {
-        self.id?;
+        self.id.as_ref()?;
         let (_, rest) = self.data.split_once("\"type\":\"")?;
         rest.split('"').next()
     }
@@ -71,7 +77,7 @@ pub struct Sse {
 }
 
 impl Sse {
-    pub fn open(address: SocketAddr, path: &str, last: Option<u64>) -> Self {
+    pub fn open(address: SocketAddr, path: &str, last: Option<&str>) -> Self {
         let last = last.map(|last| format!("Last-Event-ID: {last}\r\n")).unwrap_or_default();
         let mut reader = connect(address, &request(address, path, &last));
         let (status, headers) = head(&mut reader);
@@ -110,7 +116,7 @@ impl Sse {
             let mut message = Message::default();
             for line in text.lines() {
                 match line.split_once(": ") {
-                    Some(("id", id)) => message.id = Some(id.parse().expect("a position")),
+                    Some(("id", id)) => message.id = Some(id.to_owned()),
                     Some(("event", event)) => message.event = event.to_owned(),
                     Some(("data", data)) => message.data = data.to_owned(),
                     Some((other, _)) => panic!("the field `{other}`"),
@@ -136,7 +142,7 @@ impl Sse {
 
     /// Everything up to a position.
     pub fn take_until(&mut self, position: u64) -> Vec<Message> {
-        until(|| self.next(), |message| message.id == Some(position))
+        until(|| self.next(), |message| message.position() == Some(position))
     }
 
     /// Everything up to an event of this type.
@@ -226,7 +232,7 @@ impl Socket {
     }
 
     pub fn take_until(&mut self, position: u64) -> Vec<Message> {
-        until(|| self.next(), |message| message.id == Some(position))
+        until(|| self.next(), |message| message.position() == Some(position))
     }
 
     /// Everything before `done`.
@@ -243,7 +249,7 @@ fn message(payload: &[u8]) -> Message {
     let value: Value = serde_json::from_str(text).expect("JSON");
     let (_, data) = text.split_once("\"data\":").expect("data");
     Message {
-        id: value["id"].as_u64(),
+        id: value.get("id").map(Value::to_string),
         event: value["event"].as_str().expect("a name").to_owned(),
         data: data.strip_suffix('}').expect("an object").to_owned(),
     }

@@ -8,6 +8,7 @@
     reason = "clippy knows tests, not what they share"
 )]
 
+mod faults;
 mod ground;
 mod listening;
 
@@ -18,8 +19,16 @@ use baton_core::workflow::Command;
 use baton_engine::exchange::{Burial, Request};
 use serde_json::{Value, json};
 
-use ground::{CHAIN, Ground, ITEMS, PARKED};
+use faults::LateSite;
+use ground::{CHAIN, Ground, ITEMS, PARKED, until};
 use listening::{Message, Socket, Sse};
+
+/// The place of a message as numbers.
+fn place(message: &Message) -> (u64, u8) {
+    let id = message.id.as_deref().expect("an event");
+    let (position, more) = id.split_once('.').unwrap_or((id, "0"));
+    (position.parse().expect("a position"), more.parse().expect("a number"))
+}
 
 /// Everything behind a position, as a stream tells it.
 fn told(ground: &Ground, path: &str, until: u64) -> Vec<Message> {
@@ -36,12 +45,12 @@ fn or7_a_workflows_stream_tells_every_event_then_its_end_and_closes() {
     assert_eq!(types[..2], ["workflow.admitted", "workflow.started"]);
     assert_eq!(types.last(), Some(&"workflow.finished"));
     let done = all.last().unwrap();
-    assert_eq!((done.event.as_str(), done.id), ("done", None));
+    assert_eq!((done.event.as_str(), done.id.as_deref()), ("done", None));
     assert_eq!(done.value()["status"], "completed");
     assert!(done.value()["usage"]["time_ms"].is_u64(), "{done:?}");
-    assert!(all.iter().filter(|m| m.id.is_some()).all(|m| m.value()["workflow_id"] == json!(id)));
+    assert!(all.iter().filter(|m| m.id.is_some()).all(|m| m.value()["correlationid"] == json!(id)));
     // Who comes back with the last id is told the end alone.
-    let last = all.iter().rev().find_map(|message| message.id);
+    let last = all.iter().rev().find_map(|message| message.id.as_deref());
     let again = Sse::open(ground.address, &format!("/api/v1/workflows/{id}/stream"), last).rest();
     assert_eq!(again, std::slice::from_ref(done));
 }
@@ -59,7 +68,7 @@ fn or7_live_replayed_and_on_a_socket_the_bytes_and_their_order_are_the_same() {
     let newest = ground.newest();
     let reference = live[0].take_until(newest);
     assert!(reference.len() > 30, "{}", reference.len());
-    assert!(reference.is_sorted_by_key(|message| message.id));
+    assert!(reference.is_sorted_by_key(place));
     for sse in &mut live[1..] {
         assert_eq!(sse.take_until(newest), reference);
     }
@@ -73,7 +82,7 @@ fn or7_live_replayed_and_on_a_socket_the_bytes_and_their_order_are_the_same() {
     let mut own = Sse::open(ground.address, &path, None).rest();
     own.pop();
     let of_one: Vec<_> =
-        reference.into_iter().filter(|m| m.value()["workflow_id"] == json!(ids[1])).collect();
+        reference.into_iter().filter(|m| m.value()["correlationid"] == json!(ids[1])).collect();
     assert_eq!(own, of_one);
 }
 
@@ -82,23 +91,45 @@ fn or7_a_reader_that_comes_and_goes_in_a_storm_misses_nothing_and_hears_nothing_
     let ground = Ground::new();
     let storm = ground.storm(CHAIN, 300, 32);
     let mut heard: Vec<Message> = Vec::new();
-    let mut last = 0;
+    let (mut last, mut newest) = ("0".to_owned(), 0);
     let mut cuts = 0;
-    while !storm.is_over() || last < ground.newest() {
-        let there = usize::try_from(ground.newest() - last).unwrap();
-        let mut sse = Sse::open(ground.address, "/api/v1/events/stream", Some(last));
-        // Anywhere, also in the middle of what is sent together.
+    while !storm.is_over() || newest < ground.newest() {
+        let there = usize::try_from(ground.newest() - newest).unwrap();
+        let mut sse = Sse::open(ground.address, "/api/v1/events/stream", Some(&last));
+        // Anywhere, also in the middle of what is sent together, and of what one event is told as.
         for message in sse.take((1 + cuts % 97).min(there)) {
-            last = message.id.unwrap_or(last);
+            newest = message.position().unwrap_or(newest);
+            last = message.id.clone().unwrap_or(last);
             heard.push(message);
         }
         cuts += 13;
     }
     storm.join();
     heard.retain(|message| message.id.is_some());
-    let positions: Vec<u64> = heard.iter().filter_map(|message| message.id).collect();
+    let positions: Vec<u64> = heard.iter().filter_map(Message::position).collect();
     assert_eq!(positions, (1..=ground.newest()).collect::<Vec<_>>());
     assert_eq!(heard, told(&ground, "/api/v1/events/stream?after=0", ground.newest()));
+}
+
+#[test]
+fn or7_cut_behind_any_message_a_stream_goes_on_with_the_next_on_both_surfaces() {
+    let ground = Ground::new();
+    let id = ground.submit(CHAIN);
+    ground.wait(id);
+    let path = format!("/api/v1/workflows/{id}/stream");
+    let whole = Sse::open(ground.address, &path, None).rest();
+    let names: Vec<&str> = whole.iter().map(|message| message.event.as_str()).collect();
+    let call = ["tool.called", "task.updated", "tool.completed", "task.updated"];
+    assert_eq!(names.windows(4).filter(|part| *part == call).count(), 3, "{names:?}");
+    for (at, message) in whole.iter().enumerate().filter(|(_, message)| message.id.is_some()) {
+        let rest = &whole[at + 1..];
+        let last = message.id.as_deref();
+        assert_eq!(Sse::open(ground.address, &path, last).rest(), rest, "{last:?}");
+        let mut socket = Socket::open(ground.address);
+        let after: Value = serde_json::from_str(last.unwrap()).unwrap();
+        socket.say(&json!({ "workflow": id, "after": after }));
+        assert_eq!(socket.until_done(), rest[..rest.len() - 1], "{last:?}");
+    }
 }
 
 #[test]
@@ -117,7 +148,7 @@ fn or7_a_slow_reader_is_told_so_and_loses_nothing_while_others_go_on() {
     let newest = ground.newest();
     let all = slow.take_until(newest);
     assert!(all.iter().any(|message| message.event == "lagged"));
-    let positions: Vec<u64> = all.iter().filter_map(|message| message.id).collect();
+    let positions: Vec<u64> = all.iter().filter_map(Message::position).collect();
     assert_eq!(positions, (1..=newest).collect::<Vec<_>>());
 }
 
@@ -151,17 +182,20 @@ fn or7_filters_pick_by_workflow_and_type() {
         let told = sse.take_until_kind("workflow.resumed");
         drop(sse);
         ground.until_subscribers(0);
-        told.into_iter().filter(|m| m.id.is_some_and(|id| id <= newest)).collect::<Vec<_>>()
+        told.into_iter().filter(|m| m.id.is_some() && place(m).0 <= newest).collect::<Vec<_>>()
     };
-    let completed = kinds("/api/v1/events/stream?after=0&type=*.completed,workflow.resumed");
+    let completed = kinds("/api/v1/events/stream?after=0&type=task.completed,workflow.resumed");
     assert_eq!(completed.len(), 3);
     assert!(completed.iter().all(|m| m.kind() == Some("task.completed")));
+    let called = kinds("/api/v1/events/stream?after=0&type=tool.*.completed,workflow.resumed");
+    assert_eq!(called.len(), 3);
+    assert!(called.iter().all(|m| m.event == "tool.completed"), "{called:?}");
     let asked = kinds("/api/v1/events/stream?after=0&type=approval.*,workflow.resumed");
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].value()["data"]["on"]["person"]["ask"], "Go on?");
     let path = format!("/api/v1/events/stream?workflow={two}&type=workflow.*");
     let own = kinds(&path);
-    assert!(own.iter().all(|m| m.value()["workflow_id"] == json!(two)), "{own:?}");
+    assert!(own.iter().all(|m| m.value()["correlationid"] == json!(two)), "{own:?}");
     assert_eq!(own[0].kind(), Some("workflow.admitted"));
 }
 
@@ -193,7 +227,7 @@ fn or7_a_socket_changes_its_mind_and_is_told_what_it_said_wrong() {
     ground.wait(two);
     let mut socket = Socket::open(ground.address);
     socket.say(&json!({ "workflow": one }));
-    assert!(socket.until_done().iter().all(|m| m.value()["workflow_id"] == json!(one)));
+    assert!(socket.until_done().iter().all(|m| m.value()["correlationid"] == json!(one)));
     socket.say(&json!({ "workflows": one }));
     let problem = socket.next().unwrap();
     assert_eq!(problem.event, "problem");
@@ -201,7 +235,7 @@ fn or7_a_socket_changes_its_mind_and_is_told_what_it_said_wrong() {
     socket.say(&json!({ "workflow": two, "type": "workflow.*" }));
     let told = socket.until_done();
     assert_eq!(told.len(), 3, "{told:?}");
-    assert!(told.iter().all(|m| m.value()["workflow_id"] == json!(two)));
+    assert!(told.iter().all(|m| m.value()["correlationid"] == json!(two)));
 }
 
 #[test]
@@ -244,6 +278,7 @@ fn or7_who_watches_sees_what_is_counted_and_what_is_not_ready() {
         "baton_progress_mismatch_total 0",
         "baton_queue_depth 0",
         "baton_workflows_live 1",
+        "baton_leases 0",
         "baton_stream_subscribers 1",
         "baton_stream_lagged_total 0",
     ] {
@@ -253,4 +288,51 @@ fn or7_who_watches_sees_what_is_counted_and_what_is_not_ready() {
     let (status, ready) = listening::get(ground.address, "/readyz");
     assert_eq!(status, 503);
     assert!(ready.contains(r#""what":"owner""#), "{ready}");
+}
+
+#[test]
+fn or7_a_position_that_was_not_reached_is_refused_and_the_newest_is_named() {
+    let ground = Ground::new();
+    let id = ground.submit(CHAIN);
+    ground.wait(id);
+    let newest = ground.newest();
+    let ahead = newest + 1;
+    for path in ["/api/v1/events/stream?", &format!("/api/v1/workflows/{id}/stream?")] {
+        let (code, problem) = Sse::refused(ground.address, &format!("{path}after={ahead}"));
+        assert_eq!((code, problem["code"].as_str()), (400, Some("cursor_ahead")), "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(
+            detail.contains(&format!("{ahead} lies ahead of the newest, {newest}")),
+            "{detail}"
+        );
+    }
+    let mut socket = Socket::open(ground.address);
+    socket.say(&json!({ "after": ahead }));
+    assert_eq!(socket.next().unwrap().value()["code"], "cursor_ahead");
+    // The newest itself is a place to go on from, even before the broadcaster has heard of it.
+    let mut sse = Sse::open(ground.address, "/api/v1/events/stream", Some(&newest.to_string()));
+    ground.submit(CHAIN);
+    assert_eq!(sse.take_until(newest + 1)[0].id, Some((newest + 1).to_string()));
+}
+
+#[test]
+fn or7_a_store_that_cannot_be_read_is_reported_once_and_read_again() {
+    let ground = Ground::new();
+    let site = LateSite::new(&ground);
+    let mut sse = Sse::open(site.address, "/api/v1/events/stream", None);
+    let id = ground.submit(CHAIN);
+    ground.wait(id);
+    let newest = ground.newest();
+    site.change("ALTER TABLE journal RENAME TO hidden");
+    site.tell(newest);
+    let told = site.reports.recv_timeout(Duration::from_secs(60)).unwrap();
+    assert!(told.contains("the events for streams cannot be read; it is tried again: "), "{told}");
+    let (status, ready) = listening::get(site.address, "/readyz");
+    assert_eq!(status, 503);
+    assert!(ready.contains(r#""what":"streams""#), "{ready}");
+    site.change("ALTER TABLE hidden RENAME TO journal");
+    let all = sse.take_until(newest);
+    assert_eq!(all.last().unwrap().id, Some(newest.to_string()));
+    until("readiness", || listening::get(site.address, "/readyz").0 == 200);
+    assert!(site.reports.try_recv().is_err(), "it was reported again");
 }

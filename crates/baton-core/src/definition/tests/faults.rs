@@ -94,6 +94,7 @@ fn kinds() {
         ("{ id: a, workflow: nowhere }", "there is no definition `nowhere`"),
         ("{ id: a, workflow: test }", "would run itself"),
         ("{ id: a, tool: core.noop, fallback: [ { agent: x } ] }", "an agent as an alternative"),
+        ("{ id: a, tool: core.noop, fallback: [ { worker: x } ] }", "a worker as an alternative"),
         ("{ id: a, tool: core.noop, fallback: [ { with: {} } ] }", "the field `tool` is missing"),
     ] {
         refuses(&[task], words);

@@ -93,7 +93,7 @@ fn every_field_the_reader_knows_is_in_the_schema_or_refused() {
         ),
         ("/$defs/task/properties/retry/properties", &task::RETRY_FIELDS, &[]),
         ("/$defs/task/properties/probe/properties", &task::PROBE_FIELDS, &[]),
-        ("/$defs/call/properties", &task::FALLBACK_FIELDS, &["agent"]),
+        ("/$defs/call/properties", &task::FALLBACK_FIELDS, &["agent", "worker"]),
         ("/$defs/trigger/properties", &triggers::TRIGGER_FIELDS, &[]),
         ("/$defs/wait/properties", &kind::WAIT_FIELDS, &[]),
         ("/$defs/task/properties/emit/properties", &kind::EMIT_FIELDS, &[]),

@@ -47,10 +47,10 @@ impl WorkflowState {
         if self.worker_call(ordinal).is_some() != lease.is_some() {
             return Err(Refusal::NotReady);
         }
-        let attempt = self.task(ordinal).map_or(0, |task| task.attempts) + 1;
+        let (rung, attempts) = self.task(ordinal).map_or((0, 0), |task| (task.rung, task.attempts));
         let model = self.model_call(ordinal, input);
         let (input, lease) = (input.cloned(), lease.cloned());
-        Ok(one(TaskStarted { task: ordinal, attempt, input, lease, model }))
+        Ok(one(TaskStarted { task: ordinal, attempt: attempts + 1, input, lease, rung, model }))
     }
 
     pub(super) fn expand_task(&self, task: Ordinal, count: u32, list: &Body) -> Decision {
@@ -83,7 +83,8 @@ impl WorkflowState {
         let Some(next) = next else {
             return Ok(one(TaskFailed { task: ordinal, status: None, failure }));
         };
-        let begun = TaskStarted { task: ordinal, attempt, input: None, lease: None, model: None };
+        let model = None;
+        let begun = TaskStarted { task: ordinal, attempt, input: None, lease: None, rung, model };
         let failed = AttemptFailed { task: ordinal, attempt, status, failure, next };
         Ok(vec![begun.into(), failed.into()])
     }

@@ -15,7 +15,7 @@ use crate::workflow::event::{CallUndone, TaskCancelled, TaskFailed};
 use crate::workflow::state::{Outcome, Phase, Resume, TaskPhase, Waiting, WorkflowState};
 
 impl WorkflowState {
-    fn waiting_on(&self, ordinal: Ordinal) -> Result<&Waiting, Refusal> {
+    pub(super) fn waiting_on(&self, ordinal: Ordinal) -> Result<&Waiting, Refusal> {
         match &self.task(ordinal).ok_or(Refusal::NoSuchTask)?.phase {
             TaskPhase::Waiting { on, .. } => Ok(on),
             TaskPhase::Pending
@@ -29,10 +29,19 @@ impl WorkflowState {
         }
     }
 
-    pub(super) fn respond(&self, ordinal: Ordinal, value: &Value, by: &str) -> Decision {
-        let (Waiting::Person { .. }, Some(plan)) =
-            (self.waiting_on(ordinal)?, self.task_plan(ordinal))
-        else {
+    pub(super) fn respond(
+        &self,
+        ordinal: Ordinal,
+        (value, by): (&Value, &str),
+        question: Option<u32>,
+    ) -> Decision {
+        let (on, Some(plan)) = (self.waiting_on(ordinal)?, self.task_plan(ordinal)) else {
+            return Err(Refusal::NotWaiting);
+        };
+        if let Waiting::Question { .. } = on {
+            return self.answer_question(ordinal, value, question);
+        }
+        let (Waiting::Person { .. }, None) = (on, question) else {
             return Err(Refusal::NotWaiting);
         };
         let Work::Human(human) = &plan.work else {
@@ -74,6 +83,7 @@ impl WorkflowState {
             Waiting::Timer { then: Resume::Retry, .. }
             | Waiting::Event { until: None, .. }
             | Waiting::Person { .. }
+            | Waiting::Question { .. }
             | Waiting::InDoubt { .. }
             | Waiting::Child { .. } => Err(Refusal::NotWaiting),
         }
@@ -84,6 +94,7 @@ impl WorkflowState {
             Waiting::Event { .. } => Ok(one(completed(ordinal, event.clone()))),
             Waiting::Timer { .. }
             | Waiting::Person { .. }
+            | Waiting::Question { .. }
             | Waiting::InDoubt { .. }
             | Waiting::Child { .. } => Err(Refusal::NotWaiting),
         }
@@ -101,6 +112,7 @@ impl WorkflowState {
             Waiting::Child { .. }
             | Waiting::Timer { .. }
             | Waiting::Person { .. }
+            | Waiting::Question { .. }
             | Waiting::Event { .. }
             | Waiting::InDoubt { .. } => return Err(Refusal::NotWaiting),
         }

@@ -14,6 +14,7 @@ use crate::failure::CallFailure;
 use crate::ids::{Ordinal, WorkflowId};
 use crate::time::Timestamp;
 use crate::words::{SkipCause, TaskStatus, WaitReason, WorkflowStatus};
+use crate::workflow::question::{Asked, Question};
 
 /// Where a run stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -139,6 +140,8 @@ pub struct Task {
     pub is_call: bool,
     /// What its agent has done in the present run.
     pub agent: Option<Box<AgentRun>>,
+    /// Questions that its calls have asked.
+    pub asked: Asked,
     /// When its present run's first attempt started.
     pub started_at: Option<Timestamp>,
     /// Where it stands.
@@ -164,7 +167,7 @@ pub enum TaskPhase {
         /// Since when.
         since: Timestamp,
     },
-    /// Nothing runs.
+    /// Nothing runs, but a call that asks a person something.
     Waiting {
         /// Since when.
         since: Timestamp,
@@ -227,6 +230,7 @@ impl Task {
             rung: 0,
             is_call: false,
             agent: None,
+            asked: Asked::default(),
             started_at: None,
             phase: TaskPhase::Pending,
         }
@@ -295,6 +299,13 @@ pub enum Waiting {
         /// The question.
         ask: String,
     },
+    /// A person's answer to what its running call asks.
+    Question {
+        /// The number of the question.
+        number: u32,
+        /// What it asks.
+        question: Question,
+    },
     /// A moment.
     Timer {
         /// When, by the clock at the time of asking.
@@ -362,7 +373,7 @@ impl Waiting {
     /// The public word of it.
     pub fn reason(&self) -> WaitReason {
         match self {
-            Self::Person { .. } => WaitReason::Person,
+            Self::Person { .. } | Self::Question { .. } => WaitReason::Person,
             Self::Timer { .. } => WaitReason::Timer,
             Self::Event { .. } => WaitReason::Event,
             Self::InDoubt { .. } => WaitReason::InDoubt,
@@ -372,7 +383,7 @@ impl Waiting {
 
     /// Whether it is a person who must act.
     pub fn is_for_people(&self) -> bool {
-        matches!(self, Self::Person { .. } | Self::InDoubt { .. })
+        matches!(self, Self::Person { .. } | Self::Question { .. } | Self::InDoubt { .. })
     }
 }
 

@@ -141,7 +141,7 @@ fn a_fallback_whose_templates_fail_is_a_failed_rung_and_the_next_is_tried() {
     let story = given(plan([tool("a").fallback([Effect::Read, Effect::Once])]));
     let story = story.after([started(0, 1)]).does(fail(0, 1, failure(Happened::No)));
     let next = attempt_failed(0, 2, broken.clone(), Next::Fallback);
-    let story = story.when(refuse.clone()).then([started(0, 2), next]);
+    let story = story.when(refuse.clone()).then([started_on(1, 0, 2), next]);
     assert_eq!((story.ready(), story.state.tasks()[0].rung), (vec![0], 2));
     // After the last rung nothing is left to try.
     story.clone().when(refuse).then([gave_up(0, broken)]);

@@ -11,7 +11,7 @@ use crate::workflow::rows::{Tombstone, WorkflowCard, WorkflowRow, workflow_card,
 use crate::workflow::tombstones::Tombstones;
 use crate::workflow::{
     BatchPurged, DefinitionRegistered, DefinitionRemoved, EventKind, EventReceived, FiringCause,
-    ModelCall, Purged, TaskAnswered, TokenCreated, TokenRevoked, TriggerFired,
+    ModelCall, Purged, ServerReleased, TaskAnswered, TokenCreated, TokenRevoked, TriggerFired,
 };
 
 fn file(kind: EventKind) -> PathBuf {
@@ -40,6 +40,7 @@ fn example(kind: EventKind) -> Event {
             folder: Some("/srv/ada".into()),
             review: true,
             parent: Some(parent),
+            project: None,
             hops: 0,
             fork_of: Some(id),
             fork_position: Some(17),
@@ -57,7 +58,7 @@ fn example(kind: EventKind) -> Event {
         EventKind::ClockSet => ClockSet { ahead_ms: -1_500 }.into(),
         EventKind::TaskStarted => {
             let input = Some(body(json!({ "path": "." })));
-            TaskStarted { task, attempt: 3, input, lease: None, model: None }.into()
+            TaskStarted { task, attempt: 3, input, lease: None, rung: 0, model: None }.into()
         }
         EventKind::TaskWaited => {
             let then = super::super::Resume::Complete;
@@ -93,6 +94,21 @@ fn example(kind: EventKind) -> Event {
             again: Some(body(json!({ "user": [{ "text": "again" }] }))),
         }
         .into(),
+        EventKind::QuestionAsked => {
+            let schema = json!({
+                "type": "object", "required": ["size"],
+                "properties": {
+                    "size": { "type": "integer", "title": "Size", "minimum": 1, "default": 3 },
+                    "mail": { "type": "string", "format": "email" },
+                    "colour": { "type": "string", "enum": ["r"], "enumNames": ["Red"] },
+                },
+            });
+            let question = Question::with_form("How large?", &schema).expect("a form");
+            let tool = Some("files.move".to_owned());
+            QuestionAsked { task, attempt: 3, number: 5, tool, question }.into()
+        }
+        EventKind::QuestionAnswered => answered(2, 3, 5, of_size(4)),
+        EventKind::QuestionWithdrawn => withdrawn(2, 3, 5, Withdrawal::TakenBack),
         EventKind::DefinitionRegistered => {
             let name = "review".to_owned();
             let plan = BlobHash::of(b"a plan");
@@ -128,6 +144,7 @@ fn example(kind: EventKind) -> Event {
             datacontenttype: Some("application/json".to_owned()),
             extensions: [("actor".to_owned(), "ada".to_owned())].into(),
             data: blob,
+            encoding: None,
         }
         .into(),
         EventKind::TokenCreated => TokenCreated {
@@ -137,6 +154,7 @@ fn example(kind: EventKind) -> Event {
         }
         .into(),
         EventKind::TokenRevoked => TokenRevoked { name: "ci".to_owned() }.into(),
+        EventKind::ServerReleased => ServerReleased { name: "files".to_owned() }.into(),
         EventKind::TriggerFired => TriggerFired {
             definition: "review".to_owned(),
             version: 4,
@@ -187,9 +205,30 @@ fn a_turn_is_written_as_it_ever_was() {
     let prompt = Some(prompt("Well?"));
     let digest = BlobHash::of(b"a request");
     let model = Some(ModelCall { model: "scripted/one".to_owned(), messages: 1, digest });
-    let turn = TaskStarted { task: Ordinal(2), attempt: 3, input: prompt, lease: None, model };
+    let turn = TaskStarted { task: Ordinal(2), attempt: 3, input: prompt, lease: None, rung: 0, model };
     assert_eq!(event, turn.clone().into());
     assert_eq!(Event::from(turn).body().expect("it is written"), golden);
+}
+
+/// The other shapes of a question and its answer are read for ever as well.
+#[test]
+fn an_address_and_a_refusal_are_written_as_they_ever_were() {
+    let question = Question::with_address("Sign in.", "https://example.org/in").expect("a web one");
+    let asked = Event::from(QuestionAsked {
+        task: Ordinal(2),
+        attempt: 3,
+        number: 5,
+        tool: None,
+        question,
+    });
+    let declined = answered(2, 3, 5, Answer::Declined);
+    for (event, golden) in [
+        (asked, include_str!("../../../tests/golden/task.question_asked.url.json")),
+        (declined, include_str!("../../../tests/golden/task.question_answered.declined.json")),
+    ] {
+        assert_eq!(event.body().expect("it is written"), golden.trim());
+        assert_eq!(Event::read(event.kind(), golden.trim()).expect("it is readable"), event);
+    }
 }
 
 /// CH1: what no declaration knows is not read.

@@ -1,6 +1,8 @@
 //! The laws, on random plans and random commands: ends absorb, refusals change nothing, the state
 //! is the fold of its journal, counters are what a recount finds, and progress is what it counts.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -116,6 +118,10 @@ fn command(state: &WorkflowState, (kind, which, detail): (u8, u16, u8)) -> Comma
         74..=76 => retry([]),
         77 => retry([n]),
         78..=85 => finish(),
+        86..=90 => ask(n, attempt),
+        91..=93 => respond(n, json!({ "size": detail })),
+        94 => Command::Decline { task, question: None },
+        95 => Command::TakeBack { task, attempt },
         _ => respond(n, json!(true)),
     }
 }
@@ -269,10 +275,27 @@ fn restored(state: &WorkflowState) -> WorkflowState {
     WorkflowState::restored(snapshot, plan, graph).expect("it fits")
 }
 
+/// A question is over, once, before anything else happens to its task.
+fn is_asked_rightly(open: &mut BTreeMap<Ordinal, u32>, event: &Event) -> Result<(), TestCaseError> {
+    let Some(task) = event.task() else {
+        return Ok(());
+    };
+    match event {
+        Event::QuestionAsked(asked) => prop_assert_eq!(open.insert(task, asked.number), None),
+        Event::QuestionAnswered(QuestionAnswered { number, .. })
+        | Event::QuestionWithdrawn(QuestionWithdrawn { number, .. }) => {
+            prop_assert_eq!(open.remove(&task), Some(*number));
+        }
+        _ => prop_assert_eq!(open.get(&task), None, "{:?}", event),
+    }
+    Ok(())
+}
+
 fn live(plan: Plan, commands: Vec<(u8, u16, u8)>) -> Result<(), TestCaseError> {
     let first = admitted(plan, |_| {});
     let mut journal: Vec<(Event, Timestamp)> = Vec::new();
     let mut story = first.clone();
+    let mut questions = BTreeMap::new();
     for random in commands {
         for command in [command(&story.state, random), Command::Advance] {
             let before = digest(&story.state);
@@ -287,6 +310,7 @@ fn live(plan: Plan, commands: Vec<(u8, u16, u8)>) -> Result<(), TestCaseError> {
             }
             for event in events {
                 starts_rightly(&story.state, &event)?;
+                is_asked_rightly(&mut questions, &event)?;
                 story = story.after([event.clone()]);
                 journal.push((event, second(story.clock)));
                 check(&story.state, &command)?;

@@ -14,6 +14,7 @@ mod failures;
 mod golden;
 mod laws;
 mod people;
+mod questions;
 mod reach;
 mod readiness;
 mod retries;
@@ -30,9 +31,11 @@ use super::event::{
     Approved, AttemptFailed, CancelRequested, Paused, Resumed, Started, TaskCancelled,
     TaskCompleted, TaskExpanded, TaskFailed, TaskSkipped, TaskWaited,
 };
+use super::question::{Answer, Question, Withdrawal};
 use super::{
     Admitted, Answer, AskedCall, Command, Event, Finished, Graph, Kept, Lease, Next, Outcome,
-    Output, PauseCause, Refusal, TaskStarted, Waiting, WorkflowState,
+    Output, PauseCause, QuestionAnswered, QuestionAsked, QuestionWithdrawn, Refusal, TaskStarted,
+    Waiting, WorkflowState,
 };
 use crate::agent::Usage;
 use crate::body::{BlobHash, Body, Json};
@@ -71,6 +74,7 @@ fn given(plan: Plan) -> Story {
 fn admitted(plan: Plan, change: impl FnOnce(&mut Admitted)) -> Story {
     let moment = Moment::new(second(0), 7);
     let mut event = Admitted {
+        project: None,
         hops: 0,
         id: WorkflowId::new(&moment, 1),
         conversation: ConversationId::new(&moment, 2),
@@ -349,7 +353,11 @@ fn unknown() -> CallFailure {
 }
 
 fn started(task: u32, attempt: u32) -> Event {
-    TaskStarted { task: Ordinal(task), attempt, input: None, lease: None, model: None }.into()
+    started_on(0, task, attempt)
+}
+
+fn started_on(rung: u32, task: u32, attempt: u32) -> Event {
+    TaskStarted { task: Ordinal(task), attempt, input: None, lease: None, rung, model: None }.into()
 }
 
 fn done(task: u32) -> Event {
@@ -443,8 +451,7 @@ fn lease(task: u32) -> Command {
 }
 
 fn leased(task: u32, attempt: u32) -> Event {
-    TaskStarted { task: Ordinal(task), attempt, input: None, lease: Some(by_ada()), model: None }
-        .into()
+    TaskStarted { task: Ordinal(task), attempt, input: None, lease: Some(by_ada()), rung: 0, model: None }.into()
 }
 
 fn by_ada() -> Lease {
@@ -474,7 +481,36 @@ fn expand(task: u32, count: u32) -> Command {
 }
 
 fn respond(task: u32, value: Value) -> Command {
-    Command::Respond { task: Ordinal(task), value, by: "ada".to_owned() }
+    Command::Respond { task: Ordinal(task), value, by: "ada".to_owned(), question: None }
+}
+
+fn size() -> Question {
+    let schema = json!({
+        "type": "object", "required": ["size"],
+        "properties": { "size": { "type": "integer", "minimum": 1 } },
+    });
+    Question::with_form("How large?", &schema).expect("a form")
+}
+
+fn ask(task: u32, attempt: u32) -> Command {
+    Command::Ask { task: Ordinal(task), attempt, question: size() }
+}
+
+fn asked(task: u32, attempt: u32, number: u32) -> Event {
+    let (task, tool) = (Ordinal(task), Some("core.noop".to_owned()));
+    QuestionAsked { task, attempt, number, tool, question: size() }.into()
+}
+
+fn answered(task: u32, attempt: u32, number: u32, answer: Answer) -> Event {
+    QuestionAnswered { task: Ordinal(task), attempt, number, answer }.into()
+}
+
+fn withdrawn(task: u32, attempt: u32, number: u32, cause: Withdrawal) -> Event {
+    QuestionWithdrawn { task: Ordinal(task), attempt, number, cause }.into()
+}
+
+fn of_size(size: u32) -> Answer {
+    Answer::Accepted(Json::of(&json!({ "size": size })))
 }
 
 fn cancel() -> Command {

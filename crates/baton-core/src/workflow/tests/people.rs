@@ -5,49 +5,47 @@ use crate::workflow::decide::ANSWER_BYTES_MAX;
 use crate::workflow::event::{SentBack, TaskEmitted};
 use crate::workflow::{Phase, Resume};
 
-fn asked(kind: HumanKind) -> Story {
+fn asks(kind: HumanKind) -> Story {
     given(plan([human(kind)])).does(start(0)).does(suspend(0, 1, person()))
 }
 
-fn answered(value: Value) -> Event {
+fn brought(value: Value) -> Event {
     let output = Output::Value(body(value));
     TaskCompleted { task: Ordinal(0), output }.into()
 }
 
 #[test]
 fn an_approval_is_yes_or_no_with_a_comment() {
-    let yes = || answered(json!({ "approved": true, "by": "ada", "comment": "" }));
-    asked(HumanKind::Approval).when(respond(0, json!(true))).then([yes()]);
+    let yes = || brought(json!({ "approved": true, "by": "ada", "comment": "" }));
+    asks(HumanKind::Approval).when(respond(0, json!(true))).then([yes()]);
     let value = json!({ "approved": true, "comment": "fine" });
     let output = json!({ "approved": true, "by": "ada", "comment": "fine" });
-    asked(HumanKind::Approval).when(respond(0, value)).then([answered(output)]);
+    asks(HumanKind::Approval).when(respond(0, value)).then([brought(output)]);
     let no = CallFailure::refused(FailureKind::Rejected, "rejected by ada: too early");
     let value = json!({ "approved": false, "comment": "too early" });
-    asked(HumanKind::Approval).when(respond(0, value)).then([gave_up(0, no)]);
-    asked(HumanKind::Approval).when(respond(0, json!("yes"))).refused(Refusal::InvalidAnswer);
+    asks(HumanKind::Approval).when(respond(0, value)).then([gave_up(0, no)]);
+    asks(HumanKind::Approval).when(respond(0, json!("yes"))).refused(Refusal::InvalidAnswer);
 }
 
 #[test]
 fn a_choice_is_one_of_its_options() {
-    asked(HumanKind::Choice).when(respond(0, json!("left"))).then([answered(json!("left"))]);
-    asked(HumanKind::Choice).when(respond(0, json!("up"))).refused(Refusal::InvalidAnswer);
-    asked(HumanKind::Choice).when(respond(0, json!(1))).refused(Refusal::InvalidAnswer);
+    asks(HumanKind::Choice).when(respond(0, json!("left"))).then([brought(json!("left"))]);
+    asks(HumanKind::Choice).when(respond(0, json!("up"))).refused(Refusal::InvalidAnswer);
+    asks(HumanKind::Choice).when(respond(0, json!(1))).refused(Refusal::InvalidAnswer);
 }
 
 #[test]
 fn a_form_fits_its_schema() {
-    asked(HumanKind::Form).when(respond(0, json!({ "n": 3 }))).then([answered(json!({ "n": 3 }))]);
-    asked(HumanKind::Form)
-        .when(respond(0, json!({ "n": "three" })))
-        .refused(Refusal::InvalidAnswer);
-    asked(HumanKind::Form).when(respond(0, json!({}))).refused(Refusal::InvalidAnswer);
+    asks(HumanKind::Form).when(respond(0, json!({ "n": 3 }))).then([brought(json!({ "n": 3 }))]);
+    asks(HumanKind::Form).when(respond(0, json!({ "n": "three" }))).refused(Refusal::InvalidAnswer);
+    asks(HumanKind::Form).when(respond(0, json!({}))).refused(Refusal::InvalidAnswer);
     let long = json!({ "n": 3, "x": "x".repeat(ANSWER_BYTES_MAX) });
-    asked(HumanKind::Form).when(respond(0, long)).refused(Refusal::InvalidAnswer);
+    asks(HumanKind::Form).when(respond(0, long)).refused(Refusal::InvalidAnswer);
 }
 
 #[test]
 fn a_question_is_answered_once() {
-    let story = asked(HumanKind::Choice).after([answered(json!("left"))]);
+    let story = asks(HumanKind::Choice).after([brought(json!("left"))]);
     story.when(respond(0, json!("left"))).refused(Refusal::NotWaiting);
     let story = given(plan([tool("a")])).after([started(0, 1)]);
     story.when(respond(0, json!(true))).refused(Refusal::NotWaiting);

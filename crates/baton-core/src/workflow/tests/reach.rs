@@ -36,6 +36,9 @@ fn commands(state: &WorkflowState) -> Vec<Command> {
                 attempt,
                 Waiting::Timer { until: second(9), span: None, then: Resume::Complete },
             ),
+            ask(n, attempt),
+            respond(n, json!({ "size": 3 })),
+            Command::TakeBack { task: Ordinal(n), attempt },
             Command::Settle { task: Ordinal(n), verdict: Verdict::DidNotHappen },
             Command::Elapse { task: Ordinal(n) },
         ]);

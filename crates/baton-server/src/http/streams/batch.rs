@@ -3,17 +3,20 @@
 //!
 //! Live or read again later, over SSE or WebSocket, an event's bytes are the same.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use baton_core::codes::Code;
-use baton_core::ids::WorkflowId;
+use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::words::WorkflowStatus;
-use baton_core::workflow::{Event, EventKind};
-use baton_engine::events::{Showing, StreamName, matches_type};
+use baton_core::workflow::Event;
+use baton_engine::events::{EventView, Showing, StreamName, matches_type};
+use baton_engine::said::Said;
 use baton_engine::store::{Record, StoreError, Views};
 use baton_engine::view::Usage;
 use bytes::{Bytes, BytesMut};
 use serde::Serialize;
+
+use super::cursor::Cursor;
 
 /// Which events a subscriber gets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,10 +40,10 @@ pub(super) struct Batch {
 /// One event's message.
 #[derive(Debug)]
 pub(super) struct Message {
-    /// The event's position.
-    pub position: u64,
+    /// Its place in the stream; none of what is not in the journal.
+    pub id: Option<Cursor>,
     stream: u64,
-    kind: &'static str,
+    kind: Cow<'static, str>,
     /// What it is called.
     pub name: &'static str,
     frame: Range<usize>,
@@ -60,15 +63,53 @@ pub(super) struct End {
 
 impl Filter {
     fn wants(&self, message: &Message) -> bool {
-        let fits = |pattern: &str| {
-            matches_type(pattern, message.kind) || matches_type(pattern, message.name)
-        };
         self.stream.is_none_or(|stream| stream == message.stream)
-            && (self.types.is_empty() || self.types.iter().any(|pattern| fits(pattern)))
+            && fits(&self.types, &message.kind, message.name)
     }
 }
 
+/// Whether a type, or the name of its message, fits one of these; every one does where there are none.
+pub(in crate::http) fn fits(types: &[Box<str>], kind: &str, name: &str) -> bool {
+    let fits = |pattern: &str| matches_type(pattern, kind) || matches_type(pattern, name);
+    types.is_empty() || types.iter().any(|pattern| fits(pattern))
+}
+
+impl Message {
+    fn is_behind(&self, place: Cursor) -> bool {
+        self.id.is_none_or(|id| id > place)
+    }
+}
+
+/// How far a task says it is.
+#[derive(Serialize)]
+struct Live<'s> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    workflow_id: WorkflowId,
+    task_id: TaskId,
+    attempt: u32,
+    live: &'s Said,
+}
+
 impl Batch {
+    /// What a task of a stream says of itself. It is not in the journal, so the message has no place
+    /// and is told once, to those who follow just now.
+    pub fn live(stream: u64, said: &Said) -> Option<Self> {
+        let (workflow_id, _) = said.task.split()?;
+        let (task_id, attempt) = (said.task, said.attempt);
+        let kind = "task.progress";
+        let name = StreamName::TaskUpdated.word();
+        let live = Live { kind, workflow_id, task_id, attempt, live: said };
+        let mut text = format!("event: {name}\ndata: ");
+        let begin = text.len();
+        text.push_str(&one_line(&live).ok()?);
+        let data = begin..text.len();
+        text.push_str("\n\n");
+        let frame = 0..text.len();
+        let message = Message { id: None, stream, kind: kind.into(), name, frame, data, end: None };
+        Some(Self { through: 0, messages: Box::new([message]), frames: text.into() })
+    }
+
     /// The messages of events, in their order; of those streams that are wanted.
     pub fn of(
         records: &[Record],
@@ -80,29 +121,21 @@ impl Batch {
         let mut text = String::new();
         let mut messages = Vec::new();
         for record in records.iter().filter(|record| wanted(record.stream)) {
-            let (view, event) = showing.show(record, views)?;
-            let end = match (&event, view.workflow_id) {
-                (Some(Event::Finished(finished)), Some(id)) => {
-                    Some(end_of(id, finished.outcome.status(), record, views)?)
+            let shown = showing.show(record, views)?;
+            let end = match &shown.event {
+                Some(Event::Finished(finished)) => {
+                    end_of(finished.outcome.status(), record, views)?
                 }
-                (Some(_) | None, _) => None,
+                Some(_) | None => None,
             };
-            let name = event.as_ref().map_or(StreamName::WorkflowUpdated, StreamName::of).word();
-            let begin = text.len();
-            text.push_str(&format!("id: {}\nevent: {name}\ndata: ", record.position));
-            let data = text.len();
-            text.push_str(&one_line(&view)?);
-            let data = data..text.len();
-            text.push_str("\n\n");
-            messages.push(Message {
-                position: record.position,
-                stream: record.stream,
-                kind: EventKind::from_code(record.kind).map_or("unknown", |kind| kind.word()),
-                name,
-                frame: begin..text.len(),
-                data,
-                end,
-            });
+            let (told, parts) = (messages.len(), shown.parts());
+            for ((name, view), part) in shown.messages().zip(0..) {
+                let id = Cursor::of(record.position, part, parts);
+                messages.push(write(&mut text, (id, name.word()), &view, record)?);
+            }
+            if let Some(last) = messages.get_mut(told..).and_then(<[Message]>::last_mut) {
+                last.end = end;
+            }
         }
         Ok(Self { through, messages: messages.into_boxed_slice(), frames: text.into() })
     }
@@ -113,15 +146,15 @@ impl Batch {
         self
     }
 
-    /// The messages behind a position that a subscriber gets. Of one workflow none comes behind the
+    /// The messages behind a place that a subscriber gets. Of one workflow none comes behind the
     /// end of its run.
     pub fn wanted<'b>(
         &'b self,
         filter: &'b Filter,
-        after: u64,
+        after: Cursor,
     ) -> impl Iterator<Item = &'b Message> {
         let of_one = filter.stream;
-        let new = self.messages.iter().filter(move |message| message.position > after);
+        let new = self.messages.iter().filter(move |message| message.is_behind(after));
         let mut over = false;
         let until_end = new.take_while(move |message| {
             let go_on = !over;
@@ -131,15 +164,15 @@ impl Batch {
         until_end.filter(|message| filter.wants(message))
     }
 
-    /// How the run of the workflow that is asked for ended, if it did behind a position.
-    pub fn end(&self, filter: &Filter, after: u64) -> Option<End> {
+    /// How the run of the workflow that is asked for ended, if it did behind a place.
+    pub fn end(&self, filter: &Filter, after: Cursor) -> Option<End> {
         let stream = filter.stream?;
-        let own = |m: &&Message| m.stream == stream && m.position > after;
+        let own = |m: &&Message| m.stream == stream && m.is_behind(after);
         self.messages.iter().filter(own).find_map(|message| message.end)
     }
 
     /// The SSE messages of those a subscriber gets: shared, where they stand side by side.
-    pub fn frames(&self, filter: &Filter, after: u64) -> Bytes {
+    pub fn frames(&self, filter: &Filter, after: Cursor) -> Bytes {
         let mut runs: Vec<Range<usize>> = Vec::new();
         for message in self.wanted(filter, after) {
             match runs.last_mut() {
@@ -169,20 +202,44 @@ impl Batch {
     }
 }
 
+/// Writes a message behind others.
+fn write(
+    text: &mut String,
+    (id, name): (Cursor, &'static str),
+    view: &EventView<'_>,
+    record: &Record,
+) -> Result<Message, StoreError> {
+    let begin = text.len();
+    text.push_str(&format!("id: {id}\nevent: {name}\ndata: "));
+    let data = text.len();
+    text.push_str(&one_line(view)?);
+    let data = data..text.len();
+    text.push_str("\n\n");
+    Ok(Message {
+        id: Some(id),
+        stream: record.stream,
+        kind: view.kind.clone(),
+        name,
+        frame: begin..text.len(),
+        data,
+        end: None,
+    })
+}
+
 /// How a run ended that ended with this record.
 fn end_of(
-    id: WorkflowId,
     status: WorkflowStatus,
     record: &Record,
     views: &mut dyn Views,
-) -> Result<End, StoreError> {
+) -> Result<Option<End>, StoreError> {
+    let Some(id) = views.id_of(record.stream)? else { return Ok(None) };
     let missing = || StoreError::Corrupt(format!("the workflow {id} has no row"));
     let (_, row) = views.workflow(id)?.ok_or_else(missing)?;
-    Ok(End { status, usage: Usage::until(record.at, &row) })
+    Ok(Some(End { status, usage: Usage::until(record.at, &row) }))
 }
 
 /// JSON without line breaks, which would end an SSE field; between values they are but white space.
-pub(super) fn one_line(value: &impl Serialize) -> Result<String, StoreError> {
+pub(in crate::http) fn one_line(value: &impl Serialize) -> Result<String, StoreError> {
     let text = serde_json::to_string(value).map_err(|e| StoreError::Corrupt(e.to_string()))?;
     Ok(if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ") } else { text })
 }

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use baton_engine::events::Showing;
-use baton_engine::ports::Door;
+use baton_engine::ports::{Door, Live};
 use baton_engine::store::{Record, StoreError, Views};
 use baton_engine::wording::Wordings;
 use tokio::sync::mpsc::error::TrySendError;
@@ -21,6 +21,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::watch;
 
 use super::batch::Batch;
+use crate::http::Report;
 
 /// How many batches may wait for one subscriber.
 const LINE_MAX: usize = 32;
@@ -55,6 +56,8 @@ struct Shared {
     /// What reads again for subscribers that come late.
     showing: Mutex<Showing>,
     lagged: AtomicU64,
+    /// Why nothing can be read at the moment.
+    fault: Mutex<Option<String>>,
     over: watch::Sender<bool>,
 }
 
@@ -83,8 +86,14 @@ impl std::fmt::Debug for Broadcaster {
 }
 
 impl Broadcaster {
-    /// Begins to follow an owner; `views` is the broadcaster's own reader.
-    pub fn start(door: &dyn Door, mut views: Box<dyn Views>) -> io::Result<Broadcasting> {
+    /// Begins to follow an owner and what its calls say; `views` is the broadcaster's own reader, and
+    /// what it cannot read is reported.
+    pub fn start(
+        door: &dyn Door,
+        live: Arc<dyn Live>,
+        mut views: Box<dyn Views>,
+        report: Report,
+    ) -> io::Result<Broadcasting> {
         let (ring, bell) = sync_channel(1);
         let newest = Arc::new(AtomicU64::new(0));
         let wordings = Arc::new(Wordings::default());
@@ -92,6 +101,7 @@ impl Broadcaster {
             registry: Mutex::default(),
             showing: Mutex::new(Showing::with(Arc::clone(&wordings))),
             lagged: AtomicU64::new(0),
+            fault: Mutex::default(),
             over: watch::Sender::new(false),
         }));
         let following = Following {
@@ -101,9 +111,11 @@ impl Broadcaster {
         };
         // Followed first: what is committed before the head is read is told of in vain.
         door.follow(None, Box::new(move |position| following.tell(position)));
+        let said = ring.clone();
+        live.follow(None, Box::new(move || wake(&said)));
         broadcaster.0.registry().position = views.head().map_err(io::Error::other)?.position;
         let showing = Showing::with(wordings);
-        let mut work = Work { shared: broadcaster.clone(), views, showing, newest };
+        let mut work = Work { shared: broadcaster.clone(), views, showing, newest, live, report };
         let thread = std::thread::Builder::new()
             .name("broadcaster".to_owned())
             .spawn(move || work.follow(&bell))?;
@@ -118,6 +130,11 @@ impl Broadcaster {
     /// How often a subscriber's line was full.
     pub fn lagged(&self) -> u64 {
         self.0.lagged.load(Ordering::Relaxed)
+    }
+
+    /// Why what is committed cannot be read at the moment; it is tried again and again.
+    pub fn fault(&self) -> Option<String> {
+        self.0.fault().clone()
     }
 
     /// Whether no more events will come.
@@ -213,6 +230,22 @@ impl Shared {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn fault(&self) -> MutexGuard<'_, Option<String>> {
+        // It is whole between any two statements.
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives what is not in the journal to all who follow its stream and have room for it.
+    fn mention(&self, batch: &Arc<Batch>, stream: u64) {
+        let registry = self.registry();
+        for group in [None, Some(stream)] {
+            for (_, line) in registry.lines.range((group, 0)..=(group, u64::MAX)) {
+                // Who is behind with events misses nothing that lasts.
+                let _ = line.try_send(Arc::clone(batch));
+            }
+        }
+    }
+
     /// Gives a batch to all who follow one of its streams.
     fn give(&self, batch: &Arc<Batch>, streams: &HashSet<u64>) {
         let mut registry = self.registry();
@@ -242,6 +275,8 @@ struct Work {
     views: Box<dyn Views>,
     showing: Showing,
     newest: Arc<AtomicU64>,
+    report: Report,
+    live: Arc<dyn Live>,
 }
 
 impl Work {
@@ -257,7 +292,22 @@ impl Work {
                 return self.shared.close();
             }
             // Subscribers wait meanwhile: they miss nothing, and their own reads say what is wrong.
-            again = self.catch_up().err().map(|_| RETRY);
+            let caught_up = self.catch_up();
+            again = match &caught_up {
+                Ok(()) => self.tell_live(),
+                Err(_) => Some(RETRY),
+            };
+            self.tell(caught_up.err());
+        }
+    }
+
+    /// Keeps what went wrong for those who ask, and reports it once.
+    fn tell(&self, fault: Option<StoreError>) {
+        let fault = fault.map(|fault| fault.to_string());
+        let before = std::mem::replace(&mut *self.shared.0.fault(), fault.clone());
+        if let (None, Some(fault)) = (before, fault) {
+            let sentence = "the events for streams cannot be read; it is tried again";
+            self.report.warn(sentence, &fault);
         }
     }
 
@@ -280,6 +330,24 @@ impl Work {
             }
         }
         Ok(())
+    }
+
+    /// Tells what calls and workers say of themselves, after the events that began them. After how
+    /// long there is more.
+    fn tell_live(&mut self) -> Option<Duration> {
+        if self.shared.0.registry().lines.is_empty() {
+            return None;
+        }
+        let (news, rest) = self.live.news();
+        for said in &news {
+            // Where the store cannot say whose it is, the next news will be told.
+            if let Ok(Some(stream)) = self.views.workflow_of(said.task)
+                && let Some(batch) = Batch::live(stream, said)
+            {
+                self.shared.0.mention(&Arc::new(batch), stream);
+            }
+        }
+        rest
     }
 
     /// From where on to read, if there is anything to read and anybody to read it for.

@@ -3,8 +3,9 @@
 //! One broadcaster reads each commit once; every subscriber joins what it missed and what comes
 //! without a gap or a doubling. Nothing is decided here.
 
-mod batch;
+pub(super) mod batch;
 mod broadcaster;
+mod cursor;
 pub(super) mod socket;
 pub(super) mod sse;
 mod subscription;
@@ -17,6 +18,7 @@ use super::code::ProblemCode;
 use super::problem::Problem;
 
 pub use broadcaster::{Broadcaster, Broadcasting};
+pub use cursor::{Cursor, NotACursor};
 pub use subscription::Streams;
 
 /// A message that is no event.
@@ -40,7 +42,7 @@ impl Note {
 }
 
 /// The patterns of a list divided by commas.
-fn patterns(list: Option<&str>) -> Box<[Box<str>]> {
+pub(super) fn patterns(list: Option<&str>) -> Box<[Box<str>]> {
     let all = list.unwrap_or_default().split(',').map(str::trim);
     all.filter(|pattern| !pattern.is_empty()).map(Box::from).collect()
 }

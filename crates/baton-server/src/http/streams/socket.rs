@@ -3,17 +3,23 @@
 //! The client says what it wants: `{"workflow"?, "type"?, "after"?}`. Saying it again puts the new
 //! stream in the place of the old one. It has nothing else to say.
 
+use std::pin::pin;
+
+use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::cursor::Cursor;
 use super::subscription::{Said, Subscription, Wanted};
 use super::{Note, Streams, patterns};
 use crate::http::Api;
 use crate::http::code::ProblemCode;
+use crate::http::pass::Pass;
 use crate::http::problem::Problem;
+use crate::http::schema::Problems;
 
 /// What a client may say at most, in bytes.
 const ASK_BYTES_MAX: usize = 4 * 1024;
@@ -28,8 +34,8 @@ struct Ask {
     workflow: Option<String>,
     /// Only these, divided by commas.
     r#type: Option<String>,
-    /// What comes behind this position.
-    after: Option<u64>,
+    /// What comes behind the message with this `id`.
+    after: Option<Cursor>,
 }
 
 /// Streams over a WebSocket.
@@ -37,8 +43,13 @@ struct Ask {
 /// Send `{"workflow"?, "type"?, "after"?}`; messages are `{"id", "event", "data"}` as on the
 /// streams of server-sent events.
 #[utoipa::path(get, path = "/ws", tag = "streams", operation_id = "open_socket",
-    responses((status = 101, description = "A WebSocket")))]
-pub(in crate::http) async fn socket(State(api): State<Api>, upgrade: WebSocketUpgrade) -> Response {
+    params(("ticket" = Option<String>, Query, description = "What `POST /tickets` gave, where no header can be sent")),
+    responses((status = 101, description = "A WebSocket"), Problems))]
+pub(in crate::http) async fn socket(
+    State(api): State<Api>,
+    Extension(pass): Extension<Pass>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     upgrade
         .read_buffer_size(READ_BYTES)
         .write_buffer_size(0)
@@ -46,12 +57,13 @@ pub(in crate::http) async fn socket(State(api): State<Api>, upgrade: WebSocketUp
         .max_frame_size(ASK_BYTES_MAX)
         .on_upgrade(async move |socket| {
             // It fails where the client has left.
-            let _ = converse(socket, &api.streams).await;
+            let _ = converse(socket, &api.streams, pass).await;
         })
 }
 
 /// Hears what the client wants and tells it, until either has no more to say.
-async fn converse(mut socket: WebSocket, streams: &Streams) -> Result<(), axum::Error> {
+async fn converse(mut socket: WebSocket, streams: &Streams, pass: Pass) -> Result<(), axum::Error> {
+    let mut over = pin!(pass.over());
     let mut subscription: Option<Subscription> = None;
     loop {
         let said = tokio::select! {
@@ -72,6 +84,7 @@ async fn converse(mut socket: WebSocket, streams: &Streams) -> Result<(), axum::
             },
             said = next(&mut subscription) => said,
             () = streams.broadcaster().over() => None,
+            () = &mut over => return shut(socket).await,
         };
         match (said, &subscription) {
             (Some(said), of) => tell(&mut socket, said, of.as_ref()).await?,
@@ -113,8 +126,9 @@ async fn tell(
             for message in batch.wanted(subscription.filter(), after) {
                 let data = batch.data(message);
                 let data = String::from_utf8_lossy(&data);
-                let (id, name) = (message.position, message.name);
-                let text = format!("{{\"id\":{id},\"event\":\"{name}\",\"data\":{data}}}");
+                let id = message.id.map(|id| format!("\"id\":{id},")).unwrap_or_default();
+                let name = message.name;
+                let text = format!("{{{id}\"event\":\"{name}\",\"data\":{data}}}");
                 socket.send(Message::Text(text.into())).await?;
             }
             Ok(())
@@ -126,6 +140,12 @@ async fn tell(
             socket.send(Message::Text(text.into())).await
         }
     }
+}
+
+/// Says that its token or session lets nobody in any more.
+async fn shut(mut socket: WebSocket) -> Result<(), axum::Error> {
+    let reason = Utf8Bytes::from_static("the token was revoked, or the session is over");
+    socket.send(Message::Close(Some(CloseFrame { code: close_code::POLICY, reason }))).await
 }
 
 /// Says that the server stops.

@@ -1,10 +1,11 @@
 //! Streams as server-sent events.
 //!
-//! An event's message is `id: POSITION`, `event: NAME`, `data: JSON`. What is no event (`lagged`,
+//! An event's message is `id: PLACE`, `event: NAME`, `data: JSON`. What is no event (`lagged`,
 //! `done`, `problem`) has no `id`, so that a reader who comes back still names the last event.
 
 use std::convert::Infallible;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
@@ -15,6 +16,7 @@ use futures_util::stream::unfold;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::cursor::Cursor;
 use super::subscription::{Said, Subscription, Wanted};
 use super::{Note, patterns};
 use crate::http::Api;
@@ -22,6 +24,7 @@ use crate::http::code::ProblemCode;
 use crate::http::extract::{Asked, IdOf};
 use crate::http::problem::Problem;
 use crate::http::schema::Problems;
+use crate::http::serving::Lasting;
 
 /// Which events of a workflow.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -31,9 +34,13 @@ pub(in crate::http) struct Part {
     /// Only these, divided by commas: types such as `task.completed`, or names of messages; `*`
     /// stands for any run of characters.
     r#type: Option<String>,
-    /// What comes behind this position; a `Last-Event-ID` goes before it. Without either it begins
+    /// What comes behind the message with this `id`; a `Last-Event-ID` goes before it. Without either it begins
     /// with the first event.
-    after: Option<u64>,
+    #[param(value_type = Option<String>, pattern = r"^[0-9]+(\.[0-9])?$", example = "41")]
+    after: Option<Cursor>,
+    /// What `POST /tickets` gave, where no header can be sent.
+    #[expect(dead_code, reason = "read before, with who calls")]
+    ticket: Option<String>,
 }
 
 /// Which events of all.
@@ -46,9 +53,13 @@ pub(in crate::http) struct Selection {
     /// Only these, divided by commas: types such as `task.completed`, or names of messages; `*`
     /// stands for any run of characters.
     r#type: Option<String>,
-    /// What comes behind this position; a `Last-Event-ID` goes before it. Without either it begins
+    /// What comes behind the message with this `id`; a `Last-Event-ID` goes before it. Without either it begins
     /// now.
-    after: Option<u64>,
+    #[param(value_type = Option<String>, pattern = r"^[0-9]+(\.[0-9])?$", example = "41")]
+    after: Option<Cursor>,
+    /// What `POST /tickets` gave, where no header can be sent.
+    #[expect(dead_code, reason = "read before, with who calls")]
+    ticket: Option<String>,
 }
 
 /// What happens to a workflow, as it happens.
@@ -84,11 +95,12 @@ pub(in crate::http) async fn of_all(
     Ok(answer(api.streams.subscribe(wanted).await?))
 }
 
-fn last_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+fn last_id(headers: &HeaderMap) -> Result<Option<Cursor>, Problem> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
-    let number = value.to_str().ok().map(str::trim).and_then(|text| text.parse().ok());
-    number.map(Some).ok_or_else(|| {
-        let detail = "`Last-Event-ID` is no position; send the `id` of the last event that came";
+    let place = value.to_str().ok().map(str::trim).and_then(|text| text.parse().ok());
+    place.map(Some).ok_or_else(|| {
+        let detail =
+            "`Last-Event-ID` is no place in a stream; send the `id` of the last event that came";
         Problem::new(ProblemCode::InvalidRequest, detail)
     })
 }
@@ -106,7 +118,7 @@ fn answer(subscription: Subscription) -> Response {
         // Proxies of the nginx kind would keep messages until they have enough of them.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    (headers, Body::from_stream(messages)).into_response()
+    (Extension(Lasting), headers, Body::from_stream(messages)).into_response()
 }
 
 fn text(said: Said, subscription: &Subscription) -> Bytes {

@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use super::batch::{Batch, End, Filter};
 use super::broadcaster::{Broadcaster, Line};
+use super::cursor::Cursor;
 use crate::http::code::ProblemCode;
 use crate::http::problem::Problem;
 use crate::http::readers::Readers;
@@ -47,15 +48,15 @@ pub(super) struct Wanted {
     pub workflow: Option<WorkflowId>,
     /// Only events of these types; `*` stands for any run of characters.
     pub types: Box<[Box<str>]>,
-    /// What comes behind this position. Without: a workflow's from its beginning, all from now on.
-    pub after: Option<u64>,
+    /// What comes behind this place. Without: a workflow's from its beginning, all from now on.
+    pub after: Option<Cursor>,
 }
 
 /// What is said to a subscriber.
 #[derive(Debug)]
 pub(super) enum Said {
-    /// The events of a batch behind a position.
-    Events(Arc<Batch>, u64),
+    /// The messages of a batch behind a place.
+    Events(Arc<Batch>, Cursor),
     /// Its line was full. What it missed comes now, from the journal, behind this position.
     Lagged(u64),
     /// The run has ended, and with it this stream.
@@ -72,7 +73,7 @@ pub(super) struct Subscription {
     workflow: Option<WorkflowId>,
     filter: Filter,
     /// Everything up to here was said.
-    cursor: u64,
+    cursor: Cursor,
     phase: Phase,
 }
 
@@ -119,12 +120,30 @@ impl Streams {
         };
         let filter = Filter { stream, types };
         let line = self.broadcaster.line(stream);
-        let cursor = after.unwrap_or(if stream.is_some() { 0 } else { line.from });
+        if let Some(after) = after.filter(|after| after.position > line.from) {
+            self.refuse_ahead(after.position).await?;
+        }
+        let beginning = if stream.is_some() { 0 } else { line.from };
+        let cursor = after.unwrap_or(Cursor::from(beginning));
         let phase = Phase::Over;
         let mut new = Subscription { streams: self.clone(), workflow, filter, cursor, phase };
         let missed = new.missed(line.from).await?;
         new.phase = Phase::Behind(line, Some(missed));
         Ok(new)
+    }
+
+    /// Refuses a position that the journal has not reached: what comes up to there would never be told.
+    async fn refuse_ahead(&self, after: u64) -> Result<(), Problem> {
+        let newest = self.readers.read(|views| Ok(views.head()?.position)).await?;
+        if after <= newest {
+            return Ok(());
+        }
+        let detail = format!(
+            "the position {after} lies ahead of the newest, {newest}: it is another store's, or this \
+             one was put back; read the lists anew and follow from now on, without `after` and \
+             `Last-Event-ID`"
+        );
+        Err(Problem::new(ProblemCode::CursorAhead, detail))
     }
 }
 
@@ -142,7 +161,7 @@ impl Subscription {
                 Phase::Cut => {
                     let line = self.streams.broadcaster.line(self.filter.stream);
                     self.phase = Phase::Behind(line, None);
-                    Some(Said::Lagged(self.cursor))
+                    Some(Said::Lagged(self.cursor.position))
                 }
                 Phase::Live(line) => match timeout(BEAT, line.next()).await {
                     Ok(Some(batch)) => self.take(batch),
@@ -195,7 +214,7 @@ impl Subscription {
     /// Says what a batch holds for this subscriber behind its cursor, if anything.
     fn say(&mut self, batch: Arc<Batch>) -> Option<Said> {
         let after = self.cursor;
-        self.cursor = after.max(batch.through);
+        self.cursor = after.max(Cursor::from(batch.through));
         let any = batch.wanted(&self.filter, after).next().is_some();
         any.then_some(Said::Events(batch, after))
     }
@@ -221,7 +240,7 @@ impl Subscription {
         let turn = self.streams.replays.acquire().await;
         let closed = |_| Problem::new(ProblemCode::Draining, "the server is shutting down");
         let _turn = turn.map_err(closed)?;
-        let (workflow, stream, after) = (self.workflow, self.filter.stream, self.cursor);
+        let (workflow, stream, after) = (self.workflow, self.filter.stream, self.cursor.position);
         let broadcaster = self.streams.broadcaster.clone();
         let read = move |views: &mut dyn Views| {
             let end = match workflow {

@@ -192,6 +192,7 @@ impl Driver {
                 let result = Err((AttemptStatus::Cancelled, failure));
                 Input::Called { job, result }
             }
+            Effect::Answer { .. } => return None,
             Effect::Snapshot(job) => Input::Snapshot { number: job.number, row: job.row() },
             Effect::Prepare(job) => Input::Prepared {
                 number: job.number,
@@ -250,6 +251,7 @@ pub fn submission(source: &str) -> Request {
         priority: 5,
         review: false,
         conversation: None,
+        project: None,
         folder: None,
     }))
 }

@@ -122,6 +122,7 @@ fn answer_people(driver: &mut Driver, views: &mut dyn Views) {
                 task: task_at,
                 value: json!({ "approved": yes == 0 }),
                 by: "tester".to_owned(),
+                question: None,
             },
         };
         drop(driver.command(card.id, command));

@@ -320,7 +320,7 @@ fn a_session_stands_for_its_token_and_for_no_longer() {
     let origin = format!("http://{}", address(&server));
     let wrong = log_in(&server, "baton_wrong", &origin);
     assert_eq!((wrong.status, wrong.header("set-cookie")), (401, None), "{wrong:?}");
-    assert!(wrong.body.contains("this is no token"), "{wrong:?}");
+    assert!(wrong.body.contains("This token is not known here"), "{wrong:?}");
     assert_eq!(log_in(&server, &operator, "http://evil.example").status, 403);
     let right = log_in(&server, &operator, &origin);
     assert_eq!((right.status, right.header("location")), (303, Some("./workflows/1")), "{right:?}");

@@ -122,8 +122,8 @@ async fn opened(pages: &Pages, headers: &HeaderMap, given: &Given) -> Result<Hea
     let caller = identity.and_then(|identity| identity.identify(&token));
     let wrong = match caller.map(|caller| caller.role) {
         Some(Role::Admin | Role::Operator | Role::Viewer) => None,
-        Some(Role::Worker) => Some("this token is for a worker, and opens no pages"),
-        None => Some("this is no token, or it was revoked; `baton token create` makes one"),
+        Some(Role::Worker) => Some("This token is for a worker, and opens no pages."),
+        None => Some("This token is not known here, or it was revoked."),
     };
     if let Some(detail) = wrong {
         // sleep: it is meant to take this long.

@@ -289,8 +289,9 @@ impl Work {
             self.check.commits += 1;
             log_commit(&commit, took);
             self.may_die(DeathPoint::BeforeRelease);
-            self.handle.hub.publish(&commit.records);
+            // Whoever hears of the commit finds it counted.
             self.count(began.elapsed(), took);
+            self.handle.hub.publish(&commit.records);
         }
         // A call brings its result, and whoever is answered often asks for the next thing.
         let expected = effects.len() + answers.len();

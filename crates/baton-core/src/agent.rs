@@ -10,5 +10,5 @@ mod usage;
 
 pub use check::{call_fault, offered, read_output};
 pub use digest::{Digest, RequestHead};
-pub use message::{Message, Part, Said, ToolAnswer};
+pub use message::{Message, Part, Piece, ToolAnswer};
 pub use usage::Usage;

@@ -29,7 +29,7 @@ impl Calling {
     /// the position of the event with which that began.
     pub fn see(&mut self, state: &WorkflowState, event: &Event, position: u64) -> Option<u64> {
         if let Event::TaskStarted(started) = event {
-            if state.call(started.task).is_some() {
+            if state.called_tool(started.task).is_some() {
                 self.0.insert(started.task, position);
             }
             return None;

@@ -315,6 +315,7 @@ fn subject(event: &Event) -> Option<String> {
         | Event::TaskEmitted(_)
         | Event::QuestionAsked(_)
         | Event::QuestionAnswered(_)
-        | Event::QuestionWithdrawn(_) => None,
+        | Event::QuestionWithdrawn(_)
+        | Event::TaskAnswered(_) => None,
     }
 }

@@ -20,7 +20,7 @@ use crate::loaded::Loaded;
 use crate::scope::{Ingredients, Ready, Unrendered};
 use crate::snapshot::SnapshotJob;
 use crate::store::{Commit, SnapshotRow, StoreError};
-use crate::turns::{Asking, Heard};
+use crate::turns::{Asking, ModelTurn};
 use crate::workers::{Holding, Lease, LeaseAsk, WAITING_MAX};
 
 /// Ties an answer to its request. Chosen by the caller.
@@ -50,7 +50,7 @@ pub enum Input {
         /// The agent's turn.
         job: JobKey,
         /// How it ended.
-        result: Result<Heard, (AttemptStatus, CallFailure)>,
+        result: Result<ModelTurn, (AttemptStatus, CallFailure)>,
     },
     /// A running call asks a person something.
     Asked {

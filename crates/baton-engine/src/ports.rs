@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use baton_core::actor::Actor;
-use baton_core::agent::{Message, Said, Usage};
+use baton_core::agent::{Message, Piece, Usage};
 use baton_core::body::{BlobHash, Json};
 use baton_core::failure::CallFailure;
 use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
@@ -96,7 +96,7 @@ pub struct ModelRequest {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelAnswer {
     /// In order.
-    pub content: Vec<Said>,
+    pub content: Vec<Piece>,
     /// As the provider counted it.
     pub usage: Usage,
     /// Whether it ended because it had used up its tokens.

@@ -7,13 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::agent::{Message, Said, ToolAnswer, call_fault, offered, read_output};
+use baton_core::agent::{Message, Piece, ToolAnswer, call_fault, offered, read_output};
 use baton_core::body::{Blob, Body, Json};
 use baton_core::failure::CallFailure;
 use baton_core::ids::Ordinal;
 use baton_core::plan::{AgentCall, Work};
 use baton_core::words::{AttemptStatus, Effect as EffectClass, FailureKind};
-use baton_core::workflow::{Answer, AskedCall, CallEnd, Command, Entry, WorkflowState};
+use baton_core::workflow::{AskedCall, CallEnd, Command, Entry, TurnAnswer, WorkflowState};
 
 use crate::engine::Engine;
 use crate::exchange::{Effect, JobKey, Split};
@@ -56,9 +56,9 @@ pub enum Line {
 
 /// What a model said, ready to be decided on, and the large bodies of it.
 #[derive(Debug)]
-pub struct Heard {
+pub struct ModelTurn {
     /// For the machine.
-    pub answer: Answer,
+    pub answer: TurnAnswer,
     /// For the store.
     pub blobs: Vec<Blob>,
 }
@@ -82,14 +82,13 @@ impl Engine {
         let (Some(facts), Some(model)) = (state.task(task), state.model_of(task)) else {
             return;
         };
-        let key = format!("{}:{}:{attempt}", state.id.task(task), state.run);
         let asking = Asking {
             job: JobKey { number, task, attempt },
             loaded: Arc::clone(&live.loaded),
             of: facts.of,
             model: model.to_owned(),
             transcript: lines(state, task),
-            context: CallContext::new(state.id, (task, attempt), state.conversation, &key),
+            context: CallContext::new(state.id, (task, attempt), state.conversation),
             timeout: state.task_plan(task).and_then(|plan| plan.timeout).map(|span| span.0),
         };
         self.effect(Effect::Ask(Box::new(asking)));
@@ -99,11 +98,11 @@ impl Engine {
     pub(crate) fn take_answer(
         &mut self,
         job: JobKey,
-        result: Result<Heard, (AttemptStatus, CallFailure)>,
+        result: Result<ModelTurn, (AttemptStatus, CallFailure)>,
     ) {
         let JobKey { number, task, attempt } = job;
         let command = match result {
-            Ok(Heard { answer, blobs }) => {
+            Ok(ModelTurn { answer, blobs }) => {
                 blobs.into_iter().for_each(|blob| self.staging.offer(Some(blob)));
                 Command::Answer { task, attempt, answer }
             }
@@ -202,7 +201,7 @@ fn bounded(json: Json) -> Json {
 }
 
 /// Looks at what a model said: which calls may be made, or what its text is as the output.
-pub fn heard(agent: &AgentCall, said: ModelAnswer) -> Heard {
+pub fn heard(agent: &AgentCall, said: ModelAnswer) -> ModelTurn {
     let mut blobs = Vec::new();
     let mut split = |json: Json| {
         let (body, blob) = Body::split(json);
@@ -213,7 +212,7 @@ pub fn heard(agent: &AgentCall, said: ModelAnswer) -> Heard {
     let calls: Vec<AskedCall> = content
         .iter()
         .filter_map(|piece| match piece {
-            Said::Call { id, tool, arguments } => {
+            Piece::Call { id, tool, arguments } => {
                 let value = arguments.value();
                 let refused = match (is_cut, value.is_object()) {
                     (true, _) => Some("the answer was cut off before its end".to_owned()),
@@ -224,7 +223,7 @@ pub fn heard(agent: &AgentCall, said: ModelAnswer) -> Heard {
                 let (id, tool) = (id.clone(), tool.clone());
                 Some(AskedCall { id, tool, effect, input: split(arguments.clone()), refused })
             }
-            Said::Text(_) | Said::Reasoning(_) => None,
+            Piece::Text(_) | Piece::Reasoning(_) => None,
         })
         .collect();
     let message = Message::Assistant(content);
@@ -236,5 +235,5 @@ pub fn heard(agent: &AgentCall, said: ModelAnswer) -> Heard {
     let output = output.map(&mut split);
     let json = Json::from_serialize(&message).unwrap_or_else(|_| Json::null());
     let message = split(json);
-    Heard { answer: Answer { message, usage, calls, output }, blobs }
+    ModelTurn { answer: TurnAnswer { message, usage, calls, output }, blobs }
 }

@@ -100,7 +100,8 @@ impl Seen {
             | Work::Wait(_)
             | Work::Emit(_)
             | Work::Workflow(_)
-            | Work::Worker(_) => None,
+            | Work::Worker(_)
+            | Work::Agent(_) => None,
         };
         (work, task.fallback.iter().map(|call| self.words(call)).collect())
     }

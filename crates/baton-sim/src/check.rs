@@ -89,7 +89,7 @@ fn calls_end_once(records: &[Record], state: &WorkflowState) -> Result<(), Viola
     }
     let mut unended: Vec<Ordinal> = begun.into_values().collect();
     unended.sort_unstable();
-    let calls = |task: &Ordinal| state.call(*task).is_some();
+    let calls = |task: &Ordinal| state.called_tool(*task).is_some();
     // A call that asks people runs on while it waits for them.
     let asks = |on: &Waiting| matches!(on, Waiting::Question { .. });
     let asking = state.waiting().filter(|(_, on)| asks(on)).map(|(task, _)| task);

@@ -1,19 +1,19 @@
 //! The simulated models: they ask for calls, answer what does not fit, are cut off, fail in every way,
 //! and answer late or twice.
 
-use baton_core::agent::{Message, Said, Usage};
+use baton_core::agent::{Message, Piece, Usage};
 use baton_core::body::Json;
 use baton_core::failure::CallFailure;
 use baton_core::words::{AttemptStatus, FailureKind};
 use baton_engine::attempt_status;
 use baton_engine::ports::{ModelAnswer, ModelRequest};
-use baton_engine::turns::{Asking, Heard, heard};
+use baton_engine::turns::{Asking, ModelTurn, heard};
 use serde_json::{Value, json};
 
 use crate::rng::Rng;
 
 /// How a turn ends.
-type Turned = Result<Heard, (AttemptStatus, CallFailure)>;
+type Turned = Result<ModelTurn, (AttemptStatus, CallFailure)>;
 
 /// How many answers a transcript has.
 pub fn answers(request: &ModelRequest) -> usize {
@@ -25,8 +25,8 @@ pub fn answers(request: &ModelRequest) -> usize {
 pub fn calm(asking: &Asking, request: &ModelRequest) -> Vec<(u64, Turned)> {
     let pieces = match answers(request) {
         0 => vec![call(0, "sim.read", json!({ "n": 0 })), call(1, "sim.pay", json!({ "n": 1 }))],
-        1 => vec![Said::Text("One more.".to_owned()), call(2, "sim.pay", json!({ "n": 2 }))],
-        _ => vec![Said::Text("{\"done\": true}".to_owned())],
+        1 => vec![Piece::Text("One more.".to_owned()), call(2, "sim.pay", json!({ "n": 2 }))],
+        _ => vec![Piece::Text("{\"done\": true}".to_owned())],
     };
     vec![(150, said(asking, pieces))]
 }
@@ -42,7 +42,7 @@ pub fn wild(asking: &Asking, request: &ModelRequest, rng: &mut Rng) -> Vec<(u64,
         0..9 => calm(asking, request),
         9 => vec![(latency, said(asking, vec![call(9, "no.such", json!({}))]))],
         10 => vec![(latency, said(asking, vec![call(9, "sim.pay", Value::from("no object"))]))],
-        11 => vec![(latency, said(asking, vec![Said::Text("Certainly! Here is".to_owned())]))],
+        11 => vec![(latency, said(asking, vec![Piece::Text("Certainly! Here is".to_owned())]))],
         12 => {
             let again = || said(asking, vec![call(7, "sim.read", json!({ "again": true }))]);
             vec![(latency, again()), (latency + 3_000, again())]
@@ -51,7 +51,7 @@ pub fn wild(asking: &Asking, request: &ModelRequest, rng: &mut Rng) -> Vec<(u64,
         14 => fails(FailureKind::ContextTooLong),
         15 => {
             let failure = CallFailure::in_doubt(FailureKind::TimedOut, "too slow");
-            let late = said(asking, vec![Said::Text("{}".to_owned())]);
+            let late = said(asking, vec![Piece::Text("{}".to_owned())]);
             vec![(60_000, Err((attempt_status(&failure), failure))), (65_000, late)]
         }
         16 => {
@@ -65,15 +65,15 @@ pub fn wild(asking: &Asking, request: &ModelRequest, rng: &mut Rng) -> Vec<(u64,
     }
 }
 
-fn call(id: u64, tool: &str, arguments: Value) -> Said {
-    Said::Call { id: format!("c{id}"), tool: tool.to_owned(), arguments: Json::of(&arguments) }
+fn call(id: u64, tool: &str, arguments: Value) -> Piece {
+    Piece::Call { id: format!("c{id}"), tool: tool.to_owned(), arguments: Json::of(&arguments) }
 }
 
 fn usage() -> Usage {
     Usage { input_tokens: 100, output_tokens: 10, ..Usage::default() }
 }
 
-fn said(asking: &Asking, content: Vec<Said>) -> Turned {
+fn said(asking: &Asking, content: Vec<Piece>) -> Turned {
     answered(asking, ModelAnswer { content, usage: usage(), is_cut: false })
 }
 

@@ -256,7 +256,15 @@ pub fn fixed() -> Vec<Plan> {
         ),
         tool("t4", 2, Effect::Once),
     ];
-    vec![plan("chain", chain), diamond, plan("mixed", mixed), healing(), family(), asking(), agents()]
+    vec![
+        plan("chain", chain),
+        diamond,
+        plan("mixed", mixed),
+        healing(),
+        family(),
+        asking(),
+        agents(),
+    ]
 }
 
 /// An agent that another needs, and one for each of two items.

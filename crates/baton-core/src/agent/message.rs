@@ -15,7 +15,7 @@ pub enum Message {
     /// What the model is asked.
     User(Vec<Part>),
     /// What it said.
-    Assistant(Vec<Said>),
+    Assistant(Vec<Piece>),
     /// What came of the calls it asked for, in their order.
     Tool(Vec<ToolAnswer>),
 }
@@ -38,7 +38,7 @@ pub enum Part {
 /// A piece of what a model said.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Said {
+pub enum Piece {
     /// Text.
     Text(String),
     /// Reasoning that a provider wants back with the next request, as it gave it.
@@ -88,7 +88,7 @@ impl Message {
             }
             Self::Assistant(pieces) => {
                 for said in pieces {
-                    if let Said::Text(text) = said {
+                    if let Piece::Text(text) = said {
                         all.push_str(text);
                     }
                 }

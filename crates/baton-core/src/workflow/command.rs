@@ -101,7 +101,7 @@ pub enum Command {
         /// Its attempt: the fencing token.
         attempt: u32,
         /// What the model said.
-        answer: Answer,
+        answer: TurnAnswer,
     },
     /// The attempt emitted an event, which completes it.
     Emit {
@@ -199,7 +199,7 @@ pub enum Command {
 
 /// What a model said.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub struct TurnAnswer {
     /// The message, as the transcript keeps it.
     pub message: Body,
     /// What the call used.

@@ -480,7 +480,6 @@ impl Event {
             | Self::QuestionAsked(QuestionAsked { task, .. })
             | Self::QuestionAnswered(QuestionAnswered { task, .. })
             | Self::QuestionWithdrawn(QuestionWithdrawn { task, .. })
-
             | Self::TaskAnswered(TaskAnswered { task, .. }) => Some(*task),
             Self::Admitted(_)
             | Self::Approved(_)
@@ -507,7 +506,9 @@ impl Event {
     /// How it ends the attempt of its task, if it does: with what status, and why where it failed.
     pub fn attempt_end(&self) -> Option<(AttemptStatus, Option<&CallFailure>)> {
         match self {
-            Self::TaskCompleted(_) => Some((AttemptStatus::Completed, None)),
+            Self::TaskCompleted(_) | Self::TaskAnswered(_) => {
+                Some((AttemptStatus::Completed, None))
+            }
             Self::AttemptFailed(failed) => Some((failed.status, Some(&failed.failure))),
             Self::TaskFailed(failed) => {
                 Some((failed.status.unwrap_or(AttemptStatus::Failed), Some(&failed.failure)))

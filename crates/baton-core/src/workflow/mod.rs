@@ -21,7 +21,7 @@ mod tests;
 pub mod tombstones;
 mod turns;
 
-pub use command::{Answer, Command, Refusal, Verdict};
+pub use command::{Command, Refusal, TurnAnswer, Verdict};
 pub use event::{
     Admitted, Event, EventKind, Finished, Kept, ModelCall, QuestionAnswered, QuestionAsked,
     QuestionWithdrawn, SHAPE, TaskAnswered, TaskEmitted, TaskStarted, TaskWaited, UnreadableEvent,

@@ -31,7 +31,7 @@ impl WorkflowState {
             return Err(Refusal::NotReady);
         }
         let (number, question) = (asked.newest + 1, question.clone());
-        let tool = self.call(task).map(|call| call.tool.clone());
+        let tool = self.called_tool(task).map(|(tool, _)| tool.to_owned());
         Ok(one(QuestionAsked { task, attempt, number, tool, question }))
     }
 

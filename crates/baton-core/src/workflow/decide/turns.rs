@@ -9,7 +9,7 @@ use crate::ids::Ordinal;
 use crate::plan::{AgentCall, WORKFLOW_TASKS_MAX};
 use crate::time::Moment;
 use crate::words::{AttemptStatus, FailureKind, Happened};
-use crate::workflow::command::{Answer, Refusal};
+use crate::workflow::command::{Refusal, TurnAnswer};
 use crate::workflow::event::{ModelCall, TaskAnswered};
 use crate::workflow::state::{AgentRun, AskedCall, WorkflowState};
 
@@ -49,7 +49,7 @@ impl WorkflowState {
         &self,
         ordinal: Ordinal,
         attempt: u32,
-        answer: &Answer,
+        answer: &TurnAnswer,
         moment: &Moment,
     ) -> Decision {
         self.executing_attempt(ordinal, attempt)?;
@@ -106,7 +106,7 @@ pub fn request_head<'a>(agent: &'a AgentCall, model: &'a str) -> RequestHead<'a>
 }
 
 /// Why an agent that wants to go on may not.
-fn spent(agent: &AgentCall, run: &AgentRun, answer: &Answer) -> Option<CallFailure> {
+fn spent(agent: &AgentCall, run: &AgentRun, answer: &TurnAnswer) -> Option<CallFailure> {
     let limits = &agent.limits;
     let calls = u32::try_from(answer.calls.len()).unwrap_or(u32::MAX);
     let tokens = run.usage.tokens().saturating_add(answer.usage.tokens());

@@ -90,7 +90,7 @@ fn example(kind: EventKind) -> Event {
                 reasoning_tokens: 30,
             },
             first: Some(Ordinal(7)),
-            calls: vec![AskedCall { refused: Some("there is no tool".to_owned()), ..asked("x") }],
+            calls: vec![AskedCall { refused: Some("there is no tool".to_owned()), ..wants("x") }],
             again: Some(body(json!({ "user": [{ "text": "again" }] }))),
         }
         .into(),
@@ -205,7 +205,8 @@ fn a_turn_is_written_as_it_ever_was() {
     let prompt = Some(prompt("Well?"));
     let digest = BlobHash::of(b"a request");
     let model = Some(ModelCall { model: "scripted/one".to_owned(), messages: 1, digest });
-    let turn = TaskStarted { task: Ordinal(2), attempt: 3, input: prompt, lease: None, rung: 0, model };
+    let turn =
+        TaskStarted { task: Ordinal(2), attempt: 3, input: prompt, lease: None, rung: 0, model };
     assert_eq!(event, turn.clone().into());
     assert_eq!(Event::from(turn).body().expect("it is written"), golden);
 }

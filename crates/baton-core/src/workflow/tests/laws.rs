@@ -127,14 +127,14 @@ fn command(state: &WorkflowState, (kind, which, detail): (u8, u16, u8)) -> Comma
 }
 
 /// Mostly an answer that asks for calls; sometimes one that is the output, or does not fit.
-fn random_answer(detail: u8) -> Answer {
+fn random_answer(detail: u8) -> TurnAnswer {
     match detail {
         0..=1 => says([]),
-        2 => Answer { output: Err("it is no JSON".to_owned()), ..says([]) },
-        3..=5 => says([asked("a")]),
-        6 => says([AskedCall { refused: Some("no such tool".to_owned()), ..asked("b") }]),
-        7 => says([asked("c"), AskedCall { effect: Effect::Once, ..asked("d") }]),
-        _ => says([asked("e"), AskedCall { refused: Some("no".to_owned()), ..asked("f") }]),
+        2 => TurnAnswer { output: Err("it is no JSON".to_owned()), ..says([]) },
+        3..=5 => says([wants("a")]),
+        6 => says([AskedCall { refused: Some("no such tool".to_owned()), ..wants("b") }]),
+        7 => says([wants("c"), AskedCall { effect: Effect::Once, ..wants("d") }]),
+        _ => says([wants("e"), AskedCall { refused: Some("no".to_owned()), ..wants("f") }]),
     }
 }
 

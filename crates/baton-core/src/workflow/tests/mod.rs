@@ -33,9 +33,9 @@ use super::event::{
 };
 use super::question::{Answer, Question, Withdrawal};
 use super::{
-    Admitted, Answer, AskedCall, Command, Event, Finished, Graph, Kept, Lease, Next, Outcome,
-    Output, PauseCause, QuestionAnswered, QuestionAsked, QuestionWithdrawn, Refusal, TaskStarted,
-    Waiting, WorkflowState,
+    Admitted, AskedCall, Command, Event, Finished, Graph, Kept, Lease, Next, Outcome, Output,
+    PauseCause, QuestionAnswered, QuestionAsked, QuestionWithdrawn, Refusal, TaskStarted,
+    TurnAnswer, Waiting, WorkflowState,
 };
 use crate::agent::Usage;
 use crate::body::{BlobHash, Body, Json};
@@ -422,7 +422,7 @@ fn prompt(text: &str) -> Body {
 }
 
 /// A call of `fs.read` with this path.
-fn asked(path: &str) -> AskedCall {
+fn wants(path: &str) -> AskedCall {
     AskedCall {
         id: format!("call-{path}"),
         tool: "fs.read".to_owned(),
@@ -433,8 +433,8 @@ fn asked(path: &str) -> AskedCall {
 }
 
 /// An answer that asks for these calls; with none, it is the output `"done"`.
-fn says(calls: impl IntoIterator<Item = AskedCall>) -> Answer {
-    Answer {
+fn says(calls: impl IntoIterator<Item = AskedCall>) -> TurnAnswer {
+    TurnAnswer {
         message: body(json!({ "assistant": [{ "text": "Hm." }] })),
         usage: Usage { input_tokens: 100, output_tokens: 10, ..Usage::default() },
         calls: calls.into_iter().collect(),
@@ -442,7 +442,7 @@ fn says(calls: impl IntoIterator<Item = AskedCall>) -> Answer {
     }
 }
 
-fn answer(task: u32, attempt: u32, answer: Answer) -> Command {
+fn answer(task: u32, attempt: u32, answer: TurnAnswer) -> Command {
     Command::Answer { task: Ordinal(task), attempt, answer }
 }
 
@@ -451,7 +451,15 @@ fn lease(task: u32) -> Command {
 }
 
 fn leased(task: u32, attempt: u32) -> Event {
-    TaskStarted { task: Ordinal(task), attempt, input: None, lease: Some(by_ada()), rung: 0, model: None }.into()
+    TaskStarted {
+        task: Ordinal(task),
+        attempt,
+        input: None,
+        lease: Some(by_ada()),
+        rung: 0,
+        model: None,
+    }
+    .into()
 }
 
 fn by_ada() -> Lease {

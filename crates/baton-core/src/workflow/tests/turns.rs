@@ -29,7 +29,7 @@ fn an_answer_without_calls_is_the_output() {
 
 #[test]
 fn calls_are_tasks_beside_one_another_and_the_agent_goes_on_after_the_last() {
-    let story = thinking().does(answer(0, 1, says([asked("x"), asked("y")])));
+    let story = thinking().does(answer(0, 1, says([wants("x"), wants("y")])));
     assert_eq!(story.statuses(), ["executing", "ready", "ready"]);
     assert_eq!(story.state.key_of(Ordinal(2)), "a(2)");
     assert_eq!(progress(&story.state).total, 1, "calls are not progress");
@@ -48,7 +48,7 @@ fn calls_are_tasks_beside_one_another_and_the_agent_goes_on_after_the_last() {
 
 #[test]
 fn a_failed_call_is_told_to_the_agent_and_fails_nothing() {
-    let story = thinking().does(answer(0, 1, says([asked("x")]))).does(start(1));
+    let story = thinking().does(answer(0, 1, says([wants("x")]))).does(start(1));
     let story = story.does(fail(1, 1, passing()));
     assert_eq!((story.ready(), story.status_of(1)), (vec![0], TaskStatus::Failed));
     let (_, told) = story.state.results(Ordinal(1)).remove(0);
@@ -58,11 +58,11 @@ fn a_failed_call_is_told_to_the_agent_and_fails_nothing() {
 
 #[test]
 fn a_call_that_must_not_be_made_never_starts() {
-    let no = AskedCall { refused: Some("there is no tool `rm`".to_owned()), ..asked("x") };
-    let story = thinking().does(answer(0, 1, says([no, asked("y")])));
+    let no = AskedCall { refused: Some("there is no tool `rm`".to_owned()), ..wants("x") };
+    let story = thinking().does(answer(0, 1, says([no, wants("y")])));
     assert_eq!(story.statuses(), ["executing", "failed", "ready"]);
     story.when(start(1)).refused(Refusal::NotReady);
-    let no = AskedCall { refused: Some("there is no tool `rm`".to_owned()), ..asked("x") };
+    let no = AskedCall { refused: Some("there is no tool `rm`".to_owned()), ..wants("x") };
     let alone = thinking().does(answer(0, 1, says([no])));
     assert_eq!(alone.ready(), [0], "where none is made, the next turn comes at once");
 }
@@ -71,8 +71,8 @@ fn a_call_that_must_not_be_made_never_starts() {
 /// them is not paid again.
 #[test]
 fn what_was_cut_off_is_all_that_is_done_again() {
-    let once = AskedCall { tool: "mail.send".to_owned(), effect: Effect::Once, ..asked("z") };
-    let story = thinking().does(answer(0, 1, says([asked("x"), asked("y"), once])));
+    let once = AskedCall { tool: "mail.send".to_owned(), effect: Effect::Once, ..wants("z") };
+    let story = thinking().does(answer(0, 1, says([wants("x"), wants("y"), once])));
     let story = story.does(start(1)).does(start(2)).does(start(3)).does(complete(1, 1));
     let lost = |task, attempt| fail_by(task, attempt, AttemptStatus::Lost, unknown());
     let story = story.does(lost(2, 1)).does(lost(3, 1));
@@ -101,7 +101,7 @@ fn mp3_a_model_that_fails_for_good_gives_way_to_the_next() {
     let next = attempt_failed(0, 2, passing(), Next::Model);
     let story = story.when(fail(0, 2, passing())).then([next]);
     assert_eq!(story.state.model_of(Ordinal(0)), Some("scripted/two"));
-    let story = story.does(start(0)).does(answer(0, 3, says([asked("x")])));
+    let story = story.does(start(0)).does(answer(0, 3, says([wants("x")])));
     let story = story.does(start(1)).does(complete(1, 1)).does(start(0));
     assert_eq!(story.state.model_of(Ordinal(0)), Some("scripted/two"), "it stays with that");
     let story = story.does(fail(0, 4, failure(Happened::No)));
@@ -111,7 +111,7 @@ fn mp3_a_model_that_fails_for_good_gives_way_to_the_next() {
 
 #[test]
 fn an_answer_that_does_not_fit_is_asked_again_and_then_fails() {
-    let misfit = || Answer { output: Err("/score: no".to_owned()), ..says([]) };
+    let misfit = || TurnAnswer { output: Err("/score: no".to_owned()), ..says([]) };
     let story = thinking().does(answer(0, 1, misfit()));
     assert_eq!(story.ready(), [0]);
     let run = story.state.agent_run(Ordinal(0)).expect("it runs");
@@ -133,7 +133,7 @@ fn an_agent_that_repeats_itself_is_stopped() {
     let mut story = thinking();
     for n in 1..=4 {
         let call = story.state.tasks().len() as u32;
-        story = story.does(answer(0, n, says([asked("x")])));
+        story = story.does(answer(0, n, says([wants("x")])));
         if n == 4 {
             break;
         }
@@ -152,13 +152,13 @@ fn an_agent_that_repeats_itself_is_stopped() {
 
 #[test]
 fn turns_and_calls_are_bounded() {
-    let many = |count: u32| says((0..count).map(|n| asked(&n.to_string())));
+    let many = |count: u32| says((0..count).map(|n| wants(&n.to_string())));
     let story = thinking().does(answer(0, 1, many(10)));
     assert_eq!(story.status_of(0), TaskStatus::Failed, "ten calls, and nine are allowed");
     let mut story = thinking();
     for n in 1..=6 {
         let call = story.state.tasks().len() as u32;
-        story = story.does(answer(0, n, says([asked(&n.to_string())])));
+        story = story.does(answer(0, n, says([wants(&n.to_string())])));
         if n < 6 {
             story = story.does(start(call)).does(complete(call, 1)).does(start(0));
         }
@@ -168,7 +168,7 @@ fn turns_and_calls_are_bounded() {
 
 #[test]
 fn a_retry_asks_anew_and_keeps_what_was_done() {
-    let story = thinking().does(answer(0, 1, says([asked("x")]))).does(start(1));
+    let story = thinking().does(answer(0, 1, says([wants("x")]))).does(start(1));
     let story = story.does(complete(1, 1)).does(start(0)).does(fail(0, 2, failure(Happened::No)));
     // The second model fails as well.
     let story = story.does(start(0)).does(fail(0, 3, failure(Happened::No)));
@@ -181,7 +181,7 @@ fn a_retry_asks_anew_and_keeps_what_was_done() {
 #[test]
 fn agents_of_an_each_have_calls_of_their_own() {
     let story = given(plan([agent("a").each(Some(1))])).does(expand(0, 2));
-    let story = story.does(start(1)).does(answer(1, 1, says([asked("x"), asked("y")])));
+    let story = story.does(start(1)).does(answer(1, 1, says([wants("x"), wants("y")])));
     assert_eq!(story.state.key_of(Ordinal(4)), "a[0](2)");
     assert!(story.state.item_may_start(Ordinal(4)), "calls are not held by the items' bound");
     let story = story.does(start(3)).does(start(4)).does(complete(3, 1)).does(complete(4, 1));
@@ -192,7 +192,7 @@ fn agents_of_an_each_have_calls_of_their_own() {
 
 #[test]
 fn cancelling_ends_calls_and_agent() {
-    let story = thinking().does(answer(0, 1, says([asked("x"), asked("y")]))).does(start(1));
+    let story = thinking().does(answer(0, 1, says([wants("x"), wants("y")]))).does(start(1));
     let story =
         story.does(cancel()).does(fail_by(1, 1, AttemptStatus::Cancelled, failure(Happened::No)));
     let story = story.finishes();

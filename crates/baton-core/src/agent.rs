@@ -6,9 +6,11 @@
 mod check;
 mod digest;
 mod message;
+mod price;
 mod usage;
 
 pub use check::{call_fault, offered, read_output};
 pub use digest::{Digest, RequestHead};
 pub use message::{Message, Part, Piece, ToolAnswer};
+pub use price::{Cost, NoCost, Price};
 pub use usage::Usage;

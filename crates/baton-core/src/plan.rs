@@ -9,9 +9,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::agent::{Cost, Price};
 use crate::ids::Ordinal;
 use crate::time::Span;
-use crate::words::{Effect, HumanKind, Missed, OnFailure, Permission, ProgressMethod};
+use crate::words::{
+    AtLimit, Compaction, Effect, HumanKind, Missed, OnFailure, Permission, ProgressMethod,
+};
 
 /// The most tasks a plan may have before `each` expands anything.
 pub const PLAN_TASKS_MAX: usize = 200_000;
@@ -34,6 +37,9 @@ pub struct Plan {
     /// How long a run may take, without the time it waits for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_max: Option<Span>,
+    /// What its agents may use.
+    #[serde(default, skip_serializing_if = "Budget::is_none")]
+    pub budget: Budget,
     /// How progress is counted.
     pub progress: ProgressMethod,
     /// The barriers, in order.
@@ -204,13 +210,37 @@ pub enum Work {
     Agent(AgentCall),
 }
 
+/// What agents may use together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Budget {
+    /// Tokens, read and written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_max: Option<u64>,
+    /// Money. A model without a known price is not called under such a bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_max: Option<Cost>,
+    /// Calls of models and of the tools that they ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls_max: Option<u32>,
+    /// What happens where there is no room.
+    pub at_limit: AtLimit,
+}
+
+impl Budget {
+    /// Whether nothing is bounded.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A model in a loop with tools, as its configuration stood when the plan was admitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AgentCall {
     /// Its name in the configuration.
     pub agent: String,
-    /// The models it may use, `provider/name`, in the order in which they are tried; at least one.
-    pub models: Vec<String>,
+    /// The models it may use, in the order in which they are tried; at least one.
+    pub models: Vec<ModelSpec>,
     /// What a model is told beforehand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
@@ -225,6 +255,29 @@ pub struct AgentCall {
     /// How far it may go.
     #[serde(default)]
     pub limits: AgentLimits,
+    /// What becomes of a transcript that outgrows its model's window.
+    #[serde(default)]
+    pub compaction: Compaction,
+}
+
+/// A model, with what was known of it when the plan was admitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelSpec {
+    /// `provider/name`.
+    pub name: String,
+    /// How many tokens its window holds, request and answer; absent where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_tokens: Option<u64>,
+    /// What its tokens cost; absent where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+}
+
+impl ModelSpec {
+    /// Of which nothing but the name is known.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), window_tokens: None, price: None }
+    }
 }
 
 /// A tool that an agent is offered, with what its registry said of it when the plan was admitted.
@@ -238,6 +291,17 @@ pub struct OfferedTool {
     pub input: Value,
     /// What repeating a call would do.
     pub effect: Effect,
+    /// Whether a person approves each call first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+}
+
+/// A person approves a call before it is made: this very call, with these arguments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// How long the question stands; the call counts as denied after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Span>,
 }
 
 /// How far an agent may go in one run.
@@ -255,6 +319,9 @@ pub struct AgentLimits {
     /// Tokens in all, read and written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_max: Option<u64>,
+    /// Money in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_max: Option<Cost>,
 }
 
 impl Default for AgentLimits {
@@ -265,6 +332,7 @@ impl Default for AgentLimits {
             asks_max: 3,
             output_tokens_max: 4_096,
             tokens_max: None,
+            cost_max: None,
         }
     }
 }
@@ -363,7 +431,28 @@ pub struct Probe {
     pub happened: Option<String>,
 }
 
-/// What a catalogue knows of the tools and definitions a plan may name.
+/// An agent as it is configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentSpec {
+    /// The models it may use, in the order in which they are tried.
+    pub models: Vec<ModelSpec>,
+    /// What a model is told beforehand.
+    pub instructions: Option<String>,
+    /// What it may call: names of tools, or `server.*`.
+    pub tools: Vec<String>,
+    /// Which of these a person approves, each call anew: names, or `server.*`.
+    pub approve: Vec<String>,
+    /// How long such a question stands.
+    pub approve_within: Option<Span>,
+    /// The highest permission of a tool that it is offered where its task says nothing.
+    pub permission: Permission,
+    /// How far it may go.
+    pub limits: AgentLimits,
+    /// What becomes of a transcript that outgrows its model's window.
+    pub compaction: Compaction,
+}
+
+/// What a catalogue knows of the tools, agents and definitions a plan may name.
 pub trait Catalog {
     /// The tool of this name.
     fn tool(&self, name: &str) -> Option<&ToolSpec>;
@@ -373,6 +462,14 @@ pub trait Catalog {
     }
     /// Every tool's name, for suggestions.
     fn tool_names(&self) -> Vec<&str>;
+    /// The agent of this name; `Err` says why it cannot be used.
+    fn agent(&self, _name: &str) -> Option<Result<AgentSpec, String>> {
+        None
+    }
+    /// Every agent's name, for suggestions.
+    fn agent_names(&self) -> Vec<&str> {
+        Vec::new()
+    }
     /// The newest plan of this name; `Err` says why it cannot be used.
     fn definition(&self, name: &str) -> Option<Result<Plan, String>>;
     /// The highest permission a task may ask for.

@@ -187,6 +187,46 @@ codes! {
         ContextTooLong = 18 "context_too_long",
         /// An agent repeats itself, or has used up its turns or calls.
         Loop = 19 "loop",
+        /// A budget has no room for it.
+        Budget = 20 "budget",
+    }
+}
+
+codes! {
+    /// What a model call does for which a budget has no room.
+    pub enum AtLimit: "at_limit" {
+        /// Its task waits and asks; the workflow goes on. The default.
+        Ask = 0 "ask",
+        /// Its task fails.
+        Stop = 1 "stop",
+        /// The next model of the list that costs less takes over; where there is none, it asks.
+        CheaperModel = 2 "cheaper_model",
+        /// A person takes the task over and gives its output.
+        HandOver = 3 "hand_over",
+    }
+}
+
+codes! {
+    /// What becomes of a transcript that outgrows its model's window.
+    pub enum Compaction: "compaction" {
+        /// The oldest results of calls are left out, then the oldest turns. The default.
+        DropOldest = 0 "drop_oldest",
+        /// The task fails.
+        Fail = 1 "fail",
+    }
+}
+
+#[expect(clippy::derivable_impls, reason = "what codes derive is the same for all")]
+impl Default for AtLimit {
+    fn default() -> Self {
+        Self::Ask
+    }
+}
+
+#[expect(clippy::derivable_impls, reason = "what codes derive is the same for all")]
+impl Default for Compaction {
+    fn default() -> Self {
+        Self::DropOldest
     }
 }
 

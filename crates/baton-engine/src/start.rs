@@ -414,6 +414,7 @@ pub fn attempt_status(failure: &CallFailure) -> AttemptStatus {
         | FailureKind::RateLimited
         | FailureKind::UsageLimit
         | FailureKind::ContextTooLong
-        | FailureKind::Loop => AttemptStatus::Failed,
+        | FailureKind::Loop
+        | FailureKind::Budget => AttemptStatus::Failed,
     }
 }

@@ -86,7 +86,7 @@ impl Engine {
             job: JobKey { number, task, attempt },
             loaded: Arc::clone(&live.loaded),
             of: facts.of,
-            model: model.to_owned(),
+            model: model.name.clone(),
             transcript: lines(state, task),
             context: CallContext::new(state.id, (task, attempt), state.conversation),
             timeout: state.task_plan(task).and_then(|plan| plan.timeout).map(|span| span.0),

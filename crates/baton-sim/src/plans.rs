@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use baton_core::ids::Ordinal;
 use baton_core::plan::{
-    AgentCall, AgentLimits, Child, Each, Emit, Human, OfferedTool, Plan, Probe, Retry, Stage,
-    TaskPlan, ToolCall, Wait, Work, WorkerCall,
+    AgentCall, AgentLimits, Budget, Child, Each, Emit, Human, ModelSpec, OfferedTool, Plan, Probe,
+    Retry, Stage, TaskPlan, ToolCall, Wait, Work, WorkerCall,
 };
 use baton_core::time::Span;
-use baton_core::words::{Effect, HumanKind, OnFailure, Permission, ProgressMethod};
+use baton_core::words::{Compaction, Effect, HumanKind, OnFailure, Permission, ProgressMethod};
 use serde_json::{Value, json};
 
 use crate::rng::Rng;
@@ -35,10 +35,11 @@ pub fn agent() -> Work {
         description: "A simulated tool.".to_owned(),
         input: json!({ "type": "object" }),
         effect,
+        approval: None,
     };
     Work::Agent(AgentCall {
         agent: "sim".to_owned(),
-        models: vec!["sim/one".to_owned(), "sim/two".to_owned()],
+        models: ["sim/one", "sim/two"].map(ModelSpec::named).to_vec(),
         instructions: None,
         prompt: "Well?".to_owned(),
         tools: vec![
@@ -48,6 +49,7 @@ pub fn agent() -> Work {
         ],
         output: Some(json!({ "type": "object" })),
         limits: AgentLimits { turns_max: 8, calls_max: 12, asks_max: 2, ..AgentLimits::default() },
+        compaction: Compaction::default(),
     })
 }
 
@@ -84,6 +86,7 @@ pub fn plan(name: &str, tasks: Vec<TaskPlan>) -> Plan {
         description: None,
         inputs: None,
         time_max: None,
+        budget: Budget::default(),
         progress: ProgressMethod::AgentBased,
         stages: (0..stages).map(stage).collect(),
         tasks,

@@ -12,6 +12,7 @@ use baton_engine::engine::Settings;
 use baton_engine::queue;
 use baton_engine::rates::Rate;
 use baton_mcp::ServersConfig;
+use baton_models::ModelsConfig;
 use serde::Deserialize;
 
 mod server;
@@ -32,6 +33,8 @@ pub struct Config {
     pub tools: ToolsConfig,
     /// `[servers.NAME]`: MCP servers, whose tools are called `NAME.TOOL`.
     pub servers: ServersConfig,
+    /// `[models]`: which models there are, and what for.
+    pub models: ModelsConfig,
     /// `[server]`: where `serve` listens, and for whom.
     pub server: Server,
     /// `[limits]`: the bounds of running.

@@ -13,7 +13,7 @@ use baton_core::spoken::many;
 use baton_core::time::Timestamp;
 use baton_core::words::SkipCause;
 use baton_core::workflow::question::{Answer, Withdrawal};
-use baton_core::workflow::{Event, Next, Output, TaskWaited, Waiting, WorkflowState};
+use baton_core::workflow::{Event, Next, Output, TaskAnswered, TaskWaited, Waiting, WorkflowState};
 use baton_engine::said::Said;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -229,6 +229,7 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
                 Next::Repeat => "again at once".to_owned(),
                 Next::Retry { span, .. } => format!("again in {}", baton_core::spoken::span(*span)),
                 Next::Fallback => "the fallback is next".to_owned(),
+                Next::Model => "its next model is asked".to_owned(),
                 Next::InDoubt => "did it happen? nobody knows".to_owned(),
             };
             named("↻", state, failed.task, &format!("{}; {next}", clean(&failed.failure.message)))
@@ -268,6 +269,7 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
             };
             named("·", state, withdrawn.task, why)
         }
+        Event::TaskAnswered(answered) => answer(state, answered)?,
         Event::Paused(_) => "  ‖ paused".to_owned(),
         Event::Resumed(_) => "  ▶ resumed".to_owned(),
         Event::CancelRequested(_) => "  ■ cancelling: what runs was told to stop".to_owned(),
@@ -298,13 +300,24 @@ fn named(sign: &str, state: &WorkflowState, task: Ordinal, what: &str) -> String
     format!("  {sign} {:<18} {what}", clean(&state.key_of(task)))
 }
 
+/// What came of an agent's turn, unless its output says it.
+fn answer(state: &WorkflowState, answered: &TaskAnswered) -> Option<String> {
+    let what = match (answered.calls.len(), &answered.again) {
+        (0, None) => return None,
+        (0, Some(_)) => "its answer does not fit; it is asked again".to_owned(),
+        (calls, _) => format!("asks for {}", many(calls as u64, "call")),
+    };
+    let turns = state.agent_run(answered.task).map_or(0, |run| run.turns);
+    Some(named("›", state, answered.task, &format!("turn {turns}: {what}")))
+}
+
 fn is_call(state: &WorkflowState, task: Ordinal) -> bool {
     state.task_plan(task).is_some_and(|plan| matches!(plan.work, Work::Tool(_) | Work::Worker(_)))
 }
 
 fn tool(state: &WorkflowState, task: Ordinal) -> String {
-    match (state.call(task), state.lease(task)) {
-        (Some(call), _) => clean(&call.tool),
+    match (state.called_tool(task), state.lease(task)) {
+        (Some((tool, _)), _) => clean(tool),
         (None, Some(lease)) => format!("leased by {}", clean(&lease.worker)),
         (None, None) => String::new(),
     }
@@ -324,7 +337,12 @@ fn waiting(state: &WorkflowState, waited: &TaskWaited) -> String {
         Waiting::Child { child } => match state.task_plan(waited.task).map(|plan| &plan.work) {
             Some(Work::Workflow(plan)) => format!("`{}` · {child}", clean(&plan.name)),
             Some(
-                Work::Tool(_) | Work::Human(_) | Work::Wait(_) | Work::Emit(_) | Work::Worker(_),
+                Work::Tool(_)
+                | Work::Human(_)
+                | Work::Wait(_)
+                | Work::Emit(_)
+                | Work::Worker(_)
+                | Work::Agent(_),
             )
             | None => format!("its child {child}"),
         },

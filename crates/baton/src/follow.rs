@@ -298,7 +298,8 @@ fn all_held(
                         | Work::Human(_)
                         | Work::Wait(_)
                         | Work::Emit(_)
-                        | Work::Worker(_),
+                        | Work::Worker(_)
+                        | Work::Agent(_),
                     )
                     | None => None,
                 };

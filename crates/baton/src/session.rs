@@ -14,6 +14,7 @@ use baton_core::words::WorkflowStatus;
 use baton_engine::engine::TakeUp;
 use baton_engine::ports::{Door, Tools};
 use baton_engine::store::Views;
+use baton_models::ModelSet;
 use baton_server::client::LocalClient;
 use baton_server::local::{LocalServer, answer, request_of};
 use baton_server::wire::{Answer, Ask, Said};
@@ -319,7 +320,10 @@ fn own(
     if purpose == Purpose::Tell {
         settings.limits.executing_max = 0;
     }
+    let models =
+        ModelSet::new(config.models.clone()).map_err(|fault| Failed::usage(fault.to_string()))?;
     let parts = Parts {
+        models: Arc::new(models),
         store: baton_store::open(place.store()).map_err(Failed::unreachable)?,
         views: views(&place)?,
         check_views: views(&place)?,

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::inputs::{InputFault, input_faults};
-use crate::plan::{Plan, Stage, TaskPlan, ToolCall, ToolSpec, Work};
+use crate::plan::{Budget, Plan, Stage, TaskPlan, ToolCall, ToolSpec, Work};
 use crate::program::scan;
 use crate::words::{OnFailure, ProgressMethod};
 
@@ -21,6 +21,7 @@ pub fn invocation(tool: &ToolSpec, input: Value) -> Result<(Plan, Value), Vec<In
         description: Some(format!("One call of {}.", tool.name)),
         inputs: Some(tool.input.clone()),
         time_max: None,
+        budget: Budget::default(),
         progress: ProgressMethod::AgentBased,
         stages: vec![Stage { name: "invoke".to_owned(), weight: 1, milestones: Vec::new() }],
         tasks: Vec::new(),

@@ -14,7 +14,7 @@ use super::suggest;
 use super::task;
 use super::tree::{Node, Tree, shorten};
 use super::triggers;
-use crate::plan::{Catalog, Milestone, PLAN_TASKS_MAX, Plan, Stage};
+use crate::plan::{Budget, Catalog, Milestone, PLAN_TASKS_MAX, Plan, Stage};
 use crate::program::scan;
 use crate::words::ProgressMethod;
 
@@ -92,6 +92,7 @@ fn head(fields: &Fields<'_, '_, '_>, faults: &mut Faults) -> Plan {
         description: description.map(str::to_owned),
         inputs: None,
         time_max: budget(fields, faults),
+        budget: Budget::default(),
         progress: progress.unwrap_or(ProgressMethod::AgentBased),
         stages: Vec::new(),
         tasks: Vec::new(),

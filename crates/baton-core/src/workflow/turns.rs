@@ -9,6 +9,7 @@ use super::state::{
 use crate::body::Body;
 use crate::failure::CallFailure;
 use crate::ids::Ordinal;
+use crate::plan::ModelSpec;
 use crate::time::Timestamp;
 use crate::words::FailureKind;
 
@@ -19,9 +20,9 @@ impl WorkflowState {
     }
 
     /// The model that the task's agent uses now.
-    pub fn model_of(&self, ordinal: Ordinal) -> Option<&str> {
+    pub fn model_of(&self, ordinal: Ordinal) -> Option<&ModelSpec> {
         let index = self.agent_run(ordinal).map_or(0, |run| run.model);
-        self.agent_call(ordinal)?.models.get(index as usize).map(String::as_str)
+        self.agent_call(ordinal)?.models.get(index as usize)
     }
 
     /// What came of the calls of the answer whose first call this task is.

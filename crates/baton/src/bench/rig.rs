@@ -12,7 +12,7 @@ use anyhow::{Context, bail, ensure};
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash, Body, Json};
 use baton_core::ids::{Ordinal, WorkflowId};
-use baton_core::plan::{Each, Human, Plan, Stage, TaskPlan, ToolCall, Work};
+use baton_core::plan::{Budget, Each, Human, Plan, Stage, TaskPlan, ToolCall, Work};
 use baton_core::words::{
     Effect, FactKind, HumanKind, OnFailure, Origin, Permission, ProgressMethod,
 };
@@ -52,6 +52,7 @@ impl Rig {
             views,
             check_views: open_views(url).context("the benchmark's second reader")?,
             tools: Arc::clone(&tools),
+            models: Arc::new(baton_models::ModelSet::new(Default::default())?),
             settings: Settings::default(),
             bounds: Bounds::default(),
             take_up: TakeUp::All,
@@ -352,6 +353,7 @@ pub fn load(name: &str, tasks: Vec<TaskPlan>) -> anyhow::Result<Arc<Loaded>> {
         description: None,
         inputs: None,
         time_max: None,
+        budget: Budget::default(),
         progress: ProgressMethod::AgentBased,
         stages: vec![Stage { name: "all".to_owned(), weight: 1, milestones: Vec::new() }],
         tasks,

@@ -237,7 +237,8 @@ fn question(state: &WorkflowState, task: Ordinal, on: &Waiting) -> anyhow::Resul
                     | Work::Wait(_)
                     | Work::Emit(_)
                     | Work::Workflow(_)
-                    | Work::Worker(_),
+                    | Work::Worker(_)
+                    | Work::Agent(_),
                 )
                 | None => {
                     return Ok(None);

@@ -195,6 +195,9 @@ impl Traits {
                     self.forms.push(task.key.clone());
                 }
                 Work::Workflow(child) => self.look(&child.plan, tools),
+                Work::Agent(agent) => {
+                    agent.tools.iter().for_each(|tool| self.tool(&tool.name, tool.effect, tools));
+                }
                 Work::Human(_) | Work::Wait(_) | Work::Emit(_) | Work::Worker(_) => {}
             }
             task.fallback.iter().for_each(|call| self.call(call, tools));
@@ -202,12 +205,16 @@ impl Traits {
     }
 
     fn call(&mut self, call: &ToolCall, tools: &dyn Tools) {
+        self.tool(&call.tool, call.effect, tools);
+    }
+
+    fn tool(&mut self, name: &str, effect: Effect, tools: &dyn Tools) {
         let specs = tools.specs();
-        let spec = specs.iter().find(|spec| spec.name == call.tool);
+        let spec = specs.iter().find(|spec| spec.name == name);
         self.writes |= spec.is_none_or(|spec| spec.permission == Permission::ReadWrite);
         // Only what writes files beneath a root is held by a copy.
-        if call.effect == Effect::Once && !self.beyond.contains(&call.tool) {
-            self.beyond.push(call.tool.clone());
+        if effect == Effect::Once && !self.beyond.iter().any(|known| known == name) {
+            self.beyond.push(name.to_owned());
         }
     }
 

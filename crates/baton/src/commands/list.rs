@@ -144,7 +144,12 @@ fn how_to_answer(work: Option<&Work>, waits_for: WaitReason, id: &str) -> String
             how_to_respond((human.kind, &human.options, human.form.as_ref()), id)
         }
         Some(
-            Work::Tool(_) | Work::Wait(_) | Work::Emit(_) | Work::Workflow(_) | Work::Worker(_),
+            Work::Tool(_)
+            | Work::Wait(_)
+            | Work::Emit(_)
+            | Work::Workflow(_)
+            | Work::Worker(_)
+            | Work::Agent(_),
         )
         | None => {
             format!("baton show {id}")

@@ -11,9 +11,10 @@ use baton_core::words::{FailureKind, Happened};
 use baton_core::workflow::Verdict;
 use baton_engine::exchange::{Call, Prepare, Split};
 use baton_engine::live::text_of;
-use baton_engine::ports::{self, CallContext, Control, Tools};
+use baton_engine::ports::{self, CallContext, Control, Models, Tools};
 use baton_engine::scope::Unrendered;
 use baton_engine::store::{StoreError, Views};
+use baton_engine::turns::{self, ModelTurn};
 
 /// How often the input of a call is read while the store does not answer.
 const READ_TRIES_MAX: u32 = 5;
@@ -23,18 +24,31 @@ const READ_PAUSE: Duration = Duration::from_millis(50);
 /// Makes calls.
 pub(super) struct Caller {
     tools: Arc<dyn Tools>,
+    models: Arc<dyn Models>,
     views: Mutex<Box<dyn Views>>,
     output_bytes_max: usize,
 }
 
 impl Caller {
-    /// Of these tools, with inputs from this store.
+    /// Of these tools and models, with inputs from this store.
     pub(super) fn new(
-        tools: Arc<dyn Tools>,
+        (tools, models): (Arc<dyn Tools>, Arc<dyn Models>),
         views: Box<dyn Views>,
         output_bytes_max: usize,
     ) -> Self {
-        Self { tools, views: Mutex::new(views), output_bytes_max }
+        Self { tools, models, views: Mutex::new(views), output_bytes_max }
+    }
+
+    /// Has a model take its turn.
+    pub(super) fn ask(
+        &self,
+        asking: &turns::Asking,
+        control: &Control,
+    ) -> Result<ModelTurn, CallFailure> {
+        let agent = asking.agent().ok_or_else(|| refused("the plan has no such agent"))?;
+        let request = asking.request(&mut |hash| self.patient_blob(hash)).map_err(unrendered)?;
+        let answer = self.models.call(&request, control, &mut |_| {})?;
+        Ok(turns::heard(agent, answer))
     }
 
     pub(super) fn make(&self, call: &Call, control: &Control) -> Result<Split, CallFailure> {
@@ -125,6 +139,9 @@ impl Caller {
 }
 
 pub(super) fn tool_of(call: &Call) -> Option<&str> {
+    if let Some(tool) = &call.asked {
+        return Some(tool);
+    }
     let plan = call.loaded.plan.task(call.of)?;
     match call.rung.checked_sub(1) {
         Some(fallback) => plan.fallback.get(fallback as usize).map(|call| call.tool.as_str()),
@@ -134,7 +151,8 @@ pub(super) fn tool_of(call: &Call) -> Option<&str> {
             | Work::Wait(_)
             | Work::Emit(_)
             | Work::Workflow(_)
-            | Work::Worker(_) => None,
+            | Work::Worker(_)
+            | Work::Agent(_) => None,
         },
     }
 }
@@ -146,7 +164,11 @@ fn refused(message: &str) -> CallFailure {
 /// A call whose input cannot be read is not made. Where the store does not answer just now, the
 /// attempt is lost and repeated, and uses up none of the task's tries.
 fn unread(fault: StoreError) -> CallFailure {
-    match Unrendered::from(fault) {
+    unrendered(Unrendered::from(fault))
+}
+
+fn unrendered(fault: Unrendered) -> CallFailure {
+    match fault {
         Unrendered::Failed(failure) => failure,
         Unrendered::Unread(fault) => CallFailure::passing(FailureKind::Lost, fault.to_string()),
     }

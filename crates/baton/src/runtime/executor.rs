@@ -15,9 +15,10 @@ use baton_engine::asking::{Asking, Heard, Wish};
 use baton_engine::attempt_status;
 use baton_engine::exchange::{Call, CallResult, Effect, Input, JobKey};
 use baton_engine::meters::Meters;
-use baton_engine::ports::{Control, Hearer, Live, Tools};
+use baton_engine::ports::{Control, Hearer, Live, Models, Tools};
 use baton_engine::scope::{render, render_output};
 use baton_engine::store::Views;
+use baton_engine::turns::{self, ModelTurn};
 
 use super::calls::{Caller, caught, tool_of};
 use super::inbox::Inbox;
@@ -49,6 +50,9 @@ impl Default for Bounds {
 
 /// How long a thread of the pool waits for work before it ends.
 const THREAD_IDLE: Duration = Duration::from_secs(10);
+
+/// How a model's turn ended.
+type Turned = Result<ModelTurn, (AttemptStatus, CallFailure)>;
 
 /// Carries effects out.
 pub struct Executor {
@@ -90,11 +94,17 @@ struct Pool {
 }
 
 struct Running {
-    tool: String,
+    what: Called,
     task: TaskId,
     control: Control,
     deadline: Instant,
     told: bool,
+}
+
+/// What is called.
+enum Called {
+    Tool(String),
+    Model,
 }
 
 impl Running {
@@ -122,7 +132,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Executor {
     /// Starts the thread for bounded computation and the one that watches over the others.
     pub fn start(
-        tools: Arc<dyn Tools>,
+        (tools, models): (Arc<dyn Tools>, Arc<dyn Models>),
         views: Box<dyn Views>,
         bounds: Bounds,
         wires: Wires,
@@ -130,7 +140,7 @@ impl Executor {
         let quick_tools =
             tools.specs().iter().filter(|spec| spec.quick).map(|spec| spec.name.clone()).collect();
         let shared = Arc::new(Shared {
-            caller: Caller::new(tools, views, bounds.output_bytes_max),
+            caller: Caller::new((tools, models), views, bounds.output_bytes_max),
             quick_tools,
             bounds,
             inbox: wires.inbox,
@@ -161,7 +171,9 @@ impl Executor {
                 }
                 Effect::Prepare(_) | Effect::Conclude(_) => quick.push(effect),
                 Effect::Call(call) if self.shared.is_quick(call) => quick.push(effect),
-                Effect::Call(_) | Effect::Probe(_) | Effect::Snapshot(_) => slow.push(effect),
+                Effect::Call(_) | Effect::Ask(_) | Effect::Probe(_) | Effect::Snapshot(_) => {
+                    slow.push(effect);
+                }
             }
         }
         self.quick.extend(quick);
@@ -279,6 +291,10 @@ impl Shared {
                 let job = call.job;
                 self.call(&call).map(|result| Input::Called { job, result })
             }
+            Effect::Ask(asking) => {
+                let job = asking.job;
+                self.ask(&asking).map(|result| Input::Answered { job, result })
+            }
             Effect::Prepare(job) => {
                 let result = caught(|| render(&job, &mut |hash| self.caller.blob(hash)));
                 Some(Input::Prepared { number: job.number, task: job.task, run: job.run, result })
@@ -312,22 +328,42 @@ impl Shared {
             control = control.heard_by(self.hearer(call));
             control.asking = self.line_of(call.job);
             let deadline = Instant::now() + control.timeout;
-            let tool = tool_of(call).unwrap_or_default().to_owned();
+            let what = Called::Tool(tool_of(call).unwrap_or_default().to_owned());
             let task = call.workflow.task(call.job.task);
-            let running = Running { tool, task, control: control.clone(), deadline, told: false };
-            lock(&self.pool).running.insert(call.job, running);
-            self.overseer.notify_one();
+            let running = Running { what, task, control: control.clone(), deadline, told: false };
+            self.watch_over(call.job, running);
         }
         let began = Instant::now();
         let result = caught(|| self.caller.make(call, &control));
         control.asking.close("the call has ended");
-        if !quick && !self.strike_off(call) {
+        if !quick && !self.strike_off(call.job, call.workflow.task(call.job.task)) {
             return None;
         }
         let outcome = result.as_ref().map_or_else(attempt_status, |_| AttemptStatus::Completed);
         self.meters.called(tool_of(call).unwrap_or_default(), outcome);
         self.meters.step.observe(began.elapsed());
         Some(result.map_err(|failure| (attempt_status(&failure), failure)))
+    }
+
+    /// Has a model take its turn; `None` when it was given up meanwhile.
+    fn ask(&self, asking: &turns::Asking) -> Option<Turned> {
+        let control = Control::new(asking.timeout.unwrap_or(self.bounds.timeout));
+        let (job, task) = (asking.job, asking.context.task);
+        let deadline = Instant::now() + control.timeout;
+        let (what, told) = (Called::Model, false);
+        self.watch_over(job, Running { what, task, control: control.clone(), deadline, told });
+        let began = Instant::now();
+        let result = caught(|| self.caller.ask(asking, &control));
+        if !self.strike_off(job, task) {
+            return None;
+        }
+        self.meters.step.observe(began.elapsed());
+        Some(result.map_err(|failure| (attempt_status(&failure), failure)))
+    }
+
+    fn watch_over(&self, job: JobKey, running: Running) {
+        lock(&self.pool).running.insert(job, running);
+        self.overseer.notify_one();
     }
 
     /// Listens to what a call says of itself, from now until it has ended.
@@ -359,10 +395,10 @@ impl Shared {
     }
 
     /// Whether the call was still waited for.
-    fn strike_off(&self, call: &Call) -> bool {
+    fn strike_off(&self, job: JobKey, task: TaskId) -> bool {
         let mut pool = lock(&self.pool);
-        let waited_for = pool.running.remove(&call.job).is_some();
-        self.reports.end(call.workflow.task(call.job.task), call.job.attempt);
+        let waited_for = pool.running.remove(&job).is_some();
+        self.reports.end(task, job.attempt);
         if pool.over {
             self.ended.notify_all();
         }
@@ -376,7 +412,16 @@ impl Shared {
             running.control.cancel();
             running.deadline = deadline;
         }
-        pool.waiting.retain(|effect| !matches!(effect, Effect::Call(call) if call.job == job));
+        pool.waiting.retain(|effect| match effect {
+            Effect::Call(call) => call.job != job,
+            Effect::Ask(asking) => asking.job != job,
+            Effect::Cancel(_)
+            | Effect::Answer { .. }
+            | Effect::Prepare(_)
+            | Effect::Conclude(_)
+            | Effect::Probe(_)
+            | Effect::Snapshot(_) => true,
+        });
         drop(pool);
         self.overseer.notify_one();
     }
@@ -401,16 +446,20 @@ impl Shared {
                 }
             }
             for job in given_up {
-                if let Some(running) = pool.running.remove(&job) {
-                    self.meters.called(&running.tool, AttemptStatus::TimedOut);
-                    self.reports.end(running.task, job.attempt);
-                }
+                let Some(running) = pool.running.remove(&job) else { continue };
+                self.reports.end(running.task, job.attempt);
                 // Its thread may never come back: another may take its place.
                 pool.threads = pool.threads.saturating_sub(1);
                 let message = "the call did not end in its time, nor when it was told to";
                 let failure = CallFailure::in_doubt(FailureKind::TimedOut, message);
-                self.inbox
-                    .push(Input::Called { job, result: Err((attempt_status(&failure), failure)) });
+                let failed = (attempt_status(&failure), failure);
+                self.inbox.push(match running.what {
+                    Called::Tool(tool) => {
+                        self.meters.called(&tool, AttemptStatus::TimedOut);
+                        Input::Called { job, result: Err(failed) }
+                    }
+                    Called::Model => Input::Answered { job, result: Err(failed) },
+                });
             }
             let next = pool.running.values().filter_map(Running::due).min();
             pool = match next {

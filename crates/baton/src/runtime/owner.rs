@@ -11,7 +11,7 @@ use baton_engine::check::SelfCheck;
 use baton_engine::engine::{Engine, Settings, TakeUp};
 use baton_engine::exchange::{Input, Turn};
 use baton_engine::meters::Meters;
-use baton_engine::ports::Tools;
+use baton_engine::ports::{Models, Tools};
 use baton_engine::store::{Commit, Head, Housekeeping, Store, StoreError, Views};
 use serde_json::json;
 
@@ -51,6 +51,8 @@ pub struct Parts {
     pub check_views: Box<dyn Views>,
     /// What can be called.
     pub tools: Arc<dyn Tools>,
+    /// Who can be asked.
+    pub models: Arc<dyn Models>,
     /// The engine's settings.
     pub settings: Settings,
     /// The executor's bounds.
@@ -112,13 +114,22 @@ impl Owner {
             reports: Arc::default(),
             meters: Arc::default(),
         };
-        let Parts { mut store, views, check_views, tools, settings, bounds, take_up, death } =
-            parts;
+        let Parts {
+            mut store,
+            views,
+            check_views,
+            tools,
+            models,
+            settings,
+            bounds,
+            take_up,
+            death,
+        } = parts;
         let mut clock = SystemClock::default();
         let engine = Engine::open(store.as_mut(), settings, take_up, clock.now())?;
         let (inbox, reports) = (Arc::clone(&handle.inbox), Arc::clone(&handle.reports));
         let wires = Wires { inbox, reports, meters: handle.meters() };
-        let executor = Executor::start(tools, views, bounds, wires);
+        let executor = Executor::start((tools, models), views, bounds, wires);
         let owned = handle.clone();
         let owned_meters = handle.meters();
         let cause = Arc::new(OnceLock::new());

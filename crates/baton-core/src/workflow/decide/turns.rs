@@ -28,7 +28,7 @@ impl WorkflowState {
             run.map_or_else(Default::default, |run| (run.digest, run.transcript.len()));
         let asked = prompt.filter(|_| known == 0);
         let digest = asked.map_or(digest, |prompt| digest.then("user", [prompt]));
-        let model = self.model_of(ordinal)?;
+        let model = self.model_of(ordinal)?.name.as_str();
         let messages = u32::try_from(known + usize::from(asked.is_some())).unwrap_or(u32::MAX);
         let digest = digest.request(&request_head(agent, model));
         Some(ModelCall { model: model.to_owned(), messages, digest })

@@ -86,6 +86,7 @@ fn example(kind: EventKind) -> Event {
             usage: Usage {
                 input_tokens: 900,
                 cached_tokens: 700,
+                cache_write_tokens: 100,
                 output_tokens: 80,
                 reasoning_tokens: 30,
             },

@@ -42,13 +42,13 @@ use crate::body::{BlobHash, Body, Json};
 use crate::failure::CallFailure;
 use crate::ids::{ConversationId, Ordinal, WorkflowId};
 use crate::plan::{
-    AgentCall, AgentLimits, Child, Each, Emit, Human, OfferedTool, Plan, Retry, Stage, TaskPlan,
-    ToolCall, Wait, Work, WorkerCall,
+    AgentCall, AgentLimits, Budget, Child, Each, Emit, Human, ModelSpec, OfferedTool, Plan, Retry,
+    Stage, TaskPlan, ToolCall, Wait, Work, WorkerCall,
 };
 use crate::time::{Moment, Span, Timestamp};
 use crate::words::{
-    AttemptStatus, Effect, FailureKind, Happened, HumanKind, OnFailure, Origin, Permission,
-    ProgressMethod, SkipCause, TaskStatus,
+    AttemptStatus, Compaction, Effect, FailureKind, Happened, HumanKind, OnFailure, Origin,
+    Permission, ProgressMethod, SkipCause, TaskStatus,
 };
 
 const EPOCH: i64 = 1_800_000_000_000;
@@ -200,6 +200,7 @@ fn stages(stages: impl IntoIterator<Item = Vec<TaskPlan>>) -> Plan {
         description: None,
         inputs: None,
         time_max: None,
+        budget: Budget::default(),
         progress: ProgressMethod::AgentBased,
         stages: Vec::new(),
         tasks: Vec::new(),
@@ -279,15 +280,17 @@ fn agent(key: &str) -> TaskPlan {
         description: "A tool.".to_owned(),
         input: json!({ "type": "object" }),
         effect,
+        approval: None,
     };
     let call = AgentCall {
         agent: "reviewer".to_owned(),
-        models: vec!["scripted/one".to_owned(), "scripted/two".to_owned()],
+        models: ["scripted/one", "scripted/two"].map(ModelSpec::named).to_vec(),
         instructions: Some("Be brief.".to_owned()),
         prompt: "Well?".to_owned(),
         tools: vec![offered("fs.read", Effect::Read), offered("mail.send", Effect::Once)],
         output: None,
         limits: AgentLimits { turns_max: 6, calls_max: 9, asks_max: 1, ..AgentLimits::default() },
+        compaction: Compaction::default(),
     };
     task(key, Work::Agent(call))
 }

@@ -192,7 +192,8 @@ impl Driver {
                 let result = Err((AttemptStatus::Cancelled, failure));
                 Input::Called { job, result }
             }
-            Effect::Answer { .. } => return None,
+            // No plan of these tests has an agent.
+            Effect::Answer { .. } | Effect::Ask(_) => return None,
             Effect::Snapshot(job) => Input::Snapshot { number: job.number, row: job.row() },
             Effect::Prepare(job) => Input::Prepared {
                 number: job.number,

@@ -80,7 +80,7 @@ fn calls_end_once(records: &[Record], state: &WorkflowState) -> Result<(), Viola
         if let Event::TaskStarted(started) = &event {
             let plan = state.task_plan(started.task);
             let is_call = |plan: &TaskPlan| started.rung > 0 || matches!(plan.work, Work::Tool(_));
-            if plan.is_some_and(is_call) {
+            if plan.is_some_and(is_call) || state.asked_call(started.task).is_some() {
                 begun.insert(record.position, started.task);
             }
         } else if begun.get(&record.cause).is_some_and(|task| event.task() == Some(*task)) {

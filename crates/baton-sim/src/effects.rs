@@ -94,13 +94,14 @@ impl World {
         let stream = self.store.stream(number).map_err(check::unread)?;
         let (mut started, mut answers) = (false, 0);
         for record in &stream {
-            match read_event(record).map_err(check::unread)? {
-                Event::TaskStarted(begun) if begun.task == task => {
-                    started = begun.attempt == attempt;
-                }
-                Event::TaskAnswered(answered) if answered.task == task => answers += 1,
-                Event::Retried(retried) if retried.tasks.contains(&task) => answers = 0,
-                _ => {}
+            let event = read_event(record).map_err(check::unread)?;
+            let is_mine = event.task() == Some(task);
+            if let (Event::TaskStarted(begun), true) = (&event, is_mine) {
+                started = begun.attempt == attempt;
+            }
+            answers += usize::from(is_mine && matches!(event, Event::TaskAnswered(_)));
+            if matches!(&event, Event::Retried(retried) if retried.tasks.contains(&task)) {
+                answers = 0;
             }
         }
         if !started {

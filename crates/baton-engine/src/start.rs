@@ -85,6 +85,7 @@ impl Engine {
         let ingredients =
             Ingredients::gather(&live.state, loaded.program.references(of)).with_item(item);
         let folder = live.state.folder.clone();
+        let is_for_workers = live.state.worker_call(task).is_some();
         let job =
             Prepare { number, task, run: live.state.run, of, rung, loaded, folder, ingredients };
         if job.ingredients.is_small() {
@@ -92,8 +93,11 @@ impl Engine {
             self.rendered(number, task, ready);
         } else {
             live.preparing.insert(task, live.state.run);
-            // Its place is taken now: limits hold for what is prepared as well.
-            self.queue.begin(number, task);
+            // Its place is taken now: limits hold for what is prepared as well. A worker's task takes
+            // its place when it is leased; two that are prepared by turns would keep it from each other.
+            if !is_for_workers {
+                self.queue.begin(number, task);
+            }
             self.effect(Effect::Prepare(job));
         }
     }

@@ -321,12 +321,13 @@ impl WorkflowState {
             self.items.iter_mut().filter(|items| items.parent == parent && !items.superseded)
         {
             items.superseded = true;
+            // What follows from the end of a run needs no row while that is the run.
+            self.changed.extend(items.range());
             // What an agent had done stays done; its next run asks anew.
             if !items.is_each() {
                 continue;
             }
             let range = items.first.index()..items.first.index() + items.count as usize;
-            self.changed.extend(items.range());
             for task in self.tasks.get_mut(range).into_iter().flatten() {
                 task.phase = TaskPhase::Cancelled { at };
             }

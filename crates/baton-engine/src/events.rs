@@ -129,7 +129,9 @@ impl StreamName {
     pub fn of(event: &Event) -> Self {
         match event {
             Event::TaskWaited(waited) => match waited.on {
-                Waiting::Person { .. } => Self::ApprovalRequested,
+                Waiting::Person { .. } | Waiting::Approval { .. } | Waiting::Budget { .. } => {
+                    Self::ApprovalRequested
+                }
                 Waiting::Timer { .. }
                 | Waiting::Question { .. }
                 | Waiting::Event { .. }
@@ -148,7 +150,11 @@ impl StreamName {
             | Event::QuestionAnswered(_)
             | Event::QuestionWithdrawn(_)
             | Event::TaskEmitted(_)
-            | Event::TaskAnswered(_) => Self::TaskUpdated,
+            | Event::TaskAnswered(_)
+            | Event::CallApproved(_)
+            | Event::BudgetRaised(_)
+            | Event::ModelChanged(_)
+            | Event::TranscriptCompacted(_) => Self::TaskUpdated,
             Event::Admitted(_)
             | Event::Approved(_)
             | Event::SentBack(_)
@@ -316,6 +322,10 @@ fn subject(event: &Event) -> Option<String> {
         | Event::QuestionAsked(_)
         | Event::QuestionAnswered(_)
         | Event::QuestionWithdrawn(_)
-        | Event::TaskAnswered(_) => None,
+        | Event::TaskAnswered(_)
+        | Event::CallApproved(_)
+        | Event::BudgetRaised(_)
+        | Event::ModelChanged(_)
+        | Event::TranscriptCompacted(_) => None,
     }
 }

@@ -118,7 +118,9 @@ fn asked(row: &TaskRow, views: &mut dyn Views) -> Result<Asked, StoreError> {
     let ask = match read_event(record).ok() {
         Some(Event::AttemptFailed(failed)) => doubt(failed.failure),
         Some(Event::TaskWaited(waited)) => match waited.on {
-            Waiting::Person { ask } => ask,
+            Waiting::Person { ask }
+            | Waiting::Approval { ask, .. }
+            | Waiting::Budget { ask, .. } => ask,
             Waiting::InDoubt { failure } => doubt(failure),
             Waiting::Timer { .. }
             | Waiting::Question { .. }

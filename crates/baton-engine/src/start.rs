@@ -12,7 +12,7 @@ use baton_core::failure::CallFailure;
 use baton_core::ids::Ordinal;
 use baton_core::plan::{Plan, TaskPlan, Work};
 use baton_core::words::{AttemptStatus, FailureKind, Origin};
-use baton_core::workflow::{Admitted, Command, Resume, TaskPhase, Waiting};
+use baton_core::workflow::{Admitted, Command, Refusal, Resume, TaskPhase, Waiting};
 
 use crate::engine::{Admission, Engine};
 use crate::exchange::{Call, CallResult, Effect, JobKey, Parts, Prepare, Split};
@@ -68,7 +68,8 @@ impl Engine {
         if facts.is_call {
             return self.start_call(number, task, None);
         }
-        let goes_on = facts.agent.is_some() && live.state.agent_call(task).is_some();
+        let goes_on = facts.agent.as_ref().is_some_and(|run| run.has_begun())
+            && live.state.agent_call(task).is_some();
         // Whoever has a key or a rate renders it anew: an attempt that failed gave its key back.
         if goes_on && is_free(&live.loaded.plan, of) {
             return self.start_turn(number, task, None);
@@ -241,8 +242,14 @@ impl Engine {
 
     /// Records the start of an attempt and returns its number; `None` when it may not start.
     pub(crate) fn begin(&mut self, number: u64, task: Ordinal, input: Option<Body>) -> Option<u32> {
-        self.apply_own(number, &Command::StartTask { task, input, lease: None }).ok()?;
-        self.lives.get(&number)?.state.task(task).map(|facts| facts.attempts)
+        let started = self.apply_own(number, &Command::StartTask { task, input, lease: None });
+        let live = self.lives.get_mut(&number)?;
+        if started == Err(Refusal::NoRoom) {
+            live.without_room.push(task);
+        }
+        // It may wait for an approval or for a budget instead.
+        started.ok().filter(|()| executes(live, task))?;
+        live.state.task(task).map(|facts| facts.attempts)
     }
 
     fn start_call(&mut self, number: u64, task: Ordinal, input: Option<Split>) {

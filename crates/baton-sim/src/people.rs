@@ -50,6 +50,10 @@ fn help(world: &World, state: &WorkflowState) -> Vec<Act> {
 fn answer(world: &World, state: &WorkflowState, task: Ordinal, on: &Waiting) -> Option<Act> {
     match on {
         Waiting::InDoubt { .. } => settle(world, state, task),
+        Waiting::Approval { .. } | Waiting::Budget { .. } => {
+            let by = "ada".to_owned();
+            Some((Command::Respond { task, value: json!(true), by, question: None }, None))
+        }
         Waiting::Person { .. } => {
             let Work::Human(human) = &state.task_plan(task)?.work else {
                 return None;

@@ -15,6 +15,7 @@ use super::event::{
     TaskExpanded,
 };
 use super::graph::Graph;
+use super::spending::{Spending, TurnEnd};
 use super::state::{
     BlockOf, Ended, Items, Next, PauseCause, Phase, Resume, Tally, Task, TaskPhase, Waiting,
     WorkflowState,
@@ -23,7 +24,7 @@ use crate::codes::Code;
 use crate::ids::Ordinal;
 use crate::plan::Plan;
 use crate::time::Timestamp;
-use crate::words::{FailureKind, Happened};
+use crate::words::FailureKind;
 
 impl WorkflowState {
     /// The state a workflow has after its first event.
@@ -50,6 +51,7 @@ impl WorkflowState {
             started_at: None,
             updated_at: at,
             used: Duration::ZERO,
+            spending: Spending::default(),
             tally: Tally::default(),
             tasks,
             items: Vec::new(),
@@ -116,6 +118,7 @@ impl WorkflowState {
             Event::TaskStarted(started) => {
                 self.begin(started.task, started.attempt, at);
                 self.ask_agent(started.task, started.input.as_ref());
+                self.book_start(started);
                 let lease = started.lease.clone();
                 self.enter(started.task, TaskPhase::Executing { since: at, lease });
             }
@@ -128,6 +131,7 @@ impl WorkflowState {
             }
             Event::AttemptFailed(failed) => self.fall_back(failed, at),
             Event::TaskFailed(failed) => {
+                self.book_end(failed.task, &failed.failure.happened.into());
                 self.enter(
                     failed.task,
                     TaskPhase::Failed { at, failure: Arc::new(failed.failure.clone()) },
@@ -137,11 +141,21 @@ impl WorkflowState {
                 self.enter(skipped.task, TaskPhase::Skipped { at, cause: skipped.cause })
             }
             Event::TaskCancelled(cancelled) => {
+                self.book_end(cancelled.task, &TurnEnd::CutOff);
                 self.enter(cancelled.task, TaskPhase::Cancelled { at })
             }
             Event::CallUndone(undone) => self.undo_call(undone.task),
             Event::TaskEmitted(_) => {}
             Event::TaskAnswered(answered) => self.take_answer(answered, at),
+            Event::CallApproved(approved) => {
+                if let Some(task) = self.tasks.get_mut(approved.task.index()) {
+                    task.approved = Some(approved.digest);
+                }
+                self.enter(approved.task, TaskPhase::Ready);
+            }
+            Event::BudgetRaised(raised) => self.raise_budget(raised),
+            Event::ModelChanged(changed) => self.change_model(changed.task, changed.model),
+            Event::TranscriptCompacted(compacted) => self.compact(compacted),
             Event::QuestionAsked(asked) => self.hold(asked, at),
             Event::QuestionAnswered(QuestionAnswered { task, .. })
             | Event::QuestionWithdrawn(QuestionWithdrawn { task, .. }) => {
@@ -198,6 +212,7 @@ impl WorkflowState {
     }
 
     fn fall_back(&mut self, failed: &AttemptFailed, at: Timestamp) {
+        self.book_end(failed.task, &failed.failure.happened.into());
         if let Some(task) = self.tasks.get_mut(failed.task.index()) {
             match failed.next {
                 // A lost attempt says nothing about the task: it does not use up its tries.
@@ -205,14 +220,13 @@ impl WorkflowState {
                     task.tries = task.tries.saturating_sub(1);
                     task.lost += 1;
                 }
-                Next::Model => task.tries = 0,
+                Next::Model => {}
                 Next::Fallback => (task.rung, task.tries) = (task.rung + 1, 0),
                 Next::Retry { .. } | Next::InDoubt => {}
             }
-            if let Some(run) = &mut task.agent {
-                run.model += u32::from(failed.next == Next::Model);
-                run.cut_off += u32::from(failed.failure.happened == Happened::Unknown);
-            }
+        }
+        if let (Next::Model, Some(run)) = (&failed.next, self.agent_run(failed.task)) {
+            self.change_model(failed.task, run.model + 1);
         }
         let waiting = |on| TaskPhase::Waiting { since: at, on };
         let phase = match &failed.next {
@@ -299,6 +313,7 @@ impl WorkflowState {
         self.run = run;
         self.phase = Phase::Running { failing: None };
         self.used = Duration::ZERO;
+        self.spending = Spending::default();
         self.changed.extend_from_slice(tasks);
         for ordinal in tasks {
             self.supersede_items(*ordinal, at);

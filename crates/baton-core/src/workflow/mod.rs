@@ -14,6 +14,7 @@ pub mod question;
 mod reindex;
 pub mod rows;
 mod snapshot;
+mod spending;
 mod state;
 mod system;
 #[cfg(test)]
@@ -23,11 +24,13 @@ mod turns;
 
 pub use command::{Command, Refusal, TurnAnswer, Verdict};
 pub use event::{
-    Admitted, Event, EventKind, Finished, Kept, ModelCall, QuestionAnswered, QuestionAsked,
-    QuestionWithdrawn, SHAPE, TaskAnswered, TaskEmitted, TaskStarted, TaskWaited, UnreadableEvent,
+    Admitted, BudgetRaised, CallApproved, Event, EventKind, Finished, Kept, ModelCall,
+    ModelChanged, QuestionAnswered, QuestionAsked, QuestionWithdrawn, SHAPE, TaskAnswered,
+    TaskEmitted, TaskStarted, TaskWaited, TranscriptCompacted, UnreadableEvent,
 };
 pub use graph::Graph;
 pub use snapshot::{SNAPSHOT_SHAPE, Snapshot};
+pub use spending::{Amount, BudgetScope, Spending};
 pub use state::{
     AgentRun, AskedCall, BlockOf, CallEnd, Ended, Entry, Items, Lease, Next, Outcome, Output,
     PauseCause, Phase, Resume, StageCount, Tally, Task, TaskPhase, Waiting, WorkflowState,

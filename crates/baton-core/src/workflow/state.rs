@@ -16,6 +16,7 @@ pub use phase::{
 };
 
 use super::graph::Graph;
+use super::spending::Spending;
 use crate::body::{Body, Json};
 use crate::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use crate::plan::{AgentCall, Plan, TaskPlan, ToolCall, Work, WorkerCall};
@@ -61,6 +62,8 @@ pub struct WorkflowState {
     pub updated_at: Timestamp,
     /// Time the present run has used, without what it spent waiting for people.
     pub(super) used: Duration,
+    /// What its agents use.
+    pub(super) spending: Spending,
     /// Counts over its tasks.
     pub(super) tally: Tally,
     pub(super) tasks: Vec<Task>,

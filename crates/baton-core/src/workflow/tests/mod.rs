@@ -13,6 +13,7 @@ mod each;
 mod failures;
 mod golden;
 mod laws;
+mod limits;
 mod people;
 mod questions;
 mod reach;
@@ -432,6 +433,7 @@ fn wants(path: &str) -> AskedCall {
         effect: Effect::Read,
         input: body(json!({ "path": path })),
         refused: None,
+        approval: None,
     }
 }
 

@@ -100,6 +100,9 @@ impl World {
                 started = begun.attempt == attempt;
             }
             answers += usize::from(is_mine && matches!(event, Event::TaskAnswered(_)));
+            if let (Event::TranscriptCompacted(compacted), true) = (&event, is_mine) {
+                answers = answers.saturating_sub(compacted.dropped as usize);
+            }
             if matches!(&event, Event::Retried(retried) if retried.tasks.contains(&task)) {
                 answers = 0;
             }

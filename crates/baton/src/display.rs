@@ -270,6 +270,23 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
             named("·", state, withdrawn.task, why)
         }
         Event::TaskAnswered(answered) => answer(state, answered)?,
+        Event::CallApproved(approved) => named("▶", state, approved.task, "approved"),
+        Event::BudgetRaised(raised) => {
+            let by = baton_core::spoken::amount(&raised.by);
+            named("▶", state, raised.task, &format!("granted {by} more"))
+        }
+        Event::ModelChanged(changed) => {
+            let model = state.model_of(changed.task).map_or("", |model| &model.name);
+            named("↻", state, changed.task, &format!("goes on with {}", clean(model)))
+        }
+        Event::TranscriptCompacted(compacted) => {
+            let what = format!(
+                "its transcript is too long: {} and {} are left out",
+                many(u64::from(compacted.left_out), "result"),
+                many(u64::from(compacted.dropped), "turn")
+            );
+            named("·", state, compacted.task, &what)
+        }
         Event::Paused(_) => "  ‖ paused".to_owned(),
         Event::Resumed(_) => "  ▶ resumed".to_owned(),
         Event::CancelRequested(_) => "  ■ cancelling: what runs was told to stop".to_owned(),
@@ -330,6 +347,8 @@ fn waiting(state: &WorkflowState, waited: &TaskWaited) -> String {
         Waiting::Question { question, .. } => {
             format!("an answer: {}", headline(&question.message))
         }
+        Waiting::Approval { ask, .. } => format!("an approval: {}", headline(ask)),
+        Waiting::Budget { ask, .. } => format!("room in its budget: {}", headline(ask)),
         Waiting::Timer { span: Some(span), .. } => baton_core::spoken::span(*span),
         Waiting::Timer { until, .. } => format!("{until}"),
         Waiting::Event { pattern, .. } => format!("an event `{}`", clean(pattern)),

@@ -288,7 +288,11 @@ fn all_held(
 ) -> anyhow::Result<bool> {
     for (task, on) in state.waiting() {
         let held = match on {
-            Waiting::Person { .. } | Waiting::Question { .. } | Waiting::InDoubt { .. } => true,
+            Waiting::Person { .. }
+            | Waiting::Question { .. }
+            | Waiting::InDoubt { .. }
+            | Waiting::Approval { .. }
+            | Waiting::Budget { .. } => true,
             Waiting::Timer { .. } | Waiting::Event { .. } => false,
             Waiting::Child { child } => {
                 let plan = match state.task_plan(task).map(|plan| &plan.work) {

@@ -22,7 +22,7 @@ use super::state::{
 };
 use crate::codes::Code;
 use crate::ids::Ordinal;
-use crate::plan::Plan;
+use crate::plan::{Plan, Work};
 use crate::time::Timestamp;
 use crate::words::FailureKind;
 
@@ -287,11 +287,15 @@ impl WorkflowState {
     /// an earlier run left them one.
     fn end_open_tasks(&mut self, at: Timestamp) {
         let may_have_rows = self.run > 1;
+        let plan = Arc::clone(&self.plan);
+        // An agent's turn, or a call it asks for, may have waited before its first attempt.
+        let is_agents =
+            |task: &Task| matches!(plan.task(task.of).map(|of| &of.work), Some(Work::Agent(_)));
         for (task, n) in self.tasks.iter_mut().zip(0..) {
             if !task.phase.status().is_terminal() {
                 let began =
                     task.started_at.is_some() || matches!(task.phase, TaskPhase::Expanded { .. });
-                if began || may_have_rows {
+                if began || may_have_rows || is_agents(task) {
                     self.changed.push(Ordinal(n));
                 }
                 task.phase = TaskPhase::Cancelled { at };

@@ -9,7 +9,7 @@ use baton_core::words::{AttemptStatus, HumanKind};
 use baton_core::workflow::question::Shape;
 use baton_core::workflow::rows::WorkflowCard;
 use baton_core::workflow::{Event, Next, Output};
-use baton_engine::inbox::question;
+use baton_engine::inbox::{Wanted, question};
 use baton_engine::live::read_event;
 use baton_engine::store::{Record, StoreError, Views};
 use baton_engine::view::{TaskView, text_of};
@@ -87,26 +87,18 @@ pub(crate) fn detail(
     let gathered = gather(card.number, task.ordinal, planned, views)?;
     let waits = row.filter(|_| task.waits_for.is_some());
     let ask = waits.map(|row| question(&row, views)).transpose()?.filter(|ask| !ask.is_empty());
-    let human = planned.and_then(|planned| match &planned.work {
-        Work::Human(human) => Some(human),
-        Work::Tool(_)
-        | Work::Wait(_)
-        | Work::Emit(_)
-        | Work::Workflow(_)
-        | Work::Worker(_)
-        | Work::Agent(_) => None,
-    });
+    let wanted = task.waits_for.and_then(|on| Wanted::of(planned.map(|planned| &planned.work), on));
     let (answer, form) = match gathered.asked {
         Some(Shape::Form(form)) => (Some(HumanKind::Form), Some(form)),
         Some(Shape::Url(_)) => (Some(HumanKind::Approval), None),
-        None => (human.map(|human| human.kind), human.and_then(|human| human.form.clone())),
+        None => (wanted.map(|wanted| wanted.kind), wanted.and_then(|wanted| wanted.form.cloned())),
     };
     let output = gathered.output.map(|body| text_of(&body, views)).transpose()?;
     Ok(TaskDetail {
         workflow_id: card.id,
         ask,
         answer,
-        options: human.map_or_else(Vec::new, |human| human.options.clone()),
+        options: wanted.map_or_else(Vec::new, |wanted| wanted.options.to_vec()),
         form,
         output,
         failure: gathered.failure,

@@ -406,14 +406,7 @@ impl Waiting {
 
     /// Whether it is a person who must act.
     pub fn is_for_people(&self) -> bool {
-        match self {
-            Self::Person { .. }
-            | Self::Question { .. }
-            | Self::InDoubt { .. }
-            | Self::Approval { .. }
-            | Self::Budget { .. } => true,
-            Self::Timer { .. } | Self::Event { .. } | Self::Child { .. } => false,
-        }
+        self.reason().is_for_people()
     }
 }
 

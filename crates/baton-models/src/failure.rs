@@ -274,7 +274,7 @@ pub(crate) fn retry_after<'h>(
     now: Timestamp,
 ) -> Option<Duration> {
     let by_millis = header("retry-after-ms").and_then(|text| text.trim().parse::<f64>().ok());
-    let by_millis = by_millis.and_then(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok());
+    let by_millis = by_millis.and_then(|millis| pause_of(millis / 1_000.0));
     let pause = by_millis.or_else(|| {
         let text = header("retry-after")?.trim();
         seconds(text).or_else(|| {
@@ -287,10 +287,15 @@ pub(crate) fn retry_after<'h>(
 
 /// `1.5` or `1.5s`.
 fn seconds(text: &str) -> Option<Duration> {
-    let number = text.trim().trim_end_matches('s').parse::<f64>().ok()?;
-    Duration::try_from_secs_f64(number).ok().map(|pause| pause.min(RETRY_AFTER_MAX))
+    pause_of(text.trim().trim_end_matches('s').parse().ok()?)
 }
 
+/// No pause is negative, and none without end.
+fn pause_of(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds.min(RETRY_AFTER_MAX.as_secs_f64())).ok()
+}
+
+/// For a failure.
 pub(crate) fn millis(pause: Duration) -> Option<u64> {
     u64::try_from(pause.as_millis()).ok()
 }

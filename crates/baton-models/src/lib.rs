@@ -11,6 +11,8 @@ mod gathering;
 mod gemini;
 mod limiter;
 mod names;
+#[cfg(test)]
+mod native_tests;
 mod network;
 mod openai;
 mod protocol;

@@ -212,13 +212,15 @@ fn read_usage(usage: Option<&Value>, answer: &mut Gathering<'_>) {
         return;
     };
     let all = &mut answer.usage;
-    if let Some(uncached) = usage.get("input_tokens").and_then(Value::as_u64) {
-        all.cached_tokens = count_at(usage, "/cache_read_input_tokens");
-        all.cache_write_tokens = count_at(usage, "/cache_creation_input_tokens");
+    let count = |field: &str| usage.get(field).and_then(Value::as_u64);
+    if let Some(uncached) = count("input_tokens") {
+        all.cached_tokens = count("cache_read_input_tokens").unwrap_or(all.cached_tokens);
+        let written = count("cache_creation_input_tokens");
+        all.cache_write_tokens = written.unwrap_or(all.cache_write_tokens);
         let cache = all.cached_tokens.saturating_add(all.cache_write_tokens);
         all.input_tokens = uncached.saturating_add(cache);
     }
-    if let Some(written) = usage.get("output_tokens").and_then(Value::as_u64) {
+    if let Some(written) = count("output_tokens") {
         all.output_tokens = written;
     }
     let thought = count_at(usage, "/output_tokens_details/thinking_tokens");

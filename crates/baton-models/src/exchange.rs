@@ -16,13 +16,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::config::ProviderConfig;
 use crate::failure::{Complaint, Place, retry_after};
 use crate::gathering::{Broken, Gathering};
-use crate::protocol::{Reader, Step, Wire};
-use crate::sse::SseReader;
+use crate::protocol::{Step, Wire};
+use crate::stream::Stream;
 
 /// The most of an error's body that is read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
-/// The most bytes of a stream; an answer of 8 MiB in pieces of a few characters needs more than itself.
-const STREAM_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How long the end of a stream is waited for after its answer's, so that its connection can serve again.
 const DRAIN: Duration = Duration::from_secs(1);
 
@@ -38,7 +36,7 @@ impl Exchange<'_> {
     pub(crate) async fn make(
         &self,
         wire: Wire,
-        reader: &mut dyn Reader,
+        stream: &mut Stream,
         answer: &mut Gathering<'_>,
     ) -> Result<(), CallFailure> {
         let begins_until = Instant::now() + self.timeouts.first_byte_timeout.0;
@@ -47,8 +45,10 @@ impl Exchange<'_> {
         if !response.status().is_success() {
             return Err(self.complaint(response, begins_until).await.failure(self.place));
         }
-        self.check_kind(&response)?;
-        self.read(response, begins_until, reader, answer).await?;
+        if !kind_of(&response).is_none_or(|kind| kind.trim().starts_with("text/event-stream")) {
+            return Err(self.not_a_stream(response, begins_until).await);
+        }
+        self.read(response, begins_until, stream, answer).await?;
         match answer.refusal() {
             None => Ok(()),
             Some(words) => {
@@ -89,73 +89,37 @@ impl Exchange<'_> {
         &self,
         mut response: Response,
         begins_until: Instant,
-        reader: &mut dyn Reader,
+        stream: &mut Stream,
         answer: &mut Gathering<'_>,
     ) -> Result<(), CallFailure> {
-        let (mut sse, mut events, mut bytes_read) = (SseReader::default(), Vec::new(), 0_usize);
-        let idle = self.timeouts.idle_timeout.0;
         let mut patience = begins_until;
         loop {
             let read = timeout_at(patience, response.chunk()).await;
-            let read = read.map_err(|_| match bytes_read {
-                0 => self.silent(),
-                _ => self.idle(),
+            let read = read.map_err(|_| match stream.is_empty() {
+                true => self.silent(),
+                false => self.idle(),
             })?;
             let bytes = read.map_err(|fault| self.lost(&words_of(&fault.without_url())))?;
             let is_end = bytes.is_none();
-            match &bytes {
-                Some(bytes) => {
-                    bytes_read = bytes_read.saturating_add(bytes.len());
-                    if bytes_read > STREAM_BYTES_MAX {
-                        return Err(self.too_large("256 MiB of stream"));
-                    }
-                    sse.feed(bytes, &mut events).map_err(|_| self.too_large("16 MiB of event"))?;
-                }
-                None => sse.rest(&mut events),
-            }
-            for event in events.drain(..) {
-                if self.event(&event, reader, answer)? == Step::Whole {
+            let step = match bytes {
+                Some(bytes) => stream.take(&bytes, answer),
+                None => stream.end(answer),
+            };
+            match step.map_err(|broken| self.broken(broken, answer))? {
+                Step::Whole => {
                     drain(response);
                     return Ok(());
                 }
+                Step::More if is_end => {
+                    return Err(self.lost("the answer was cut off before its end"));
+                }
+                Step::More => patience = Instant::now() + self.timeouts.idle_timeout.0,
             }
-            if is_end {
-                return match reader.end(answer).map_err(|broken| self.broken(broken, answer))? {
-                    Step::Whole => Ok(()),
-                    Step::More => Err(self.lost("the answer was cut off before its end")),
-                };
-            }
-            patience = Instant::now() + idle;
         }
     }
 
-    fn event(
-        &self,
-        event: &str,
-        reader: &mut dyn Reader,
-        answer: &mut Gathering<'_>,
-    ) -> Result<Step, CallFailure> {
-        let text = event.trim();
-        let step = match text {
-            "" => Ok(Step::More),
-            // Says OpenAI, and whoever speaks its protocol: no event comes after it.
-            "[DONE]" => match reader.end(answer) {
-                Ok(Step::More) => Err(Broken::Shape("[DONE] before the answer's end".to_owned())),
-                ended => ended,
-            },
-            _ => match serde_json::from_str::<Value>(text) {
-                Ok(event) => reader.read(&event, answer),
-                Err(fault) => {
-                    let said = self.place.quote(text);
-                    Err(Broken::Shape(format!("an event that is no JSON ({fault}): {said}")))
-                }
-            },
-        };
-        step.map_err(|broken| self.broken(broken, answer))
-    }
-
     /// An error's status and body, as far as they come in time.
-    async fn complaint(&self, mut response: Response, until: Instant) -> Complaint {
+    async fn complaint(&self, response: Response, until: Instant) -> Complaint {
         let status = response.status().as_u16();
         let header = |name: &str| response.headers().get(name).and_then(|text| text.to_str().ok());
         let pause = retry_after(header, Timestamp::now());
@@ -163,33 +127,27 @@ impl Exchange<'_> {
             let message = format!("it redirects to {to}, which is not followed; set base_url");
             return Complaint { status: Some(404), message, ..Complaint::default() };
         }
-        let mut body = Vec::new();
-        while body.len() < ERROR_BYTES_MAX {
-            match timeout_at(until, response.chunk()).await {
-                Ok(Ok(Some(bytes))) => body.extend_from_slice(&bytes),
-                Ok(Ok(None) | Err(_)) | Err(_) => break,
-            }
-        }
-        body.truncate(ERROR_BYTES_MAX);
+        let body = bounded_body(response, until).await;
         Complaint::of_body(status, pause, &body)
     }
 
-    /// Whether it is a stream that comes: a web page of somebody in between is none.
-    fn check_kind(&self, response: &Response) -> Result<(), CallFailure> {
-        let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok());
-        match kind {
-            None => Ok(()),
-            Some(kind) if kind.trim_start().starts_with("text/event-stream") => Ok(()),
-            Some(kind) => {
-                let kind = self.place.quote(kind);
-                let message = format!(
-                    "{} answered `{kind}` where a stream of events was asked for. Look whether \
-                     base_url and protocol of [models.providers.{}] are right",
-                    self.place, self.place.provider.name
-                );
-                Err(CallFailure::in_doubt(FailureKind::InvalidOutput, message))
-            }
+    /// What came in place of a stream: an error that calls itself a success, or the web page of
+    /// somebody in between.
+    async fn not_a_stream(&self, response: Response, until: Instant) -> CallFailure {
+        let kind = kind_of(&response).unwrap_or_default().to_owned();
+        let body = bounded_body(response, until).await;
+        let json = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+        if json.get("error").is_some_and(|error| !error.is_null()) {
+            return Complaint::of_json(&json).failure_in_the_middle(self.place);
         }
+        let (kind, body) =
+            (self.place.quote(&kind), self.place.quote(&String::from_utf8_lossy(&body)));
+        let message = format!(
+            "{} answered `{kind}` where a stream of events was asked for: {body}. Look whether \
+             base_url and protocol of [models.providers.{}] are right",
+            self.place, self.place.provider.name
+        );
+        CallFailure::in_doubt(FailureKind::InvalidOutput, message)
     }
 
     fn broken(&self, broken: Broken, answer: &Gathering<'_>) -> CallFailure {
@@ -198,6 +156,7 @@ impl Exchange<'_> {
             Broken::Complaint(complaint) if answer.is_empty() => complaint.failure(self.place),
             Broken::Complaint(complaint) => complaint.failure_in_the_middle(self.place),
             Broken::Shape(what) => {
+                let what = self.place.quote(&what);
                 let message = format!(
                     "{} answered what its protocol does not have: {what}. It is asked again; if it \
                      stays, look whether the protocol of [models.providers.{}] is right",
@@ -282,6 +241,24 @@ fn words_of(fault: &dyn Error) -> String {
         cause = inner.source();
     }
     words
+}
+
+/// What an answer says it is.
+fn kind_of(response: &Response) -> Option<&str> {
+    response.headers().get("content-type").and_then(|kind| kind.to_str().ok())
+}
+
+/// The body of an answer that is no stream, as far as it comes in time.
+async fn bounded_body(mut response: Response, until: Instant) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < ERROR_BYTES_MAX {
+        match timeout_at(until, response.chunk()).await {
+            Ok(Ok(Some(bytes))) => body.extend_from_slice(&bytes),
+            Ok(Ok(None) | Err(_)) | Err(_) => break,
+        }
+    }
+    body.truncate(ERROR_BYTES_MAX);
+    body
 }
 
 /// Reads what is left of a stream whose answer is whole: only then the connection serves again.

@@ -109,7 +109,7 @@ impl Complaint {
             FailureKind::NotFound
         } else if self.says(FILTERED) {
             FailureKind::Refused
-        } else if matches!(status, 408 | 425 | 500..) || self.says(BROKEN) {
+        } else if matches!(status, 408 | 425 | 500..) || (status == 0 && self.says(BROKEN)) {
             FailureKind::Unavailable
         } else if status >= 400 || self.says(&["invalid"]) {
             FailureKind::InvalidInput

@@ -21,6 +21,7 @@ mod responses;
 mod schema;
 mod set;
 mod sse;
+mod stream;
 mod turns;
 
 pub use config::{Known, Limit, ModelsConfig, Protocol, ProviderConfig};

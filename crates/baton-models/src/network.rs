@@ -24,9 +24,10 @@ use crate::failure::{Place, millis};
 use crate::gathering::Gathering;
 use crate::names::{ToolNames, ids_of};
 use crate::protocol::Asked;
-use crate::provider::{Environment, Provider, providers};
+use crate::provider::{Environment, Key, Provider, providers};
 use crate::set::ModelsFault;
-use crate::turns::Queues;
+use crate::stream::Stream;
+use crate::turns::{Queues, Taken};
 
 /// How often a call looks whether it should end.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -91,46 +92,40 @@ impl Network {
     ) -> Result<ModelAnswer, CallFailure> {
         let (provider, name) = self.provider_of(&request.model)?;
         let names = ToolNames::of(&request.tools)?;
-        let key = provider.key(&self.environment).map_err(|variable| {
-            let message = format!(
-                "`{}` needs a key: set the variable `{variable}` where Baton starts",
-                request.model
-            );
-            CallFailure::refused(FailureKind::Denied, message)
-        })?;
-        let client = self.client(&provider)?;
+        let key = self.key(&provider, &request.model)?;
         let asked = Asked { provider: &provider, name, request };
         let wire = asked.wire(key.as_ref());
         let url = provider.url(wire.path.iter().map(String::as_str)).to_string();
         let place = Place { provider: &provider, model: &request.model, url, key };
+        let client = self.client(&provider)?;
         let exchange = Exchange { client: &client, place: &place, timeouts: &provider.timeouts };
-        let mut answer = Gathering::new(told);
-        let (mut reader, is_sent) = (asked.reader(), Cell::new(false));
-        let tokens = guessed_tokens(request, &wire.body);
-        let asking = async {
-            let turn = self.queues.turn(&request.model, tokens, control.timeout).await;
-            let turn = turn.map_err(|pause| no_room(&request.model, pause))?;
-            is_sent.set(true);
-            let made = exchange.make(wire, reader.as_mut(), &mut answer);
-            let made = tokio::time::timeout(control.timeout, made).await;
-            let made = made.unwrap_or_else(|_| {
-                Err(exchange.late(&format!("did not end within {:?}", control.timeout)))
-            });
-            match (&made, turn) {
-                (Ok(()), Some(turn)) => turn.settle(answer.usage.tokens()),
-                (Err(failure), Some(turn)) if failure.happened == Happened::No => turn.settle(0),
-                (Ok(()) | Err(_), _) => {}
-            }
-            made
-        };
+        let (mut stream, mut answer) = (Stream::new(asked.reader()), Gathering::new(told));
+        let (tokens, is_sent) = (guessed_tokens(request, &wire.body), Cell::new(false));
         let asked = self.handle()?.block_on(async {
+            let made = async {
+                let turn = self.queues.turn(&request.model, tokens, control.timeout).await;
+                let turn = turn.map_err(|pause| no_room(&request.model, pause))?;
+                is_sent.set(true);
+                let made = exchange.make(wire, &mut stream, &mut answer);
+                let made = in_time(&exchange, control.timeout, made).await;
+                settle(turn, made.as_ref().map(|()| answer.usage.tokens()));
+                made
+            };
             tokio::select! {
                 biased;
                 () = told_to_end(control) => Err(cancelled(&place, is_sent.get())),
-                asked = asking => asked,
+                made = made => made,
             }
         });
         asked.map(|()| answer.finish(&request.model, &names, ids_of(&request.messages)))
+    }
+
+    fn key(&self, provider: &Provider, model: &str) -> Result<Option<Key>, CallFailure> {
+        provider.key(&self.environment).map_err(|variable| {
+            let message =
+                format!("`{model}` needs a key: set the variable `{variable}` where Baton starts");
+            CallFailure::refused(FailureKind::Denied, message)
+        })
     }
 
     fn provider_of<'m>(&self, model: &'m str) -> Result<(Arc<Provider>, &'m str), CallFailure> {
@@ -187,6 +182,28 @@ impl Network {
             CallFailure::passing(FailureKind::Unavailable, message)
         })?;
         Ok(runtime.insert(built).handle().clone())
+    }
+}
+
+/// The exchange, or that it took too long in all.
+async fn in_time(
+    exchange: &Exchange<'_>,
+    timeout: Duration,
+    made: impl Future<Output = Result<(), CallFailure>>,
+) -> Result<(), CallFailure> {
+    let made = tokio::time::timeout(timeout, made).await;
+    made.unwrap_or_else(|_| Err(exchange.late(&format!("did not end within {timeout:?}"))))
+}
+
+/// What is known of a call's tokens counts from now on; of one in doubt, what was reserved.
+fn settle(turn: Option<Taken>, used: Result<u64, &CallFailure>) {
+    let Some(turn) = turn else {
+        return;
+    };
+    match used {
+        Ok(tokens) => turn.settle(tokens),
+        Err(failure) if failure.happened == Happened::No => turn.settle(0),
+        Err(_) => {}
     }
 }
 

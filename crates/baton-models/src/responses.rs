@@ -112,7 +112,6 @@ fn said(model: &str, piece: &Piece) -> Option<Value> {
 pub(crate) struct ResponseReader {
     /// The outputs whose text came piece by piece.
     told: BTreeSet<u64>,
-    is_whole: bool,
 }
 
 impl Reader for ResponseReader {
@@ -154,8 +153,9 @@ impl Reader for ResponseReader {
         Ok(Step::More)
     }
 
+    /// Only an event of its own ends a response.
     fn end(&mut self, _answer: &mut Gathering<'_>) -> Result<Step, Broken> {
-        Ok(if self.is_whole { Step::Whole } else { Step::More })
+        Ok(Step::More)
     }
 }
 
@@ -218,7 +218,6 @@ impl ResponseReader {
             "" => answer.is_cut = text_at(response, "/status") == "incomplete",
             _ => answer.is_cut = true,
         }
-        self.is_whole = true;
         Ok(())
     }
 }

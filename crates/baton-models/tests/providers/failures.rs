@@ -170,6 +170,12 @@ fn what_no_protocol_says_is_in_doubt() {
     let failure = fail(&server.set(Protocol::Openai), &hello());
     in_doubt(FailureKind::InvalidOutput, &failure);
     assert!(failure.message.contains("text/html"), "{}", failure.message);
+    assert!(failure.message.contains("login"), "{}", failure.message);
+    let error = json!({ "error": { "code": "rate_limit_exceeded", "message": "slow down" } });
+    let error = Reply::status(200, &[("content-type", "application/json")], error);
+    let server = Server::start([error]);
+    let failure = fail(&server.set(Protocol::Openai), &hello());
+    in_doubt(FailureKind::RateLimited, &failure);
 }
 
 #[test]

@@ -41,17 +41,21 @@ pub(crate) fn wire(asked: &Asked<'_>, key: Option<&Key>) -> Wire {
         "stream": true,
     });
     set(&mut body, "system", system);
-    let tools = request.tools.iter().map(|tool| {
-        let name = wire_name(&tool.name);
-        json!({ "name": name, "description": tool.description, "input_schema": tool.input })
-    });
-    let tools: Vec<Value> = tools.collect();
-    set(&mut body, "tools", (!tools.is_empty()).then_some(Value::Array(tools)));
+    set(&mut body, "tools", tools(asked));
     let format = schema.map(|schema| json!({ "type": "json_schema", "schema": schema }));
     set(&mut body, "output_config", format.map(|format| json!({ "format": format })));
     let mut headers = vec![("anthropic-version", "2023-06-01".to_owned())];
     headers.extend(key.map(|key| ("x-api-key", key.secret().to_owned())));
     Wire { path: vec!["messages".to_owned()], query: None, headers, body }
+}
+
+fn tools(asked: &Asked<'_>) -> Option<Value> {
+    let tools = asked.request.tools.iter().map(|tool| {
+        let name = wire_name(&tool.name);
+        json!({ "name": name, "description": tool.description, "input_schema": tool.input })
+    });
+    let tools: Vec<Value> = tools.collect();
+    (!tools.is_empty()).then_some(Value::Array(tools))
 }
 
 fn remember(block: &mut Value) {

@@ -18,6 +18,9 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The most pieces of an answer.
 pub(crate) const PIECES_MAX: usize = 64 * 1024;
 
+/// The longest id or name of a call, in characters.
+const WORD_CHARS_MAX: usize = 200;
+
 /// Why an answer that has begun is not one.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Broken {
@@ -195,8 +198,8 @@ impl<'t> Gathering<'t> {
             Gathered::Text(text) => Piece::Text(text),
             Gathered::Reasoning(item) => Piece::Reasoning(marked(model, item)),
             Gathered::Call { id, tool, arguments, .. } => Piece::Call {
-                id: ids.unique(id),
-                tool: names.ours(&tool),
+                id: ids.unique(bounded(id)),
+                tool: bounded(names.ours(&tool)),
                 arguments: arguments_of(arguments),
             },
         });
@@ -214,6 +217,14 @@ pub(crate) fn own_reasoning(model: &str, reasoning: &Json) -> Option<Value> {
     let mut value = reasoning.value();
     let is_own = value.get("of").and_then(Value::as_str) == Some(model);
     is_own.then(|| value.get_mut("item").map(Value::take))?
+}
+
+/// An id or a name that is kept and shown in many places.
+fn bounded(mut word: String) -> String {
+    if let Some((end, _)) = word.char_indices().nth(WORD_CHARS_MAX) {
+        word.truncate(end);
+    }
+    word
 }
 
 /// The ids that are taken, and how far those of one stem are counted.
@@ -283,6 +294,18 @@ mod tests {
             })
             .collect();
         assert_eq!(ids, ["a_2", "a_3", "call_1", "b", "call_2"]);
+    }
+
+    #[test]
+    fn names_and_ids_without_end_are_cut() {
+        let answer = finished(|answer| {
+            let long = "ü".repeat(100_000);
+            answer.call(0, &long, &long).expect("small");
+        });
+        let [Piece::Call { id, tool, .. }] = answer.content.as_slice() else {
+            panic!("one call");
+        };
+        assert_eq!((id.chars().count(), tool.chars().count()), (200, 200));
     }
 
     #[test]

@@ -34,13 +34,7 @@ pub(crate) fn wire(asked: &Asked<'_>, key: Option<&Key>) -> Wire {
         "systemInstruction",
         instructions.map(|text| json!({ "parts": [{ "text": text }] })),
     );
-    let tools = request.tools.iter().map(|tool| {
-        let name = wire_name(&tool.name);
-        json!({ "name": name, "description": tool.description, "parametersJsonSchema": tool.input })
-    });
-    let tools: Vec<Value> = tools.collect();
-    let is_any = !tools.is_empty();
-    set(&mut body, "tools", is_any.then(|| json!([{ "functionDeclarations": tools }])));
+    set(&mut body, "tools", tools(asked));
     let headers = key.map(|key| ("x-goog-api-key", key.secret().to_owned()));
     Wire {
         path: vec!["models".to_owned(), format!("{name}:streamGenerateContent")],
@@ -48,6 +42,15 @@ pub(crate) fn wire(asked: &Asked<'_>, key: Option<&Key>) -> Wire {
         headers: headers.into_iter().collect(),
         body,
     }
+}
+
+fn tools(asked: &Asked<'_>) -> Option<Value> {
+    let tools = asked.request.tools.iter().map(|tool| {
+        let name = wire_name(&tool.name);
+        json!({ "name": name, "description": tool.description, "parametersJsonSchema": tool.input })
+    });
+    let tools: Vec<Value> = tools.collect();
+    (!tools.is_empty()).then(|| json!([{ "functionDeclarations": tools }]))
 }
 
 fn content(model: &str, message: &Message) -> Value {

@@ -75,7 +75,7 @@ impl Limiter {
 
     /// When so many tokens more are free; `None` where they are.
     fn free_at(&self, tokens: u64) -> Option<Instant> {
-        let most = self.limit.requests_per_minute.map_or(usize::MAX, |most| most.max(1) as usize);
+        let most = self.limit.requests_per_minute.map_or(usize::MAX, |most| most as usize);
         let spare = (self.taken.len() + 1).checked_sub(most).filter(|over| *over > 0);
         let by_requests = spare.and_then(|over| self.taken.get(over - 1)).map(|taken| taken.at);
         let mut over = match self.limit.tokens_per_minute {

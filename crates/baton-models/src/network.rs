@@ -18,7 +18,7 @@ use reqwest::redirect::Policy;
 use serde_json::Value;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::config::ModelsConfig;
+use crate::config::{Limit, ModelsConfig};
 use crate::exchange::Exchange;
 use crate::failure::{Place, millis};
 use crate::gathering::Gathering;
@@ -67,12 +67,8 @@ impl Network {
         config: &ModelsConfig,
         environment: Environment,
     ) -> Result<Self, ModelsFault> {
-        for model in config.limits.keys() {
-            if !model.contains('/') {
-                return Err(ModelsFault::new(format!(
-                    "[models.limits.\"{model}\"]: a model is named `provider/name`"
-                )));
-            }
+        for (model, limit) in &config.limits {
+            check_limit(model, *limit)?;
         }
         Ok(Self {
             providers: providers(config)?,
@@ -183,6 +179,18 @@ impl Network {
         })?;
         Ok(runtime.insert(built).handle().clone())
     }
+}
+
+/// A limit that would never let anything through is a slip.
+fn check_limit(model: &str, limit: Limit) -> Result<(), ModelsFault> {
+    let fault = |why: &str| ModelsFault::new(format!("[models.limits.\"{model}\"]: {why}"));
+    if !model.contains('/') {
+        return Err(fault("a model is named `provider/name`"));
+    }
+    if limit.requests_per_minute == Some(0) || limit.tokens_per_minute == Some(0) {
+        return Err(fault("0 would let nothing through; leave the line out for no limit"));
+    }
+    Ok(())
 }
 
 /// The exchange, or that it took too long in all.

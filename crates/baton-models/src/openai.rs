@@ -18,22 +18,7 @@ use crate::provider::Key;
 pub(crate) fn wire(asked: &Asked<'_>, key: Option<&Key>) -> Wire {
     let request = asked.request;
     let format = asked.openai_format();
-    let mut messages = Vec::new();
-    if let Some(instructions) = asked.instructions(format.as_ref()) {
-        messages.push(json!({ "role": "system", "content": instructions }));
-    }
-    for message in &request.messages {
-        match message {
-            Message::User(parts) => {
-                messages.push(json!({ "role": "user", "content": user_content(parts) }));
-            }
-            Message::Assistant(pieces) => messages.push(assistant(&request.model, pieces)),
-            Message::Tool(answers) => messages.extend(answers.iter().map(|answer| {
-                let id = wire_id(&answer.id);
-                json!({ "role": "tool", "tool_call_id": id, "content": result_text(answer) })
-            })),
-        }
-    }
+    let messages = messages(asked, format.as_ref());
     let mut body = json!({
         "model": asked.name,
         "messages": messages,
@@ -48,6 +33,26 @@ pub(crate) fn wire(asked: &Asked<'_>, key: Option<&Key>) -> Wire {
     set(&mut body, "response_format", format);
     let path = vec!["chat".to_owned(), "completions".to_owned()];
     Wire { path, query: None, headers: bearer(key), body }
+}
+
+fn messages(asked: &Asked<'_>, format: Option<&Value>) -> Vec<Value> {
+    let mut messages = Vec::new();
+    if let Some(instructions) = asked.instructions(format) {
+        messages.push(json!({ "role": "system", "content": instructions }));
+    }
+    for message in &asked.request.messages {
+        match message {
+            Message::User(parts) => {
+                messages.push(json!({ "role": "user", "content": user_content(parts) }));
+            }
+            Message::Assistant(pieces) => messages.push(assistant(&asked.request.model, pieces)),
+            Message::Tool(answers) => messages.extend(answers.iter().map(|answer| {
+                let id = wire_id(&answer.id);
+                json!({ "role": "tool", "tool_call_id": id, "content": result_text(answer) })
+            })),
+        }
+    }
+    messages
 }
 
 /// Puts a field into an object, where it has a value.

@@ -35,7 +35,20 @@ pub(crate) fn wire(asked: &Asked<'_>, key: Option<&Key>) -> Wire {
     });
     let instructions = asked.instructions(format.as_ref()).map(Value::String);
     set(&mut body, "instructions", instructions);
-    let tools = request.tools.iter().map(|tool| {
+    set(&mut body, "tools", tools(asked));
+    let format = format.map(|mut format| {
+        set(&mut format, "type", Some(json!("json_schema")));
+        json!({ "format": format })
+    });
+    set(&mut body, "text", format);
+    if asked.is_native() && !NOT_REASONING.iter().any(|start| asked.name.starts_with(start)) {
+        set(&mut body, "include", Some(json!(["reasoning.encrypted_content"])));
+    }
+    Wire { path: vec!["responses".to_owned()], query: None, headers: bearer(key), body }
+}
+
+fn tools(asked: &Asked<'_>) -> Option<Value> {
+    let tools = asked.request.tools.iter().map(|tool| {
         json!({
             "type": "function",
             "name": wire_name(&tool.name),
@@ -46,16 +59,7 @@ pub(crate) fn wire(asked: &Asked<'_>, key: Option<&Key>) -> Wire {
         })
     });
     let tools: Vec<Value> = tools.collect();
-    set(&mut body, "tools", (!tools.is_empty()).then_some(Value::Array(tools)));
-    let format = format.map(|mut format| {
-        set(&mut format, "type", Some(json!("json_schema")));
-        json!({ "format": format })
-    });
-    set(&mut body, "text", format);
-    if asked.is_native() && !NOT_REASONING.iter().any(|start| asked.name.starts_with(start)) {
-        set(&mut body, "include", Some(json!(["reasoning.encrypted_content"])));
-    }
-    Wire { path: vec!["responses".to_owned()], query: None, headers: bearer(key), body }
+    (!tools.is_empty()).then_some(Value::Array(tools))
 }
 
 fn items(model: &str, message: &Message) -> Vec<Value> {

@@ -1,13 +1,16 @@
 //! Answers as the four protocols document them: text while it is made, calls, reasoning, usage.
 
-use baton_core::agent::{Piece, Usage};
+use std::sync::mpsc::channel;
+
+use baton_core::agent::{Message, Piece, Usage};
+use baton_core::body::Json;
 use baton_core::failure::CallFailure;
 use baton_core::words::{FailureKind, Happened};
 use baton_engine::ports::ModelAnswer;
 use baton_models::Protocol;
 use serde_json::{Value, json};
 
-use crate::server::{Reply, Server, ask, calls, hello, request, tool};
+use crate::server::{Act, Reply, Server, ask, calls, hello, request, sse, tool};
 
 fn answered(
     protocol: Protocol,
@@ -361,7 +364,7 @@ fn ids_of_the_transcript_are_not_given_again() {
     let call = |id: &str| Piece::Call {
         id: id.to_owned(),
         tool: "fs.read".to_owned(),
-        arguments: baton_core::body::Json::of(&json!({})),
+        arguments: Json::of(&json!({})),
     };
     let events = [
         delta(json!({ "tool_calls": [
@@ -370,8 +373,8 @@ fn ids_of_the_transcript_are_not_given_again() {
         finish("tool_calls"),
     ];
     let server = Server::start([Reply::stream(events)]);
-    let before = baton_core::agent::Message::Assistant(vec![call("call_0")]);
-    let asked = request(vec![baton_core::agent::Message::user("go"), before]);
+    let before = Message::Assistant(vec![call("call_0")]);
+    let asked = request(vec![Message::user("go"), before]);
     let answer = ask(&server.set(Protocol::Openai), &asked).0.expect("it answers");
     assert_eq!(calls(&answer)[0].0, "call_0_2");
 }
@@ -385,4 +388,25 @@ fn a_connection_serves_again() {
         assert_eq!(ask(&models, &hello()).1, ["a"]);
         assert_eq!(server.seen().connection, 0);
     }
+}
+
+#[test]
+fn calls_run_side_by_side() {
+    let end = || json!({ "choices": [{ "delta": { "content": "a" }, "finish_reason": "stop" }] });
+    let (go, replies): (Vec<_>, Vec<_>) = (0..8)
+        .map(|_| {
+            let (go, going) = channel();
+            (go, Reply::acts(vec![Act::Until(going), Act::Send(sse(&end().to_string()))]))
+        })
+        .unzip();
+    let server = Server::start(replies);
+    let models = server.set(Protocol::Openai);
+    std::thread::scope(|scope| {
+        let asking: Vec<_> = go.iter().map(|_| scope.spawn(|| ask(&models, &hello()))).collect();
+        go.iter().for_each(|_| drop(server.seen()));
+        go.iter().for_each(|go| go.send(()).expect("the server waits"));
+        for asked in asking {
+            assert_eq!(asked.join().expect("no panic").1, ["a"]);
+        }
+    });
 }

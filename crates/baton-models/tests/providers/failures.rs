@@ -3,13 +3,14 @@
 
 use std::net::TcpListener;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use baton_core::failure::CallFailure;
 use baton_core::time::Span;
 use baton_core::words::{FailureKind, Happened};
 use baton_engine::ports::{Control, Models};
-use baton_models::{ModelsConfig, Protocol, ProviderConfig};
+use baton_models::{ModelSet, ModelsConfig, Protocol, ProviderConfig};
 use serde_json::{Value, json};
 
 use crate::server::{Act, KEY, Reply, Server, ask, fail, hello, set_of, sse};
@@ -342,6 +343,23 @@ fn what_cannot_be_asked_is_told_before_it_is() {
         assert_eq!((failure.kind, failure.happened), (FailureKind::NotFound, Happened::No));
         assert!(failure.message.contains(said), "{}", failure.message);
     }
+}
+
+#[test]
+fn a_key_that_no_header_takes_is_not_shown() {
+    let mut config = ModelsConfig::default();
+    let provider = ProviderConfig {
+        base_url: "http://127.0.0.1:1/v1".to_owned(),
+        key_env: Some("P_KEY".to_owned()),
+        ..ProviderConfig::default()
+    };
+    config.providers.insert("p".to_owned(), provider);
+    let environment = |_: &str| Some("0123456789\nsecret".to_owned());
+    let models = ModelSet::with_environment(config, Arc::new(environment)).expect("sound");
+    let failure = fail(&models, &hello());
+    assert_eq!((failure.kind, failure.happened), (FailureKind::InvalidInput, Happened::No));
+    assert!(!failure.message.contains("secret"), "{}", failure.message);
+    assert!(failure.message.contains("key"), "{}", failure.message);
 }
 
 /// The variable by which the test below knows that it is the child.

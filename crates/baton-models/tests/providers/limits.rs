@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use baton_core::words::{FailureKind, Happened};
 use baton_engine::ports::{Control, Models};
-use baton_models::{Limit, ModelSet, Protocol};
+use baton_models::{Limit, ModelSet, ModelsConfig, Protocol};
 use serde_json::json;
 
 use crate::server::{Act, Reply, Server, ask, fail, hello, sse};
@@ -90,4 +90,18 @@ fn who_waits_can_be_cancelled_and_was_not_asked() {
     let failure = models.call(&hello(), &waiting, &mut |_| {}).expect_err("it was cancelled");
     assert_eq!((failure.kind, failure.happened), (FailureKind::Cancelled, Happened::No));
     assert!(server.is_idle());
+}
+
+#[test]
+fn a_limit_that_lets_nothing_through_is_a_slip() {
+    for (model, limit, said) in [
+        ("m", limit(Some(1), None), "provider/name"),
+        ("p/m", limit(Some(0), None), "nothing through"),
+        ("p/m", limit(None, Some(0)), "nothing through"),
+    ] {
+        let mut config = ModelsConfig::default();
+        config.limits.insert(model.to_owned(), limit);
+        let fault = ModelSet::new(config).expect_err("a slip").to_string();
+        assert!(fault.contains(said), "{fault}");
+    }
 }

@@ -96,9 +96,10 @@ impl Network {
         let client = self.client(&provider)?;
         let exchange = Exchange { client: &client, place: &place, timeouts: &provider.timeouts };
         let (mut stream, mut answer) = (Stream::new(asked.reader()), Gathering::new(told));
-        let (tokens, is_sent) = (guessed_tokens(request, &wire.body), Cell::new(false));
+        let is_sent = Cell::new(false);
         let asked = self.handle()?.block_on(async {
             let made = async {
+                let tokens = || guessed_tokens(request, &wire.body);
                 let turn = self.queues.turn(&request.model, tokens, control.timeout).await;
                 let turn = turn.map_err(|pause| no_room(&request.model, pause))?;
                 is_sent.set(true);

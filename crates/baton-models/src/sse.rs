@@ -18,7 +18,7 @@ pub(crate) struct SseReader {
     /// The lines of the event that has not ended, joined.
     data: String,
     has_data: bool,
-    /// Whether the last byte was a carriage return: a line feed after it ends no second line.
+    /// Whether the bytes so far end with a carriage return: a line feed after it ends no second line.
     after_return: bool,
     is_begun: bool,
 }
@@ -26,19 +26,28 @@ pub(crate) struct SseReader {
 impl SseReader {
     /// Takes bytes in; each event that ends in them is given out.
     pub(crate) fn feed(&mut self, bytes: &[u8], events: &mut Vec<String>) -> Result<(), TooLong> {
-        for byte in bytes {
-            let follows_return = std::mem::replace(&mut self.after_return, *byte == b'\r');
-            match byte {
-                b'\n' if follows_return => {}
-                b'\n' | b'\r' => self.end_line(events),
-                _ => {
-                    if self.line.len() + self.data.len() >= EVENT_BYTES_MAX {
-                        return Err(TooLong);
-                    }
-                    self.line.push(*byte);
-                }
-            }
+        let mut left = bytes;
+        if !left.is_empty() && std::mem::take(&mut self.after_return) {
+            left = left.strip_prefix(b"\n").unwrap_or(left);
         }
+        while let Some(at) = left.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            let (line, end) = left.split_at(at);
+            self.keep(line)?;
+            self.end_line(events);
+            left = match end {
+                [b'\r', b'\n', rest @ ..] | [_, rest @ ..] => rest,
+                [] => end,
+            };
+            self.after_return = end == b"\r";
+        }
+        self.keep(left)
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
+        if self.line.len() + self.data.len() + bytes.len() > EVENT_BYTES_MAX {
+            return Err(TooLong);
+        }
+        self.line.extend_from_slice(bytes);
         Ok(())
     }
 

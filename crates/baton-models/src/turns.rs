@@ -54,13 +54,13 @@ impl Queues {
     pub(crate) async fn turn(
         &self,
         model: &str,
-        tokens: u64,
+        tokens: impl FnOnce() -> u64,
         patience: Duration,
     ) -> Result<Option<Taken>, Duration> {
         let Some(queue) = self.by_model.get(model) else {
             return Ok(None);
         };
-        let ticket = queue.limiter().queue();
+        let (tokens, ticket) = (tokens(), queue.limiter().queue());
         let waiting = Waiting { queue, ticket };
         let deadline = Instant::now() + patience;
         loop {

@@ -1,7 +1,5 @@
 //! Answers as the four protocols document them: text while it is made, calls, reasoning, usage.
 
-use std::sync::mpsc::channel;
-
 use baton_core::agent::{Message, Piece, Usage};
 use baton_core::body::Json;
 use baton_core::failure::CallFailure;
@@ -10,7 +8,7 @@ use baton_engine::ports::ModelAnswer;
 use baton_models::Protocol;
 use serde_json::{Value, json};
 
-use crate::server::{Act, Reply, Server, ask, calls, hello, request, sse, tool};
+use crate::server::{Reply, Server, ask, calls, hello, request, tool};
 
 fn answered(
     protocol: Protocol,
@@ -377,36 +375,4 @@ fn ids_of_the_transcript_are_not_given_again() {
     let asked = request(vec![Message::user("go"), before]);
     let answer = ask(&server.set(Protocol::Openai), &asked).0.expect("it answers");
     assert_eq!(calls(&answer)[0].0, "call_0_2");
-}
-
-#[test]
-fn a_connection_serves_again() {
-    let text = || Reply::stream([delta(json!({ "content": "a" })), finish("stop")]);
-    let server = Server::start([text(), text()]);
-    let models = server.set(Protocol::Openai);
-    for _ in 0..2 {
-        assert_eq!(ask(&models, &hello()).1, ["a"]);
-        assert_eq!(server.seen().connection, 0);
-    }
-}
-
-#[test]
-fn calls_run_side_by_side() {
-    let end = || json!({ "choices": [{ "delta": { "content": "a" }, "finish_reason": "stop" }] });
-    let (go, replies): (Vec<_>, Vec<_>) = (0..8)
-        .map(|_| {
-            let (go, going) = channel();
-            (go, Reply::acts(vec![Act::Until(going), Act::Send(sse(&end().to_string()))]))
-        })
-        .unzip();
-    let server = Server::start(replies);
-    let models = server.set(Protocol::Openai);
-    std::thread::scope(|scope| {
-        let asking: Vec<_> = go.iter().map(|_| scope.spawn(|| ask(&models, &hello()))).collect();
-        go.iter().for_each(|_| drop(server.seen()));
-        go.iter().for_each(|go| go.send(()).expect("the server waits"));
-        for asked in asking {
-            assert_eq!(asked.join().expect("no panic").1, ["a"]);
-        }
-    });
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, reason = "helpers of tests stand outside of test functions")]
 
 mod answers;
+mod connections;
 mod failures;
 mod limits;
 mod requests;

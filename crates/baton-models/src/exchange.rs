@@ -19,6 +19,8 @@ use crate::gathering::{Broken, Gathering};
 use crate::protocol::{Step, Wire};
 use crate::stream::Stream;
 
+/// The media type of server-sent events.
+const STREAM_KIND: &str = "text/event-stream";
 /// The most of an error's body that is read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// How long the end of a stream is waited for after its answer's, so that its connection can serve again.
@@ -45,22 +47,27 @@ impl Exchange<'_> {
         if !response.status().is_success() {
             return Err(self.complaint(response, begins_until).await.failure(self.place));
         }
-        if !kind_of(&response).is_none_or(|kind| kind.trim().starts_with("text/event-stream")) {
+        let is_stream = kind_of(&response).is_none_or(|kind| {
+            kind.trim()
+                .get(..STREAM_KIND.len())
+                .is_some_and(|k| k.eq_ignore_ascii_case(STREAM_KIND))
+        });
+        if !is_stream {
             return Err(self.not_a_stream(response, begins_until).await);
         }
         self.read(response, begins_until, stream, answer).await?;
-        match answer.refusal() {
-            None => Ok(()),
-            Some(words) => {
-                let words = self.place.quote(&words);
-                let message = format!(
-                    "{} refused: {words}. Word the request otherwise, or name another model",
-                    self.place
-                );
-                let refused = CallFailure::in_doubt(FailureKind::Refused, message);
-                Err(CallFailure { retryable: false, ..refused })
-            }
-        }
+        answer.refusal().map_or(Ok(()), |words| Err(self.refused(&words)))
+    }
+
+    /// The answer is whole, and a refusal: it was billed, and would be the same again.
+    fn refused(&self, words: &str) -> CallFailure {
+        let words = self.place.quote(words);
+        let message = format!(
+            "{} refused: {words}. Word the request otherwise, or name another model",
+            self.place
+        );
+        let refused = CallFailure::in_doubt(FailureKind::Refused, message);
+        CallFailure { retryable: false, ..refused }
     }
 
     fn request(&self, wire: Wire) -> Result<RequestBuilder, CallFailure> {
@@ -71,7 +78,7 @@ impl Exchange<'_> {
             CallFailure::refused(FailureKind::InvalidInput, message)
         })?;
         let request = self.client.post(url).header("content-type", "application/json");
-        let request = request.header("accept", "text/event-stream").body(body);
+        let request = request.header("accept", STREAM_KIND).body(body);
         Ok(wire.headers.into_iter().fold(request, |request, (name, value)| {
             let value = reqwest::header::HeaderValue::try_from(value).map(|mut value| {
                 value.set_sensitive(true);

@@ -4,16 +4,13 @@
 use std::net::TcpListener;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use baton_core::failure::CallFailure;
-use baton_core::time::Span;
 use baton_core::words::{FailureKind, Happened};
-use baton_engine::ports::{Control, Models};
 use baton_models::{ModelSet, ModelsConfig, Protocol, ProviderConfig};
 use serde_json::{Value, json};
 
-use crate::server::{Act, KEY, Reply, Server, ask, fail, hello, set_of, sse};
+use crate::server::{Act, KEY, Reply, Server, ask, fail, hello, in_doubt, set_of, sse, text};
 
 /// A status, what is in its body, and what it means.
 type Case = (u16, &'static str, FailureKind);
@@ -100,16 +97,6 @@ fn a_pause_that_a_provider_asks_for_is_passed_on() {
     }
     let failure = fail(&models, &hello());
     assert_eq!((failure.kind, failure.retry_after_ms), (FailureKind::UsageLimit, None));
-}
-
-fn text(text: &str) -> Act {
-    let event = json!({ "choices": [{ "delta": { "content": text } }] });
-    Act::Send(sse(&event.to_string()))
-}
-
-fn in_doubt(kind: FailureKind, failure: &CallFailure) {
-    let is = (failure.kind, failure.happened, failure.retryable);
-    assert_eq!(is, (kind, Happened::Unknown, true), "{failure:?}");
 }
 
 #[test]
@@ -206,51 +193,6 @@ fn an_error_in_a_stream_is_classified_like_another() {
     let server = Server::start([Reply::stream([error.clone()]), Reply::stream([error])]);
     assert_eq!(fail(&server.set(Protocol::Gemini), &hello()).kind, FailureKind::RateLimited);
     assert_eq!(fail(&server.set(Protocol::Openai), &hello()).kind, FailureKind::RateLimited);
-}
-
-fn impatient(change: impl Fn(&mut ProviderConfig)) -> impl FnOnce(&mut ModelsConfig) {
-    move |config| config.providers.values_mut().for_each(change)
-}
-
-#[test]
-fn silence_has_an_end() {
-    let short = Span(Duration::from_millis(150));
-    let server = Server::start([Reply::acts(vec![Act::UntilGone])]);
-    let set = impatient(|provider| provider.first_byte_timeout = short);
-    let failure = fail(&server.set_with(Protocol::Openai, set), &hello());
-    in_doubt(FailureKind::TimedOut, &failure);
-    assert!(failure.message.contains("first_byte_timeout"), "{}", failure.message);
-    server.wait_until_gone();
-
-    let server = Server::start([Reply::acts(vec![text("a"), Act::UntilGone])]);
-    let set = impatient(|provider| provider.idle_timeout = short);
-    let failure = fail(&server.set_with(Protocol::Openai, set), &hello());
-    in_doubt(FailureKind::TimedOut, &failure);
-    assert!(failure.message.contains("idle_timeout"), "{}", failure.message);
-    server.wait_until_gone();
-
-    let server = Server::start([Reply::acts(vec![text("a"), Act::UntilGone])]);
-    let control = Control::new(Duration::from_millis(150));
-    let failure = server.set(Protocol::Openai).call(&hello(), &control, &mut |_| {});
-    in_doubt(FailureKind::TimedOut, &failure.expect_err("it never ends"));
-    server.wait_until_gone();
-}
-
-#[test]
-fn a_cancelled_call_ends_at_once_and_its_connection_with_it() {
-    let server = Server::start([Reply::acts(vec![text("a"), Act::UntilGone])]);
-    let (models, control) = (server.set(Protocol::Openai), Control::new(Duration::from_secs(60)));
-    let mut cancelled_at = None;
-    let failure = models
-        .call(&hello(), &control, &mut |_| {
-            control.cancel();
-            cancelled_at = Some(Instant::now());
-        })
-        .expect_err("it was cancelled");
-    let took = cancelled_at.expect("a text was told").elapsed();
-    in_doubt(FailureKind::Cancelled, &failure);
-    server.wait_until_gone();
-    assert!(took < Duration::from_millis(100), "{took:?}");
 }
 
 #[test]

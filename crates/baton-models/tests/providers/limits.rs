@@ -8,7 +8,7 @@ use baton_engine::ports::{Control, Models};
 use baton_models::{Limit, ModelSet, ModelsConfig, Protocol};
 use serde_json::json;
 
-use crate::server::{Act, Reply, Server, ask, fail, hello, sse};
+use crate::server::{Act, Reply, Server, ask, fail, hello, sse, text};
 
 fn limit(requests: Option<u32>, tokens: Option<u64>) -> Limit {
     Limit { requests_per_minute: requests, tokens_per_minute: tokens }
@@ -46,10 +46,6 @@ fn narrow(server: &Server) -> ModelSet {
     })
 }
 
-fn text() -> Act {
-    Act::Send(sse("{\"choices\":[{\"delta\":{\"content\":\"a\"}}]}"))
-}
-
 #[test]
 fn who_waits_goes_on_when_others_used_less_than_was_guessed() {
     let (go, going) = channel();
@@ -58,7 +54,7 @@ fn who_waits_goes_on_when_others_used_less_than_was_guessed() {
         "choices": [{ "delta": {}, "finish_reason": "stop" }],
         "usage": { "prompt_tokens": 5, "completion_tokens": 1 }
     });
-    let held = vec![text(), Act::Until(going), Act::Send(sse(&end.to_string()))];
+    let held = vec![text("a"), Act::Until(going), Act::Send(sse(&end.to_string()))];
     let server = Server::start([Reply::acts(held), short()]);
     let models = narrow(&server);
     std::thread::scope(|scope| {
@@ -80,7 +76,7 @@ fn who_waits_goes_on_when_others_used_less_than_was_guessed() {
 
 #[test]
 fn who_waits_can_be_cancelled_and_was_not_asked() {
-    let server = Server::start([Reply::acts(vec![text(), Act::Cut])]);
+    let server = Server::start([Reply::acts(vec![text("a"), Act::Cut])]);
     let models = narrow(&server);
     // What was cut off may have used all that was reserved.
     assert_eq!(fail(&models, &hello()).happened, Happened::Unknown);

@@ -5,6 +5,7 @@
 
 mod answers;
 mod connections;
+mod endings;
 mod failures;
 mod limits;
 mod requests;

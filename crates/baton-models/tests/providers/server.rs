@@ -11,7 +11,7 @@ use baton_core::agent::{Message, Piece};
 use baton_core::failure::CallFailure;
 use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
 use baton_core::plan::OfferedTool;
-use baton_core::words::Effect;
+use baton_core::words::{Effect, FailureKind, Happened};
 use baton_engine::ports::{CallContext, Control, ModelAnswer, ModelRequest, Models};
 use baton_models::{ModelSet, ModelsConfig, Protocol, ProviderConfig};
 use serde_json::{Value, json};
@@ -47,6 +47,11 @@ impl Reply {
     /// A stream that goes by these acts.
     pub fn acts(acts: Vec<Act>) -> Self {
         Self { head: "200 OK\r\ncontent-type: text/event-stream".to_owned(), acts }
+    }
+
+    /// No answer at all: the connection stays until the other side is gone.
+    pub fn silence() -> Self {
+        Self { head: String::new(), acts: vec![Act::UntilGone] }
     }
 
     /// An answer with this status, these headers and this body.
@@ -153,7 +158,7 @@ fn serve(
             return;
         };
         let head = format!("HTTP/1.1 {}\r\ntransfer-encoding: chunked\r\n\r\n", reply.head);
-        if stream.write_all(head.as_bytes()).is_err() {
+        if !reply.head.is_empty() && stream.write_all(head.as_bytes()).is_err() {
             return;
         }
         for act in reply.acts {
@@ -253,4 +258,16 @@ pub fn calls(answer: &ModelAnswer) -> Vec<(String, String, Value)> {
         Piece::Text(_) | Piece::Reasoning(_) => None,
     });
     calls.collect()
+}
+
+/// A piece of a chat completion's text.
+pub fn text(text: &str) -> Act {
+    let event = json!({ "choices": [{ "delta": { "content": text } }] });
+    Act::Send(sse(&event.to_string()))
+}
+
+/// It failed so, may have been billed, and may be asked again.
+pub fn in_doubt(kind: FailureKind, failure: &CallFailure) {
+    let is = (failure.kind, failure.happened, failure.retryable);
+    assert_eq!(is, (kind, Happened::Unknown, true), "{failure:?}");
 }

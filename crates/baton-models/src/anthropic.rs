@@ -12,7 +12,7 @@ use crate::failure::Complaint;
 use crate::gathering::{Broken, Gathering, as_object, own_reasoning};
 use crate::names::{wire_id, wire_name};
 use crate::openai::set;
-use crate::protocol::{Asked, Reader, Step, Wire, count_at, result_text, text_at};
+use crate::protocol::{Asked, Reader, Step, Wire, count_at, result_text, text_at, up_to_words};
 use crate::provider::Key;
 use crate::schema::{Strict, strict};
 
@@ -65,9 +65,10 @@ fn remember(block: &mut Value) {
 fn content(model: &str, message: &Message) -> Value {
     let (role, mut blocks): (&str, Vec<Value>) = match message {
         Message::User(parts) => ("user", parts.iter().filter_map(user_block).collect()),
-        Message::Assistant(pieces) => {
-            ("assistant", pieces.iter().filter_map(|piece| said(model, piece)).collect())
-        }
+        Message::Assistant(pieces) => (
+            "assistant",
+            up_to_words(pieces).iter().filter_map(|piece| said(model, piece)).collect(),
+        ),
         Message::Tool(answers) => {
             let results = answers.iter().map(|answer| {
                 let mut block = json!({

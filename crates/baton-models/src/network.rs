@@ -33,6 +33,8 @@ use crate::turns::{Queues, Taken};
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// A connection that was not used for so long may be closed at its other end by now.
 const POOL_IDLE: Duration = Duration::from_secs(30);
+/// How often a silent connection is looked after, so that one whose other end is gone ends.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// What an image counts for where the tokens of a request are guessed.
 const TOKENS_OF_IMAGE: u64 = 1_500;
 /// How many bytes of JSON are about a token.
@@ -153,6 +155,7 @@ impl Network {
         let mut builder = Client::builder()
             .connect_timeout(provider.timeouts.connect_timeout.0)
             .pool_idle_timeout(POOL_IDLE)
+            .tcp_keepalive(KEEP_ALIVE)
             .tcp_nodelay(true)
             .redirect(Policy::none())
             .user_agent(concat!("baton/", env!("CARGO_PKG_VERSION")));

@@ -8,7 +8,7 @@
 //! say why a response was incomplete, skips events that it cannot read, and rewrites schemas so that
 //! optional values have to be invented. Nothing here sends: that is `exchange.rs`.
 
-use baton_core::agent::ToolAnswer;
+use baton_core::agent::{Piece, ToolAnswer};
 use baton_core::body::Json;
 use baton_engine::ports::ModelRequest;
 use serde_json::{Value, json};
@@ -106,6 +106,17 @@ impl Asked<'_> {
         let is_object = wanted.get("type") == Some(&json!("object"));
         is_object.then(|| json!({ "name": "answer", "strict": false, "schema": wanted }))
     }
+}
+
+/// What a model said, up to its last words or call: reasoning that led to nothing, as in an answer
+/// that was cut off, is refused by those who want reasoning back.
+pub(crate) fn up_to_words(pieces: &[Piece]) -> &[Piece] {
+    let last = pieces.iter().rposition(|piece| match piece {
+        Piece::Text(text) => !text.trim().is_empty(),
+        Piece::Call { .. } => true,
+        Piece::Reasoning(_) => false,
+    });
+    pieces.get(..last.map_or(0, |last| last + 1)).unwrap_or_default()
 }
 
 /// What came of a call, as a text.

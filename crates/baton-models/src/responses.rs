@@ -14,6 +14,7 @@ use crate::names::{wire_id, wire_name};
 use crate::openai::set;
 use crate::protocol::{
     Asked, Reader, Step, Wire, bearer, count_at, list_at, result_text, text_at, text_of,
+    up_to_words,
 };
 use crate::provider::Key;
 
@@ -69,7 +70,7 @@ fn items(model: &str, message: &Message) -> Vec<Value> {
             vec![json!({ "type": "message", "role": "user", "content": content })]
         }
         Message::Assistant(pieces) => {
-            pieces.iter().filter_map(|piece| said(model, piece)).collect()
+            up_to_words(pieces).iter().filter_map(|piece| said(model, piece)).collect()
         }
         Message::Tool(answers) => {
             let outputs = answers.iter().map(|answer| {

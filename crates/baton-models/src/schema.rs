@@ -69,7 +69,9 @@ const KNOWN: &[&str] = &[
 /// The schema in a strict form; `None` where it cannot be said in it.
 pub(crate) fn strict(schema: &Value, form: Strict) -> Option<Value> {
     let narrowed = narrow(schema, form, 0)?;
-    (narrowed.get("type") == Some(&json!("object"))).then_some(narrowed)
+    let is_object = narrowed.get("type") == Some(&json!("object"));
+    // At the top, both take an object and no choice of objects.
+    (is_object && narrowed.get("anyOf").is_none()).then_some(narrowed)
 }
 
 fn narrow(schema: &Value, form: Strict, depth: usize) -> Option<Value> {
@@ -171,6 +173,7 @@ mod tests {
         for other in [
             json!({ "type": "array", "items": { "type": "string" } }),
             json!({ "type": "object" }),
+            json!({ "type": "object", "properties": {}, "anyOf": [{ "type": "object", "properties": {} }] }),
             json!({ "type": "object", "properties": {}, "additionalProperties": true }),
             json!({ "type": "object", "properties": { "a": { "not": {} } }, "required": ["a"] }),
             json!(true),

@@ -240,3 +240,15 @@ fn an_agent_with_tools_is_not_kept_from_calling_them() {
     let system = body["messages"][0]["content"].as_str().expect("a text");
     assert!(system.starts_with("Be brief.\n\n") && system.contains("JSON Schema"), "{system}");
 }
+
+#[test]
+fn reasoning_that_led_to_nothing_is_not_sent_back() {
+    let item = json!({ "type": "reasoning", "encrypted_content": "opaque" });
+    let reasoning = Piece::Reasoning(Json::of(&json!({ "of": "p/m", "item": item })));
+    let cut = Message::Assistant(vec![reasoning, Piece::Text(" ".to_owned())]);
+    let asked = request(vec![Message::user("go"), cut, Message::user("again")]);
+    let body = sent(Protocol::OpenaiResponses, &asked).body;
+    assert_eq!(body["input"].as_array().map(Vec::len), Some(2), "{body}");
+    let body = sent(Protocol::Anthropic, &asked).body;
+    assert_eq!(body["messages"][1]["content"], json!([{ "type": "text", "text": "(nothing)" }]));
+}

@@ -54,8 +54,9 @@ impl Default for ProviderConfig {
             base_url: String::new(),
             key_env: None,
             connect_timeout: Span(Duration::from_secs(10)),
-            first_byte_timeout: Span(Duration::from_secs(120)),
-            idle_timeout: Span(Duration::from_secs(60)),
+            // A model that reasons says nothing for minutes, and asking again is paid again.
+            first_byte_timeout: Span(Duration::from_secs(300)),
+            idle_timeout: Span(Duration::from_secs(120)),
         }
     }
 }

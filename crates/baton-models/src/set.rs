@@ -1,23 +1,32 @@
 //! All models of one Baton: a name leads to its provider.
 
 use std::fmt;
+use std::sync::Arc;
 
 use baton_core::failure::CallFailure;
 use baton_core::plan::ModelSpec;
-use baton_core::words::FailureKind;
 use baton_engine::ports::{Control, ModelAnswer, ModelRequest, Models};
 
 use crate::config::ModelsConfig;
+use crate::network::Network;
+use crate::provider::Environment;
 
 /// The models that are configured. Cheap to make: nothing is asked until a model is.
 #[derive(Debug)]
 pub struct ModelSet {
     config: ModelsConfig,
+    network: Network,
 }
 
 /// Why a declaration of models cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelsFault(String);
+
+impl ModelsFault {
+    pub(crate) fn new(message: String) -> Self {
+        Self(message)
+    }
+}
 
 impl fmt::Display for ModelsFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,9 +37,18 @@ impl fmt::Display for ModelsFault {
 impl std::error::Error for ModelsFault {}
 
 impl ModelSet {
-    /// As configured.
+    /// As configured, with keys from the environment of the process.
     pub fn new(config: ModelsConfig) -> Result<Self, ModelsFault> {
-        Ok(Self { config })
+        Self::with_environment(config, Arc::new(|name| std::env::var(name).ok()))
+    }
+
+    /// As configured, with keys from here.
+    pub fn with_environment(
+        config: ModelsConfig,
+        environment: Environment,
+    ) -> Result<Self, ModelsFault> {
+        let network = Network::new(&config, environment)?;
+        Ok(Self { config, network })
     }
 
     /// The models of a role's list.
@@ -48,12 +66,9 @@ impl Models for ModelSet {
     fn call(
         &self,
         request: &ModelRequest,
-        _control: &Control,
-        _told: &mut dyn FnMut(&str),
+        control: &Control,
+        told: &mut dyn FnMut(&str),
     ) -> Result<ModelAnswer, CallFailure> {
-        let provider = request.model.split('/').next().unwrap_or_default();
-        let message =
-            format!("there is no provider `{provider}`; declare it in [models.providers]");
-        Err(CallFailure::refused(FailureKind::NotFound, message))
+        self.network.call(request, control, told)
     }
 }

@@ -62,10 +62,10 @@ fn agent_call() -> AgentCall {
 }
 
 /// The same, whose payments a person approves, under a budget and with a small window.
-fn careful(window: u64) -> AgentCall {
+fn careful(window: u64, within: Option<Span>) -> AgentCall {
     let mut agent = agent_call();
     for tool in agent.tools.iter_mut().filter(|tool| tool.effect == Effect::Once) {
-        tool.approval = Some(Approval { within: Some(seconds(3_600)) });
+        tool.approval = Some(Approval { within });
     }
     agent.limits.output_tokens_max = 100;
     for model in &mut agent.models {
@@ -158,7 +158,7 @@ fn work(rng: &mut Rng, depth: u32) -> Work {
             effect: effect(rng),
         }),
         9..=10 => agent(),
-        11 => Work::Agent(careful(300 + rng.below(1_000))),
+        11 => Work::Agent(careful(300 + rng.below(1_000), Some(seconds(3_600)))),
         _ => {
             let effect = effect(rng);
             Work::Tool(call(effect, json!({ "constant": true })))
@@ -310,7 +310,7 @@ fn agents() -> Plan {
 
 /// Two agents beside one another that need approvals and more than their budget has.
 fn careful_agents() -> Plan {
-    let one = |key: &str| task(key.to_owned(), 0, Work::Agent(careful(700)));
+    let one = |key: &str| task(key.to_owned(), 0, Work::Agent(careful(700, None)));
     let budget = Budget { tokens_max: Some(1_500), ..Budget::default() };
     Plan { budget, ..plan("careful", vec![one("t0"), one("t1")]) }
 }

@@ -3,8 +3,14 @@
 //! It decides nothing about an agent's loop: one request in, one answer or one failure out. Repeating
 //! is the engine's, as it is journaled.
 
+mod choice;
 mod config;
+mod prices;
+mod scripted;
 mod set;
 
+pub use choice::model_name;
 pub use config::{Known, Limit, ModelsConfig, Protocol, ProviderConfig};
+pub use prices::Prices;
+pub use scripted::{PROVIDER as SCRIPTED, Script};
 pub use set::{ModelSet, ModelsFault};

@@ -14,7 +14,7 @@ use baton_core::words::FailureKind;
 
 use crate::config::ModelsConfig;
 use crate::prices::{Prices, price_of};
-use crate::scripted::{PROVIDER, Script, model_of};
+use crate::scripted::{PROVIDER, Script};
 use crate::set::ModelsFault;
 
 /// What a file of answers is named with, where a model is.
@@ -136,14 +136,9 @@ impl Choice {
     }
 }
 
-/// The file of `scripted:FILE`.
-pub(crate) fn script_file(model: &str) -> Option<PathBuf> {
+/// The file of `scripted:FILE`; none where a choice names a model.
+pub fn script_file(model: &str) -> Option<PathBuf> {
     model.strip_prefix(SCRIPTED).map(PathBuf::from)
-}
-
-/// The name a choice has in plans: `scripted:examples/desk.yaml` is `scripted/desk`.
-pub fn model_name(choice: &str) -> String {
-    script_file(choice).map_or_else(|| choice.to_owned(), |file| model_of(&file))
 }
 
 /// The day it is, `2026-11-21`.
@@ -209,7 +204,6 @@ mod tests {
         let named = format!("scripted:{}", file.display());
         choice.only(&named).expect("a script");
         assert_eq!(names(&choice), ["scripted/desk"]);
-        assert_eq!(model_name(&named), "scripted/desk");
         assert_eq!(choice.only_script(), Some(file.as_path()));
     }
 

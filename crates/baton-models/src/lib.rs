@@ -9,7 +9,7 @@ mod prices;
 mod scripted;
 mod set;
 
-pub use choice::model_name;
+pub use choice::script_file;
 pub use config::{Known, Limit, ModelsConfig, Protocol, ProviderConfig};
 pub use prices::Prices;
 pub use scripted::{PROVIDER as SCRIPTED, Script};

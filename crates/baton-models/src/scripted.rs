@@ -75,7 +75,8 @@ struct Fail {
 impl Script {
     /// The name of its model: `scripted/` and the file's name up to its first dot.
     pub fn model(&self) -> String {
-        model_of(&self.file)
+        let name = self.file.file_name().unwrap_or_default().to_string_lossy();
+        format!("{PROVIDER}/{}", name.split('.').next().unwrap_or_default())
     }
 
     /// The file it was read from, as it was named.
@@ -177,12 +178,6 @@ impl Replayed {
         let before = request.attempt.saturating_sub(1);
         before.saturating_sub(self.answers).saturating_sub(self.failed)
     }
-}
-
-/// The name of the model that a file of answers stands in for.
-pub(crate) fn model_of(file: &Path) -> String {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    format!("{PROVIDER}/{}", name.split('.').next().unwrap_or_default())
 }
 
 /// What a message says, as a condition looks at it: its text, or what came of its calls.

@@ -39,6 +39,10 @@ pub struct Common {
     /// The configuration file; `baton.toml` of this folder where there is one.
     #[arg(long, global = true, env = "BATON_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// The one model that agents ask, in place of those their definitions name: `provider/name`, or
+    /// `scripted:FILE` for answers from a file. Workflows that have begun keep theirs.
+    #[arg(long, global = true, env = "BATON_MODEL", value_name = "MODEL")]
+    pub model: Option<String>,
     /// How much is logged to standard error: `error`, `warn`, `info`, or `debug` (each commit).
     #[arg(long, global = true, value_enum, default_value_t = Level::Warn, value_name = "LEVEL", hide_possible_values = true)]
     pub log_level: Level,

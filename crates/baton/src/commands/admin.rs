@@ -26,7 +26,7 @@ pub fn doctor_or_rebuild(common: &Common, mend: bool) -> anyhow::Result<Exit> {
         print(common, &report, &report.render())?;
         return Ok(if report.left() == 0 { Exit::Done } else { Exit::WorkFailed });
     }
-    let config = Config::read(common.config.as_deref())?;
+    let config = Config::of(common)?;
     let report = doctor(place.folder(), place.store(), &config);
     print(common, &report, &report.render())?;
     Ok(if report.worst() == Level::Problem { Exit::WorkFailed } else { Exit::Done })

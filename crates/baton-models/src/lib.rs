@@ -5,12 +5,14 @@
 
 mod choice;
 mod config;
+mod discover;
 mod prices;
 mod scripted;
 mod set;
 
 pub use choice::script_file;
 pub use config::{Known, Limit, ModelsConfig, Protocol, ProviderConfig};
+pub use discover::{Found, Standing, discover};
 pub use prices::Prices;
 pub use scripted::{PROVIDER as SCRIPTED, Script};
 pub use set::{ModelSet, ModelsFault};

@@ -60,9 +60,10 @@ impl ModelSet {
         self.choice.spec(name)
     }
 
-    /// What is pinned in the plan of an agent that names these models, in their order.
+    /// What is pinned in the plan of an agent that names these models, in their order; those of the role
+    /// `worker` where it names none.
     pub fn resolve(&self, models: &[String]) -> Vec<ModelSpec> {
-        self.choice.resolve(models)
+        self.choice.resolve(if models.is_empty() { &self.config.worker } else { models })
     }
 
     /// The file that answers for every agent, where no model is asked.

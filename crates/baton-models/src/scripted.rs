@@ -75,8 +75,7 @@ struct Fail {
 impl Script {
     /// The name of its model: `scripted/` and the file's name up to its first dot.
     pub fn model(&self) -> String {
-        let name = self.file.file_name().unwrap_or_default().to_string_lossy();
-        format!("{PROVIDER}/{}", name.split('.').next().unwrap_or_default())
+        model_of(&self.file)
     }
 
     /// The file it was read from, as it was named.
@@ -178,6 +177,12 @@ impl Replayed {
         let before = request.attempt.saturating_sub(1);
         before.saturating_sub(self.answers).saturating_sub(self.failed)
     }
+}
+
+/// The name of the model that a file of answers stands in for: `scripted/desk` for `a/desk.script.yaml`.
+pub fn model_of(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    format!("{PROVIDER}/{}", name.split('.').next().unwrap_or_default())
 }
 
 /// What a message says, as a condition looks at it: its text, or what came of its calls.

@@ -184,8 +184,11 @@ pub enum Command {
     /// Look for what is wrong with the store and its surroundings, and say how to mend it.
     Doctor {
         /// Compute every read model anew from the journal and write what differs.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "try_models")]
         rebuild: bool,
+        /// Ask the first model of each role for a word, which may cost a little.
+        #[arg(long)]
+        try_models: bool,
     },
     /// Measure this machine's figures; `--store` is `sqlite`, `postgres` or `both`.
     Bench(Bench),

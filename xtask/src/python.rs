@@ -57,7 +57,8 @@ impl Environment {
     }
 }
 
-fn folder(name: &str) -> Result<PathBuf> {
+/// Where the environment of this name is, or would be.
+pub fn folder(name: &str) -> Result<PathBuf> {
     let metadata = metadata(&["--no-deps"])?;
     let target = metadata.get("target_directory").and_then(Value::as_str);
     let target = target.context("cargo metadata names no target_directory")?;

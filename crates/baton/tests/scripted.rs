@@ -128,10 +128,9 @@ fn submit(owner: &Owner, plan: Plan) -> WorkflowId {
         project: None,
         folder: None,
     }));
-    match owner.handle().call(&Actor::user("tester"), request).expect("an answer") {
-        Reply::Workflow { id, .. } => id,
-        reply => panic!("not a workflow but {reply:?}"),
-    }
+    let reply = owner.handle().call(&Actor::user("tester"), request).expect("an answer");
+    let Reply::Workflow { id, .. } = reply else { panic!("not a workflow but {reply:?}") };
+    id
 }
 
 /// A workflow as it is shown, with its events.

@@ -14,11 +14,12 @@ use ureq::Agent;
 use crate::config::{ModelsConfig, ProviderConfig};
 use crate::scripted::PROVIDER as SCRIPTED;
 
-/// Providers that everybody knows, and the variables of their keys.
-const WITH_KEYS: &[(&str, &str)] = &[
-    ("anthropic", "ANTHROPIC_API_KEY"),
-    ("gemini", "GEMINI_API_KEY"),
-    ("openai", "OPENAI_API_KEY"),
+/// Providers that everybody knows, the variables of their keys, and the model of each that is asked
+/// where nobody names one: neither its dearest nor its smallest.
+const WITH_KEYS: &[(&str, &str, &str)] = &[
+    ("anthropic", "ANTHROPIC_API_KEY", "claude-sonnet-5-5"),
+    ("openai", "OPENAI_API_KEY", "gpt-6.1-terra"),
+    ("gemini", "GEMINI_API_KEY", "gemini-3.8-flash"),
 ];
 
 /// Servers that run on this machine, and where they listen unless told otherwise.
@@ -127,6 +128,32 @@ pub fn discover(config: &ModelsConfig, is_set: &dyn Fn(&str) -> bool) -> Vec<Fou
     found
 }
 
+/// The models that are asked where nobody names any: those of the keys that are set, or, where none
+/// is, the first of each server on this machine.
+pub fn usual_models(found: &[Found]) -> Vec<String> {
+    let with_key = WITH_KEYS.iter().filter_map(|(provider, _, model)| {
+        let of = found.iter().find(|found| found.provider == *provider)?;
+        matches!(of.standing, Standing::KeyIsSet(_)).then(|| format!("{provider}/{model}"))
+    });
+    let usual: Vec<String> = with_key.collect();
+    if !usual.is_empty() {
+        return usual;
+    }
+    let local = found.iter().filter_map(|found| match &found.standing {
+        // Models that turn text into vectors have it in their names.
+        Standing::Has(models) => models
+            .iter()
+            .find(|model| !model.contains("embed"))
+            .map(|model| format!("{}/{model}", found.provider)),
+        Standing::KeyIsSet(_)
+        | Standing::KeyIsMissing(_)
+        | Standing::Silent(_)
+        | Standing::Elsewhere
+        | Standing::Unknown => None,
+    });
+    local.collect()
+}
+
 /// Where a provider is.
 enum Place {
     Key(String),
@@ -138,7 +165,7 @@ enum Place {
 /// All providers: known, configured, and named by a role.
 fn places(config: &ModelsConfig) -> BTreeMap<String, Place> {
     let known =
-        WITH_KEYS.iter().map(|(name, key)| ((*name).to_owned(), Place::Key((*key).to_owned())));
+        WITH_KEYS.iter().map(|(name, key, _)| ((*name).to_owned(), Place::Key((*key).to_owned())));
     let local =
         LOCAL.iter().map(|(name, base)| ((*name).to_owned(), Place::Here((*base).to_owned())));
     let mut places: BTreeMap<String, Place> = known.chain(local).collect();

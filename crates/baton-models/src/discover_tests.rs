@@ -80,6 +80,31 @@ fn a_key_is_told_by_its_variable_alone() {
 }
 
 #[test]
+fn where_nobody_names_a_model_keys_go_before_servers() {
+    let found = |provider: &str, standing: Standing| Found {
+        provider: provider.to_owned(),
+        base_url: String::new(),
+        is_wanted: false,
+        standing,
+    };
+    let models = ["nomic-embed-text".to_owned(), "small".to_owned()].to_vec();
+    let mut all = vec![
+        found("anthropic", Standing::KeyIsMissing("ANTHROPIC_API_KEY".to_owned())),
+        found("ollama", Standing::Has(models)),
+        found("vllm", Standing::Has(Vec::new())),
+    ];
+    assert_eq!(usual_models(&all), ["ollama/small"]);
+    all.push(found("openai", Standing::KeyIsSet("OPENAI_API_KEY".to_owned())));
+    assert_eq!(usual_models(&all), ["openai/gpt-6.1-terra"]);
+    assert!(usual_models(&[]).is_empty());
+    for (provider, _, model) in WITH_KEYS {
+        let spec =
+            crate::prices::Prices::table().spec(&format!("{provider}/{model}"), "2026-11-21");
+        assert!(spec.price.is_some() && spec.window_tokens.is_some(), "{model} is of today");
+    }
+}
+
+#[test]
 fn what_is_elsewhere_is_not_asked() {
     let far = at("https://models.invalid/v1".into());
     assert_eq!(standing(&with("far", far), "far").standing, Standing::Elsewhere);

@@ -12,7 +12,7 @@ mod set;
 
 pub use choice::script_file;
 pub use config::{Known, Limit, ModelsConfig, Protocol, ProviderConfig};
-pub use discover::{Found, Standing, discover};
+pub use discover::{Found, Standing, discover, usual_models};
 pub use prices::Prices;
 pub use scripted::{PROVIDER as SCRIPTED, Script, model_of as scripted_name};
 pub use set::{ModelSet, ModelsFault};

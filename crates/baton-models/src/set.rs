@@ -10,6 +10,7 @@ use baton_engine::ports::{Control, ModelAnswer, ModelRequest, Models};
 
 use crate::choice::Choice;
 use crate::config::ModelsConfig;
+use crate::discover::{discover, usual_models};
 
 /// The models that are configured. Cheap to make: nothing is asked until a model is.
 #[derive(Debug)]
@@ -60,10 +61,16 @@ impl ModelSet {
         self.choice.spec(name)
     }
 
-    /// What is pinned in the plan of an agent that names these models, in their order; those of the role
-    /// `worker` where it names none.
+    /// What is pinned in the plan of an agent that names these models, in their order. Where it names
+    /// none, those of the role `worker`; where that names none either, what is found on this machine:
+    /// then it may take two seconds. Empty where there is no model at all.
     pub fn resolve(&self, models: &[String]) -> Vec<ModelSpec> {
-        self.choice.resolve(if models.is_empty() { &self.config.worker } else { models })
+        let named = if models.is_empty() { &self.config.worker } else { models };
+        if !named.is_empty() || self.config.only.is_some() {
+            return self.choice.resolve(named);
+        }
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        self.choice.resolve(&usual_models(&discover(&self.config, &is_set)))
     }
 
     /// The file that answers for every agent, where no model is asked.

@@ -10,7 +10,7 @@ use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
 use baton_core::plan::ModelSpec;
 use baton_core::spoken::{many, span};
 use baton_engine::ports::{CallContext, Control, ModelAnswer, ModelRequest, Models};
-use baton_models::{Found, ModelSet, ModelsConfig, Standing, discover};
+use baton_models::{Found, ModelSet, ModelsConfig, Standing, discover, usual_models};
 
 use super::{Level, Report};
 use crate::runtime::SystemClock;
@@ -54,13 +54,11 @@ impl Report {
         };
         let found = discover(config, is_set);
         found.iter().for_each(|found| self.provider(found));
-        let has_script = !config.scripts.is_empty() || models.only_script().is_some();
-        if !has_script && !found.iter().any(Found::is_there) {
-            // Nothing is wrong where nobody works with agents.
-            let what = "no model is here, which only agents need";
-            self.add(Level::Ok, what, "models", Some(NONE_MEND.to_owned()));
+        let mut roles = roles(config);
+        if config.worker.is_empty() && config.only.is_none() {
+            roles.push((WORKER, self.usual(&found)));
         }
-        for (role, names) in roles(config) {
+        for (role, names) in roles {
             self.role(role, &names, &found);
             if trying == Trying::EachRole
                 && role != EMBEDDER
@@ -69,6 +67,23 @@ impl Report {
                 self.tried(role, &models.spec(model), &models);
             }
         }
+    }
+
+    /// What agents ask that name no model, where no role says it.
+    fn usual(&mut self, found: &[Found]) -> Vec<String> {
+        let usual = usual_models(found);
+        match usual.as_slice() {
+            // Nothing is wrong where nobody works with agents.
+            [] => {
+                let what = "no model is found for agents that name none";
+                self.add(Level::Ok, what, WORKER, Some(NONE_MEND.to_owned()));
+            }
+            usual => {
+                let what = format!("agents that name no model ask {}", listed(usual));
+                self.ok(what, WORKER);
+            }
+        }
+        usual
     }
 
     fn provider(&mut self, found: &Found) {
@@ -138,6 +153,8 @@ impl Report {
     }
 }
 
+/// The role of agents that name no model.
+const WORKER: &str = "models.worker";
 /// The role whose models turn text into numbers, and say nothing.
 const EMBEDDER: &str = "models.embedder";
 
@@ -145,7 +162,7 @@ const EMBEDDER: &str = "models.embedder";
 fn roles(config: &ModelsConfig) -> Vec<(&'static str, Vec<String>)> {
     let roles = [
         ("models.planner", &config.planner),
-        ("models.worker", &config.worker),
+        (WORKER, &config.worker),
         ("models.rewriter", &config.rewriter),
         (EMBEDDER, &config.embedder),
     ];

@@ -35,6 +35,9 @@ fn a_key_is_named_and_one_that_is_needed_is_a_problem() {
     assert!(missing.mend.as_deref().is_some_and(|mend| mend.contains("set OPENAI_API_KEY")));
     assert_eq!(found(&without, "the key in ANTHROPIC_API_KEY is set").level, Level::Ok);
     assert!(!without.render().contains("GEMINI"), "nobody asked for it");
+    let nothing = looked(&ModelsConfig::default(), Some("ANTHROPIC_API_KEY"), Trying::Nothing);
+    let usual = found(&nothing, "agents that name no model ask anthropic/");
+    assert_eq!((usual.level, usual.place.as_str()), (Level::Ok, "models.worker"));
     let with = looked(&config, Some("OPENAI_API_KEY"), Trying::Nothing);
     assert_ne!(with.worst(), Level::Problem, "{}", with.render());
 }

@@ -22,6 +22,8 @@ fn sent(provider: &str, model: &str, change: impl FnOnce(&mut ModelRequest)) -> 
     let place = (Ordinal(0), 1);
     let mut request = ModelRequest {
         model: format!("{provider}/{model}"),
+        agent: "reviewer".to_owned(),
+        attempt: 1,
         instructions: Some("Be brief.".to_owned()),
         tools: Vec::new(),
         output: Some(strict()),

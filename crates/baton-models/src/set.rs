@@ -1,13 +1,16 @@
 //! All models of one Baton: a name leads to its provider.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use baton_core::failure::CallFailure;
 use baton_core::plan::ModelSpec;
 use baton_engine::ports::{Control, ModelAnswer, ModelRequest, Models};
 
+use crate::choice::Choice;
 use crate::config::ModelsConfig;
+use crate::discover::{discover, usual_models};
 use crate::network::Network;
 use crate::provider::Environment;
 
@@ -16,6 +19,7 @@ use crate::provider::Environment;
 pub struct ModelSet {
     config: ModelsConfig,
     network: Network,
+    choice: Choice,
 }
 
 /// Why a declaration of models cannot be used.
@@ -23,8 +27,9 @@ pub struct ModelSet {
 pub struct ModelsFault(String);
 
 impl ModelsFault {
-    pub(crate) fn new(message: String) -> Self {
-        Self(message)
+    /// With these words for people: what is wrong, where, and what to do.
+    pub(crate) fn new(words: impl Into<String>) -> Self {
+        Self(words.into())
     }
 }
 
@@ -37,7 +42,7 @@ impl fmt::Display for ModelsFault {
 impl std::error::Error for ModelsFault {}
 
 impl ModelSet {
-    /// As configured, with keys from the environment of the process.
+    /// As configured, with keys from the environment of the process; files of answers are read.
     pub fn new(config: ModelsConfig) -> Result<Self, ModelsFault> {
         Self::with_environment(config, Arc::new(|name| std::env::var(name).ok()))
     }
@@ -47,8 +52,15 @@ impl ModelSet {
         config: ModelsConfig,
         environment: Environment,
     ) -> Result<Self, ModelsFault> {
+        let choice = Choice::new(&config)?;
         let network = Network::new(&config, environment)?;
-        Ok(Self { config, network })
+        Ok(Self { config, choice, network })
+    }
+
+    /// Has every agent that is read from now on ask this model alone: `provider/name`, or
+    /// `scripted:FILE`.
+    pub fn override_with(&mut self, model: &str) -> Result<(), ModelsFault> {
+        self.choice.only(model)
     }
 
     /// The models of a role's list.
@@ -58,7 +70,24 @@ impl ModelSet {
 
     /// What is known of a model.
     pub fn spec(&self, name: &str) -> ModelSpec {
-        ModelSpec::named(name)
+        self.choice.spec(name)
+    }
+
+    /// What is pinned in the plan of an agent that names these models, in their order. Where it names
+    /// none, those of the role `worker`; where that names none either, what is found on this machine:
+    /// then it may take two seconds. Empty where there is no model at all.
+    pub fn resolve(&self, models: &[String]) -> Vec<ModelSpec> {
+        let named = if models.is_empty() { &self.config.worker } else { models };
+        if !named.is_empty() || self.config.only.is_some() {
+            return self.choice.resolve(named);
+        }
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        self.choice.resolve(&usual_models(&discover(&self.config, &is_set)))
+    }
+
+    /// The file that answers for every agent, where no model is asked.
+    pub fn only_script(&self) -> Option<&Path> {
+        self.choice.only_script()
     }
 }
 
@@ -69,6 +98,9 @@ impl Models for ModelSet {
         control: &Control,
         told: &mut dyn FnMut(&str),
     ) -> Result<ModelAnswer, CallFailure> {
+        if let Some(script) = self.choice.script(&request.model) {
+            return script?.answer(request, control, told);
+        }
         self.network.call(request, control, told)
     }
 }

@@ -208,6 +208,8 @@ pub fn request(messages: Vec<Message>) -> ModelRequest {
     let workflow = WorkflowId::from_bytes([7; 16]);
     ModelRequest {
         model: "p/m".to_owned(),
+        agent: "reviewer".to_owned(),
+        attempt: 1,
         instructions: None,
         tools: Vec::new(),
         output: None,

@@ -89,16 +89,6 @@ impl<'t, 's> At<'t, 's, '_> {
         word
     }
 
-    /// One of `known`.
-    pub fn one_of(&self, known: &[&str], faults: &mut Faults) -> Option<&'t str> {
-        let text = self.text(faults)?;
-        if !known.contains(&text) {
-            self.unknown_word(text, known, faults);
-            return None;
-        }
-        Some(text)
-    }
-
     fn unknown_word(&self, text: &str, known: &[&str], faults: &mut Faults) {
         let message =
             format!("`{}` is not understood here; known are {}", shorten(text), known.join(", "));
@@ -110,6 +100,20 @@ impl<'t, 's> At<'t, 's, '_> {
 
     /// An integer in a range.
     pub fn integer(&self, range: RangeInclusive<u32>, faults: &mut Faults) -> Option<u32> {
+        let (least, most) = (*range.start(), *range.end());
+        // The largest of all is no bound that anybody is told.
+        let most = if most == u32::MAX { u64::MAX } else { most.into() };
+        let number = self.whole(u64::from(least)..=most, faults)?;
+        let number = u32::try_from(number).ok();
+        if number.is_none() {
+            let message = format!("this must be an integer from {least} to {}", u32::MAX);
+            faults.add(self.node.place, &self.path, message);
+        }
+        number
+    }
+
+    /// An integer that may be longer than most.
+    pub fn whole(&self, range: RangeInclusive<u64>, faults: &mut Faults) -> Option<u64> {
         let number = match &self.node.value {
             super::tree::Tree::Number(number) => number.as_u64(),
             super::tree::Tree::Null
@@ -121,13 +125,11 @@ impl<'t, 's> At<'t, 's, '_> {
                 return None;
             }
         };
-        let fits = number
-            .and_then(|number| u32::try_from(number).ok())
-            .filter(|number| range.contains(number));
+        let fits = number.filter(|number| range.contains(number));
         if fits.is_none() {
             let (least, most) = (range.start(), range.end());
             let message = match *most {
-                u32::MAX => format!("this must be an integer of at least {least}"),
+                u64::MAX => format!("this must be an integer of at least {least}"),
                 most => format!("this must be an integer from {least} to {most}"),
             };
             faults.add(self.node.place, &self.path, message);

@@ -1,4 +1,4 @@
-//! What definitions may name: the tools at hand, and other definitions beside the file, in the
+//! What definitions may name: the tools at hand, the configured agents, and other definitions beside the file, in the
 //! configured folders, or registered in the store.
 
 use std::cell::{OnceCell, RefCell};
@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use baton_core::definition;
-use baton_core::plan::{Catalog, Plan, ToolSpec};
+use baton_core::plan::{AgentSpec, Catalog, ModelSpec, Plan, ToolSpec};
 use baton_core::words::Permission;
 use baton_engine::ports::Tools;
 use baton_engine::store::Views;
+use baton_models::{ModelSet, ModelsConfig};
 
-use crate::config::Config;
+use crate::config::{AgentName, Agents, Config};
 
 /// The most files that are looked at for a definition's name.
 const FILES_MAX: usize = 1_000;
@@ -24,13 +25,15 @@ const SOURCE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The tools of a server, or why it does not tell them.
 type Told = Result<Arc<[ToolSpec]>, String>;
 
-/// The tools and definitions at hand.
+/// The tools, agents and definitions at hand.
 pub struct LocalCatalog {
     tools: Arc<dyn Tools>,
     /// The tools that were known when this was made.
     specs: Arc<[ToolSpec]>,
     /// What each server that had not told them yet told when a definition named it.
     servers: BTreeMap<String, OnceCell<Told>>,
+    agents: Agents,
+    models: ModelsConfig,
     folders: Vec<PathBuf>,
     views: RefCell<Option<Box<dyn Views>>>,
     permission_max: Permission,
@@ -55,6 +58,8 @@ impl LocalCatalog {
             specs: tools.specs(),
             servers: names.map(|name| (name.clone(), OnceCell::new())).collect(),
             tools,
+            agents: config.agents.clone(),
+            models: config.models.clone(),
             folders: folders.collect(),
             views: RefCell::new(views),
             permission_max: config.limits.permission,
@@ -128,6 +133,16 @@ impl Catalog for LocalCatalog {
         self.servers.get(server)?.get()?.as_ref().err().cloned()
     }
 
+    fn agent(&self, name: &str) -> Option<Result<AgentSpec, String>> {
+        let agent = self.agents.get(name)?;
+        let models = specs_of(&self.models, &agent.models);
+        Some(models.and_then(|models| agent.spec(models, self.permission_max)))
+    }
+
+    fn agent_names(&self) -> Vec<&str> {
+        self.agents.keys().map(AgentName::as_str).collect()
+    }
+
     fn definition(&self, name: &str) -> Option<Result<Plan, String>> {
         let Some((path, source)) = self.in_folders(name) else {
             return self.registered(name);
@@ -152,6 +167,14 @@ impl Catalog for LocalCatalog {
     fn permission_max(&self) -> Permission {
         self.permission_max
     }
+}
+
+/// The models of these names with what is known of them; those of the role `worker` where there are no
+/// names. `Err` says why they cannot be used.
+pub fn specs_of(config: &ModelsConfig, names: &[String]) -> Result<Vec<ModelSpec>, String> {
+    let models = ModelSet::new(config.clone()).map_err(|fault| fault.to_string())?;
+    let names = if names.is_empty() { models.workers() } else { names };
+    Ok(names.iter().map(|name| models.spec(name)).collect())
 }
 
 /// The text of a definition's file, which may be a pipe.

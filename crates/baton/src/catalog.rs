@@ -15,7 +15,7 @@ use baton_engine::ports::Tools;
 use baton_engine::store::Views;
 use baton_models::{ModelSet, ModelsConfig};
 
-use crate::config::{AgentName, Agents, Config};
+use crate::config::{AgentName, Agents, Config, beside};
 
 /// The most files that are looked at for a definition's name.
 const FILES_MAX: usize = 1_000;
@@ -33,6 +33,9 @@ pub struct LocalCatalog {
     /// What each server that had not told them yet told when a definition named it.
     servers: BTreeMap<String, OnceCell<Told>>,
     agents: Agents,
+    /// A folder whose agents are known as well, and they.
+    folder: Option<PathBuf>,
+    beside: OnceCell<Result<Agents, String>>,
     models: ModelsConfig,
     folders: Vec<PathBuf>,
     views: RefCell<Option<Box<dyn Views>>>,
@@ -59,12 +62,25 @@ impl LocalCatalog {
             servers: names.map(|name| (name.clone(), OnceCell::new())).collect(),
             tools,
             agents: config.agents.clone(),
+            folder: None,
+            beside: OnceCell::new(),
             models: config.models.clone(),
             folders: folders.collect(),
             views: RefCell::new(views),
             permission_max: config.limits.permission,
             reading: RefCell::default(),
         }
+    }
+
+    /// With the agents that are declared in a folder, after those of the configuration.
+    pub fn with_agents_of(self, folder: Option<&Path>) -> Self {
+        Self { folder: folder.map(Path::to_owned), ..self }
+    }
+
+    /// The agents beside the definition, which the configuration does not know.
+    fn beside(&self) -> Result<&Agents, &String> {
+        let read = || self.folder.as_deref().map_or_else(|| Ok(Agents::new()), beside);
+        self.beside.get_or_init(read).as_ref()
     }
 
     /// The tools of a server, started for that where it does not run.
@@ -134,13 +150,18 @@ impl Catalog for LocalCatalog {
     }
 
     fn agent(&self, name: &str) -> Option<Result<AgentSpec, String>> {
-        let agent = self.agents.get(name)?;
+        let agent = match (self.agents.get(name), self.beside()) {
+            (Some(agent), _) => agent,
+            (None, Ok(beside)) => beside.get(name)?,
+            (None, Err(fault)) => return Some(Err(fault.clone())),
+        };
         let models = specs_of(&self.models, &agent.models);
         Some(models.and_then(|models| agent.spec(models, self.permission_max)))
     }
 
     fn agent_names(&self) -> Vec<&str> {
-        self.agents.keys().map(AgentName::as_str).collect()
+        let beside = self.beside().ok().into_iter().flat_map(|agents| agents.keys());
+        self.agents.keys().chain(beside).map(AgentName::as_str).collect()
     }
 
     fn definition(&self, name: &str) -> Option<Result<Plan, String>> {

@@ -21,7 +21,7 @@ mod server;
 use crate::admin::retention::Retention;
 use crate::runtime::Bounds;
 
-pub use agents::{Agent, AgentName, Agents, Instructions};
+pub use agents::{Agent, AgentName, Agents, Instructions, beside};
 pub use server::{Server, Tls};
 
 /// The file that is read where none is named.

@@ -107,6 +107,26 @@ fn a_fault_of_an_agent_is_told_with_its_place_and_what_to_do() {
 }
 
 #[test]
+fn an_agent_may_be_declared_beside_the_definition_and_the_configuration_goes_first() {
+    let desk = desk();
+    std::fs::create_dir(desk.path("flows")).unwrap();
+    desk.write("flows/work.yaml", "name: work\nstages:\n  - name: one\n    tasks:\n      - { id: a, agent: guest, prompt: hi }\n");
+    let run = ["run", "flows/work.yaml", "--review", "--json"];
+    let said = desk.expect(2, &run).said;
+    assert!(said.contains("there is no agent `guest`"), "{said}");
+    desk.write("flows/baton.toml", "[tools.shell]\nallow = true\n[agents.guest]\ntools = [\"shell.run\"]\npermission = \"read_write\"\n[agents.reader]\ntools = [\"no.such\"]\n");
+    let said = desk.expect(2, &run).said;
+    assert!(said.contains("there is no tool `shell.run`"), "nothing else is believed: {said}");
+    desk.write("flows/baton.toml", "[agents.guest]\ninstructions_file = \"guest.md\"\n[agents.reader]\ntools = [\"no.such\"]\n");
+    desk.write("flows/guest.md", "Be kind.");
+    desk.expect(3, &run);
+    let plan = desk.shown().to_string();
+    assert!(plan.contains("work"), "{plan}");
+    desk.write("flows/work.yaml", "name: work\nstages:\n  - name: one\n    tasks:\n      - { id: a, agent: reader, prompt: hi }\n");
+    desk.expect(3, &run);
+}
+
+#[test]
 fn without_a_model_the_setting_that_is_missing_is_named() {
     let desk = Desk::new();
     desk.write("baton.toml", "[agents.reader]\n");

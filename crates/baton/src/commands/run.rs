@@ -108,6 +108,7 @@ pub(super) fn read_definition(
     // A pipe is read as a file is, and has nothing beside it.
     let folder = parent.as_deref().filter(|_| path.is_file());
     let catalog = LocalCatalog::new(Arc::new(tools.clone()), config, folder, views);
+    let catalog = catalog.with_agents_of(folder);
     let (file, source) = if path.exists() && !path.is_dir() {
         let source = read_source(path)
             .map_err(|cause| Failed::usage(format!("{} cannot be read: {cause}", clean(named))))?;

@@ -1,12 +1,12 @@
 //! `[agents.NAME]`: which models an agent asks, what it is told, what it may call, and how far it goes.
 //!
-//! It holds and checks what was declared. Whether tools and models are there is found out where a
+//! It holds and checks what was declared, in the configuration or in the `baton.toml` beside a definition. Whether tools and models are there is found out where a
 //! definition names the agent.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use baton_core::agent::Cost;
 use baton_core::definition::{AGENT_STEPS_MAX, MODELS_MAX, NAME_CHARS_MAX};
@@ -101,6 +101,33 @@ impl Instructions {
                 .map_err(|cause| format!("its instructions_file {}: {cause}", path.display())),
         }
     }
+}
+
+/// The agents of the `baton.toml` in a definition's folder; none where there is no such file. It may
+/// come with the definition, so that nothing else in it is believed, and instructions stand in that
+/// folder. `Err` says what is wrong with it.
+pub fn beside(folder: &Path) -> Result<Agents, String> {
+    /// What of the file is looked at.
+    #[derive(Deserialize)]
+    struct Beside {
+        #[serde(default)]
+        agents: Agents,
+    }
+    let path = folder.join(super::FILE_NAME);
+    if !path.exists() {
+        return Ok(Agents::new());
+    }
+    let fault = |cause: String| format!("{} cannot be used: {}", path.display(), cause.trim_end());
+    let text = read(&path).map_err(fault)?;
+    let Beside { mut agents } = toml::from_str(&text).map_err(|cause| fault(cause.to_string()))?;
+    for file in agents.values_mut().filter_map(Agent::file) {
+        if !file.components().all(|part| matches!(part, Component::Normal(_))) {
+            let cause = format!("the instructions_file {} is not in its folder", file.display());
+            return Err(fault(cause));
+        }
+        *file = folder.join(&file);
+    }
+    Ok(agents)
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -349,6 +376,26 @@ mod tests {
         ] {
             let fault = read(text).unwrap_err();
             assert!(fault.contains(place) && fault.contains(says), "{text}: {fault}");
+        }
+    }
+
+    #[test]
+    fn of_a_file_beside_a_definition_only_its_agents_are_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(beside(folder.path()), Ok(Agents::new()));
+        let write = |text: &str| std::fs::write(folder.path().join("baton.toml"), text).unwrap();
+        write("[tools.shell]\nallow = true\n[agents.a]\ninstructions_file = \"a.md\"\n");
+        let agents = beside(folder.path()).unwrap();
+        let file = Instructions::File(folder.path().join("a.md"));
+        assert_eq!(agents.get("a").unwrap().instructions, file);
+        for (text, says) in [
+            ("[agents.a]\ninstructions_file = \"../a.md\"", "is not in its folder"),
+            ("[agents.a]\ninstructions_file = \"/etc/passwd\"", "is not in its folder"),
+            ("[agents.a]\nturns = 0", "line 2, column 9"),
+        ] {
+            write(text);
+            let fault = beside(folder.path()).unwrap_err();
+            assert!(fault.contains("baton.toml") && fault.contains(says), "{fault}");
         }
     }
 

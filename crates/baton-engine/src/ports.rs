@@ -78,6 +78,10 @@ pub trait Models: Send + Sync {
 pub struct ModelRequest {
     /// `provider/name`.
     pub model: String,
+    /// The agent that asks.
+    pub agent: String,
+    /// Its attempt, from 1: so many calls of models were begun for it, this one among them.
+    pub attempt: u32,
     /// What it is told beforehand.
     pub instructions: Option<String>,
     /// The tools it is offered.

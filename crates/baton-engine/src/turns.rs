@@ -143,6 +143,8 @@ impl Asking {
         })?;
         Ok(ModelRequest {
             model: self.model.clone(),
+            agent: agent.agent.clone(),
+            attempt: self.job.attempt,
             instructions: agent.instructions.clone(),
             tools: agent.tools.clone(),
             output: agent.output.clone(),

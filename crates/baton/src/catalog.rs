@@ -194,8 +194,7 @@ impl Catalog for LocalCatalog {
 /// names. `Err` says why they cannot be used.
 pub fn specs_of(config: &ModelsConfig, names: &[String]) -> Result<Vec<ModelSpec>, String> {
     let models = ModelSet::new(config.clone()).map_err(|fault| fault.to_string())?;
-    let names = if names.is_empty() { models.workers() } else { names };
-    Ok(names.iter().map(|name| models.spec(name)).collect())
+    Ok(models.resolve(names))
 }
 
 /// The text of a definition's file, which may be a pipe.

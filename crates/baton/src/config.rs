@@ -19,6 +19,7 @@ mod agents;
 mod server;
 
 use crate::admin::retention::Retention;
+use crate::cli::Common;
 use crate::runtime::Bounds;
 
 pub use agents::{Agent, AgentName, Agents, Instructions, beside};
@@ -119,9 +120,17 @@ impl Config {
         Ok(config.relative_to(path.parent().unwrap_or(Path::new(""))))
     }
 
+    /// The configuration of a command: the file, and what its flags say beyond it.
+    pub fn of(common: &Common) -> anyhow::Result<Self> {
+        let mut config = Self::read(common.config.as_deref())?;
+        config.models.only.clone_from(&common.model);
+        Ok(config)
+    }
+
     /// Paths in the file are those of its folder.
     fn relative_to(mut self, folder: &Path) -> Self {
         let places = self.tools.roots.iter_mut().chain(&mut self.definitions.folders);
+        let places = places.chain(&mut self.models.scripts);
         let archive =
             self.retention.iter_mut().filter_map(|retention| retention.archive_to.as_mut());
         let encryption = self.server.tls.iter_mut().flat_map(|tls| [&mut tls.cert, &mut tls.key]);

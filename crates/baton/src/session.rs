@@ -111,7 +111,7 @@ impl Session {
         if let Some(remote) = Remote::named(common)? {
             return Ok(Self::remote(remote));
         }
-        let config = Config::read(common.config.as_deref())?;
+        let config = Config::of(common)?;
         let tools = tools(common, &config)?;
         Self::open_with(common, &config, purpose, tools)
     }

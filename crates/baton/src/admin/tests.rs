@@ -5,4 +5,5 @@ mod desk;
 mod doctoring;
 mod driver;
 mod history;
+mod models;
 mod purging;

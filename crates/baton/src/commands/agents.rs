@@ -19,7 +19,7 @@ const NAME_WIDTH_MAX: usize = 40;
 pub fn agents(common: &Common) -> anyhow::Result<Exit> {
     let agents = match Remote::named(common)? {
         Some(remote) => remote.agents()?,
-        None => agents::listed(&Config::read(common.config.as_deref())?),
+        None => agents::listed(&Config::of(common)?),
     };
     if agents.is_empty() && !common.json {
         say("no agent is configured; `[agents.NAME]` in baton.toml declares one");

@@ -18,6 +18,7 @@ mod tell;
 mod there;
 mod token;
 
+use crate::admin::doctor::Trying;
 use crate::cli::{Cli, Command, SchemaOf};
 use crate::display::say_out;
 use crate::exit::{Exit, Failed};
@@ -71,7 +72,11 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         }
         Command::Archive(asked) => admin::archive_finished(&common, &asked),
         Command::Purge(asked) => admin::purge_finished(&common, &asked),
-        Command::Doctor { rebuild } => admin::doctor_or_rebuild(&common, rebuild),
+        Command::Doctor { rebuild: true, .. } => admin::rebuild_views(&common),
+        Command::Doctor { rebuild: false, try_models } => {
+            let trying = if try_models { Trying::EachRole } else { Trying::Nothing };
+            admin::look_over(&common, trying)
+        }
         Command::Chaos(chaos) => chaos::chaos(&common, &chaos),
         Command::Bench(bench) => crate::bench::bench(&common, &bench),
     }

@@ -9,6 +9,7 @@ use baton_core::ids::ConversationId;
 use baton_core::plan::Plan;
 use baton_core::words::Origin;
 use baton_core::workflow::rows::WorkflowCard;
+use baton_models::script_file;
 use baton_server::wire::{Ask, Submission};
 use serde_json::{Map, Value};
 
@@ -16,6 +17,7 @@ use super::stay::stay;
 use crate::catalog::{LocalCatalog, read_source};
 use crate::cli::{Common, Run};
 use crate::config::Config;
+use crate::display::say;
 use crate::exit::{Exit, Failed};
 use crate::remote::Remote;
 use crate::runtime::SystemClock;
@@ -35,7 +37,8 @@ pub fn run(common: &Common, run: &Run) -> anyhow::Result<Exit> {
     if let Some(remote) = Remote::named(common)? {
         return super::there::run(common, remote, run);
     }
-    let config = Config::read(common.config.as_deref())?;
+    let config = Config::of(common)?;
+    tell_script(&config);
     let tools = tools(common, &config)?;
     let plan = read_definition(common, &config, &tools, &run.definition)?;
     let inputs = read_inputs(&plan, &run.inputs)?;
@@ -50,6 +53,13 @@ pub fn run(common: &Common, run: &Run) -> anyhow::Result<Exit> {
     };
     let (session, started) = submit(common, &config, &tools, &submission)?;
     stay(common, session, started.id)
+}
+
+/// Says that no model is asked, where that is so.
+pub(super) fn tell_script(config: &Config) {
+    if let Some(file) = config.models.only.as_deref().and_then(script_file) {
+        say(&format!("scripted answers from {}: no model is asked", file.display()));
+    }
 }
 
 /// Has a workflow admitted, once, also when the owner it goes to is just leaving: its conversation

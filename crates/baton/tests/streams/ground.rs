@@ -21,6 +21,7 @@ use baton_engine::exchange::{Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
 use baton_engine::ports::{Door, Tools};
 use baton_engine::store::Views;
+use baton_models::ModelSet;
 use baton_server::http::{Api, Definitions, Listed};
 use baton_store::StoreUrl;
 
@@ -117,7 +118,7 @@ impl Ground {
             views: baton_store::open_views(&url).expect("a reader"),
             check_views: baton_store::open_views(&url).expect("a reader"),
             tools: Arc::clone(&tools),
-            models: Arc::new(baton_models::ModelSet::new(Default::default()).expect("no models")),
+            models: Arc::new(ModelSet::new(Default::default()).expect("no models")),
             settings: Settings::default(),
             bounds: Bounds::default(),
             take_up: TakeUp::All,

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use baton_core::definition;
-use baton_core::plan::{AgentSpec, Catalog, ModelSpec, Plan, ToolSpec};
+use baton_core::plan::{AgentSpec, Catalog, Plan, ToolSpec};
 use baton_core::words::Permission;
 use baton_engine::ports::Tools;
 use baton_engine::store::Views;
-use baton_models::{ModelSet, ModelsConfig};
+use baton_models::ModelsConfig;
 
 use crate::config::{AgentName, Agents, Config, beside};
+use crate::models::Chosen;
 
 /// The most files that are looked at for a definition's name.
 const FILES_MAX: usize = 1_000;
@@ -37,6 +38,7 @@ pub struct LocalCatalog {
     folder: Option<PathBuf>,
     beside: OnceCell<Result<Agents, String>>,
     models: ModelsConfig,
+    chosen: OnceCell<Result<Chosen, String>>,
     folders: Vec<PathBuf>,
     views: RefCell<Option<Box<dyn Views>>>,
     permission_max: Permission,
@@ -65,6 +67,7 @@ impl LocalCatalog {
             folder: None,
             beside: OnceCell::new(),
             models: config.models.clone(),
+            chosen: OnceCell::new(),
             folders: folders.collect(),
             views: RefCell::new(views),
             permission_max: config.limits.permission,
@@ -155,7 +158,8 @@ impl Catalog for LocalCatalog {
             (None, Ok(beside)) => beside.get(name)?,
             (None, Err(fault)) => return Some(Err(fault.clone())),
         };
-        let models = specs_of(&self.models, &agent.models);
+        let chosen = self.chosen.get_or_init(|| Chosen::new(&self.models)).as_ref();
+        let models = chosen.map(|chosen| chosen.of(&agent.models)).map_err(String::clone);
         Some(models.and_then(|models| agent.spec(models, self.permission_max)))
     }
 
@@ -188,13 +192,6 @@ impl Catalog for LocalCatalog {
     fn permission_max(&self) -> Permission {
         self.permission_max
     }
-}
-
-/// The models of these names with what is known of them; those of the role `worker` where there are no
-/// names. `Err` says why they cannot be used.
-pub fn specs_of(config: &ModelsConfig, names: &[String]) -> Result<Vec<ModelSpec>, String> {
-    let models = ModelSet::new(config.clone()).map_err(|fault| fault.to_string())?;
-    Ok(models.resolve(names))
 }
 
 /// The text of a definition's file, which may be a pipe.

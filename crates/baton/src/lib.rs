@@ -14,6 +14,7 @@ pub mod display;
 pub mod exit;
 mod follow;
 pub mod log;
+mod models;
 mod outside;
 pub mod place;
 mod reading;

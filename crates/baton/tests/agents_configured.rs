@@ -14,7 +14,7 @@ mod common;
 #[path = "common/server.rs"]
 mod server;
 
-use common::Desk;
+use common::{Called, Desk};
 use serde_json::{Value, json};
 use server::Server;
 
@@ -127,13 +127,32 @@ fn an_agent_may_be_declared_beside_the_definition_and_the_configuration_goes_fir
 }
 
 #[test]
+fn a_key_alone_is_enough_and_which_model_it_leads_to_is_said() {
+    let desk = Desk::new();
+    desk.write("baton.toml", "[agents.reader]\n");
+    desk.define("work.yaml", &["{ id: a, agent: reader, prompt: hi }"]);
+    let mut command = desk.command(&["run", "work.yaml", "--review"]);
+    let said = Called::of(command.env("OPENAI_API_KEY", "none").output().unwrap());
+    // A server that happens to run here goes first, and a key of another provider as well.
+    assert_eq!(said.code, Some(3), "{said:?}");
+    assert!(said.said.contains("agents ask "), "{said:?}");
+}
+
+#[test]
 fn without_a_model_the_setting_that_is_missing_is_named() {
     let desk = Desk::new();
     desk.write("baton.toml", "[agents.reader]\n");
     desk.define("work.yaml", &["{ id: a, agent: reader, prompt: hi }"]);
-    let said = desk.expect(2, &["run", "work.yaml"]).said;
+    let keyless = |arguments: &[&str]| {
+        let mut command = desk.command(arguments);
+        for key in ["ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENAI_API_KEY"] {
+            command.env_remove(key);
+        }
+        Called::of(command.output().unwrap())
+    };
+    let said = keyless(&["run", "work.yaml"]).said;
     assert!(said.contains("has no model") && said.contains("[models] worker"), "{said}");
     assert!(said.contains("--model scripted:FILE"), "{said}");
-    let listed = desk.expect(0, &["agents"]).out;
+    let listed = keyless(&["agents"]).out;
     assert!(listed.contains("cannot be used: it has no model"), "{listed}");
 }

@@ -89,8 +89,8 @@ fn configured(
             let message = format!("the agent `{shown}` has no model");
             let fault = faults.add(at.node.place, &at.path, message);
             fault.help(format!(
-                "name one in `[models] worker = [\"provider/name\"]` or in `[agents.{shown}] models`, \
-                 or run with `--model scripted:FILE`"
+                "name one in `[models] worker = [\"provider/name\"]` or in `[agents.{shown}] models`, set a \
+                 provider's key, or run with `--model scripted:FILE`; `baton doctor` tells what is there"
             ));
             None
         }

@@ -10,7 +10,6 @@ use super::task::FALLBACK_FIELDS;
 use super::tree::shorten;
 use super::walk::Walk;
 use super::{inputs, offers, suggest};
-use crate::agent::Cost;
 use crate::codes::Code;
 use crate::plan::{AgentCall, AgentLimits, AgentSpec, Catalog, ModelSpec};
 use crate::words::Permission;
@@ -216,25 +215,36 @@ fn alternatives(
             walk.faults.add(at.node.place, &at.path, message).help("put it further up");
         }
         let Some(other) = configured(&at, other_name, walk.catalog, walk.faults) else { continue };
-        let differs = differences(spec, &other);
-        if !differs.is_empty() {
-            let message = format!(
-                "the agent `{}` differs from `{name}` in its {}, and an alternative may differ in \
-                 its models only",
-                shorten(other_name),
-                differs.join(", ")
-            );
-            let help = "an alternative goes on with what was said; configure the same, or make it \
-                        a task of its own";
-            walk.faults.add(at.node.place, &at.path, message).help(help);
-            continue;
+        if agrees(&at, name, (spec, &other), walk.faults) {
+            append(&mut spec.models, other.models);
         }
-        append(&mut spec.models, other.models);
     }
     if spec.models.len() > MODELS_MAX {
         let message = format!("at most {MODELS_MAX} models are tried one after the other");
         walk.faults.add(at.node.place, &at.path, message);
     }
+}
+
+/// Whether another agent differs from this one in its models only; a fault where not.
+fn agrees(
+    at: &At<'_, '_, '_>,
+    name: &str,
+    (one, other): (&AgentSpec, &AgentSpec),
+    faults: &mut Faults,
+) -> bool {
+    let differs = differences(one, other);
+    if !differs.is_empty() {
+        let shown = shorten(at.node.text().unwrap_or_default());
+        let message = format!(
+            "the agent `{shown}` differs from `{name}` in its {}, and an alternative may differ in its \
+             models only",
+            differs.join(", ")
+        );
+        let help = "an alternative goes on with what was said; configure the same, or make it a task \
+                    of its own";
+        faults.add(at.node.place, &at.path, message).help(help);
+    }
+    differs.is_empty()
 }
 
 fn append(models: &mut Vec<ModelSpec>, more: Vec<ModelSpec>) {
@@ -259,27 +269,4 @@ fn differences(one: &AgentSpec, other: &AgentSpec) -> Vec<&'static str> {
     .into_iter()
     .filter_map(|(differs, what)| differs.then_some(what))
     .collect()
-}
-
-impl At<'_, '_, '_> {
-    /// A sum of dollars, more than nothing.
-    pub(crate) fn cost(&self, faults: &mut Faults) -> Option<Cost> {
-        if self.node.text().is_none() {
-            self.mismatch("a sum of dollars in quotes, like \"0.50\"", faults);
-            return None;
-        }
-        let text = self.text(faults)?;
-        match text.parse::<Cost>() {
-            Ok(cost) if cost > Cost::default() => Some(cost),
-            Ok(_) => {
-                faults.add(self.node.place, &self.path, "this must be more than nothing");
-                None
-            }
-            Err(expected) => {
-                let message = format!("`{}` is not {expected}", shorten(text));
-                faults.add(self.node.place, &self.path, message);
-                None
-            }
-        }
-    }
 }

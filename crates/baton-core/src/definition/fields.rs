@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use super::fault::{Faults, Path};
 use super::suggest;
 use super::tree::{Entry, Node, Place, shorten};
+use crate::agent::Cost;
 use crate::codes::Code;
 use crate::time::Span;
 
@@ -95,6 +96,27 @@ impl<'t, 's> At<'t, 's, '_> {
         let fault = faults.add(self.node.place, &self.path, message);
         if let Some(near) = suggest::nearest(text, known.iter().copied()) {
             fault.help(format!("did you mean `{near}`?"));
+        }
+    }
+
+    /// A sum of dollars, more than nothing.
+    pub fn cost(&self, faults: &mut Faults) -> Option<Cost> {
+        if self.node.text().is_none() {
+            self.mismatch("a sum of dollars in quotes, like \"0.50\"", faults);
+            return None;
+        }
+        let text = self.text(faults)?;
+        match text.parse::<Cost>() {
+            Ok(cost) if cost > Cost::default() => Some(cost),
+            Ok(_) => {
+                faults.add(self.node.place, &self.path, "this must be more than nothing");
+                None
+            }
+            Err(expected) => {
+                let message = format!("`{}` is not {expected}", shorten(text));
+                faults.add(self.node.place, &self.path, message);
+                None
+            }
         }
     }
 

@@ -61,22 +61,12 @@ impl<'c> Wish<'_, '_, '_, '_> {
         let all = self.configured(catalog, faults);
         self.approved_exist(&all, faults);
         let asked = self.narrowed(all, faults);
-        let approve = self.texts("approve", faults);
-        for (pattern, place) in &approve {
-            if !asked.keys().any(|name| covers(pattern, name)) {
-                let message = format!("`{}` is no tool that this task offers", shorten(pattern));
-                let hint = suggest::hint(pattern, asked.keys().copied());
-                add(faults, *place, &self.fields.path.field("approve"), message, hint);
-            }
-        }
-        let by_task = approve.iter().map(|(pattern, _)| *pattern);
-        let patterns: Vec<&str> =
-            self.spec.approve.iter().map(String::as_str).chain(by_task).collect();
+        let approve = self.approved(&asked, faults);
         let mut offered: Vec<OfferedTool> = Vec::new();
         for candidate in asked.into_values() {
             if self.is_allowed(candidate, faults) {
                 let name = &candidate.tool.name;
-                let asks = patterns.iter().any(|pattern| covers(pattern, name));
+                let asks = approve.iter().any(|pattern| covers(pattern, name));
                 offered.push(self.offer(candidate.tool, asks));
             }
         }
@@ -89,6 +79,20 @@ impl<'c> Wish<'_, '_, '_, '_> {
             fault.help("narrow them with `tools`");
         }
         offered
+    }
+
+    /// What a person approves: what the agent says, and what the task adds to it.
+    fn approved(&self, asked: &Candidates<'_>, faults: &mut Faults) -> Vec<&str> {
+        let own = self.texts("approve", faults);
+        for (pattern, place) in &own {
+            if !asked.keys().any(|name| covers(pattern, name)) {
+                let message = format!("`{}` is no tool that this task offers", shorten(pattern));
+                let hint = suggest::hint(pattern, asked.keys().copied());
+                add(faults, *place, &self.fields.path.field("approve"), message, hint);
+            }
+        }
+        let of_agent = self.spec.approve.iter().map(String::as_str);
+        of_agent.chain(own.into_iter().map(|(pattern, _)| pattern)).collect()
     }
 
     fn offer(&self, tool: &ToolSpec, asks: bool) -> OfferedTool {

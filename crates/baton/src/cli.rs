@@ -165,6 +165,8 @@ pub enum Command {
     },
     /// Call one tool, journaled as a workflow of one task, and print what it brings.
     Invoke(Invoke),
+    /// List the agents that tasks can name.
+    Agents,
     /// List the MCP servers, and how each stands.
     Servers(Servers),
     /// Print the OpenAPI document of what `serve` answers.

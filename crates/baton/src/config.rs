@@ -15,12 +15,14 @@ use baton_mcp::ServersConfig;
 use baton_models::ModelsConfig;
 use serde::Deserialize;
 
+mod agents;
 mod server;
 
 use crate::admin::retention::Retention;
 use crate::cli::Common;
 use crate::runtime::Bounds;
 
+pub use agents::{Agent, AgentName, Agents, Instructions, beside};
 pub use server::{Server, Tls};
 
 /// The file that is read where none is named.
@@ -36,6 +38,8 @@ pub struct Config {
     pub servers: ServersConfig,
     /// `[models]`: which models there are, and what for.
     pub models: ModelsConfig,
+    /// `[agents.NAME]`: the agents that tasks name.
+    pub agents: Agents,
     /// `[server]`: where `serve` listens, and for whom.
     pub server: Server,
     /// `[limits]`: the bounds of running.
@@ -130,7 +134,12 @@ impl Config {
         let archive =
             self.retention.iter_mut().filter_map(|retention| retention.archive_to.as_mut());
         let encryption = self.server.tls.iter_mut().flat_map(|tls| [&mut tls.cert, &mut tls.key]);
-        places.chain(archive).chain(encryption).for_each(|path| *path = folder.join(&path));
+        let told = self.agents.values_mut().filter_map(Agent::file);
+        places
+            .chain(archive)
+            .chain(encryption)
+            .chain(told)
+            .for_each(|path| *path = folder.join(&path));
         for server in self.servers.values_mut().filter(|server| !server.command.is_empty()) {
             let cwd = server.cwd.take().unwrap_or_default();
             let cwd = folder.join(cwd);

@@ -1,6 +1,7 @@
 //! Baton's program: what the binary is made of, for itself, its tests and its benchmarks.
 
 pub mod admin;
+mod agents;
 pub mod bench;
 mod catalog;
 pub mod chaos;
@@ -13,6 +14,7 @@ pub mod display;
 pub mod exit;
 mod follow;
 pub mod log;
+mod models;
 mod outside;
 pub mod place;
 mod reading;

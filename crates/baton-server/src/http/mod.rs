@@ -3,6 +3,7 @@
 //! Every rule is the engine's; here requests are read, passed through the one door, and answered
 //! from the same views that the command line shows.
 
+mod agents;
 mod caller;
 pub(crate) mod calls;
 mod code;
@@ -60,6 +61,7 @@ use session::Sessions;
 use start::Plans;
 use waiting::Waiting;
 
+pub use agents::{AgentItem, LimitsItem, ModelItem};
 pub(crate) use caller::check_origin;
 pub use caller::{Caller, Identity};
 pub use code::ProblemCode;
@@ -184,6 +186,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(commands::settle))
         .routes(routes!(inbox::list))
         .routes(routes!(inbox::tools))
+        .routes(routes!(agents::list))
         .routes(routes!(servers::list))
         .routes(routes!(servers::release))
         .routes(routes!(invoke::invoke))

@@ -2,6 +2,7 @@
 
 mod admin;
 mod again;
+mod agents;
 mod answer;
 mod chaos;
 mod invoke;
@@ -55,6 +56,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Pause { id } => tell::pause(&common, &id),
         Command::Tools { markdown: true } => reference::tools_page(),
         Command::Tools { markdown: false } => servers::tools(&common),
+        Command::Agents => agents::agents(&common),
         Command::Servers(asked) => servers::servers(&common, &asked),
         Command::Invoke(asked) => invoke::invoke(&common, &asked),
         Command::Openapi => reference::openapi(),
@@ -106,6 +108,7 @@ fn of_the_store(command: &Command) -> Option<&'static str> {
         | Command::Fork { .. }
         | Command::Tools { .. }
         | Command::Invoke(_)
+        | Command::Agents
         | Command::Servers(_)
         | Command::Openapi
         | Command::Schema { .. } => None,

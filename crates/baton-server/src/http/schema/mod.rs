@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 
 use baton_core::codes::Code;
 use baton_core::words::{
-    AttemptStatus, Effect, Happened, HumanKind, Missed, Origin, Permission, ProgressMethod, Role,
-    StageStatus, TaskStatus, WaitReason, WorkflowStatus,
+    AttemptStatus, Compaction, Effect, Happened, HumanKind, Missed, Origin, Permission,
+    ProgressMethod, Role, StageStatus, TaskStatus, WaitReason, WorkflowStatus,
 };
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -58,6 +58,7 @@ macro_rules! vocabularies {
 
 vocabularies! {
     AttemptStatusWord = AttemptStatus;
+    CompactionWord = Compaction;
     EffectWord = Effect;
     HappenedWord = Happened;
     HumanKindWord = HumanKind;

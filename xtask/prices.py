@@ -63,7 +63,7 @@ def patterns(clause):
             for inner in clause.or_:
                 yield from patterns(inner)
         case types.ClauseAnd():
-            # A prefix, but for models that speak: these have rows of their own, which say more.
+            # A prefix, but for models that speak: what is not meant is said apart.
             starts = [c for c in clause.and_ if isinstance(c, types.ClauseStartsWith)]
             others = [c for c in clause.and_ if not isinstance(c, types.ClauseStartsWith)]
             if len(starts) != 1 or any("[tT][tT][sS]" not in getattr(c, "regex", "") for c in others):
@@ -71,6 +71,13 @@ def patterns(clause):
             yield from patterns(starts[0])
         case _:
             raise SystemExit(f"cannot say {clause!r}")
+
+
+def exceptions(clause):
+    """The patterns that a clause does not mean."""
+    if isinstance(clause, types.ClauseAnd):
+        return ["*-tts", "*-tts-*"]
+    return [p for inner in getattr(clause, "or_", []) for p in exceptions(inner)]
 
 
 def base(value):
@@ -143,6 +150,8 @@ def rows(provider, today):
         if not prices:
             continue
         row = {"names": list(dict.fromkeys(patterns(model.match)))}
+        if others := exceptions(model.match):
+            row["not"] = others
         if model.context_window:
             row["window"] = model.context_window
         if end is not None:

@@ -32,6 +32,8 @@ pub struct Prices {
 struct Row {
     /// Patterns of their names: `*` at either end stands for anything, `#` for a digit.
     names: Vec<String>,
+    /// Patterns of names that are not of it all the same.
+    not: Vec<String>,
     /// Tokens of request and answer.
     window: Option<u64>,
     /// A request of more tokens than this costs more than these prices.
@@ -76,7 +78,8 @@ impl Prices {
         let (provider, name) = model.split_once('/')?;
         let name = name.to_ascii_lowercase();
         let rows = self.providers.get(provider)?;
-        let suits = rows.iter().filter_map(|row| {
+        let is_meant = |row: &&Row| !row.not.iter().any(|pattern| matches(pattern, &name));
+        let suits = rows.iter().filter(is_meant).filter_map(|row| {
             let patterns = row.names.iter().filter(|pattern| matches(pattern, &name));
             Some((patterns.map(String::len).max()?, row))
         });

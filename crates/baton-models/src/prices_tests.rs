@@ -65,6 +65,7 @@ fn what_nobody_knows_has_no_price() {
         "openai/gpt-5-of-my-own",
         "openai/gpt-6.1-sol-20261101x",
         "anthropic/claude-opus-5-6-20270101",
+        "gemini/gemini-3.8-flash-tts-2027",
         "ollama/gpt-5",
         "anthropic",
         "anthropic/",

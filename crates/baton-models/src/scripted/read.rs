@@ -124,7 +124,8 @@ fn when(walk: &mut Walk, fields: &Fields<'_>) -> Option<String> {
     text
 }
 
-const TURN: &[&str] =
+/// The fields of a turn.
+pub(super) const TURN: &[&str] =
     &["when", "text", "output", "reasoning", "calls", "usage", "cut", "delay", "chunks", "fail"];
 
 fn turn(walk: &mut Walk, value: &Value, at: &str) -> Option<Turn> {

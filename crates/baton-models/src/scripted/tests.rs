@@ -300,3 +300,19 @@ fn a_file_that_cannot_be_read_is_named() {
     let shown = fault(&file);
     assert!(shown.contains("a.yaml:2:14") && shown.contains("has 2 faults"), "{shown}");
 }
+
+#[test]
+fn the_page_of_the_format_is_right() {
+    let page = include_str!("../../../../docs/scripted.md");
+    let (_, rest) = page.split_once("```yaml\n").expect("an example");
+    let (example, _) = rest.split_once("```").expect("its end");
+    let script = script(example);
+    let prompt = || Message::user("look at src/lib.rs");
+    assert_eq!(
+        turns(&script, "reviewer", &[prompt(), result(None)]),
+        [Ok("I look at the file first.".to_owned()), Ok("{\"verdict\":\"good\"}".to_owned()),]
+    );
+    for field in read::TURN {
+        assert!(page.contains(&format!("\n| `{field}` |")), "{field}");
+    }
+}

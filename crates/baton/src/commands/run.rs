@@ -39,7 +39,7 @@ pub fn run(common: &Common, run: &Run) -> anyhow::Result<Exit> {
         return super::there::run(common, remote, run);
     }
     let config = Config::of(common)?;
-    tell_script(&config);
+    tell_script(common);
     let tools = tools(common, &config)?;
     let plan = read_definition(common, &config, &tools, &run.definition)?;
     tell_models(&config, &plan);
@@ -58,8 +58,8 @@ pub fn run(common: &Common, run: &Run) -> anyhow::Result<Exit> {
 }
 
 /// Says that no model is asked, where that is so.
-pub(super) fn tell_script(config: &Config) {
-    if let Some(file) = config.models.only.as_deref().and_then(script_file) {
+pub(super) fn tell_script(common: &Common) {
+    if let Some(file) = common.model.as_deref().and_then(script_file) {
         say(&format!("scripted answers from {}: no model is asked", file.display()));
     }
 }

@@ -39,7 +39,7 @@ const LEARN_MAX: Duration = Duration::from_secs(10);
 /// Serves until a signal comes.
 pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
     let config = Config::of(common)?;
-    tell_script(&config);
+    tell_script(common);
     let listening = listening::listen(&config.server, serve)?;
     let scheme = if listening.tls.is_some() { "https" } else { "http" };
     let toolbox = tools(common, &config)?;

@@ -10,7 +10,7 @@ use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
 use baton_core::plan::ModelSpec;
 use baton_core::spoken::{many, span};
 use baton_engine::ports::{CallContext, Control, ModelAnswer, ModelRequest, Models};
-use baton_models::{Found, ModelSet, ModelsConfig, Standing, discover, usual_models};
+use baton_models::{Found, ModelSet, ModelsConfig, Prices, Standing, discover, usual_models};
 
 use super::{Level, Report};
 use crate::runtime::SystemClock;
@@ -52,6 +52,7 @@ impl Report {
                 return self.problem(clean(&fault.to_string()), "models", mend);
             }
         };
+        self.ok(format!("prices are known as of {}", Prices::table().date), "models");
         let found = discover(config, is_set);
         found.iter().for_each(|found| self.provider(found));
         let mut roles = roles(config);

@@ -16,11 +16,13 @@ use baton_models::ModelsConfig;
 use serde::Deserialize;
 
 mod server;
+mod telemetry;
 
 use crate::admin::retention::Retention;
 use crate::runtime::Bounds;
 
 pub use server::{Server, Tls};
+pub use telemetry::Telemetry;
 
 /// The file that is read where none is named.
 const FILE_NAME: &str = "baton.toml";
@@ -41,6 +43,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[definitions]`: where definitions are found by name.
     pub definitions: Definitions,
+    /// `[telemetry]`: where traces and metrics go; nowhere without it.
+    pub telemetry: Telemetry,
     /// `[retention]`: when finished workflows are let go of; never without it. `run` and `resume`
     /// see to it when their work is done.
     pub retention: Option<Retention>,

@@ -5,12 +5,15 @@
 
 use anyhow::Result;
 
+use crate::collector;
 use crate::fuzz;
 use crate::postgres::Cluster;
 use crate::workspace::{cargo, succeed};
 
 /// Where tests find a PostgreSQL in which they may make databases of their own.
 const TEST_URL: &str = "BATON_TEST_POSTGRES";
+/// Where tests find the program of a collector of OpenTelemetry.
+const TEST_COLLECTOR: &str = "BATON_TEST_COLLECTOR";
 
 /// Runs the tests of the workspace and fuzzes the API, or runs those tests whose names contain one of
 /// the filters.
@@ -25,21 +28,28 @@ fn tests(filters: &[String]) -> Result<()> {
     let mut command = cargo()?;
     command.args(["test", "--workspace", "--no-fail-fast", "--"]);
     command.args(filters);
+    let mut notices = Vec::new();
+    match collector::program() {
+        Ok(program) => drop(command.env(TEST_COLLECTOR, program)),
+        Err(error) => notices.push(format!("tests with a collector are skipped: {error:#}")),
+    }
+    // Held until the tests have ended.
+    let mut cluster = None;
     if let Ok(url) = std::env::var(TEST_URL) {
         eprintln!("PostgreSQL: {url} (from {TEST_URL})");
-        return succeed(&mut command);
-    }
-    match Cluster::start() {
-        Ok(cluster) => {
-            eprintln!("PostgreSQL: {} (thrown away afterwards)", cluster.url);
-            succeed(command.env(TEST_URL, &cluster.url))
-        }
-        Err(error) => {
-            let notice = format!("PostgreSQL tests are skipped: {error:#}");
-            eprintln!("{notice}");
-            let outcome = succeed(&mut command);
-            eprintln!("{notice}");
-            outcome
+    } else {
+        match Cluster::start() {
+            Ok(started) => {
+                eprintln!("PostgreSQL: {} (thrown away afterwards)", started.url);
+                command.env(TEST_URL, &started.url);
+                cluster = Some(started);
+            }
+            Err(error) => notices.push(format!("PostgreSQL tests are skipped: {error:#}")),
         }
     }
+    notices.iter().for_each(|notice| eprintln!("{notice}"));
+    let outcome = succeed(&mut command);
+    notices.iter().for_each(|notice| eprintln!("{notice}"));
+    drop(cluster);
+    outcome
 }

@@ -15,6 +15,9 @@ use crate::span::Value;
 use crate::tally::{Histogram, Tally};
 use crate::wire::{self, CUMULATIVE, HistogramPoint, Metric, NumberPoint, Points};
 
+const PROGRESS: &str = "From an arrival to its progress on disk.";
+const LIVE: &str = "Workflows that have not ended.";
+const MISMATCH: &str = "Rows that the self-check found to differ from their events.";
 /// Microseconds of a second.
 const MICROS: f64 = 1e6;
 
@@ -32,32 +35,28 @@ impl Figures<'_> {
     pub fn all(&self) -> Vec<Metric> {
         let Self { meters, tally, .. } = self;
         let load = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
+        let (depth, leases) = (load(&meters.queue_depth), load(&meters.leases));
         let mut all = vec![
             self.seconds("baton.commit", "Writing a commit.", &meters.commit),
             self.seconds("baton.step", "A step's call.", &meters.step),
-            self.seconds("baton.progress", "From news to progress on disk.", &meters.progress),
-            self.gauge(
-                ("baton.queue.depth", "{task}"),
-                "Tasks that wait.",
-                load(&meters.queue_depth),
-            ),
-            self.gauge(
-                ("baton.leases", "{task}"),
-                "Tasks of workers outside.",
-                load(&meters.leases),
-            ),
-            self.gauge(("baton.workflows.live", "{workflow}"), "Not ended.", load(&meters.live)),
+            self.seconds("baton.progress", PROGRESS, &meters.progress),
+            self.gauge(("baton.queue.depth", "{task}"), "Tasks that wait for a place.", depth),
+            self.gauge(("baton.leases", "{task}"), "Tasks that workers outside hold.", leases),
+            self.gauge(("baton.workflows.live", "{workflow}"), LIVE, load(&meters.live)),
         ];
         let mismatches = self.point(load(&meters.mismatches), Vec::new());
-        let help = "Rows that differed from their events.";
-        all.push(sum(("baton.progress.mismatch", "{row}"), help, vec![mismatches]));
+        all.push(sum(("baton.progress.mismatch", "{row}"), MISMATCH, vec![mismatches]));
         let calls = meters.calls().into_iter().map(|(tool, outcome, count)| {
             let labels = [("tool", Value::name(tool)), ("outcome", Value::name(outcome.word()))];
             self.point(count, attributes(&labels))
         });
         let calls: Vec<NumberPoint> = calls.collect();
         if !calls.is_empty() {
-            all.push(sum(("baton.tool.calls", "{call}"), "Ended calls.", calls));
+            all.push(sum(
+                ("baton.tool.calls", "{call}"),
+                "Ended calls by tool and outcome.",
+                calls,
+            ));
         }
         all.extend(self.counted((names::TOKEN_USAGE, "{token}"), &tally.tokens));
         all.extend(self.counted((names::OPERATION_DURATION, "s"), &tally.durations));

@@ -106,3 +106,73 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread::JoinHandle;
+
+    use super::*;
+
+    /// A collector that answers once; what it was sent comes when it has.
+    fn collector(answer: Vec<u8>) -> (Sender, JoinHandle<Vec<u8>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/under", listener.local_addr().unwrap());
+        let thread = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut asked = vec![0; 64 << 10];
+            let count = stream.read(&mut asked).unwrap();
+            stream.write_all(&answer).unwrap();
+            asked.truncate(count);
+            asked
+        });
+        let settings = Settings::to(&address).unwrap().with_headers("x-key=secret").unwrap();
+        (Sender::new(settings), thread)
+    }
+
+    fn sent(status: &str, body: &[u8]) -> Sent {
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n");
+        let (sender, thread) = collector([head.as_bytes(), body].concat());
+        let message = wire::Answer { partial: None };
+        let sent = sender.send("/v1/traces", &message, Duration::from_secs(10));
+        let asked = String::from_utf8_lossy(&thread.join().unwrap()).to_ascii_lowercase();
+        for part in ["post /under/v1/traces ", "x-key: secret", "application/x-protobuf"] {
+            assert!(asked.contains(part), "{asked}");
+        }
+        sent
+    }
+
+    #[test]
+    fn an_answer_says_whether_the_same_may_be_sent_again() {
+        assert_eq!(sent("200 OK", b""), Sent::Taken(None));
+        let later = sent("503 Busy\r\nRetry-After: 7", b"not now");
+        let words = "the collector answers 503 Service Unavailable: not now".to_owned();
+        assert_eq!(later, Sent::Later(words, Some(Duration::from_secs(7))));
+        for status in ["429 Slow Down", "502 Bad Gateway", "504 Timeout"] {
+            assert!(matches!(sent(status, b""), Sent::Later(_, None)), "{status}");
+        }
+        for status in ["400 Bad", "401 Who", "404 Where", "500 Ouch", "302 Elsewhere"] {
+            assert!(matches!(sent(status, b"\x1b[2J"), Sent::Refused(_)), "{status}");
+        }
+    }
+
+    #[test]
+    fn what_a_collector_rejects_of_a_message_is_told() {
+        let partial = Some(wire::Partial { rejected: 3, message: "too old".to_owned() });
+        let answer = wire::Answer { partial }.encode_to_vec();
+        let told = Some("3 were rejected: \"too old\"".to_owned());
+        assert_eq!(sent("200 OK", &answer), Sent::Taken(told));
+        assert_eq!(sent("200 OK", b"no protobuf"), Sent::Taken(None));
+    }
+
+    #[test]
+    fn a_collector_that_is_not_there_may_come_later() {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let sender = Sender::new(Settings::to(&format!("http://127.0.0.1:{port}")).unwrap());
+        let message = wire::Answer { partial: None };
+        let sent = sender.send("/v1/traces", &message, Duration::from_secs(10));
+        assert!(matches!(sent, Sent::Later(_, None)), "{sent:?}");
+    }
+}

@@ -116,3 +116,61 @@ impl Tally {
         self.durations.count(labels, span.ended.since(span.began).as_secs_f64());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use baton_core::time::Timestamp;
+
+    use super::*;
+    use crate::span::Kind;
+
+    fn chat(model: &str, tokens: i64, millis: i64) -> Span {
+        Span {
+            trace: [1; 16],
+            id: 2,
+            parent: None,
+            link: None,
+            name: "chat".to_owned(),
+            kind: Kind::Client,
+            began: Timestamp::from_millis(0),
+            ended: Timestamp::from_millis(millis),
+            attributes: vec![
+                (names::OPERATION, Value::name(names::CHAT)),
+                (names::PROVIDER, Value::name("openai")),
+                (names::REQUEST_MODEL, Value::name(model)),
+                (names::INPUT_TOKENS, Value::Whole(tokens)),
+                (names::TASK_ID, Value::name("of no series")),
+            ],
+            failed: None,
+        }
+    }
+
+    #[test]
+    fn calls_are_counted_by_model_between_bounds_that_hold_them() {
+        let mut tally = Tally::default();
+        for (tokens, millis) in [(1, 10), (2, 11), (70_000_000, 100_000)] {
+            tally.count(&chat("one", tokens, millis));
+        }
+        tally.count(&chat("two", 1, 1));
+        let (labels, tokens) = tally.tokens.series().next().unwrap();
+        let words = labels.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        let apart = [names::OPERATION, names::PROVIDER, names::REQUEST_MODEL, names::TOKEN_TYPE];
+        assert_eq!(words, apart);
+        assert_eq!((tokens.buckets[0], tokens.buckets[1], tokens.buckets[14]), (1, 1, 1));
+        assert_eq!(tokens.sum, 70_000_003.0);
+        let (_, seconds) = tally.durations.series().next().unwrap();
+        assert_eq!((seconds.buckets[0], seconds.buckets[1], seconds.buckets[14]), (1, 1, 1));
+        assert_eq!((tally.tokens.series().count(), tally.durations.series().count()), (2, 2));
+    }
+
+    #[test]
+    fn models_without_number_are_counted_together() {
+        let mut tally = Tally::default();
+        for n in 0..2 * SERIES_MAX {
+            tally.count(&chat(&n.to_string(), 1, 1));
+        }
+        let calls: u64 = tally.durations.series().map(|(_, one)| one.buckets[0]).sum();
+        assert_eq!(calls, 2 * SERIES_MAX as u64);
+        assert!(tally.durations.series().count() <= SERIES_MAX + 1);
+    }
+}

@@ -117,8 +117,9 @@ impl Story {
                 (format!("{} {tool}", names::EXECUTE_TOOL), Kind::Internal, all)
             }
             What::Work => {
-                let (of, key) = self.named(task);
-                (self.wording.key(of).map_or(key, str::to_owned), Kind::Client, Vec::new())
+                let (of, _) = self.named(task);
+                let key = self.wording.key(of).unwrap_or_default();
+                (format!("worker {key}"), Kind::Client, Vec::new())
             }
         }
     }

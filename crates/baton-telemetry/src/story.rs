@@ -47,6 +47,7 @@ pub(crate) enum Block {
 #[derive(Debug)]
 pub(crate) struct Open {
     pub began: Timestamp,
+    /// The call it makes, while it makes one.
     pub attempt: Option<Attempt>,
     /// What an agent's turns have used, and which model was asked last.
     pub used: Usage,
@@ -55,7 +56,7 @@ pub(crate) struct Open {
     told: Option<Body>,
 }
 
-/// An attempt that has begun.
+/// An attempt that has begun and calls somebody.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub number: u32,
@@ -145,7 +146,9 @@ impl Story {
                 What::Model { model: call.model.clone(), told }
             }
             (None, Some(tool)) => tool,
-            (None, None) => What::Work,
+            (None, None) if started.lease.is_some() => What::Work,
+            // It waits, emits or asks: nobody is called, and the task's own span says it all.
+            (None, None) => return,
         };
         open.attempt = Some(Attempt { number: started.attempt, began: at, what });
     }

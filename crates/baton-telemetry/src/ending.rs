@@ -10,7 +10,7 @@ use baton_core::failure::CallFailure;
 use baton_core::ids::Ordinal;
 use baton_core::time::Timestamp;
 use baton_core::words::{AttemptStatus, TaskStatus, WorkflowStatus};
-use baton_core::workflow::{Event, Outcome};
+use baton_core::workflow::{Event, Outcome, Output};
 use baton_engine::ports::span_id;
 
 use crate::content::Telling;
@@ -94,13 +94,7 @@ impl Story {
                     (names::REQUEST_MODEL, Value::name(model)),
                 ];
                 all.extend(self.agent(task));
-                let told = told.as_ref().and_then(|body| telling.message(body));
-                all.extend(told.map(|text| (names::INPUT_MESSAGES, Value::Text(text))));
-                if let Event::TaskAnswered(answered) = event {
-                    all.extend(used(&answered.usage));
-                    let said = telling.message(&answered.message);
-                    all.extend(said.map(|text| (names::OUTPUT_MESSAGES, Value::Text(text))));
-                }
+                all.extend(turn(told.as_ref(), event, telling));
                 (format!("{} {model}", names::CHAT), Kind::Client, all)
             }
             What::Tool { tool, id, arguments } => {
@@ -110,10 +104,7 @@ impl Story {
                 ];
                 all.extend(id.as_ref().map(|id| (names::TOOL_CALL_ID, Value::name(id))));
                 all.extend(self.agent(task));
-                let asked = telling.text(arguments);
-                all.extend(asked.map(|text| (names::TOOL_ARGUMENTS, Value::Text(text))));
-                let brought = output(event).and_then(|body| telling.text(body));
-                all.extend(brought.map(|text| (names::TOOL_RESULT, Value::Text(text))));
+                all.extend(exchanged(arguments, event, telling));
                 (format!("{} {tool}", names::EXECUTE_TOOL), Kind::Internal, all)
             }
             What::Work => {
@@ -265,9 +256,27 @@ fn task_end(event: &Event) -> Option<TaskStatus> {
     ends.into_iter().find_map(|(is_it, status)| is_it.then_some(status))
 }
 
-/// What a task brought, if the event says so.
-fn output(event: &Event) -> Option<&Body> {
-    if let Event::TaskCompleted(completed) = event { completed.output.body() } else { None }
+/// What a model was told and said, and what that used.
+fn turn(told: Option<&Body>, event: &Event, telling: &mut Telling<'_>) -> Attributes {
+    let told = told.and_then(|body| telling.message(body));
+    let told = told.map(|text| (names::INPUT_MESSAGES, Value::Text(text)));
+    let mut all: Attributes = told.into_iter().collect();
+    if let Event::TaskAnswered(answered) = event {
+        all.extend(used(&answered.usage));
+        let said = telling.message(&answered.message);
+        all.extend(said.map(|text| (names::OUTPUT_MESSAGES, Value::Text(text))));
+    }
+    all
+}
+
+/// What a tool was given and gave.
+fn exchanged(arguments: &Body, event: &Event, telling: &mut Telling<'_>) -> Attributes {
+    let given = telling.text(arguments);
+    let output =
+        if let Event::TaskCompleted(completed) = event { Some(&completed.output) } else { None };
+    let brought = output.and_then(Output::body).and_then(|body| telling.text(body));
+    let given = given.map(|text| (names::TOOL_ARGUMENTS, Value::Text(text)));
+    given.into_iter().chain(brought.map(|text| (names::TOOL_RESULT, Value::Text(text)))).collect()
 }
 
 /// What a call of a model used. The parts are contained in the sums.

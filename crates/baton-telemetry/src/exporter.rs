@@ -219,11 +219,12 @@ impl Work {
 
     fn read(&mut self, newest: u64) -> Result<(), StoreError> {
         let records = self.views.events(self.position, None, EVENTS_AT_ONCE)?;
-        if records.is_empty() {
+        if records.first().is_none_or(|first| first.position > newest) {
             // What lay between was purged.
             self.position = newest;
         }
-        for record in &records {
+        // What lies behind may be another owner's, who tells of it.
+        for record in records.iter().take_while(|record| record.position <= newest) {
             match self.tracer.see(record, self.views.as_mut()) {
                 Ok(spans) => {
                     spans.iter().for_each(|span| self.tally.count(span));

@@ -342,10 +342,7 @@ fn own(
         death,
     };
     let owner = Owner::start(parts).map_err(Failed::unreachable)?;
-    let exporter = match telemetry_to {
-        Some(settings) => Some(telemetry::start(settings, owner.handle(), views(&place)?)?),
-        None => None,
-    };
+    let exporter = telemetry::start(telemetry_to, owner.handle(), || views(&place))?;
     let door: Arc<dyn Door> = Arc::new(owner.handle().clone());
     let listening = LocalServer::start(&lock.socket, door, Arc::clone(&tools));
     let server =

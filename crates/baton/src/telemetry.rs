@@ -17,7 +17,7 @@ use crate::remote::trusted;
 use crate::runtime::Handle;
 
 /// How long a process that ends waits for the collector.
-pub const CLOSE_MAX: Duration = Duration::from_secs(3);
+pub(crate) const CLOSE_MAX: Duration = Duration::from_secs(3);
 
 /// Where the configuration or the environment says that telemetry goes; `None` where they say nothing.
 pub fn settings(telemetry: &Telemetry) -> Result<Option<Settings>, Failed> {
@@ -29,15 +29,16 @@ pub fn settings(telemetry: &Telemetry) -> Result<Option<Settings>, Failed> {
     Ok(Some(settings))
 }
 
-/// Begins to tell of an owner.
+/// Begins to tell of an owner, if anybody is to be told.
 pub fn start(
-    settings: Settings,
+    settings: Option<Settings>,
     owner: &Handle,
-    views: Box<dyn Views>,
-) -> anyhow::Result<Exporter> {
-    let source = Source { door: owner, meters: owner.meters(), views };
+    views: impl FnOnce() -> anyhow::Result<Box<dyn Views>>,
+) -> anyhow::Result<Option<Exporter>> {
+    let Some(settings) = settings else { return Ok(None) };
+    let source = Source { door: owner, meters: owner.meters(), views: views()? };
     let warn = Arc::new(|sentence: &str, cause: &str| {
         log(Level::Warn, sentence, &[("cause", json!(cause))]);
     });
-    Exporter::start(settings, source, warn).context("telemetry cannot be sent")
+    Exporter::start(settings, source, warn).map(Some).context("telemetry cannot be sent")
 }

@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod collector;
 mod fuzz;
 mod generate;
 mod licences;
@@ -27,7 +28,7 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   ci                   all that must hold before a merge, each step named and timed
-  test [FILTER…]       all tests, with a throw-away PostgreSQL and a small model where they can be had
+  test [FILTER…]       all tests, with a PostgreSQL, a small model and a collector where they can be had
   fuzz                 the API against its OpenAPI document, with schemathesis
   tidy                 the rules of layout and taste
   licences             every dependency's licence against the list of those allowed

@@ -3,10 +3,12 @@
 //! What cannot be had here is not a failure: the tests that need it skip themselves, and the
 //! reason is said before the first test and again after the last.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
 
+use crate::collector;
 use crate::fuzz;
 use crate::llama;
 use crate::postgres::Cluster;
@@ -16,6 +18,8 @@ use crate::workspace::{cargo, succeed};
 const POSTGRES: &str = "BATON_TEST_POSTGRES";
 /// Where tests find llama.cpp's server with the model `smollm2`: `http://127.0.0.1:PORT`.
 const LLAMA: &str = "BATON_TEST_LLAMA";
+/// Where tests find the program of a collector of OpenTelemetry.
+const COLLECTOR: &str = "BATON_TEST_COLLECTOR";
 
 /// Runs the tests of the workspace and fuzzes the API, or runs those tests whose names contain one of
 /// the filters.
@@ -36,6 +40,9 @@ fn tests(filters: &[String]) -> Result<()> {
     let url = |server: &llama::Server| server.url.clone();
     let _server =
         offer(("llama.cpp", LLAMA), llama::Server::start, url, &mut command, &mut skipped);
+    let program = |program: &PathBuf| program.display().to_string();
+    let _collector =
+        offer(("collector", COLLECTOR), collector::program, program, &mut command, &mut skipped);
     let outcome = succeed(&mut command);
     skipped.iter().for_each(|notice| eprintln!("{notice}"));
     outcome
@@ -57,7 +64,7 @@ fn offer<S>(
     match start() {
         Ok(service) => {
             let url = url(&service);
-            eprintln!("{name}: {url} (ended afterwards)");
+            eprintln!("{name}: {url}");
             command.env(variable, url);
             Some(service)
         }

@@ -131,8 +131,8 @@ impl CallContext {
     }
 }
 
-/// The span of what has this name in a trace.
-pub(crate) fn span_id(name: &str) -> u64 {
+/// The span of what has this name in a trace: a workflow's or a task's id, or `TASK:ATTEMPT`.
+pub fn span_id(name: &str) -> u64 {
     let digest = BlobHash::of(name.as_bytes());
     digest.0.iter().take(8).fold(0_u64, |all, byte| all << 8 | u64::from(*byte))
 }

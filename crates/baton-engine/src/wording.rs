@@ -27,6 +27,7 @@ pub struct Wording {
     time_max: Option<Span>,
     keys: Arc<[Box<str>]>,
     calls: Arc<[Rungs]>,
+    agents: Arc<BTreeMap<Ordinal, Box<str>>>,
     bytes: usize,
 }
 
@@ -49,14 +50,17 @@ impl Wording {
             plan.tasks.iter().map(|task| Box::from(task.key.as_str())).collect();
         let bytes = keys.iter().map(|key| key.len() + TASK_BYTES).sum();
         let description = plan.description.as_deref().map(Arc::from);
-        Self { description, time_max: plan.time_max, keys, calls: Arc::default(), bytes }
+        let (calls, agents) = (Arc::default(), Arc::default());
+        Self { description, time_max: plan.time_max, keys, calls, agents, bytes }
     }
 
     fn with_calls(plan: &Plan) -> Self {
         let mut seen = Seen::default();
         let calls = plan.tasks.iter().map(|task| seen.rungs(task)).collect();
         let words = Self::of(plan);
-        Self { calls, bytes: words.bytes + seen.bytes, ..words }
+        let agents = Arc::new(agents_of(plan));
+        let bytes = words.bytes + seen.bytes + agents.len() * TASK_BYTES;
+        Self { calls, agents, bytes, ..words }
     }
 
     /// What the plan is for.
@@ -82,6 +86,25 @@ impl Wording {
             Some(at) => fallback.get(at as usize),
         }
     }
+
+    /// The agent that does a task of the plan, where one does.
+    pub fn agent(&self, task: Ordinal) -> Option<&str> {
+        self.agents.get(&task).map(|agent| &**agent)
+    }
+}
+
+fn agents_of(plan: &Plan) -> BTreeMap<Ordinal, Box<str>> {
+    let tasks = (0..).map(Ordinal).zip(&plan.tasks);
+    let agent = |(at, task): (Ordinal, &TaskPlan)| match &task.work {
+        Work::Agent(call) => Some((at, Box::from(call.agent.as_str()))),
+        Work::Tool(_)
+        | Work::Human(_)
+        | Work::Wait(_)
+        | Work::Emit(_)
+        | Work::Workflow(_)
+        | Work::Worker(_) => None,
+    };
+    tasks.filter_map(agent).collect()
 }
 
 /// What was met of a plan: most of its calls are written alike.

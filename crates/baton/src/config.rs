@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 mod agents;
 mod server;
+mod telemetry;
 
 use crate::admin::retention::Retention;
 use crate::cli::Common;
@@ -24,6 +25,7 @@ use crate::runtime::Bounds;
 
 pub use agents::{Agent, AgentName, Agents, Instructions, beside};
 pub use server::{Server, Tls};
+pub use telemetry::Telemetry;
 
 /// The file that is read where none is named.
 const FILE_NAME: &str = "baton.toml";
@@ -46,6 +48,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[definitions]`: where definitions are found by name.
     pub definitions: Definitions,
+    /// `[telemetry]`: where traces and metrics go; nowhere without it.
+    pub telemetry: Telemetry,
     /// `[retention]`: when finished workflows are let go of; never without it. `run` and `resume`
     /// see to it when their work is done.
     pub retention: Option<Retention>,

@@ -22,6 +22,7 @@ mod remote;
 pub mod runtime;
 mod session;
 mod signals;
+mod telemetry;
 pub mod text;
 mod tokens;
 pub mod toolbox;

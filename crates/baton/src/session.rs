@@ -18,6 +18,7 @@ use baton_models::ModelSet;
 use baton_server::client::LocalClient;
 use baton_server::local::{LocalServer, answer, request_of};
 use baton_server::wire::{Answer, Ask, Said};
+use baton_telemetry::Exporter;
 
 use crate::chaos::LoggedTools;
 use crate::cli::{Common, Trial};
@@ -28,6 +29,7 @@ use crate::place::{Lock, Owned, Place};
 use crate::reading::{Reading, StoreReading};
 use crate::remote::Remote;
 use crate::runtime::{Death, Handle, Owner, OwnerEnded, OwnerReport, Parts};
+use crate::telemetry;
 use crate::toolbox::Toolbox;
 
 /// What a session through a server cannot do.
@@ -80,6 +82,8 @@ struct Owning {
     // Dropped in this order: nobody may come in any more, then the lock is free.
     server: LocalServer,
     lock: Lock,
+    /// What tells a collector of the owner, where there is one.
+    exporter: Option<Exporter>,
 }
 
 /// The person at this terminal.
@@ -288,11 +292,14 @@ impl Session {
         let Access::Owner(owning) = self.access else {
             return Ok(OwnerReport::default());
         };
-        let Owning { owner, server, lock, .. } = *owning;
+        let Owning { owner, server, lock, exporter, .. } = *owning;
         owner.handle().drain();
         let report = owner.join().map_err(Failed::unreachable);
         drop(server);
         drop(lock);
+        if let Some(exporter) = exporter {
+            exporter.close(telemetry::CLOSE_MAX);
+        }
         report.map_err(Into::into)
     }
 
@@ -322,6 +329,7 @@ fn own(
     }
     let models =
         ModelSet::new(config.models.clone()).map_err(|fault| Failed::usage(fault.to_string()))?;
+    let telemetry_to = telemetry::settings(&config.telemetry)?;
     let parts = Parts {
         models: Arc::new(models),
         store: baton_store::open(place.store()).map_err(Failed::unreachable)?,
@@ -334,11 +342,12 @@ fn own(
         death,
     };
     let owner = Owner::start(parts).map_err(Failed::unreachable)?;
+    let exporter = telemetry::start(telemetry_to, owner.handle(), || views(&place))?;
     let door: Arc<dyn Door> = Arc::new(owner.handle().clone());
     let listening = LocalServer::start(&lock.socket, door, Arc::clone(&tools));
     let server =
         listening.with_context(|| format!("no socket can be made at {}", lock.socket.display()))?;
-    Ok(Owning { place, actor, owner, tools, server, lock })
+    Ok(Owning { place, actor, owner, tools, server, lock, exporter })
 }
 
 fn views(place: &Place) -> anyhow::Result<Box<dyn Views>> {

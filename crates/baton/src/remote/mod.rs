@@ -19,6 +19,7 @@ use baton_server::wire::{Ask, Verb};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub(crate) use address::trusted;
 pub use answers::{FieldError, Problem};
 
 use answers::{Fault, Page};

@@ -19,6 +19,7 @@ pub mod inbox;
 mod lease;
 pub mod live;
 pub mod loaded;
+mod made;
 pub mod meters;
 mod naming;
 mod once;

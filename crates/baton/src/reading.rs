@@ -200,7 +200,7 @@ impl Reading for StoreReading {
         let (card, row) = self.rows(id)?;
         let plan = view::plan_of(&card, self.views.as_mut())?;
         let rows = self.views.tasks(card.number)?;
-        Ok(view::task_views(&card, &row, &plan, &rows))
+        Ok(view::all_tasks((&card, &row), &plan, &rows, self.views.as_mut())?)
     }
 
     fn plan(&mut self, id: WorkflowId) -> anyhow::Result<Plan> {

@@ -13,7 +13,7 @@ use baton_engine::exchange::Declined;
 use baton_engine::stages::{StageView, stage_views};
 use baton_engine::store::Views;
 use baton_engine::trace::SpanView;
-use baton_engine::view::{TaskView, add_live, plan_of, task_views};
+use baton_engine::view::{TaskView, add_live, all_tasks, plan_of};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::IntoParams;
@@ -48,7 +48,7 @@ pub(super) struct Part {
 pub(super) struct Shown {
     card: WorkflowCard,
     plan: Plan,
-    /// Its tasks by ordinal, items behind those of the plan.
+    /// Its tasks by ordinal, items and agents' calls behind those of the plan.
     pub tasks: Vec<TaskView>,
 }
 
@@ -60,7 +60,7 @@ pub(super) fn shown(id: WorkflowId, views: &mut dyn Views) -> Result<Shown, Prob
     }
     let plan = plan_of(&card, views)?;
     let rows = views.tasks(card.number)?;
-    let tasks = task_views(&card, &row, &plan, &rows);
+    let tasks = all_tasks((&card, &row), &plan, &rows, views)?;
     Ok(Shown { card, plan, tasks })
 }
 
@@ -75,7 +75,8 @@ pub(super) fn workflow_of(id: TaskId) -> Result<(WorkflowId, Ordinal), Problem> 
     id.split().ok_or_else(none)
 }
 
-/// The tasks of a workflow in the order of its plan, items of `each` behind them.
+/// The tasks of a workflow in the order of its plan; behind them the items of `each`, and the calls that
+/// agents asked for.
 #[utoipa::path(get, path = "/workflows/{id}/tasks", tag = "workflows", operation_id = "list_tasks", params(WorkflowInPath, Part),
     responses((status = 200, description = "A page of tasks", body = Page<TaskSchema>), Problems))]
 pub(super) async fn list(

@@ -13,7 +13,7 @@ use baton_engine::said::Said;
 use baton_engine::stages::stage_views;
 use baton_engine::store::{StoreError, Views};
 use baton_engine::view::{
-    TaskView, WorkflowView, add_live, plan_of, task_views, workflow_brief, workflow_view,
+    TaskView, WorkflowView, add_live, all_tasks, plan_of, workflow_brief, workflow_view,
 };
 use baton_engine::wording::Wording;
 
@@ -142,7 +142,7 @@ pub fn read(
     let plan = plan_of(&card, views)?;
     let view = workflow_view(&card, &row, &Wording::of(&plan), views)?;
     let rows = views.tasks(card.number)?;
-    let mut tasks = task_views(&card, &row, &plan, &rows);
+    let mut tasks = all_tasks((&card, &row), &plan, &rows, views)?;
     add_live(&mut tasks, live);
     let history = History::read(views, &row)?;
     let ended_at = view.completed_at;
@@ -194,7 +194,9 @@ fn failures(
     number: u64,
     views: &mut dyn Views,
 ) -> Result<Vec<Failed>, StoreError> {
-    let failed = tasks.iter().filter(|task| task.status == TaskStatus::Failed);
+    // A failed call is told to its agent, and fails nothing.
+    let failed =
+        tasks.iter().filter(|task| task.status == TaskStatus::Failed && task.call_of.is_none());
     let mut told = Vec::new();
     for task in failed.take(FAILURES_MAX) {
         let failure = failure_of(task, number, views)?;

@@ -14,7 +14,7 @@ pub(in crate::http) struct TaskSchema {
     /// Its id.
     #[schema(format = "uuid")]
     id: String,
-    /// Its key; an item's has its index behind it.
+    /// Its key; an item's has its index behind it, a call's its number.
     key: String,
     /// For people.
     title: Option<String>,
@@ -22,8 +22,11 @@ pub(in crate::http) struct TaskSchema {
     stage: String,
     /// What it does.
     kind: String,
-    /// The tool, if it calls one.
+    /// The tool, if it calls one; the type of worker, if it is for one; the name of its agent.
     tool: Option<String>,
+    /// The agent's task that asked for it, of a call that an agent asked for.
+    #[schema(format = "uuid")]
+    call_of: Option<String>,
     /// Where it stands.
     status: TaskStatusWord,
     /// What it waits for.

@@ -216,7 +216,7 @@ fn end_of(event: &Event) -> Option<End<'_>> {
 }
 
 /// A body as a message has it: what stands in the journal's event, or where to read what does not.
-fn shown(body: &Body, task: TaskId) -> Json {
+pub(crate) fn shown(body: &Body, task: TaskId) -> Json {
     match body {
         Body::Inline(json) => json.clone(),
         Body::Blob { hash, size } => {

@@ -79,7 +79,7 @@ pub struct TurnView {
     /// What it said, beside the calls.
     pub said: Vec<PieceView>,
     /// The calls it asked for.
-    pub calls: Vec<CallView>,
+    pub calls: Vec<AskedCallView>,
     /// Why it failed; of one that was answered, why the answer ended the task.
     pub failure: Option<CallFailure>,
 }
@@ -109,7 +109,7 @@ pub enum PieceKind {
 
 /// A call that an agent asked for, and what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CallView {
+pub struct AskedCallView {
     /// Its task.
     pub task_id: TaskId,
     /// The key of it.
@@ -203,8 +203,8 @@ pub fn turn_view(
     let answer = turn.answer.as_ref();
     let said = answer.map(|answer| pieces(&answer.message, views)).transpose()?;
     let calls = answer.map_or(&[][..], |answer| &answer.calls);
-    let calls: Result<Vec<CallView>, StoreError> =
-        calls.iter().map(|call| call_view(whose, call, views)).collect();
+    let calls: Result<Vec<AskedCallView>, StoreError> =
+        calls.iter().map(|call| asked_call_view(whose, call, views)).collect();
     Ok(TurnView {
         call: turn.attempt,
         run: turn.run,
@@ -257,11 +257,11 @@ fn said(piece: &Piece) -> Option<PieceView> {
     }
 }
 
-fn call_view(
+fn asked_call_view(
     whose: Whose<'_>,
     call: &CallMade,
     views: &mut dyn Views,
-) -> Result<CallView, StoreError> {
+) -> Result<AskedCallView, StoreError> {
     let task_id = whose.workflow.task(call.task);
     let mut told = |body: &Body| match body {
         Body::Blob { size, .. } if *size > VALUE_BYTES_MAX => Ok(shown(body, task_id)),
@@ -272,7 +272,7 @@ fn call_view(
         Some(CallEnd::Error(error)) => (None, Some(cut(error, TEXT_CHARS_MAX))),
         None => (None, None),
     };
-    Ok(CallView {
+    Ok(AskedCallView {
         task_id,
         key: format!("{}({})", whose.key, call.number),
         tool: call.asked.tool.clone(),

@@ -12,6 +12,8 @@ use baton_engine::live::read_event;
 use baton_engine::said::Said;
 use baton_engine::stages::stage_views;
 use baton_engine::store::{StoreError, Views};
+use baton_engine::transcript::agent_of;
+use baton_engine::turn_view::Whose;
 use baton_engine::view::{
     TaskView, WorkflowView, add_live, all_tasks, plan_of, workflow_brief, workflow_view,
 };
@@ -24,7 +26,8 @@ use super::questions::Question;
 use super::sentence;
 use super::stages::{Around, Stage, stages};
 use super::times::Age;
-use crate::http::calls;
+use super::turns;
+use crate::http::calls::{self, Looked};
 
 /// How many events are listed, the newest.
 const EVENTS_MAX: usize = 40;
@@ -149,8 +152,15 @@ pub fn read(
     let looked_at = open.and_then(|open| tasks.iter().find(|task| task.ordinal == open)).cloned();
     let panel = match looked_at {
         Some(task) => {
-            let detail = calls::detail(&card, &plan, task, views)?;
-            Some(panel(&detail, &plan, ended_at.is_some(), now))
+            let Looked { detail, transcript } = calls::detail(&card, &plan, task, views)?;
+            let mut told = None;
+            if let (Some(transcript), Some(sum)) = (&transcript, &detail.agent)
+                && let Some(agent) = agent_of(&plan, detail.of)
+            {
+                let whose = Whose { workflow: id, key: &detail.task.key, agent };
+                told = turns::told((whose, sum), transcript, now, views)?;
+            }
+            Some(panel((&detail, told), &plan, ended_at.is_some(), now))
         }
         None => None,
     };

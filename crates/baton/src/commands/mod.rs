@@ -16,6 +16,7 @@ mod stay;
 mod tell;
 mod there;
 mod token;
+mod turns;
 
 use crate::cli::{Cli, Command, SchemaOf};
 use crate::display::say_out;

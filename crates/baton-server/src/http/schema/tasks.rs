@@ -2,6 +2,7 @@
 
 use utoipa::ToSchema;
 
+use super::turns::AgentSchema;
 use super::{
     Any, AttemptStatusWord, EffectWord, HumanKindWord, PermissionWord, TaskStatusWord,
     WaitReasonWord,
@@ -87,6 +88,8 @@ pub(in crate::http) struct TaskDetailSchema {
     output: Option<Any>,
     /// Why it failed.
     failure: Option<FailureSchema>,
+    /// What its agent did in sum, where it has one: `…/transcript` tells it turn by turn.
+    agent: Option<AgentSchema>,
     /// Its attempts over all runs, oldest first.
     calls: Vec<CallSchema>,
 }
@@ -99,6 +102,8 @@ pub(in crate::http) struct CallSchema {
     attempt: u32,
     /// The tool it called, if it called one.
     tool: Option<String>,
+    /// The model it called, if it called one: `provider/name`.
+    model: Option<String>,
     /// What the tool was given.
     input: Option<Any>,
     /// How it ended, or that it has not.

@@ -111,3 +111,91 @@ fn value(json: &Json) -> String {
 fn line(who: &str, text: &str) -> String {
     format!("  {who:<width$}{}", hanging(text, MARGIN), width = MARGIN - 2)
 }
+
+#[cfg(test)]
+mod tests {
+    use baton_core::failure::CallFailure;
+    use baton_core::ids::{Ordinal, WorkflowId};
+    use baton_core::time::Timestamp;
+    use baton_core::words::{AttemptStatus, Effect, FailureKind, TaskStatus};
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(1_700_000_000_000 + millis)
+    }
+
+    fn turn(call: u32, restarts: u32) -> TurnView {
+        let text =
+            |kind, text: &str| PieceView { kind, text: text.to_owned(), bytes: text.len() as u64 };
+        let workflow: WorkflowId = "0190a5b0-0000-7000-8000-000000000001".parse().expect("an id");
+        TurnView {
+            call,
+            run: 1,
+            model: "test/one".to_owned(),
+            status: AttemptStatus::Completed,
+            possibly_billed: false,
+            restarts,
+            started_at: at(0),
+            ended_at: Some(at(2_000)),
+            messages: 1,
+            digest: "0".repeat(64),
+            usage: Some(Usage { input_tokens: 1_200, output_tokens: 34, ..Usage::default() }),
+            cost_usd: None,
+            asked: vec![text(PieceKind::Text, "Look\nclosely.")],
+            said: vec![text(PieceKind::Reasoning, "Hm\u{1b}[2J"), text(PieceKind::Text, "I look.")],
+            calls: vec![AskedCallView {
+                task_id: workflow.task(Ordinal(3)),
+                key: "review(1)".to_owned(),
+                tool: "fs.read".to_owned(),
+                effect: Effect::Read,
+                input: Json::of(&json!({ "path": "a\u{202e}b" })),
+                status: TaskStatus::Completed,
+                refused: false,
+                attempts: 1,
+                started_at: Some(at(500)),
+                ended_at: Some(at(900)),
+                output: Some(Json::of(&json!("x".repeat(500)))),
+                error: None,
+            }],
+            failure: None,
+        }
+    }
+
+    #[test]
+    fn a_turn_says_who_said_what_and_a_restart_stands_where_it_was() {
+        let lost = TurnView {
+            status: AttemptStatus::Lost,
+            possibly_billed: true,
+            usage: None,
+            asked: Vec::new(),
+            said: Vec::new(),
+            calls: Vec::new(),
+            failure: Some(CallFailure::in_doubt(FailureKind::Lost, "it ended")),
+            ..turn(2, 0)
+        };
+        let told = told(&[turn(1, 0), lost, turn(3, 1)]);
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(
+            lines.first(),
+            Some(&"call 1: test/one, 1,200 tokens in and 34 out, cost unknown, 2.0 s")
+        );
+        assert_eq!(lines.get(1..3), Some(&["  asked   Look", "          closely."][..]));
+        let lost =
+            lines.iter().position(|line| line.starts_with("call 2:")).expect("the lost turn");
+        assert_eq!(
+            lines.get(lost..lost + 3),
+            Some(
+                &[
+                    "call 2: test/one, lost: possibly billed, nobody knows how much, 2.0 s",
+                    "  fails   it ended",
+                    "— the process ended here, and another went on —",
+                ][..]
+            )
+        );
+        assert!(told.contains("review(1) completed in 400 ms"), "{told}");
+        assert!(!told.contains(['\u{1b}', '\u{202e}']), "{told}");
+        assert!(lines.iter().all(|line| line.chars().count() < 200), "{told}");
+    }
+}

@@ -210,8 +210,9 @@ fn task_line(task: &TaskView, failure: Option<&String>) -> String {
         (Some(started), Some(ended)) => span(ended.since(started)),
         (Some(_), None) | (None, _) => String::new(),
     };
-    let attempts =
-        if task.attempts > 1 { format!(" · {} attempts", task.attempts) } else { String::new() };
+    // Each turn of an agent is an attempt: they are told by themselves.
+    let is_told = task.attempts > 1 && task.kind != "agent";
+    let attempts = if is_told { format!(" · {} attempts", task.attempts) } else { String::new() };
     let what = task.tool.clone().unwrap_or_else(|| task.kind.to_owned());
     let failure = failure.map(|failure| format!("\n      {}", clean(failure))).unwrap_or_default();
     format!(

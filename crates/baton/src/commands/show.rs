@@ -78,16 +78,7 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     say_out(&head(&workflow));
-    let failures = failures(id, &tasks, reading.as_mut())?;
-    for task in tasks.iter().take(TASKS_SHOWN_MAX) {
-        say_out(&task_line(task, failures.get(&task.ordinal)));
-        if let Some(agent) = agents.iter().find(|agent| agent.task_id == task.id) {
-            say_out(&format!("      {}", turns::in_sum(&agent.done)));
-        }
-    }
-    if tasks.len() > TASKS_SHOWN_MAX {
-        say_out(&format!("  … and {} more (--json shows all)", tasks.len() - TASKS_SHOWN_MAX));
-    }
+    say_tasks((id, &tasks), &agents, reading.as_mut())?;
     if let Some(transcript) = &transcript {
         say_out(&format!("\n{}", turns::told(transcript)));
     }
@@ -103,6 +94,25 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
         events.iter().for_each(|event| say_out(&event_line(event)));
     }
     Ok(Exit::Done)
+}
+
+/// A line for each task, and what its agent did.
+fn say_tasks(
+    (id, tasks): (WorkflowId, &[TaskView]),
+    agents: &[AgentShown<'_>],
+    reading: &mut dyn Reading,
+) -> anyhow::Result<()> {
+    let failures = failures(id, tasks, reading)?;
+    for task in tasks.iter().take(TASKS_SHOWN_MAX) {
+        say_out(&task_line(task, failures.get(&task.ordinal)));
+        if let Some(agent) = agents.iter().find(|agent| agent.task_id == task.id) {
+            say_out(&format!("      {}", turns::in_sum(&agent.done)));
+        }
+    }
+    if tasks.len() > TASKS_SHOWN_MAX {
+        say_out(&format!("  … and {} more (--json shows all)", tasks.len() - TASKS_SHOWN_MAX));
+    }
+    Ok(())
 }
 
 /// What the agents of these tasks did.

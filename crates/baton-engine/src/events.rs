@@ -19,7 +19,8 @@ use serde_json::value::RawValue;
 
 pub use crate::deliver::matches_type;
 use crate::live::read_event;
-use crate::naming::{Named, Naming, Provenance};
+use crate::made::Provenance;
+use crate::naming::{Named, Naming};
 use crate::ports::traceparent;
 use crate::store::{Record, StoreError, Views};
 use crate::tool_events::ToolCalls;
@@ -63,7 +64,7 @@ pub struct EventView<'r> {
     /// W3C trace context: the trace is the workflow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
-    /// The key of the task it is about; an item's has its index behind it.
+    /// The key of the task it is about; an item's has its index behind it, a call's its number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
     /// What happened: its body as it is stored, or what was called and what came of it.

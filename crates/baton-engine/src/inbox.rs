@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::live::read_event;
 use crate::store::{Filter, StoreError, Views};
-use crate::view::{TaskView, Word, plan_of, task_views};
+use crate::view::{TaskView, Word, all_tasks, plan_of};
 
 /// Something that needs a person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -223,7 +223,7 @@ fn look(card: &WorkflowCard, views: &mut dyn Views) -> Result<Option<Looked>, St
     };
     let plan = plan_of(card, views)?;
     let rows = views.tasks(card.number)?;
-    let tasks = task_views(card, &row, &plan, &rows);
+    let tasks = all_tasks((card, &row), &plan, &rows, views)?;
     Ok(Some(Looked { number: card.number, revision: row.revision, plan, tasks }))
 }
 

@@ -374,8 +374,11 @@ impl Engine {
     }
 }
 
+/// What is told of an attempt that ended with its owner.
+pub(crate) const LOST_WITH_OWNER: &str =
+    "the process that ran it ended before its end was recorded";
+
 pub(crate) fn lost(task: Ordinal, attempt: u32) -> Command {
-    let message = "the process that ran it ended before its end was recorded";
-    let failure = CallFailure::in_doubt(FailureKind::Lost, message);
+    let failure = CallFailure::in_doubt(FailureKind::Lost, LOST_WITH_OWNER);
     Command::Fail { task, attempt, status: AttemptStatus::Lost, failure }
 }

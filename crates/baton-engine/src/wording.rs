@@ -73,7 +73,12 @@ impl Wording {
         self.time_max
     }
 
-    /// The key of a task of the plan; items are none.
+    /// How many tasks the plan has.
+    pub(crate) fn tasks(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The key of a task of the plan; items and agents' calls are none.
     pub fn key(&self, task: Ordinal) -> Option<&str> {
         self.keys.get(task.index()).map(|key| &**key)
     }

@@ -123,6 +123,8 @@ impl World {
         if models::answers(&request) != answers {
             return violation(format!("a finished turn is asked for again: {:?}", asking.job));
         }
+        let written = |fault| Violation(format!("a request cannot be written: {fault}"));
+        self.prompts.push((asking.job, request.canonical().map_err(written)?));
         let turns = match self.weather.tools {
             true => models::wild(asking, &request, &mut self.rng),
             false => models::calm(asking, &request),

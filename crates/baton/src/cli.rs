@@ -302,6 +302,10 @@ pub struct Show {
     /// Print its events as well.
     #[arg(long)]
     pub events: bool,
+    /// Print what the model was asked in this call of an agent's task, byte for byte, as the journal has
+    /// it.
+    #[arg(long, value_name = "CALL", conflicts_with = "events")]
+    pub prompt: Option<u32>,
 }
 
 /// `baton approve` and `baton reject`.

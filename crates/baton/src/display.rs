@@ -9,9 +9,9 @@ use std::time::Duration;
 use baton_core::ids::Ordinal;
 use baton_core::plan::Work;
 use baton_core::progress::progress;
-use baton_core::spoken::many;
+use baton_core::spoken::{grouped, many};
 use baton_core::time::Timestamp;
-use baton_core::words::SkipCause;
+use baton_core::words::{Happened, SkipCause};
 use baton_core::workflow::question::{Answer, Withdrawal};
 use baton_core::workflow::{Event, Next, Output, TaskAnswered, TaskWaited, Waiting, WorkflowState};
 use baton_engine::said::Said;
@@ -133,10 +133,9 @@ impl Display {
 
     /// A line, unless the `each` it is about has had its share.
     fn bounded(&mut self, state: &WorkflowState, event: &Event, line: String) -> Option<String> {
-        let Some((items, _)) = event.task().and_then(|task| state.item(task)) else {
+        let Some(each) = event.task().and_then(|task| each_of(state, task)) else {
             return Some(line);
         };
-        let each = items.parent;
         let lines = self.item_lines.entry(each).or_default();
         *lines = lines.saturating_add(1);
         match *lines {
@@ -207,7 +206,7 @@ fn bar_message(state: &WorkflowState, children: &[ChildProgress], said: &[Said])
 /// The line an event is worth, if it is worth one.
 // Long because it has one arm for each event.
 fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
-    let is_item = |task: Ordinal| state.item(task).is_some();
+    let is_item = |task: Ordinal| each_of(state, task).is_some();
     let text = match event {
         Event::TaskStarted(started) if is_item(started.task) || !is_call(state, started.task) => {
             return None;
@@ -232,7 +231,13 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
                 Next::Model => "its next model is asked".to_owned(),
                 Next::InDoubt => "did it happen? nobody knows".to_owned(),
             };
-            named("↻", state, failed.task, &format!("{}; {next}", clean(&failed.failure.message)))
+            let asked_a_model = state.agent_call(failed.task).is_some();
+            let billed = match failed.failure.happened {
+                Happened::Unknown | Happened::Yes if asked_a_model => "possibly billed; ",
+                Happened::Unknown | Happened::Yes | Happened::No => "",
+            };
+            let why = clean(&failed.failure.message);
+            named("↻", state, failed.task, &format!("{why}; {billed}{next}"))
         }
         Event::TaskFailed(failed) => {
             named("✗", state, failed.task, &clean(&failed.failure.message))
@@ -269,7 +274,7 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
             };
             named("·", state, withdrawn.task, why)
         }
-        Event::TaskAnswered(answered) => answer(state, answered)?,
+        Event::TaskAnswered(answered) => answer(state, answered),
         Event::CallApproved(approved) => named("▶", state, approved.task, "approved"),
         Event::BudgetRaised(raised) => {
             let by = baton_core::spoken::amount(&raised.by);
@@ -317,19 +322,40 @@ fn named(sign: &str, state: &WorkflowState, task: Ordinal, what: &str) -> String
     format!("  {sign} {:<18} {what}", clean(&state.key_of(task)))
 }
 
-/// What came of an agent's turn, unless its output says it.
-fn answer(state: &WorkflowState, answered: &TaskAnswered) -> Option<String> {
+/// What came of an agent's turn: `turn 2: asks for 3 calls · test/one, 1,200 tokens in and 56 out`.
+fn answer(state: &WorkflowState, answered: &TaskAnswered) -> String {
     let what = match (answered.calls.len(), &answered.again) {
-        (0, None) => return None,
+        (0, None) => "answers".to_owned(),
         (0, Some(_)) => "its answer does not fit; it is asked again".to_owned(),
-        (calls, _) => format!("asks for {}", many(calls as u64, "call")),
+        (calls, _) => {
+            let refused = answered.calls.iter().filter(|call| call.refused.is_some()).count();
+            let refused = match refused {
+                0 => String::new(),
+                refused => format!(", {refused} refused"),
+            };
+            format!("asks for {}{refused}", many(calls as u64, "call"))
+        }
     };
     let turns = state.agent_run(answered.task).map_or(0, |run| run.turns);
-    Some(named("›", state, answered.task, &format!("turn {turns}: {what}")))
+    let model = state.model_of(answered.task).map_or("", |model| model.name.as_str());
+    let (read, written) = (answered.usage.input_tokens, answered.usage.output_tokens);
+    let tokens = format!("{} tokens in and {} out", grouped(read), grouped(written));
+    let what = format!("turn {turns}: {what} · {}, {tokens}", clean(model));
+    named("›", state, answered.task, &what)
+}
+
+/// The `each` whose items a task is one of, or was asked for by one of.
+fn each_of(state: &WorkflowState, task: Ordinal) -> Option<Ordinal> {
+    let (items, _) = state.item(task)?;
+    if items.is_each() { Some(items.parent) } else { each_of(state, items.parent) }
 }
 
 fn is_call(state: &WorkflowState, task: Ordinal) -> bool {
-    state.task_plan(task).is_some_and(|plan| matches!(plan.work, Work::Tool(_) | Work::Worker(_)))
+    let asked = state.asked_call(task).is_some();
+    asked
+        || state
+            .task_plan(task)
+            .is_some_and(|plan| matches!(plan.work, Work::Tool(_) | Work::Worker(_)))
 }
 
 fn tool(state: &WorkflowState, task: Ordinal) -> String {

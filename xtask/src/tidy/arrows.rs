@@ -15,6 +15,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("baton-adapters", &["baton-core", "baton-engine"]),
     // Apart from the adapters because the SDK is slow to build.
     ("baton-mcp", &["baton-core", "baton-engine"]),
+    // Apart from the adapters too: what speaks to models changes with their providers.
+    ("baton-models", &["baton-core", "baton-engine"]),
     ("baton-server", &["baton-core", "baton-engine"]),
     // Apart from the server because it is not called, and from the adapters because it calls nobody
     // for a task: it follows the journal.
@@ -27,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "baton-store",
             "baton-adapters",
             "baton-mcp",
+            "baton-models",
             "baton-server",
             "baton-telemetry",
         ],
@@ -36,8 +39,14 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Blind to one another, also in their tests.
-const SIBLINGS: &[&str] =
-    &["baton-store", "baton-adapters", "baton-mcp", "baton-server", "baton-telemetry"];
+const SIBLINGS: &[&str] = &[
+    "baton-store",
+    "baton-adapters",
+    "baton-mcp",
+    "baton-models",
+    "baton-server",
+    "baton-telemetry",
+];
 
 /// At the end of all arrows, also in tests.
 const ENDS: &[&str] = &["baton", "xtask"];

@@ -31,6 +31,7 @@ mod start;
 mod streams;
 mod tasks;
 mod tokens;
+mod turns;
 mod waiting;
 mod workers;
 mod workflows;
@@ -182,6 +183,8 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(commands::retry))
         .routes(routes!(commands::fork))
         .routes(routes!(tasks::show))
+        .routes(routes!(turns::transcript))
+        .routes(routes!(turns::show_prompt))
         .routes(routes!(commands::respond))
         .routes(routes!(commands::settle))
         .routes(routes!(inbox::list))

@@ -1,5 +1,6 @@
 //! Looking after real stores with real histories.
 
+mod agents;
 mod archives;
 mod desk;
 mod doctoring;

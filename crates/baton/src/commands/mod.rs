@@ -17,6 +17,7 @@ mod stay;
 mod tell;
 mod there;
 mod token;
+mod turns;
 
 use crate::admin::doctor::Trying;
 use crate::cli::{Cli, Command, SchemaOf};

@@ -115,7 +115,8 @@ impl CallEnd {
         }
     }
 
-    fn body(&self) -> Body {
+    /// What a transcript's digest counts of it.
+    pub fn body(&self) -> Body {
         match self {
             Self::Output(body) => body.clone(),
             Self::Error(message) => Body::Inline(Json::of(&json!({ "error": message }))),

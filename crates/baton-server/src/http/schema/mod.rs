@@ -5,6 +5,7 @@
 #![expect(dead_code, reason = "read by the generator, never built")]
 
 mod tasks;
+mod turns;
 mod workers;
 mod workflows;
 
@@ -28,6 +29,7 @@ use super::code::ProblemCode;
 use super::problem::Problem;
 
 pub(super) use tasks::{TaskDetailSchema, TaskSchema, ToolSchema};
+pub(super) use turns::{PromptSchema, TurnSchema};
 pub(super) use workers::{AliveSchema, AnsweredSchema, HoldingPageSchema, LeaseSchema};
 pub(super) use workflows::{EventSchema, InboxItemSchema, SpanSchema, StageSchema, WorkflowSchema};
 

@@ -66,7 +66,14 @@ fn declared(source: &str, name: &str) -> BTreeSet<String> {
 fn schemas_have_the_fields_of_the_views_that_are_served() {
     let document: Value = serde_json::to_value(crate::http::openapi()).unwrap();
     let view = include_str!("../../../../baton-engine/src/view.rs");
+    let turns = include_str!("../../../../baton-engine/src/turn_view.rs");
     let cases = [
+        ("AgentWork", turns, "AgentView"),
+        ("Turn", turns, "TurnView"),
+        ("Piece", turns, "PieceView"),
+        ("AskedCall", turns, "AskedCallView"),
+        ("Tokens", include_str!("../../../../baton-core/src/agent/usage.rs"), "Usage"),
+        ("Prompt", include_str!("../../../../baton-engine/src/prompt.rs"), "PromptView"),
         ("Workflow", view, "WorkflowView"),
         ("Task", view, "TaskView"),
         ("Said", include_str!("../../../../baton-engine/src/said.rs"), "Said"),

@@ -327,6 +327,7 @@ fn own(
         store: baton_store::open(place.store()).map_err(Failed::unreachable)?,
         views: views(&place)?,
         check_views: views(&place)?,
+        chunks: baton_store::chunks_of(place.store()),
         tools: Arc::clone(&tools),
         settings,
         bounds: config.bounds(),

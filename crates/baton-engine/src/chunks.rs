@@ -65,7 +65,7 @@ pub struct Chunk {
 impl Chunk {
     /// How many characters of the turn's text are told with it: where the next piece begins.
     pub fn seq(&self) -> u64 {
-        self.offset + self.text.chars().count() as u64
+        self.offset.saturating_add(self.text.chars().count() as u64)
     }
 
     /// What of it comes behind so many characters of the turn's text; `None` where nothing does.
@@ -85,6 +85,9 @@ impl Chunk {
 pub trait ChunkLog: Send {
     /// Everything that is kept, by turn and place.
     fn chunks(&mut self) -> Result<Vec<Chunk>, StoreError>;
+
+    /// The newest pieces of a turn in their order, at most so many.
+    fn newest(&mut self, turn: TurnId, most: u32) -> Result<Vec<Chunk>, StoreError>;
 
     /// Forgets turns and keeps further pieces, all or nothing. Of a turn that is forgotten there are
     /// no pieces to keep; a piece takes the place of one that begins where it does.

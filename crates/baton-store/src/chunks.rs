@@ -19,6 +19,13 @@ impl ChunkLog for MemoryChunks {
         Ok(kept.values().cloned().collect())
     }
 
+    fn newest(&mut self, turn: TurnId, most: u32) -> Result<Vec<Chunk>, StoreError> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = kept.range((turn, 0)..=(turn, u64::MAX)).map(|(_, chunk)| chunk);
+        let newest: Vec<_> = of.rev().take(most as usize).cloned().collect();
+        Ok(newest.into_iter().rev().collect())
+    }
+
     fn keep(&mut self, over: &[TurnId], more: &[Chunk]) -> Result<(), StoreError> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|(turn, _), _| !over.contains(turn));

@@ -20,6 +20,7 @@ mod remote;
 pub mod runtime;
 mod session;
 mod signals;
+mod speaking;
 pub mod text;
 mod tokens;
 pub mod toolbox;

@@ -30,6 +30,9 @@ fn pieces_are_kept_in_order(site: &dyn Site) {
     log.keep(&[], &[third.clone(), other.clone()]).expect("it keeps");
     let all = vec![other.clone(), first, second.clone(), third.clone()];
     assert_eq!(log.chunks(), Ok(all));
+    assert_eq!(log.newest(turn(3, 1), 2), Ok(vec![second.clone(), third.clone()]));
+    assert_eq!(log.newest(turn(0, 2), 9), Ok(vec![other.clone()]));
+    assert_eq!(log.newest(turn(0, 1), 9), Ok(Vec::new()));
     // Another process finds them, and what is written again takes the place of the first.
     drop(log);
     let mut log = site.chunks();

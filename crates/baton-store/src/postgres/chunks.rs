@@ -57,6 +57,18 @@ impl ChunkLog for PostgresChunks {
         })
     }
 
+    fn newest(&mut self, turn: TurnId, most: u32) -> Result<Vec<Chunk>, StoreError> {
+        self.with(|link| {
+            let sql = "SELECT task, attempt, start, stream, text FROM chunk \
+                       WHERE task = $1 AND attempt = $2 ORDER BY start DESC LIMIT $3";
+            let task = turn.task.as_bytes().as_slice();
+            let (attempt, most) = (i64::from(turn.attempt), i64::from(most));
+            let mut newest = read::all(&link.read(sql, &[&task, &attempt, &most])?, chunk)?;
+            newest.reverse();
+            Ok(newest)
+        })
+    }
+
     fn keep(&mut self, over: &[TurnId], more: &[Chunk]) -> Result<(), StoreError> {
         let attempt = |turn: &TurnId| i64::from(turn.attempt);
         let over_tasks: Vec<&[u8]> = over.iter().map(|turn| &turn.task.as_bytes()[..]).collect();

@@ -45,6 +45,26 @@ impl SqliteChunks {
         Self { path: path.into(), connection: None }
     }
 
+    /// Pieces; none where nothing was ever kept.
+    fn read(
+        &mut self,
+        which: &'static str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<Chunk>, StoreError> {
+        if self.connection.is_none() && !self.path.exists() {
+            return Ok(Vec::new());
+        }
+        self.with(|connection| {
+            let sql = format!("SELECT task, attempt, start, stream, text FROM chunk {which}");
+            let mut rows = connection.prepare_cached(&sql)?;
+            let chunk = |row: &rusqlite::Row<'_>| {
+                let turn = TurnId { task: TaskId::from_bytes(row.get(0)?), attempt: row.get(1)? };
+                Ok(Chunk { turn, offset: row.get(2)?, stream: row.get(3)?, text: row.get(4)? })
+            };
+            Ok(rows.query_map(parameters, chunk)?.collect::<Result<_, _>>()?)
+        })
+    }
+
     fn with<T>(
         &mut self,
         work: impl FnOnce(&mut Connection) -> Result<T, Fault>,
@@ -63,19 +83,14 @@ impl SqliteChunks {
 
 impl ChunkLog for SqliteChunks {
     fn chunks(&mut self) -> Result<Vec<Chunk>, StoreError> {
-        if self.connection.is_none() && !self.path.exists() {
-            return Ok(Vec::new());
-        }
-        self.with(|connection| {
-            let sql = "SELECT task, attempt, start, stream, text FROM chunk \
-                       ORDER BY task, attempt, start";
-            let mut rows = connection.prepare(sql)?;
-            let chunk = |row: &rusqlite::Row<'_>| {
-                let turn = TurnId { task: TaskId::from_bytes(row.get(0)?), attempt: row.get(1)? };
-                Ok(Chunk { turn, offset: row.get(2)?, stream: row.get(3)?, text: row.get(4)? })
-            };
-            Ok(rows.query_map([], chunk)?.collect::<Result<_, _>>()?)
-        })
+        self.read("ORDER BY task, attempt, start", ())
+    }
+
+    fn newest(&mut self, turn: TurnId, most: u32) -> Result<Vec<Chunk>, StoreError> {
+        let which = "WHERE task = ?1 AND attempt = ?2 ORDER BY start DESC LIMIT ?3";
+        let mut newest = self.read(which, (turn.task.as_bytes(), turn.attempt, most))?;
+        newest.reverse();
+        Ok(newest)
     }
 
     fn keep(&mut self, over: &[TurnId], more: &[Chunk]) -> Result<(), StoreError> {

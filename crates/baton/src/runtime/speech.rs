@@ -284,3 +284,6 @@ impl Turn {
         Chunk { stream: self.stream, turn, offset: from.chars, text }
     }
 }
+
+#[cfg(test)]
+mod tests;

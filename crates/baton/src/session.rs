@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use baton_core::actor::Actor;
 use baton_core::ids::WorkflowId;
-use baton_core::plan::{Plan, Work};
+use baton_core::plan::Plan;
 use baton_core::words::WorkflowStatus;
 use baton_core::workflow::WorkflowState;
-use baton_engine::chunks::{Chunk, ChunkLog, TurnId};
+use baton_engine::chunks::{Chunk, ChunkLog};
 use baton_engine::engine::TakeUp;
 use baton_engine::ports::{Door, Tools};
 use baton_engine::store::Views;
@@ -30,6 +30,7 @@ use crate::place::{Lock, Owned, Place};
 use crate::reading::{Reading, StoreReading};
 use crate::remote::Remote;
 use crate::runtime::{Death, Handle, Owner, OwnerEnded, OwnerReport, Parts};
+use crate::speaking;
 use crate::toolbox::Toolbox;
 
 /// What a session through a server cannot do.
@@ -230,7 +231,7 @@ impl Session {
         match &mut self.access {
             Access::Owner(owning) => owning.owner.handle().live().texts(Some(state.id), u64::MAX),
             // What cannot be read is not shown; the answers are events.
-            Access::Client(attached) => speaking_turns(state)
+            Access::Client(attached) => speaking::turns(state)
                 .flat_map(|turn| attached.chunks.newest(turn, PIECES_MAX).unwrap_or_default())
                 .collect(),
             Access::Remote(_) => Vec::new(),
@@ -241,7 +242,7 @@ impl Session {
     /// keeps of what models say gives no signal.
     pub fn patience(&self, state: &WorkflowState) -> Duration {
         let is_kept = matches!(self.access, Access::Client(_));
-        let reads = is_kept && speaking_turns(state).next().is_some();
+        let reads = is_kept && speaking::turns(state).next().is_some();
         if reads { SAID_PAUSE } else { LOOK_AGAIN }
     }
 
@@ -328,15 +329,6 @@ impl Session {
             Access::Client(_) | Access::Remote(_) => None,
         }
     }
-}
-
-/// The turns in which models speak.
-fn speaking_turns(state: &WorkflowState) -> impl Iterator<Item = TurnId> {
-    state.executing().filter_map(|task| {
-        let attempt = state.task(task).filter(|facts| !facts.is_call)?.attempts;
-        let is_agent = matches!(state.task_plan(task)?.work, Work::Agent(_));
-        is_agent.then(|| TurnId { task: state.id.task(task), attempt })
-    })
 }
 
 /// Whether the follower is still there. One signal that was not looked at yet stands for all.

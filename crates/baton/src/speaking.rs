@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use baton_core::plan::Work;
 use baton_core::workflow::{TaskPhase, WorkflowState};
 use baton_engine::chunks::{Chunk, TurnId};
 
@@ -62,6 +63,15 @@ impl Speaking {
         });
         said.take(TURNS_MAX).collect()
     }
+}
+
+/// The turns in which models speak.
+pub fn turns(state: &WorkflowState) -> impl Iterator<Item = TurnId> {
+    state.executing().filter_map(|task| {
+        let attempt = state.task(task).filter(|facts| !facts.is_call)?.attempts;
+        let is_agent = matches!(state.task_plan(task)?.work, Work::Agent(_));
+        is_agent.then(|| TurnId { task: state.id.task(task), attempt })
+    })
 }
 
 /// The end of a text.

@@ -21,6 +21,9 @@ use super::web::{self, PATIENCE, SUBSCRIBERS, part};
 
 /// How many turns are followed.
 const TURNS: usize = 200;
+/// How long a model thinks before it speaks: less than any provider takes, and long enough for
+/// everybody to have heard that its turn has started.
+const THOUGHT: Duration = Duration::from_millis(20);
 /// How often a model that babbles says something: about as fast as the fastest providers.
 const BABBLE_PAUSE: Duration = Duration::from_millis(5);
 /// How many babble while commits are measured.
@@ -48,6 +51,8 @@ impl Models for Mouth {
         _: &Control,
         told: &mut dyn FnMut(&str),
     ) -> Result<ModelAnswer, CallFailure> {
+        // sleep: it is a model's pace that is wanted, not a signal.
+        std::thread::sleep(THOUGHT);
         let began = Instant::now();
         told("Well, ");
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,7 +128,7 @@ impl Models for Babbler {
             if self.speaks.load(Ordering::Acquire) {
                 told("word ");
             }
-            // sleep: it is the pace of a model that is wanted, not a signal.
+            // sleep: it is a model's pace that is wanted, not a signal.
             std::thread::sleep(BABBLE_PAUSE);
         }
         Ok(answer("That is it."))

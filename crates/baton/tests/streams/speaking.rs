@@ -1,6 +1,7 @@
 //! What models say while they say it, and what is left of it when the owner is killed.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -17,7 +18,7 @@ use baton_engine::chunks::Chunk;
 use baton_engine::engine::TakeUp;
 use baton_engine::exchange::Request;
 use baton_engine::ports::{Control, ModelAnswer, ModelRequest, Models};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::ground::{CHAIN, Ground, until};
 use super::listening::{Message, Socket, Sse, get};
@@ -286,6 +287,35 @@ fn or7_a_slow_reader_of_a_long_text_is_told_so_and_has_all_of_it_in_the_end() {
     let rest = slow.take_until(ground.newest());
     assert!(!rest.iter().any(is_text), "there was no more to hear");
     assert!(rest.iter().any(|message| message.kind() == Some("task.answered")));
+}
+
+#[test]
+fn or7_who_watches_through_a_server_has_the_text_as_it_comes() {
+    let mouth = Mouth::new();
+    let ground = Ground::with(mouth.clone());
+    let (id, _) = start(&ground);
+    let server = format!("http://{}", ground.address);
+    let mut watch = Command::new(env!("CARGO_BIN_EXE_baton"))
+        .args(["watch", &id.to_string(), "--json", "--server", &server])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut lines = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let mut seq = 0;
+    for text in ["one ", "two\u{1b}[2J ", "thrée"] {
+        mouth.say(text);
+        let line = lines.find(|line| line["event"] == "text.delta").expect("a piece");
+        assert_eq!((&line["text"], &line["offset"]), (&json!(text), &json!(seq)));
+        assert_eq!((&line["stream"], &line["task"]), (&json!(turn(id, 1)), &json!("one")));
+        seq += text.chars().count();
+    }
+    mouth.word(Word::Answer);
+    let rest: Vec<Value> = lines.collect();
+    let answered = |line: &&Value| line["event"] == "task.answered";
+    assert_eq!(rest.iter().filter(answered).count(), 1, "{rest:?}");
+    assert_eq!(rest.last().unwrap()["workflow"]["status"], "completed");
+    assert!(watch.wait().unwrap().success());
 }
 
 /// Where the process that is killed works, when it is asked for.

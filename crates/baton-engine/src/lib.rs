@@ -6,6 +6,7 @@
 pub mod asking;
 mod calling;
 pub mod check;
+pub mod chunks;
 mod clock;
 mod conclude;
 pub mod cursor;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use baton_core::failure::CallFailure;
 use baton_core::plan::ModelSpec;
@@ -19,6 +19,8 @@ use crate::provider::Environment;
 pub struct ModelSet {
     config: ModelsConfig,
     network: Network,
+    /// What is asked where nothing is named: looked for once, and only where it is needed.
+    found: OnceLock<Vec<String>>,
     choice: Choice,
 }
 
@@ -54,7 +56,7 @@ impl ModelSet {
     ) -> Result<Self, ModelsFault> {
         let choice = Choice::new(&config)?;
         let network = Network::new(&config, environment)?;
-        Ok(Self { config, choice, network })
+        Ok(Self { config, choice, network, found: OnceLock::new() })
     }
 
     /// Has every agent that is read from now on ask this model alone: `provider/name`, or
@@ -82,7 +84,8 @@ impl ModelSet {
             return self.choice.resolve(named);
         }
         let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        self.choice.resolve(&usual_models(&discover(&self.config, &is_set)))
+        let found = self.found.get_or_init(|| usual_models(&discover(&self.config, &is_set)));
+        self.choice.resolve(found)
     }
 
     /// The file that answers for every agent, where no model is asked.

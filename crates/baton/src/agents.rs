@@ -4,20 +4,20 @@
 //! every server.
 
 use baton_core::plan::AgentSpec;
+use baton_models::ModelSet;
 use baton_server::http::AgentItem;
 
 use crate::config::{Agent, Config};
-use crate::models::Chosen;
 
 /// Every agent, by name.
 pub fn listed(config: &Config) -> Vec<AgentItem> {
-    let chosen = Chosen::new(&config.models);
+    let models = ModelSet::new(config.models.clone()).map_err(|fault| fault.to_string());
     let agents = config.agents.iter();
-    agents.map(|(name, agent)| item(name.as_str(), agent, config, chosen.as_ref())).collect()
+    agents.map(|(name, agent)| item(name.as_str(), agent, config, models.as_ref())).collect()
 }
 
-fn item(name: &str, agent: &Agent, config: &Config, chosen: Result<&Chosen, &String>) -> AgentItem {
-    let models = chosen.map(|chosen| chosen.of(&agent.models)).map_err(String::clone);
+fn item(name: &str, agent: &Agent, config: &Config, set: Result<&ModelSet, &String>) -> AgentItem {
+    let models = set.map(|set| set.resolve(&agent.models)).map_err(String::clone);
     let shown = models.iter().flatten().map(Into::into).collect();
     let spec = models.and_then(|models| agent.spec(models, config.limits.permission));
     let trouble = match &spec {

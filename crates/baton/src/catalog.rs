@@ -13,10 +13,9 @@ use baton_core::plan::{AgentSpec, Catalog, Plan, ToolSpec};
 use baton_core::words::Permission;
 use baton_engine::ports::Tools;
 use baton_engine::store::Views;
-use baton_models::ModelsConfig;
+use baton_models::{ModelSet, ModelsConfig};
 
 use crate::config::{AgentName, Agents, Config, beside};
-use crate::models::Chosen;
 
 /// The most files that are looked at for a definition's name.
 const FILES_MAX: usize = 1_000;
@@ -38,7 +37,7 @@ pub struct LocalCatalog {
     folder: Option<PathBuf>,
     beside: OnceCell<Result<Agents, String>>,
     models: ModelsConfig,
-    chosen: OnceCell<Result<Chosen, String>>,
+    model_set: OnceCell<Result<ModelSet, String>>,
     folders: Vec<PathBuf>,
     views: RefCell<Option<Box<dyn Views>>>,
     permission_max: Permission,
@@ -67,7 +66,7 @@ impl LocalCatalog {
             folder: None,
             beside: OnceCell::new(),
             models: config.models.clone(),
-            chosen: OnceCell::new(),
+            model_set: OnceCell::new(),
             folders: folders.collect(),
             views: RefCell::new(views),
             permission_max: config.limits.permission,
@@ -158,8 +157,9 @@ impl Catalog for LocalCatalog {
             (None, Ok(beside)) => beside.get(name)?,
             (None, Err(fault)) => return Some(Err(fault.clone())),
         };
-        let chosen = self.chosen.get_or_init(|| Chosen::new(&self.models)).as_ref();
-        let models = chosen.map(|chosen| chosen.of(&agent.models)).map_err(String::clone);
+        let made = || ModelSet::new(self.models.clone()).map_err(|fault| fault.to_string());
+        let set = self.model_set.get_or_init(made).as_ref();
+        let models = set.map(|set| set.resolve(&agent.models)).map_err(String::clone);
         Some(models.and_then(|models| agent.spec(models, self.permission_max)))
     }
 

@@ -14,10 +14,12 @@ use baton_core::time::Timestamp;
 use baton_core::words::{Happened, SkipCause};
 use baton_core::workflow::question::{Answer, Withdrawal};
 use baton_core::workflow::{Event, Next, Output, TaskAnswered, TaskWaited, Waiting, WorkflowState};
+use baton_engine::chunks::Chunk;
 use baton_engine::said::Said;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::reading::ShownEvent;
+use crate::speaking::Speaking;
 use crate::text::{clean, headline};
 
 /// How many executing tasks the bar names.
@@ -40,6 +42,7 @@ pub struct Display {
     item_lines: HashMap<Ordinal, u32>,
     children: Vec<ChildProgress>,
     said: Vec<Said>,
+    speaking: Speaking,
 }
 
 /// Where and how a workflow is shown.
@@ -69,7 +72,8 @@ impl Display {
             (false, false) => Surface::Plain,
             (false, true) => Surface::Terminal(draw_bar()),
         };
-        Self { surface, item_lines: HashMap::new(), children: Vec::new(), said: Vec::new() }
+        let (item_lines, speaking) = (HashMap::new(), Speaking::default());
+        Self { surface, item_lines, children: Vec::new(), said: Vec::new(), speaking }
     }
 
     /// Shows an event; `state` is the workflow after it.
@@ -102,6 +106,25 @@ impl Display {
         if said != self.said {
             self.said = said;
             self.move_bar(state);
+        }
+    }
+
+    /// Shows what models say in the turns that run: their last words on a terminal, every piece as a
+    /// line of JSON, nothing elsewhere.
+    pub fn spoken(&mut self, state: &WorkflowState, chunks: Vec<Chunk>) {
+        self.speaking.forget_past(state);
+        for chunk in chunks {
+            let new = self.speaking.hear(state, chunk);
+            if let (Surface::Json, Some(new)) = (&self.surface, new) {
+                say_out(&text_line(state, &new));
+            }
+        }
+        if let Surface::Terminal(bar) = &self.surface {
+            let lines = self.speaking.lines(state);
+            let lines = lines.iter().map(|line| format!("\n    {line}")).collect::<String>();
+            if lines != bar.prefix() {
+                bar.set_prefix(lines);
+            }
         }
     }
 
@@ -157,7 +180,9 @@ impl Drop for Display {
 
 fn draw_bar() -> ProgressBar {
     let bar = ProgressBar::new(100);
-    let style = ProgressStyle::with_template("  {spinner} [{bar:28}] {percent:>3}% {wide_msg}");
+    let style = ProgressStyle::with_template(
+        "  {spinner} [{bar:28}] {percent:>3}% {wide_msg}{prefix:.dim}",
+    );
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ "));
     bar.enable_steady_tick(Duration::from_millis(120));
     *drawn() = Some(bar.clone());
@@ -406,6 +431,20 @@ fn took(state: &WorkflowState, task: Ordinal, at: Timestamp) -> String {
     let tool = tool(state, task);
     let dot = if tool.is_empty() { "" } else { " · " };
     format!("{tool}{dot}{items}{}", baton_core::spoken::span(at.since(started)))
+}
+
+/// A piece of what a model says, as [`json_line`] tells events.
+fn text_line(state: &WorkflowState, chunk: &Chunk) -> String {
+    let line = serde_json::json!({
+        "event": "text.delta",
+        "workflow_id": state.id,
+        "task": chunk.turn.task.split().map(|(_, task)| state.key_of(task)),
+        "stream": chunk.turn.to_string(),
+        "offset": chunk.offset,
+        "seq": chunk.seq(),
+        "text": chunk.text,
+    });
+    line.to_string()
 }
 
 fn json_line(state: &WorkflowState, shown: &ShownEvent, event: &Event) -> String {

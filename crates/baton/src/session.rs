@@ -11,6 +11,8 @@ use baton_core::actor::Actor;
 use baton_core::ids::WorkflowId;
 use baton_core::plan::Plan;
 use baton_core::words::WorkflowStatus;
+use baton_core::workflow::WorkflowState;
+use baton_engine::chunks::{Chunk, ChunkLog};
 use baton_engine::engine::TakeUp;
 use baton_engine::ports::{Door, Tools};
 use baton_engine::store::Views;
@@ -29,6 +31,7 @@ use crate::place::{Lock, Owned, Place};
 use crate::reading::{Reading, StoreReading};
 use crate::remote::Remote;
 use crate::runtime::{Death, Handle, Owner, OwnerEnded, OwnerReport, Parts};
+use crate::speaking;
 use crate::telemetry;
 use crate::toolbox::Toolbox;
 
@@ -72,6 +75,7 @@ struct Attached {
     client: LocalClient,
     place: Place,
     actor: Actor,
+    chunks: Box<dyn ChunkLog>,
 }
 
 struct Owning {
@@ -140,7 +144,8 @@ impl Session {
         let owned = place.own_or_reach(&actor).map_err(Failed::unreachable)?;
         let access = match owned {
             Owned::Elsewhere(client) => {
-                Access::Client(Box::new(Attached { client: *client, place, actor }))
+                let chunks = baton_store::chunks_of(place.store());
+                Access::Client(Box::new(Attached { client: *client, place, actor, chunks }))
             }
             Owned::Here(lock) => {
                 let tools = trial_tools(tools, &common.trial)?;
@@ -222,6 +227,27 @@ impl Session {
         // What its children do is news as well.
         let news = self.news(number.filter(|_| !has_children(plan)))?;
         Ok(Box::new(Pages::new(self.reading()?, id, Some(news))))
+    }
+
+    /// What the models say that speak in a workflow, where that does not come with its events: all of
+    /// it, or as much as was kept last.
+    pub fn texts(&mut self, state: &WorkflowState) -> Vec<Chunk> {
+        match &mut self.access {
+            Access::Owner(owning) => owning.owner.handle().live().texts(Some(state.id), u64::MAX),
+            // What cannot be read is not shown; the answers are events.
+            Access::Client(attached) => speaking::turns(state)
+                .flat_map(|turn| attached.chunks.newest(turn, PIECES_MAX).unwrap_or_default())
+                .collect(),
+            Access::Remote(_) => Vec::new(),
+        }
+    }
+
+    /// How long nothing may be heard of a workflow before it is looked at anyway. What another process
+    /// keeps of what models say gives no signal.
+    pub fn patience(&self, state: &WorkflowState) -> Duration {
+        let is_kept = matches!(self.access, Access::Client(_));
+        let reads = is_kept && speaking::turns(state).next().is_some();
+        if reads { SAID_PAUSE } else { LOOK_AGAIN }
     }
 
     /// A signal for each commit that touches a stream (any, where none is given); it ends with the
@@ -335,6 +361,7 @@ fn own(
         store: baton_store::open(place.store()).map_err(Failed::unreachable)?,
         views: views(&place)?,
         check_views: views(&place)?,
+        chunks: baton_store::chunks_of(place.store()),
         tools: Arc::clone(&tools),
         settings,
         bounds: config.bounds(),
@@ -392,6 +419,9 @@ fn sparingly(sender: SyncSender<u64>) -> impl FnMut() -> bool + Send {
 
 /// The least time between two looks at what calls say of themselves.
 const SAID_PAUSE: Duration = Duration::from_millis(250);
+
+/// How many pieces of a text are read at a time, the newest: more than are kept between two looks.
+const PIECES_MAX: u32 = 16;
 
 /// How long nothing may be heard of a workflow before it is looked at anyway.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(2);

@@ -99,6 +99,7 @@ fn plan(models: &ModelSet) -> Plan {
 fn start(desk: &Desk, models: ModelSet) -> Owner {
     let url = StoreUrl::Sqlite(desk.path("data/baton.db"));
     let parts = Parts {
+        chunks: baton_store::chunks_of(&url),
         store: baton_store::open(&url).expect("a store"),
         views: baton_store::open_views(&url).expect("a reader"),
         check_views: baton_store::open_views(&url).expect("a reader"),

@@ -75,6 +75,7 @@ fn run(content: Content) -> Option<(Vec<Received>, String)> {
         store: baton_store::open(&url).unwrap(),
         views: baton_store::open_views(&url).unwrap(),
         check_views: baton_store::open_views(&url).unwrap(),
+        chunks: baton_store::chunks_of(&url),
         tools,
         models: Arc::new(Fixed),
         settings: EngineSettings::default(),

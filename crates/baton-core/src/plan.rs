@@ -190,6 +190,14 @@ impl Default for Retry {
     }
 }
 
+impl Retry {
+    /// Of agents whose task says nothing: providers are busy now and then, and a turn that was refused
+    /// was not made.
+    pub fn of_agents() -> Self {
+        Self { attempts_max: 5, max: Span(std::time::Duration::from_secs(60)), ..Self::default() }
+    }
+}
+
 /// What a task does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

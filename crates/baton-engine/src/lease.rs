@@ -158,7 +158,8 @@ impl Engine {
         if !constant {
             self.staging.offer(blob.clone());
         }
-        let start = Command::StartTask { task, input: stated, lease: Some(term) };
+        let start =
+            Command::StartTask { task, input: stated, lease: Some(term), above: Vec::new() };
         // A refusal means that the task may not start any more.
         self.apply(number, &start, actor).ok()?;
         self.queue.begin(number, task);

@@ -13,6 +13,7 @@ use crate::calling::Calling;
 use crate::clock::{Ahead, offset};
 use crate::engine::Now;
 use crate::exchange::Token;
+use crate::ledger::Payer;
 use crate::loaded::Loaded;
 use crate::snapshot::Mark;
 use crate::store::{Record, Store, StoreError};
@@ -87,6 +88,11 @@ impl Live {
             pauses: HashMap::new(),
             without_room: Vec::new(),
         }
+    }
+
+    /// Whose budgets it is under.
+    pub fn payer(&self) -> Payer {
+        Payer { conversation: self.state.conversation, user: None }
     }
 
     /// The index and value of an item; the list is read anew after a restart.

@@ -12,6 +12,7 @@ use baton_core::workflow::{
 
 use crate::engine::Engine;
 use crate::exchange::{Effect, JobKey, Prepare, Reply};
+use crate::live::Live;
 use crate::scope::Ingredients;
 use crate::store::{Store, StoreError};
 use crate::timers::Due;
@@ -97,9 +98,19 @@ impl Engine {
 
     /// What calls held of a budget may be free now.
     fn let_ask_for_room(&mut self, number: u64) {
-        let live = self.lives.get_mut(&number);
-        let parked = live.map(|live| std::mem::take(&mut live.without_room)).unwrap_or_default();
-        self.enqueue(number, &parked);
+        let take = |live: &mut Live| std::mem::take(&mut live.without_room);
+        let own = self.lives.get_mut(&number).map(take).unwrap_or_default();
+        self.enqueue(number, &own);
+        if !self.ledger.is_needed() {
+            return;
+        }
+        // A budget above is others' too.
+        let others = self.lives.iter_mut().map(|(number, live)| (*number, take(live)));
+        let others: Vec<(u64, Vec<Ordinal>)> =
+            others.filter(|(_, tasks)| !tasks.is_empty()).collect();
+        for (number, tasks) in others {
+            self.enqueue(number, &tasks);
+        }
     }
 
     /// A task executes no longer: its places are free.

@@ -12,7 +12,7 @@ use baton_core::failure::CallFailure;
 use baton_core::ids::Ordinal;
 use baton_core::plan::{Plan, TaskPlan, Work};
 use baton_core::words::{AttemptStatus, FailureKind, Origin};
-use baton_core::workflow::{Admitted, Command, Refusal, Resume, TaskPhase, Waiting};
+use baton_core::workflow::{Above, Admitted, Command, Refusal, Resume, TaskPhase, Waiting};
 
 use crate::engine::{Admission, Engine};
 use crate::exchange::{Call, CallResult, Effect, JobKey, Parts, Prepare, Split};
@@ -240,9 +240,24 @@ impl Engine {
         }
     }
 
+    /// The budgets above a workflow, where the task is an agent's, or a call of one.
+    fn budgets_above(&mut self, number: u64, task: Ordinal) -> Vec<Above> {
+        let Some(live) = self.lives.get(&number).filter(|_| self.ledger.is_needed()) else {
+            return Vec::new();
+        };
+        let is_agents =
+            live.state.agent_call(task).is_some() || live.state.asked_call(task).is_some();
+        if !is_agents {
+            return Vec::new();
+        }
+        self.ledger.above(&live.payer(), self.now.moment.now)
+    }
+
     /// Records the start of an attempt and returns its number; `None` when it may not start.
     pub(crate) fn begin(&mut self, number: u64, task: Ordinal, input: Option<Body>) -> Option<u32> {
-        let started = self.apply_own(number, &Command::StartTask { task, input, lease: None });
+        let above = self.budgets_above(number, task);
+        let start = Command::StartTask { task, input, lease: None, above };
+        let started = self.apply_own(number, &start);
         let live = self.lives.get_mut(&number)?;
         if started == Err(Refusal::NoRoom) {
             live.without_room.push(task);

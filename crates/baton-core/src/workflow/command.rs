@@ -8,6 +8,7 @@ use crate::ids::{Ordinal, WorkflowId};
 use crate::words::AttemptStatus;
 
 use super::question::Question;
+use super::spending::Above;
 use super::state::{AskedCall, Lease, Outcome, PauseCause, Waiting};
 
 /// Something to decide. People's commands and the world's answers come through the same door.
@@ -48,6 +49,8 @@ pub enum Command {
         input: Option<Body>,
         /// The worker that takes it; work for workers starts in no other way.
         lease: Option<Lease>,
+        /// The budgets above the workflow that bound it, as they stand.
+        above: Vec<Above>,
     },
     /// An attempt began and found that it must wait.
     Suspend {

@@ -418,7 +418,7 @@ fn person() -> Waiting {
 }
 
 fn start(task: u32) -> Command {
-    Command::StartTask { task: Ordinal(task), input: None, lease: None }
+    Command::StartTask { task: Ordinal(task), input: None, lease: None, above: Vec::new() }
 }
 
 fn prompt(text: &str) -> Body {
@@ -452,7 +452,12 @@ fn answer(task: u32, attempt: u32, answer: TurnAnswer) -> Command {
 }
 
 fn lease(task: u32) -> Command {
-    Command::StartTask { task: Ordinal(task), input: None, lease: Some(by_ada()) }
+    Command::StartTask {
+        task: Ordinal(task),
+        input: None,
+        lease: Some(by_ada()),
+        above: Vec::new(),
+    }
 }
 
 fn leased(task: u32, attempt: u32) -> Event {

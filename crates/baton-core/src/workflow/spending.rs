@@ -40,6 +40,15 @@ pub struct Above {
     pub account: Spending,
 }
 
+/// What bounds an agent's next turn, beside what its workflow knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomFor {
+    /// The budgets above the workflow, as they stand.
+    pub above: Vec<Above>,
+    /// How many tokens its request has, where that was counted. Until then as many as its bytes.
+    pub counted: Option<u64>,
+}
+
 /// An amount of what budgets bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

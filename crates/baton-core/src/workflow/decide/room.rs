@@ -2,8 +2,8 @@
 //!
 //! A turn may use what its request can have at most, and the longest answer: bounds of the workflow and
 //! of the agent hold for what is gone, what is held for calls that run, and that. No token is shorter
-//! than a byte, so that a text of new bytes counts as so many tokens; what a model has counted
-//! before, counts as it counted.
+//! than a byte: a request counts as many tokens as it has bytes, but for what its model has counted in
+//! an earlier turn; where that does not fit, its tokens are counted first.
 
 use super::{Decision, one};
 use crate::body::Body;
@@ -13,7 +13,7 @@ use crate::plan::{Budget, ModelSpec};
 use crate::words::{AtLimit, FailureKind};
 use crate::workflow::command::Refusal;
 use crate::workflow::event::{ModelChanged, TaskFailed, TaskWaited};
-use crate::workflow::spending::{Above, Amount, BudgetScope, Spending};
+use crate::workflow::spending::{Above, Amount, BudgetScope, RoomFor, Spending};
 use crate::workflow::state::{Waiting, WorkflowState};
 
 /// What a message costs beside its text, in tokens: its role and what frames it.
@@ -136,10 +136,15 @@ impl WorkflowState {
         &self,
         ordinal: Ordinal,
         need: Amount,
-        with: (Option<&ModelSpec>, &[Above]),
+        (model, room): (Option<&ModelSpec>, &RoomFor),
     ) -> Result<(), Decision> {
-        match self.room(ordinal, need, with) {
+        match self.room(ordinal, need, (model, &room.above)) {
             Room::Fits => Ok(()),
+            Room::Later | Room::Short(Shortage { is_final: false, .. })
+                if model.is_some() && room.counted.is_none() =>
+            {
+                Err(Err(Refusal::NotCounted))
+            }
             Room::Later => Err(Err(Refusal::NoRoom)),
             Room::Short(short) => Err(self.at_limit(ordinal, short)),
         }

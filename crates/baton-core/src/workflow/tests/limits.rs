@@ -9,12 +9,21 @@ use crate::words::AtLimit;
 use crate::workflow::CallEnd;
 use crate::workflow::{Above, Amount, BudgetScope, Entry, Spending};
 
+/// As if the tokens of the request had been counted, and were as many as its bytes.
+fn counted() -> RoomFor {
+    RoomFor { counted: Some(u64::MAX), ..RoomFor::default() }
+}
+
+fn start(task: u32) -> Command {
+    Command::StartTask { task: Ordinal(task), input: None, lease: None, room: counted() }
+}
+
 fn thinking(work: Plan) -> Story {
     let first = Command::StartTask {
         task: Ordinal(0),
         input: Some(prompt("Well?")),
         lease: None,
-        above: Vec::new(),
+        room: counted(),
     };
     given(work).does(first)
 }
@@ -113,7 +122,7 @@ fn a_budget_above_bounds_it_and_a_grant_holds_for_this_workflow() {
         task: Ordinal(0),
         input: Some(prompt("Well?")),
         lease: None,
-        above: above(),
+        room: RoomFor { above: above(), ..counted() },
     };
     let story = given(plan([agent("a")])).does(first());
     let Some(Waiting::Budget { scope: BudgetScope::Conversation, ask, more }) = waits(&story, 0)
@@ -125,6 +134,19 @@ fn a_budget_above_bounds_it_and_a_grant_holds_for_this_workflow() {
     let story = story.does(respond_as(0, json!(true))).does(first());
     assert_eq!(story.status_of(0), TaskStatus::Executing);
     assert_eq!(story.state.spending().granted, Amount::default(), "its own is what it was");
+}
+
+#[test]
+fn tokens_are_counted_where_bytes_do_not_fit() {
+    let ask = |counted| Command::StartTask {
+        task: Ordinal(0),
+        input: Some(prompt("Well?")),
+        lease: None,
+        room: RoomFor { counted, ..RoomFor::default() },
+    };
+    let story = given(bounded(tokens(1_200), |_| {}));
+    let story = story.when(ask(None)).refused(Refusal::NotCounted).does(ask(Some(150)));
+    assert_eq!(story.state.spending().reserved.tokens, 1_150);
 }
 
 #[test]
@@ -186,7 +208,7 @@ fn what_others_hold_is_waited_for_and_what_was_cut_off_stays_gone() {
         task: Ordinal(task),
         input: Some(prompt("Well?")),
         lease: None,
-        above: Vec::new(),
+        room: counted(),
     };
     let story = given(two).does(first(0));
     let held = story.state.spending().reserved.tokens;
@@ -288,7 +310,7 @@ proptest! {
             let attempt = facts.map_or(0, |facts| facts.attempts);
             let held = story.state.agent_run(ordinal).and_then(|run| run.held).unwrap_or_default();
             let command = match what {
-                0 | 1 => Command::StartTask { task: ordinal, input: Some(prompt("Well?")), lease: None, above: Vec::new() },
+                0 | 1 => Command::StartTask { task: ordinal, input: Some(prompt("Well?")), lease: None, room: counted() },
                 2 => {
                     let usage = Usage { input_tokens: used.min(held.tokens), ..Usage::default() };
                     let output = Err("not yet".to_owned());

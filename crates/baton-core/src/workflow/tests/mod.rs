@@ -35,7 +35,7 @@ use super::event::{
 use super::question::{Answer, Question, Withdrawal};
 use super::{
     Admitted, AskedCall, Command, Event, Finished, Graph, Kept, Lease, Next, Outcome, Output,
-    PauseCause, QuestionAnswered, QuestionAsked, QuestionWithdrawn, Refusal, TaskStarted,
+    PauseCause, QuestionAnswered, QuestionAsked, QuestionWithdrawn, Refusal, RoomFor, TaskStarted,
     TurnAnswer, Waiting, WorkflowState,
 };
 use crate::agent::Usage;
@@ -418,7 +418,7 @@ fn person() -> Waiting {
 }
 
 fn start(task: u32) -> Command {
-    Command::StartTask { task: Ordinal(task), input: None, lease: None, above: Vec::new() }
+    Command::StartTask { task: Ordinal(task), input: None, lease: None, room: RoomFor::default() }
 }
 
 fn prompt(text: &str) -> Body {
@@ -456,7 +456,7 @@ fn lease(task: u32) -> Command {
         task: Ordinal(task),
         input: None,
         lease: Some(by_ada()),
-        above: Vec::new(),
+        room: RoomFor::default(),
     }
 }
 

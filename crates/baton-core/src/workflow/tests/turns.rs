@@ -14,7 +14,7 @@ fn thinking_of(task: TaskPlan) -> Story {
         task: Ordinal(0),
         input: Some(prompt("Well?")),
         lease: None,
-        above: Vec::new(),
+        room: RoomFor::default(),
     };
     given(plan([task])).does(first)
 }

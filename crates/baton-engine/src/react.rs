@@ -6,8 +6,8 @@ use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::plan::TaskPlan;
 use baton_core::words::{AttemptStatus, FailureKind};
 use baton_core::workflow::{
-    Command, Event, Lease, ModelChanged, Next, Phase, Resume, Task, TaskPhase, TranscriptCompacted,
-    Verdict, Waiting,
+    Command, Event, Lease, ModelChanged, Next, Phase, Resume, Spending, Task, TaskPhase,
+    TranscriptCompacted, Verdict, Waiting,
 };
 
 use crate::engine::Engine;
@@ -41,7 +41,10 @@ impl Engine {
                 self.workers.withdraw(number);
             }
             Event::CancelRequested(_) => self.stop_calls(number),
-            Event::Finished(_) => self.tell_of_end(number),
+            Event::Finished(_) => {
+                self.free_agents_keys(number);
+                self.tell_of_end(number);
+            }
             Event::TaskWaited(waited) => {
                 self.release(number, waited.task);
                 self.await_outside(number, waited.task, &waited.on);
@@ -110,6 +113,21 @@ impl Engine {
             others.filter(|(_, tasks)| !tasks.is_empty()).collect();
         for (number, tasks) in others {
             self.enqueue(number, &tasks);
+        }
+    }
+
+    /// An agent whose run ended between two of its turns has had its key until now.
+    fn free_agents_keys(&mut self, number: u64) {
+        let Some(live) = self.lives.get(&number) else {
+            return;
+        };
+        if *live.state.spending() == Spending::default() {
+            return;
+        }
+        let agents = live.state.tasks().iter().zip((0..).map(Ordinal));
+        let agents = agents.filter(|(task, _)| task.agent.is_some()).map(|(_, task)| task);
+        for task in agents.collect::<Vec<_>>() {
+            self.queue.end(number, task, self.now.uptime);
         }
     }
 

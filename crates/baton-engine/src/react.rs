@@ -19,6 +19,7 @@ use crate::timers::Due;
 
 impl Engine {
     /// What an event just staged leads to.
+    // Long because it has one arm for each event.
     pub(crate) fn react(&mut self, number: u64, event: &Event) {
         if event.attempt_end().is_some() || matches!(event, Event::BudgetRaised(_)) {
             self.let_ask_for_room(number);

@@ -112,7 +112,10 @@ fn ch8_a_once_call_that_was_cut_off_waits_in_doubt_and_its_agent_with_it() {
     run.until("task.started", Some("a(1)"));
     run.kill();
     call(&desk, 3, &["resume", "last"]);
-    assert_eq!((&asked(&desk)["needs"], &asked(&desk)["task"]), (&"in_doubt".into(), &"a(1)".into()));
+    assert_eq!(
+        (&asked(&desk)["needs"], &asked(&desk)["task"]),
+        (&"in_doubt".into(), &"a(1)".into())
+    );
     desk.expect(0, &["settle", "last/a(1)", "--happened", "--result", "\"by hand\""]);
     call(&desk, 0, &["resume", "last"]);
     assert_eq!(desk.read("paid.log"), "", "it was not made again");

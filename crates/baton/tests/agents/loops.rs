@@ -39,20 +39,24 @@ answers:
 
 #[test]
 fn the_same_call_with_the_same_result_is_stopped_and_said() {
-    let turns: String = "      - calls: [ { tool: core.noop, arguments: { value: 1 } } ]\n".repeat(9);
+    let turns: String =
+        "      - calls: [ { tool: core.noop, arguments: { value: 1 } } ]\n".repeat(9);
     let desk = desk(CONFIG, TASK, &format!("answers:\n  - turns:\n{turns}"));
     let failed = call(&desk, 1, &["run", "work.yaml"]);
-    let said = "the agent asks for the same call of `core.noop` again, which brought the same 3 times";
+    let said =
+        "the agent asks for the same call of `core.noop` again, which brought the same 3 times";
     assert!(failed.said.contains(said), "{failed:?}");
     assert_eq!((sum(&desk)["turns"].clone(), sum(&desk)["calls"].clone()), (json!(4), json!(3)));
 }
 
 #[test]
 fn an_agent_ends_at_its_turns_and_its_calls() {
-    let turn = |n: u32| format!("      - calls: [ {{ tool: core.noop, arguments: {{ value: {n} }} }} ]\n");
+    let turn =
+        |n: u32| format!("      - calls: [ {{ tool: core.noop, arguments: {{ value: {n} }} }} ]\n");
     let script: String = (0..9).map(turn).collect();
     for (limit, said) in [("turns: 3", "at most 3 turns"), ("calls: 2", "at most 2 calls")] {
-        let desk = desk(CONFIG, &format!("{TASK}, {limit}"), &format!("answers:\n  - turns:\n{script}"));
+        let desk =
+            desk(CONFIG, &format!("{TASK}, {limit}"), &format!("answers:\n  - turns:\n{script}"));
         let failed = call(&desk, 1, &["run", "work.yaml"]);
         assert!(failed.said.contains(said), "{failed:?}");
     }

@@ -20,7 +20,8 @@ permission = 'read_write'
 ";
     let desk = desk(config, TASK, "");
     let turn = "calls: [ { tool: shell.run, arguments: { script: 'echo x >> done.log' } }, { tool: shell.run, arguments: { script: 'echo y >> done.log' } } ]";
-    let script = |second: &str| format!("answers:\n  - turns:\n      - {{ {turn} }}\n      - {second}\n");
+    let script =
+        |second: &str| format!("answers:\n  - turns:\n      - {{ {turn} }}\n      - {second}\n");
     desk.write("first.yaml", &script("{ fail: { kind: usage_limit, message: nothing is left } }"));
     desk.write("second.yaml", &script("{ text: from the second }"));
     let ran = desk.expect(0, &["run", "work.yaml"]);
@@ -63,10 +64,11 @@ answers:
     let desk = desk(config, TASK, script);
     call(&desk, 3, &["run", "work.yaml"]);
     desk.expect(0, &["approve", "last"]);
-    let failed = desk.expect(1, &["resume", "last"]);
-    assert!(failed.said.contains("--model scripted:"), "{failed:?}");
-    let retried = call(&desk, 0, &["retry", "last"]);
-    assert_eq!(retried.out.trim(), "done");
+    let refused = desk.expect(2, &["resume", "last"]);
+    assert!(refused.said.contains("--model scripted:FILE"), "{refused:?}");
+    assert!(refused.said.contains("nothing was started"), "{refused:?}");
+    let resumed = call(&desk, 0, &["resume", "last"]);
+    assert_eq!(resumed.out.trim(), "done", "what was done stays done");
 }
 
 #[test]

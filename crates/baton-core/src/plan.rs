@@ -180,6 +180,14 @@ pub struct Retry {
     pub max: Span,
 }
 
+impl Retry {
+    /// Of an agent's turns where nothing is declared: models are busy often, and what was paid for the
+    /// turns before would be lost.
+    pub fn of_turns() -> Self {
+        Self { attempts_max: 5, ..Self::default() }
+    }
+}
+
 impl Default for Retry {
     fn default() -> Self {
         Self {

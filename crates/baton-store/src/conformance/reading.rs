@@ -129,8 +129,9 @@ fn lists_filter_and_page(site: &dyn Site) {
 fn people_find_what_waits_for_them(site: &dyn Site) {
     let (mut owner, mut script) = started(site);
     let number = script.admit("w");
-    for (ordinal, reason) in (0..).zip(WaitReason::ALL).rev() {
-        script.task(number, ordinal, TaskStatus::Waiting, Some(*reason));
+    let reasons: Vec<(u32, WaitReason)> = (0..).zip(WaitReason::ALL.iter().copied()).collect();
+    for (ordinal, reason) in reasons.iter().rev() {
+        script.task(number, *ordinal, TaskStatus::Waiting, Some(*reason));
     }
     owner.commit(&script.take()).expect("a commit");
     let mut reader = site.reader();
@@ -142,12 +143,8 @@ fn people_find_what_waits_for_them(site: &dyn Site) {
         }
         rows.iter().map(|(_, row)| row.ordinal.0).collect()
     };
-    let people: Vec<u32> = (0..)
-        .zip(WaitReason::ALL)
-        .filter(|(_, reason)| reason.is_for_people())
-        .map(|(ordinal, _)| ordinal)
-        .rev()
-        .collect();
+    let for_people = reasons.iter().rev().filter(|(_, reason)| reason.is_for_people());
+    let people: Vec<u32> = for_people.map(|(ordinal, _)| *ordinal).collect();
     assert_eq!(waiting(10), people);
     assert_eq!(waiting(2), people.get(..2).expect("two"));
     let ended = people.get(1).expect("two");

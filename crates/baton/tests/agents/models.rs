@@ -87,3 +87,18 @@ fn what_is_missing_is_said_with_what_to_do() {
     let unknown = call(&desk, 2, &["run", "work.yaml"]);
     assert!(unknown.said.contains("did you mean `thinker`?"), "{unknown:?}");
 }
+
+#[test]
+fn mp3_a_model_that_is_busy_is_asked_again_without_a_word_in_the_definition() {
+    let script = "
+answers:
+  - turns:
+      - { text: here, fail: { kind: rate_limited, message: busy, retry_after: 1ms, times: 2 } }
+";
+    let desk = desk("[agents.thinker]\n", "agent: thinker", script);
+    assert_eq!(call(&desk, 0, &["run", "work.yaml"]).out.trim(), "here");
+    let told = |turn: &serde_json::Value| (turn["status"].clone(), turn["possibly_billed"].clone());
+    let told: Vec<_> = turns(&desk).iter().map(told).collect();
+    let (failed, answered) = ((json!("failed"), json!(false)), (json!("completed"), json!(false)));
+    assert_eq!(told, [failed.clone(), failed, answered]);
+}

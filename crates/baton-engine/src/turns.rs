@@ -44,6 +44,8 @@ pub struct Asking {
     pub model: String,
     /// The transcript so far.
     pub transcript: Vec<Line>,
+    /// So many of the oldest turns were left out of it.
+    pub turns_left_out: u32,
     /// What it belongs to.
     pub context: CallContext,
     /// How long it may take; the default where the plan says nothing.
@@ -93,6 +95,7 @@ impl Engine {
             of: facts.of,
             model: model.name.clone(),
             transcript: lines(state, task),
+            turns_left_out: state.agent_run(task).map_or(0, AgentRun::turns_left_out),
             context: CallContext::new(state.id, (task, attempt), state.conversation),
             timeout: state.task_plan(task).and_then(|plan| plan.timeout).map(|span| span.0),
         };
@@ -159,6 +162,7 @@ impl Asking {
             output: agent.output.clone(),
             output_tokens_max: agent.limits.output_tokens_max,
             messages: messages(&self.transcript, blob)?,
+            turns_left_out: self.turns_left_out,
             context: self.context.clone(),
         })
     }

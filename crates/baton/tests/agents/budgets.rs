@@ -49,7 +49,8 @@ fn at_the_limit_it_asks_and_goes_on_when_more_is_granted() {
 #[test]
 fn as_much_is_granted_as_somebody_says_and_a_refusal_fails() {
     let (desk, _) = run("tokens: 10000", 3);
-    desk.expect(0, &["respond", "last/a", r#"{"tokens": 1}"#]);
+    desk.expect(2, &["respond", "last/a", r#"{"token": 1}"#]);
+    desk.expect(0, &["respond", "last/a", r#"{"tokens": 1, "usd": "0.10"}"#]);
     call(&desk, 3, &["resume", "last"]);
     assert!(asked(&desk)["ask"].as_str().unwrap().contains("has 10001 tokens"));
     desk.expect(0, &["reject", "last", "-m", "too much"]);

@@ -107,3 +107,24 @@ answers:
     assert!(!prompt("3").contains("first first"), "the third request is shorter");
     assert!(prompt("3").contains("second second"));
 }
+
+#[test]
+fn or8_turns_that_are_left_out_do_not_begin_anew() {
+    let script = "
+window_tokens: 2000
+answers:
+  - turns:
+      - { calls: [ { tool: fs.read, arguments: { path: one.txt } } ], usage: { input_tokens: 300, output_tokens: 20 } }
+      - { calls: [ { tool: fs.read, arguments: { path: two.txt } } ], usage: { input_tokens: 1200, output_tokens: 20 } }
+      - { output: { n: 1 }, usage: { input_tokens: 1300, output_tokens: 20 } }
+";
+    let desk = desk(CONFIG, TASK, script);
+    desk.write("one.txt", &"first ".repeat(450));
+    desk.write("two.txt", &"second ".repeat(450));
+    call(&desk, 0, &["run", "work.yaml"]);
+    let compacted = events(&desk, "task.transcript_compacted");
+    assert_eq!(compacted[0]["data"]["dropped"], 1, "{compacted:?}");
+    let turns = turns(&desk);
+    assert_eq!(turns.len(), 3, "each turn was asked once");
+    assert!(turns[0]["calls"][0]["output"].to_string().contains("first first"));
+}

@@ -180,6 +180,14 @@ pub struct Retry {
     pub max: Span,
 }
 
+impl Retry {
+    /// Of an agent's turns where nothing is declared: models are busy often, and what was paid for the
+    /// turns before would be lost.
+    pub fn of_turns() -> Self {
+        Self { attempts_max: 5, ..Self::default() }
+    }
+}
+
 impl Default for Retry {
     fn default() -> Self {
         Self {
@@ -187,14 +195,6 @@ impl Default for Retry {
             backoff: Span(std::time::Duration::from_secs(1)),
             max: Span(std::time::Duration::from_secs(30)),
         }
-    }
-}
-
-impl Retry {
-    /// Of agents whose task says nothing: providers are busy now and then, and a turn that was refused
-    /// was not made.
-    pub fn of_agents() -> Self {
-        Self { attempts_max: 5, max: Span(std::time::Duration::from_secs(60)), ..Self::default() }
     }
 }
 

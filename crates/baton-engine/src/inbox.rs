@@ -1,6 +1,7 @@
 //! What needs a person, and what they are asked: one query for the command line, the API and the
 //! pages. How it is answered is each surface's own to say.
 
+use baton_core::body::BlobHash;
 use baton_core::definition::InputFault;
 use baton_core::failure::CallFailure;
 use baton_core::ids::{Ordinal, TaskId, WorkflowId};
@@ -45,6 +46,9 @@ pub struct InboxItem {
     pub question: Option<u32>,
     /// An address it sends the person to; they approve once they were there.
     pub url: Option<String>,
+    /// Of the very call that waits for an approval: what an answer may name, to be for no other.
+    #[serde(default)]
+    pub digest: Option<BlobHash>,
     /// The workflow's revision: what an approval of its plan names.
     pub revision: u64,
     /// Since when.
@@ -106,6 +110,8 @@ pub fn question(row: &TaskRow, views: &mut dyn Views) -> Result<String, StoreErr
 #[derive(Default)]
 struct Asked {
     ask: String,
+    /// Of the call that is to be approved.
+    digest: Option<BlobHash>,
     /// What a running call asks, and since when.
     of_call: Option<(QuestionAsked, Timestamp)>,
 }
@@ -117,9 +123,10 @@ fn asked(row: &TaskRow, views: &mut dyn Views) -> Result<Asked, StoreError> {
     let ask = match read_event(record).ok() {
         Some(Event::AttemptFailed(failed)) => doubt(failed.failure),
         Some(Event::TaskWaited(waited)) => match waited.on {
-            Waiting::Person { ask }
-            | Waiting::Approval { ask, .. }
-            | Waiting::Budget { ask, .. } => ask,
+            Waiting::Approval { ask, digest, .. } => {
+                return Ok(Asked { ask, digest: Some(digest), of_call: None });
+            }
+            Waiting::Person { ask } | Waiting::Budget { ask, .. } => ask,
             Waiting::InDoubt { failure } => doubt(failure),
             Waiting::Timer { .. }
             | Waiting::Question { .. }
@@ -128,11 +135,11 @@ fn asked(row: &TaskRow, views: &mut dyn Views) -> Result<Asked, StoreError> {
         },
         Some(Event::QuestionAsked(asked)) => {
             let ask = asked.question.message.clone();
-            return Ok(Asked { ask, of_call: Some((asked, record.at)) });
+            return Ok(Asked { ask, digest: None, of_call: Some((asked, record.at)) });
         }
         Some(_) | None => String::new(),
     };
-    Ok(Asked { ask, of_call: None })
+    Ok(Asked { ask, digest: None, of_call: None })
 }
 
 /// How a value does not fit what a task asks; nothing where it does, or nothing is asked.
@@ -143,9 +150,14 @@ pub fn misfits(
 ) -> Result<Vec<InputFault>, StoreError> {
     let Some((card, _)) = views.workflow(workflow)? else { return Ok(Vec::new()) };
     let rows = views.tasks(card.number)?;
-    let is_asked =
-        |row: &&TaskRow| row.ordinal == task && row.waits_for == Some(WaitReason::Person);
-    let Some(row) = rows.iter().find(is_asked) else { return Ok(Vec::new()) };
+    let is_it = |row: &&TaskRow| row.ordinal == task && row.waits_for.is_some();
+    let Some(row) = rows.iter().find(is_it) else { return Ok(Vec::new()) };
+    if row.waits_for == Some(WaitReason::Approval) {
+        return Ok(of_another_call(asked(row, views)?.digest, value).into_iter().collect());
+    }
+    if row.waits_for != Some(WaitReason::Person) {
+        return Ok(Vec::new());
+    }
     if let Some((asked, _)) = asked(row, views)?.of_call {
         return Ok(asked.question.answer(value).err().unwrap_or_default());
     }
@@ -154,6 +166,17 @@ pub fn misfits(
     let fits =
         |wanted: Wanted<'_>| question::misfits((wanted.kind, wanted.options, wanted.form), value);
     Ok(wanted.map_or_else(Vec::new, fits))
+}
+
+/// An approval that names what it was given for, where that is not the call that waits.
+fn of_another_call(digest: Option<BlobHash>, value: &Value) -> Option<InputFault> {
+    let named = value.get("digest")?.as_str().unwrap_or_default();
+    let is_it = digest.is_some_and(|digest| digest.to_string() == named);
+    (!is_it).then(|| InputFault {
+        pointer: "/digest".to_owned(),
+        message: "this was given for another call than the one that waits".to_owned(),
+        help: Some("look at the inbox again; it has the call and its `digest`".to_owned()),
+    })
 }
 
 fn of_workflow(card: &WorkflowCard) -> InboxItem {
@@ -170,6 +193,7 @@ fn of_workflow(card: &WorkflowCard) -> InboxItem {
         tool: None,
         question: None,
         url: None,
+        digest: None,
         revision: 0,
         since: card.created_at,
     }
@@ -194,7 +218,7 @@ fn of_task(
     };
     let work = looked.plan.task(row.of).map(|task| &task.work);
     let wanted = row.waits_for.and_then(|reason| Wanted::of(work, reason));
-    let Asked { ask, of_call } = asked(row, views)?;
+    let Asked { ask, digest, of_call } = asked(row, views)?;
     let item = InboxItem {
         task_id: Some(task.id),
         task: Some(task.key.clone()),
@@ -203,6 +227,7 @@ fn of_task(
         kind: wanted.map(|wanted| wanted.kind),
         options: wanted.map_or_else(Vec::new, |wanted| wanted.options.to_vec()),
         form: wanted.and_then(|wanted| wanted.form.cloned()),
+        digest,
         revision: looked.revision,
         since: row.started_at.unwrap_or(card.created_at),
         ..of_workflow(card)

@@ -99,6 +99,8 @@ pub struct ModelRequest {
     pub output_tokens_max: u32,
     /// The transcript.
     pub messages: Vec<Message>,
+    /// So many of the oldest turns were left out of it, as they would not fit any more.
+    pub turns_left_out: u32,
     /// What the call belongs to.
     pub context: CallContext,
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use baton_core::agent::{Digest, Message, RequestHead};
 use baton_core::body::{Blob, BlobHash, Body, Json};
 use baton_core::ids::Ordinal;
-use baton_core::workflow::{Entry, Event, ModelCall, TaskStarted, WorkflowState};
+use baton_core::workflow::{AgentRun, Entry, Event, ModelCall, TaskStarted, WorkflowState};
 use serde::{Deserialize, Serialize};
 
 use crate::live::{fold, read_event, text_of};
@@ -180,6 +180,7 @@ fn rebuilt(
         output: agent.output.clone(),
         output_tokens_max: agent.limits.output_tokens_max,
         messages: messages(&lines(state, task), blob)?,
+        turns_left_out: state.agent_run(task).map_or(0, AgentRun::turns_left_out),
         context: CallContext::new(state.id, (task, call), state.conversation),
     };
     let rebuilt = digest(state, task, blob)?.request(&request.head());

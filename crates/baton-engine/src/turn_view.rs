@@ -47,6 +47,13 @@ pub struct AgentView {
     pub restarts: u32,
 }
 
+impl AgentView {
+    /// Whether there is anything to tell of it: the parent of an `each` asks nothing itself.
+    pub fn has_asked(&self) -> bool {
+        self.turns > 0 || self.possibly_billed > 0
+    }
+}
+
 /// One call of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TurnView {

@@ -46,6 +46,8 @@ pub struct Asking {
     pub transcript: Vec<Line>,
     /// What it begins with, where the store does not have it yet.
     pub prompt: Option<Blob>,
+    /// So many of the oldest turns were left out of it.
+    pub turns_left_out: u32,
     /// What it belongs to.
     pub context: CallContext,
     /// How long it may take; the default where the plan says nothing.
@@ -107,6 +109,7 @@ impl Engine {
             model: model.name.clone(),
             transcript: lines(state, task),
             prompt: None,
+            turns_left_out: state.agent_run(task).map_or(0, AgentRun::turns_left_out),
             context: CallContext::new(state.id, (task, attempt), state.conversation),
             timeout: state.task_plan(task).and_then(|plan| plan.timeout).map(|span| span.0),
         })
@@ -182,6 +185,7 @@ impl Asking {
             output: agent.output.clone(),
             output_tokens_max: agent.limits.output_tokens_max,
             messages: messages(&self.transcript, blob)?,
+            turns_left_out: self.turns_left_out,
             context: self.context.clone(),
         })
     }

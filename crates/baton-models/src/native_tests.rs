@@ -29,6 +29,7 @@ fn sent(provider: &str, model: &str, change: impl FnOnce(&mut ModelRequest)) -> 
         output: Some(strict()),
         output_tokens_max: 500,
         messages: vec![Message::user("hello")],
+        turns_left_out: 0,
         context: CallContext::new(
             WorkflowId::from_bytes([1; 16]),
             place,

@@ -119,6 +119,11 @@ impl Network {
         asked.map(|()| answer.finish(&request.model, &names, ids_of(&request.messages)))
     }
 
+    /// Why a model cannot be asked here at all; `None` where it may be tried.
+    pub(crate) fn missing(&self, model: &str) -> Option<CallFailure> {
+        self.provider_of(model).and_then(|(provider, _)| self.key(&provider, model)).err()
+    }
+
     fn key(&self, provider: &Provider, model: &str) -> Result<Option<Key>, CallFailure> {
         provider.key(&self.environment).map_err(|variable| {
             let message =

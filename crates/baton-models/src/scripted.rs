@@ -101,7 +101,10 @@ impl Script {
             to_agent && role.contains.as_ref().is_none_or(|text| prompt.contains(text))
         };
         let role = self.roles.iter().find(suits).ok_or_else(|| self.unheard(request))?;
-        let mut replayed = Replayed::default();
+        // Of turns that were left out nobody knows any more whether they were asides.
+        let left_out = request.turns_left_out;
+        let mut replayed =
+            Replayed { answers: left_out, in_order: left_out as usize, ..Replayed::default() };
         for (at, message) in request.messages.iter().enumerate() {
             if matches!(message, Message::Assistant(_)) {
                 let before = at.checked_sub(1).and_then(|before| request.messages.get(before));

@@ -84,6 +84,7 @@ fn request(provider: &str, prompt: &str, output_tokens_max: u32) -> ModelRequest
         output: None,
         output_tokens_max,
         messages: vec![Message::user(prompt)],
+        turns_left_out: 0,
         context: CallContext::new(workflow, (Ordinal(0), 1), conversation),
     }
 }

@@ -64,5 +64,5 @@ pub(crate) fn missing(known: &Vocabulary, stored: &[Member]) -> Result<Vec<Membe
 }
 
 /// The reasons of waiting that only a person can end.
-pub(crate) const FOR_PEOPLE: [WaitReason; 3] =
-    [WaitReason::Person, WaitReason::Approval, WaitReason::InDoubt];
+pub(crate) const FOR_PEOPLE: [WaitReason; 4] =
+    [WaitReason::Person, WaitReason::Approval, WaitReason::Budget, WaitReason::InDoubt];

@@ -242,7 +242,7 @@ fn shared_fields() -> Value {
             "description": "How often and how fast it is tried again.",
             "additionalProperties": false,
             "properties": {
-                "attempts": { "type": "integer", "minimum": 1, "maximum": ATTEMPTS_MAX, "description": "Attempts in all, the first included: 1 where nothing is said, 5 for each turn of an agent." },
+                "attempts": { "type": "integer", "minimum": 1, "maximum": ATTEMPTS_MAX, "description": "Attempts in all, the first included; of an agent, of each of its turns. 1 where nothing is said, 5 of an agent." },
                 "backoff": described(reference("duration"), "The pause before the second attempt; it doubles."),
                 "max": described(reference("duration"), "The longest pause."),
             },

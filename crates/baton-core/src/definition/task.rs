@@ -192,7 +192,7 @@ fn read_each<'t, 's>(
 
 fn read_retry(fields: &Fields<'_, '_, '_>, faults: &mut Faults) -> Retry {
     let is_agent = fields.get("agent").is_some();
-    let mut retry = if is_agent { Retry::of_agents() } else { Retry::default() };
+    let mut retry = if is_agent { Retry::of_turns() } else { Retry::default() };
     let Some(at) = fields.get("retry") else {
         return retry;
     };

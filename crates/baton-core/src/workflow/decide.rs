@@ -93,7 +93,7 @@ impl WorkflowState {
                 Ok(events)
             }
             Command::Respond { task, value, by, question } => {
-                self.respond(*task, (value, by), *question)
+                self.respond(*task, (value, by), *question, moment)
             }
             Command::Decline { task, question } => self.decline(*task, *question),
             Command::Ask { task, attempt, question } => self.ask(*task, *attempt, question),

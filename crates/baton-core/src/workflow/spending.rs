@@ -56,8 +56,8 @@ pub struct Amount {
     /// Tokens, read and written.
     #[serde(skip_serializing_if = "is_zero")]
     pub tokens: u64,
-    /// Money, as far as prices are known.
-    #[serde(skip_serializing_if = "is_nothing")]
+    /// Money, as far as prices are known. People grant it by the name that definitions have for it.
+    #[serde(alias = "usd", skip_serializing_if = "is_nothing")]
     pub cost: Cost,
     /// Calls of models and of the tools they ask for.
     #[serde(skip_serializing_if = "is_none")]

@@ -52,6 +52,7 @@ fn request(agent: &str, attempt: u32, messages: Vec<Message>) -> ModelRequest {
         output: None,
         output_tokens_max: 1_000,
         messages,
+        turns_left_out: 0,
         context: CallContext::new(workflow, (Ordinal(0), attempt), conversation),
     }
 }
@@ -103,6 +104,15 @@ fn turns_come_in_their_order_and_an_aside_takes_no_place() {
         Ok("{\"verdict\":\"good\"}".to_owned()),
     ];
     assert_eq!(turns(&script, "reviewer", &astray), asked);
+}
+
+#[test]
+fn turns_that_were_left_out_of_the_transcript_were_given_all_the_same() {
+    let script = script_of_one("turns: [{text: one}, {text: two}, {text: three}]");
+    let two = Message::Assistant(vec![Piece::Text("two".into())]);
+    let kept = vec![Message::user("look"), two, Message::user("go on")];
+    let third = ModelRequest { turns_left_out: 1, ..request("reviewer", 3, kept) };
+    assert_eq!(ask(&script, &third).map(|answer| said(&answer)), Ok("three".to_owned()));
 }
 
 #[test]

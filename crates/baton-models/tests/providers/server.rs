@@ -215,6 +215,7 @@ pub fn request(messages: Vec<Message>) -> ModelRequest {
         output: None,
         output_tokens_max: 500,
         messages,
+        turns_left_out: 0,
         context: CallContext::new(workflow, (Ordinal(0), 1), ConversationId::from_bytes([8; 16])),
     }
 }

@@ -122,9 +122,10 @@ pub fn told(
     Ok(Some(Told { sum: in_sum(sum), earlier, turns: shown }))
 }
 
-/// `3 turns, 5 calls · 1,200 tokens in, 340 out · $0.0123`.
+/// `openai/gpt-5 · 3 turns, 5 calls · 1,200 tokens in, 340 out · $0.0123`.
 fn in_sum(sum: &AgentView) -> String {
     let mut facts = vec![
+        sum.models.join(", then "),
         format!("{}, {}", many(sum.turns.into(), "turn"), many(sum.calls.into(), "call")),
         tokens(&sum.usage),
         cost(sum.cost_usd),

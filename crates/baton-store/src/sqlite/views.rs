@@ -96,11 +96,11 @@ impl Views for SqliteViews {
         self.read(|connection| {
             let sql = format!(
                 "SELECT {WORKFLOW}, {TASK} FROM task JOIN workflow ON workflow.number = key >> 20 \
-                 WHERE waits_for IN (?1, ?2, ?3) ORDER BY position, key LIMIT ?4"
+                 WHERE waits_for IN (?1, ?2, ?3, ?4) ORDER BY position, key LIMIT ?5"
             );
             let mut select = connection.prepare_cached(&sql)?;
-            let [one, two, three] = FOR_PEOPLE.map(Code::code);
-            let rows = select.query_and_then(params![one, two, three, limit], |row| {
+            let [one, two, three, four] = FOR_PEOPLE.map(Code::code);
+            let rows = select.query_and_then(params![one, two, three, four, limit], |row| {
                 let mut cells = RowCells::of(row);
                 let (card, _) = rows::workflow(&mut cells)?;
                 Ok((card, rows::task(&mut cells)?))

@@ -1,13 +1,19 @@
 //! `watch`, `resume`, `retry`, `fork`: go on with a workflow that is there.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context;
-use baton_core::ids::Ordinal;
+use baton_core::codes::Code;
+use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::plan::{AgentCall, Work};
 use baton_core::words::WorkflowStatus;
+use baton_models::ModelSet;
 use baton_server::wire::{Ask, Verb};
 
 use super::run::tell_script;
 use super::stay::{follow, heed_signals, leave, show_end, stay};
 use crate::cli::Common;
+use crate::config::Config;
 use crate::display::say;
 use crate::exit::{Exit, Failed};
 use crate::reading::{find_task, find_workflow};
@@ -39,6 +45,12 @@ pub fn resume(common: &Common, id: Option<&str>) -> anyhow::Result<Exit> {
     let mut session = reopen(common)?;
     let workflow = find_workflow(session.reading()?.as_mut(), id)?;
     let id = workflow.id;
+    if session.is_owner()
+        && let Some(missing) = missing_model(common, id, &session)?
+    {
+        session.close()?;
+        return Err(Failed::usage(format!("{missing}; nothing was started")).into());
+    }
     let ask = match workflow.status {
         WorkflowStatus::Paused => Ask::Command { workflow: id, verb: Verb::Resume },
         WorkflowStatus::Draft
@@ -59,6 +71,49 @@ pub fn resume(common: &Common, id: Option<&str>) -> anyhow::Result<Exit> {
     };
     session.change(ask)?;
     stay(common, session, id)
+}
+
+/// Why no model can be asked here for an agent that goes on; `None` where none is missing. Its task
+/// would fail, and what it has paid for would be lost.
+fn missing_model(
+    common: &Common,
+    id: WorkflowId,
+    session: &Session,
+) -> anyhow::Result<Option<String>> {
+    let mut reading = session.reading()?;
+    let is_over =
+        |status: WorkflowStatus| status.is_terminal() || status == WorkflowStatus::Cancelling;
+    if reading.workflow(id)?.is_none_or(|workflow| is_over(workflow.status)) {
+        return Ok(None);
+    }
+    let open = reading.tasks(id)?.into_iter().filter(|task| !task.status.is_terminal());
+    let open: BTreeSet<Ordinal> = open.map(|task| task.ordinal).collect();
+    let plan = reading.plan(id)?;
+    let agents = (0..).map(Ordinal).zip(&plan.tasks).filter(|(ordinal, _)| open.contains(ordinal));
+    let mut agents = agents.filter_map(|(_, task)| agent_in(&task.work)).peekable();
+    if agents.peek().is_none() {
+        return Ok(None);
+    }
+    let models = ModelSet::new(Config::of(common)?.models);
+    let models = models.map_err(|fault| Failed::usage(fault.to_string()))?;
+    let first_missing = |agent: &AgentCall| {
+        let missing: Option<Vec<String>> =
+            agent.models.iter().map(|model| models.missing(&model.name)).collect();
+        missing?.into_iter().next()
+    };
+    Ok(agents.find_map(first_missing))
+}
+
+fn agent_in(work: &Work) -> Option<&AgentCall> {
+    match work {
+        Work::Agent(agent) => Some(agent),
+        Work::Tool(_)
+        | Work::Human(_)
+        | Work::Wait(_)
+        | Work::Emit(_)
+        | Work::Workflow(_)
+        | Work::Worker(_) => None,
+    }
 }
 
 fn resume_all(common: &Common) -> anyhow::Result<Exit> {
@@ -97,7 +152,6 @@ fn reopen(common: &Common) -> anyhow::Result<Session> {
 }
 
 fn open_statuses() -> Vec<WorkflowStatus> {
-    use baton_core::codes::Code;
     WorkflowStatus::ALL.iter().copied().filter(|status| !status.is_terminal()).collect()
 }
 

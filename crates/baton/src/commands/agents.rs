@@ -22,7 +22,10 @@ pub fn agents(common: &Common) -> anyhow::Result<Exit> {
         None => agents::listed(&Config::of(common)?),
     };
     if agents.is_empty() && !common.json {
-        say("no agent is configured; `[agents.NAME]` in baton.toml declares one");
+        say(
+            "no agent is configured; `[agents.NAME]` in baton.toml declares one, here or beside a \
+             definition",
+        );
     }
     let widest = agents.iter().map(|agent| agent.name.len()).max().unwrap_or(0);
     for agent in &agents {

@@ -55,8 +55,7 @@ fn decide(
                 Some(_) => Vec::new(),
                 None => reading.tasks(id)?,
             };
-            let waiting =
-                tasks.into_iter().filter(|task| task.waits_for == Some(WaitReason::Person));
+            let waiting = tasks.into_iter().filter(|task| task.waits_for.is_some_and(is_answered));
             let waiting: Vec<Ordinal> = waiting.map(|task| task.ordinal).collect();
             match waiting.as_slice() {
                 [only] => *only,
@@ -75,6 +74,14 @@ fn decide(
     };
     let verb = Verb::Respond { task, value, question: None };
     tell(common, Ask::Command { workflow: id, verb })
+}
+
+/// Whether what a task waits for is somebody's answer.
+fn is_answered(reason: WaitReason) -> bool {
+    match reason {
+        WaitReason::Person | WaitReason::Approval | WaitReason::Budget => true,
+        WaitReason::InDoubt | WaitReason::Event | WaitReason::Timer | WaitReason::Child => false,
+    }
 }
 
 /// Answers a task that asks for a form or a choice, or declines what a running call asks.

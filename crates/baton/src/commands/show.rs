@@ -105,7 +105,8 @@ fn say_tasks(
     let failures = failures(id, tasks, reading)?;
     for task in tasks.iter().take(TASKS_SHOWN_MAX) {
         say_out(&task_line(task, failures.get(&task.ordinal)));
-        if let Some(agent) = agents.iter().find(|agent| agent.task_id == task.id) {
+        let did = |agent: &&AgentShown<'_>| agent.task_id == task.id && agent.done.has_asked();
+        if let Some(agent) = agents.iter().find(did) {
             say_out(&format!("      {}", turns::in_sum(&agent.done)));
         }
     }

@@ -18,8 +18,9 @@ const VALUE_CHARS_MAX: usize = 120;
 /// Where what is said begins.
 const MARGIN: usize = 10;
 
-/// `3 turns, 5 calls, 1,200 tokens in and 340 out, $0.0123`.
+/// `openai/gpt-5: 3 turns, 5 calls, 1,200 tokens in and 340 out, $0.0123`.
 pub(super) fn in_sum(agent: &AgentView) -> String {
+    let models: Vec<String> = agent.models.iter().map(|model| clean(model)).collect();
     let mut facts = vec![
         many(agent.turns.into(), "turn"),
         many(agent.calls.into(), "call"),
@@ -32,7 +33,7 @@ pub(super) fn in_sum(agent: &AgentView) -> String {
     if agent.restarts > 0 {
         facts.push(many(agent.restarts.into(), "restart"));
     }
-    facts.join(", ")
+    format!("{}: {}", models.join(", then "), facts.join(", "))
 }
 
 fn tokens(usage: &Usage) -> String {

@@ -204,3 +204,13 @@ fn an_alternative_agent_lends_its_models_where_it_differs_in_nothing_else() {
     let late = ", fallback: [ { tool: core.noop }, { agent: small } ]";
     refuses(&known, late, "fallback[1].agent", "comes before the alternative tools");
 }
+
+#[test]
+fn a_turn_is_tried_again_by_itself_unless_the_task_says_how_often() {
+    let known = knows(agent(&[]));
+    let attempts = |fields: &str| {
+        let source = with_tasks(&[&format!("{{ id: a, agent: reader, prompt: hi{fields} }}")]);
+        read(&source, &known).expect("a plan").tasks[0].retry.attempts_max
+    };
+    assert_eq!([attempts(""), attempts(", retry: { attempts: 1 }")], [5, 1]);
+}

@@ -35,6 +35,7 @@ impl WorkflowState {
         ordinal: Ordinal,
         (value, by): (&Value, &str),
         question: Option<u32>,
+        moment: &Moment,
     ) -> Decision {
         let (on, Some(plan)) = (self.waiting_on(ordinal)?, self.task_plan(ordinal)) else {
             return Err(Refusal::NotWaiting);
@@ -49,6 +50,10 @@ impl WorkflowState {
             return Err(Refusal::InvalidAnswer);
         }
         let answered = match (on, &plan.work) {
+            // Its time is over also where nobody was there to see it pass.
+            (Waiting::Approval { until: Some(until), .. }, _) if moment.now >= *until => {
+                return Err(Refusal::NotWaiting);
+            }
             (Waiting::Approval { digest, .. }, _) => {
                 return self.approve_call(ordinal, *digest, (value, by));
             }

@@ -147,6 +147,13 @@ impl AgentRun {
         !self.transcript.is_empty()
     }
 
+    /// How many of its turns are not in its transcript any more.
+    pub fn turns_left_out(&self) -> u32 {
+        let is_answer = |entry: &&Entry| matches!(entry, Entry::Assistant(_));
+        let kept = self.transcript.iter().filter(is_answer).count();
+        self.turns.saturating_sub(u32::try_from(kept).unwrap_or(u32::MAX))
+    }
+
     /// What it is asked first.
     pub(in crate::workflow) fn ask(&mut self, message: Body) {
         self.digest = self.digest.then("user", [&message]);

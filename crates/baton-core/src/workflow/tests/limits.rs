@@ -92,6 +92,10 @@ fn a_denial_and_silence_are_told_to_the_agent() {
     let (_, told) = story.state.results(Ordinal(1)).remove(0);
     assert_eq!(told, CallEnd::Error("nobody approved the call in time".to_owned()));
     story.when(respond_as(1, json!(true))).refused(Refusal::NotWaiting);
+    // Nobody may have been there when the time was over.
+    let late = Moment::new(second(3_600), 1);
+    let decided = asking_leave().state.decide(&respond_as(1, json!(true)), &late);
+    assert_eq!(decided, Err(Refusal::NotWaiting));
 }
 
 #[test]

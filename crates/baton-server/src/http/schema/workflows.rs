@@ -250,6 +250,9 @@ pub(in crate::http) struct InboxItemSchema {
     question: Option<u32>,
     /// An address it sends the person to; they approve once they were there.
     url: Option<String>,
+    /// Of the very call that waits for an approval: what an answer may name as `{"approved": true,
+    /// "digest": …}`, to be for no other.
+    digest: Option<String>,
     /// The workflow's revision: what an approval of its plan names.
     revision: u64,
     /// Since when.

@@ -201,6 +201,7 @@ fn try_model(models: &ModelSet, model: &str) -> Result<ModelAnswer, CallFailure>
         output: None,
         output_tokens_max: TRY_TOKENS,
         messages: vec![Message::user("Answer with the word yes.")],
+        turns_left_out: 0,
         context: CallContext::new(workflow, (Ordinal(0), 1), conversation),
     };
     models.call(&request, &Control::new(TRY_MAX), &mut |_| {})

@@ -1,0 +1,97 @@
+//! Budgets: what happens where the next call may not fit, by each of the four ways.
+
+use serde_json::json;
+
+use crate::common::Desk;
+use crate::{asked, call, define, desk, sum};
+
+const CONFIG: &str = "
+[agents.thinker]
+tools = ['core.noop']
+output_tokens = 100
+";
+const TASK: &str =
+    "agent: thinker, output: { type: object, required: [n], properties: { n: { type: integer } } }";
+/// The second turn does not fit any more.
+const SCRIPT: &str = "
+price: { input: '2', output: '4' }
+answers:
+  - turns:
+      - { calls: [ { tool: core.noop } ], usage: { input_tokens: 9000, output_tokens: 50 } }
+      - { output: { n: 7 }, usage: { input_tokens: 9100, output_tokens: 5 } }
+";
+
+fn run(budget: &str, code: i32) -> (Desk, crate::common::Called) {
+    let desk = desk(CONFIG, TASK, SCRIPT);
+    define(&desk, &format!("budget: {{ {budget} }}\n"), TASK);
+    let called = call(&desk, code, &["run", "work.yaml"]);
+    (desk, called)
+}
+
+#[test]
+fn at_the_limit_it_asks_and_goes_on_when_more_is_granted() {
+    let (desk, _) = run("tokens: 10000", 3);
+    let item = asked(&desk);
+    assert_eq!((&item["needs"], &item["kind"]), (&"budget".into(), &"approval".into()));
+    let ask = item["ask"].as_str().unwrap();
+    for part in
+        ["the workflow's budget has 10000 tokens", "9050 are used", "the next call may take"]
+    {
+        assert!(ask.contains(part), "{ask}");
+    }
+    assert_eq!(sum(&desk)["turns"], 1, "nothing was asked beyond it");
+    desk.expect(0, &["approve", "last"]);
+    assert_eq!(call(&desk, 0, &["resume", "last"]).out, "{\n  \"n\": 7\n}\n");
+    let raised = crate::events(&desk, "task.budget_raised");
+    assert_eq!(raised[0]["data"]["by"]["tokens"], 10_000);
+}
+
+#[test]
+fn as_much_is_granted_as_somebody_says_and_a_refusal_fails() {
+    let (desk, _) = run("tokens: 10000", 3);
+    desk.expect(2, &["respond", "last/a", r#"{"token": 1}"#]);
+    desk.expect(0, &["respond", "last/a", r#"{"tokens": 1, "usd": "0.10"}"#]);
+    call(&desk, 3, &["resume", "last"]);
+    assert!(asked(&desk)["ask"].as_str().unwrap().contains("has 10001 tokens"));
+    desk.expect(0, &["reject", "last", "-m", "too much"]);
+    let failed = &desk.shown()["workflow"];
+    assert_eq!(failed["status"], "failed");
+    assert!(failed["error"].as_str().unwrap().contains("too much"), "{failed}");
+}
+
+#[test]
+fn at_the_limit_it_stops_and_says_why() {
+    let (desk, failed) = run("tokens: 10000, at_limit: stop", 1);
+    assert!(failed.said.contains("the workflow's budget has 10000 tokens"), "{failed:?}");
+    assert_eq!(sum(&desk)["turns"], 1);
+}
+
+#[test]
+fn at_the_limit_of_money_it_stops_too() {
+    // 9,000 tokens read and 50 written are $0.0182.
+    let (_, failed) = run("usd: '0.02', at_limit: stop", 1);
+    assert!(failed.said.contains("$0.0182 are used"), "{failed:?}");
+}
+
+#[test]
+fn a_person_takes_over_where_it_is_handed_over() {
+    let (desk, _) = run("tokens: 10000, at_limit: hand_over", 3);
+    let item = asked(&desk);
+    assert_eq!(item["kind"], "form");
+    assert_eq!(item["form"]["required"], json!(["n"]), "the answer is the task's output");
+    desk.expect(2, &["respond", "last/a", r#"{"n": "seven"}"#]);
+    desk.expect(0, &["respond", "last/a", r#"{"n": 8}"#]);
+    assert_eq!(desk.shown()["workflow"]["output"], json!({ "n": 8 }));
+}
+
+#[test]
+fn a_price_that_is_not_known_is_never_taken_for_nothing() {
+    let desk = desk(CONFIG, TASK, &SCRIPT.replace("price:", "# price:"));
+    define(&desk, "budget: { usd: '5' }\n", TASK);
+    let failed = call(&desk, 1, &["run", "work.yaml"]);
+    assert!(failed.said.contains("the price of `scripted/desk` is not known"), "{failed:?}");
+    define(&desk, "", TASK);
+    call(&desk, 0, &["run", "work.yaml"]);
+    assert_eq!(sum(&desk)["cost_usd"], json!(null));
+    assert!(desk.expect(0, &["show", "last"]).out.contains("cost unknown"));
+}

@@ -11,6 +11,7 @@ mod exchange;
 mod failure;
 mod gathering;
 mod gemini;
+mod known;
 mod limiter;
 mod names;
 #[cfg(test)]

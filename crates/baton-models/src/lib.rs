@@ -6,6 +6,7 @@
 mod anthropic;
 mod choice;
 mod config;
+mod count;
 mod discover;
 mod exchange;
 mod failure;

@@ -128,6 +128,20 @@ impl Provider {
         url
     }
 
+    /// Beside the version that its base ends with: `http://h/name` for `http://h/v1/`.
+    pub(crate) fn beside(&self, name: &str) -> Url {
+        let mut url = self.base.clone();
+        let has_version = url.path().trim_end_matches('/').ends_with("/v1");
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty();
+            if has_version {
+                segments.pop();
+            }
+            segments.push(name);
+        }
+        url
+    }
+
     /// Whether it runs on this machine: no proxy of the environment stands between.
     pub(crate) fn is_local(&self) -> bool {
         let Some(host) = self.base.host_str() else {
@@ -224,6 +238,20 @@ mod tests {
         ] {
             let fault = of(name, at(url, Protocol::Openai)).expect_err(url);
             assert!(fault.contains(said), "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_the_version_is_found_at_the_same_host() {
+        for (base, beside) in [
+            ("http://h:1/v1/", "http://h:1/tokenize"),
+            ("http://h:1/v1", "http://h:1/tokenize"),
+            ("http://h:1/", "http://h:1/tokenize"),
+            ("https://h/team/v1", "https://h/team/tokenize"),
+            ("https://h/team", "https://h/team/tokenize"),
+        ] {
+            let mine = of("mine", at(base, Protocol::Openai)).expect("sound");
+            assert_eq!(mine.beside("tokenize").as_str(), beside, "{base}");
         }
     }
 

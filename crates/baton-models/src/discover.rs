@@ -12,23 +12,8 @@ use serde_json::Value;
 use ureq::Agent;
 
 use crate::config::{ModelsConfig, ProviderConfig};
+use crate::known::{Access, KNOWN};
 use crate::scripted::PROVIDER as SCRIPTED;
-
-/// Providers that everybody knows, the variables of their keys, and the model of each that is asked
-/// where nobody names one: neither its dearest nor its smallest.
-const WITH_KEYS: &[(&str, &str, &str)] = &[
-    ("anthropic", "ANTHROPIC_API_KEY", "claude-sonnet-5-5"),
-    ("openai", "OPENAI_API_KEY", "gpt-6.1-terra"),
-    ("gemini", "GEMINI_API_KEY", "gemini-3.8-flash"),
-];
-
-/// Servers that run on this machine, and where they listen unless told otherwise.
-const LOCAL: &[(&str, &str)] = &[
-    ("llamacpp", "http://127.0.0.1:8080/v1/"),
-    ("lmstudio", "http://127.0.0.1:1234/v1/"),
-    ("ollama", "http://127.0.0.1:11434/v1/"),
-    ("vllm", "http://127.0.0.1:8000/v1/"),
-];
 
 /// How long a server on this machine may take to say which models it has.
 const ASK_MAX: Duration = Duration::from_millis(1_500);
@@ -131,9 +116,13 @@ pub fn discover(config: &ModelsConfig, is_set: &dyn Fn(&str) -> bool) -> Vec<Fou
 /// The models that are asked where nobody names any: those of the keys that are set, or, where none
 /// is, the first of each server on this machine.
 pub fn usual_models(found: &[Found]) -> Vec<String> {
-    let with_key = WITH_KEYS.iter().filter_map(|(provider, _, model)| {
-        let of = found.iter().find(|found| found.provider == *provider)?;
-        matches!(of.standing, Standing::KeyIsSet(_)).then(|| format!("{provider}/{model}"))
+    let with_key = KNOWN.iter().filter_map(|known| match known.access {
+        Access::Key { usual_model, .. } => {
+            let of = found.iter().find(|found| found.provider == known.name)?;
+            let is_set = matches!(of.standing, Standing::KeyIsSet(_));
+            is_set.then(|| format!("{}/{usual_model}", known.name))
+        }
+        Access::Local => None,
     });
     let usual: Vec<String> = with_key.collect();
     if !usual.is_empty() {
@@ -164,11 +153,14 @@ enum Place {
 
 /// All providers: known, configured, and named by a role.
 fn places(config: &ModelsConfig) -> BTreeMap<String, Place> {
-    let known =
-        WITH_KEYS.iter().map(|(name, key, _)| ((*name).to_owned(), Place::Key((*key).to_owned())));
-    let local =
-        LOCAL.iter().map(|(name, base)| ((*name).to_owned(), Place::Here((*base).to_owned())));
-    let mut places: BTreeMap<String, Place> = known.chain(local).collect();
+    let known = KNOWN.iter().map(|known| {
+        let place = match known.access {
+            Access::Key { variable, .. } => Place::Key(variable.to_owned()),
+            Access::Local => Place::Here(known.base_url.to_owned()),
+        };
+        (known.name.to_owned(), place)
+    });
+    let mut places: BTreeMap<String, Place> = known.collect();
     for (name, declared) in &config.providers {
         if let Some(place) = declared_place(declared) {
             places.insert(name.clone(), place);

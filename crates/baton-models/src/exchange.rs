@@ -9,14 +9,14 @@ use std::time::Duration;
 use baton_core::failure::CallFailure;
 use baton_core::words::FailureKind;
 use jiff::Timestamp;
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder, Response, Url};
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::ProviderConfig;
 use crate::failure::{Complaint, Place, retry_after};
 use crate::gathering::{Broken, Gathering};
-use crate::protocol::{Step, Wire};
+use crate::protocol::{Header, Step, Wire};
 use crate::stream::Stream;
 
 /// The media type of server-sent events.
@@ -77,19 +77,7 @@ impl Exchange<'_> {
             let message = format!("the request to {} cannot be written: {fault}", self.place);
             CallFailure::refused(FailureKind::InvalidInput, message)
         })?;
-        let request = self.client.post(url).header("content-type", "application/json");
-        let request = request.header("accept", STREAM_KIND).body(body);
-        Ok(wire.headers.into_iter().fold(request, |request, (name, value)| {
-            let value = reqwest::header::HeaderValue::try_from(value).map(|mut value| {
-                value.set_sensitive(true);
-                value
-            });
-            match value {
-                Ok(value) => request.header(name, value),
-                // The builder reports it without saying the value.
-                Err(_) => request.header(name, "\n"),
-            }
-        }))
+        Ok(post(self.client, url, STREAM_KIND, &wire.headers).body(body))
     }
 
     async fn read(
@@ -134,7 +122,7 @@ impl Exchange<'_> {
             let message = format!("it redirects to {to}, which is not followed; set base_url");
             return Complaint { status: Some(404), message, ..Complaint::default() };
         }
-        let body = bounded_body(response, until).await;
+        let body = bounded_body(response, until, ERROR_BYTES_MAX).await;
         Complaint::of_body(status, pause, &body)
     }
 
@@ -142,7 +130,7 @@ impl Exchange<'_> {
     /// somebody in between.
     async fn not_a_stream(&self, response: Response, until: Instant) -> CallFailure {
         let kind = kind_of(&response).unwrap_or_default().to_owned();
-        let body = bounded_body(response, until).await;
+        let body = bounded_body(response, until, ERROR_BYTES_MAX).await;
         let json = serde_json::from_slice::<Value>(&body).unwrap_or_default();
         if json.get("error").is_some_and(|error| !error.is_null()) {
             return Complaint::of_json(&json).failure_in_the_middle(self.place);
@@ -238,6 +226,22 @@ impl Exchange<'_> {
     }
 }
 
+/// A request of JSON for an answer of this kind.
+pub(crate) fn post(client: &Client, url: Url, accept: &str, headers: &[Header]) -> RequestBuilder {
+    let request = client.post(url).header("content-type", "application/json");
+    headers.iter().fold(request.header("accept", accept), |request, (name, value)| {
+        let value = reqwest::header::HeaderValue::try_from(value.as_str()).map(|mut value| {
+            value.set_sensitive(true);
+            value
+        });
+        match value {
+            Ok(value) => request.header(*name, value),
+            // The builder reports it without saying the value.
+            Err(_) => request.header(*name, "\n"),
+        }
+    })
+}
+
 /// An error with its causes, the outermost first.
 fn words_of(fault: &dyn Error) -> String {
     let mut words = fault.to_string();
@@ -255,16 +259,20 @@ fn kind_of(response: &Response) -> Option<&str> {
     response.headers().get("content-type").and_then(|kind| kind.to_str().ok())
 }
 
-/// The body of an answer that is no stream, as far as it comes in time.
-async fn bounded_body(mut response: Response, until: Instant) -> Vec<u8> {
+/// The body of an answer that is no stream, as far as it comes in time and fits.
+pub(crate) async fn bounded_body(
+    mut response: Response,
+    until: Instant,
+    bytes_max: usize,
+) -> Vec<u8> {
     let mut body = Vec::new();
-    while body.len() < ERROR_BYTES_MAX {
+    while body.len() < bytes_max {
         match timeout_at(until, response.chunk()).await {
             Ok(Ok(Some(bytes))) => body.extend_from_slice(&bytes),
             Ok(Ok(None) | Err(_)) | Err(_) => break,
         }
     }
-    body.truncate(ERROR_BYTES_MAX);
+    body.truncate(bytes_max);
     body
 }
 

@@ -6,11 +6,13 @@
 mod anthropic;
 mod choice;
 mod config;
+mod count;
 mod discover;
 mod exchange;
 mod failure;
 mod gathering;
 mod gemini;
+mod known;
 mod limiter;
 mod names;
 #[cfg(test)]

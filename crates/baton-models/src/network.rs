@@ -19,6 +19,7 @@ use serde_json::Value;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::config::{Limit, ModelsConfig};
+use crate::count::Counting;
 use crate::exchange::Exchange;
 use crate::failure::{Place, millis};
 use crate::gathering::Gathering;
@@ -35,6 +36,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const POOL_IDLE: Duration = Duration::from_secs(30);
 /// How often a silent connection is looked after, so that one whose other end is gone ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long the tokens of a request are counted at most.
+const COUNT_MAX: Duration = Duration::from_secs(10);
 /// What an image counts for where the tokens of a request are guessed.
 const TOKENS_OF_IMAGE: u64 = 1_500;
 /// How many bytes of JSON are about a token.
@@ -122,6 +125,24 @@ impl Network {
     /// Why a model cannot be asked here at all; `None` where it may be tried.
     pub(crate) fn missing(&self, model: &str) -> Option<CallFailure> {
         self.provider_of(model).and_then(|(provider, _)| self.key(&provider, model)).err()
+    }
+
+    /// Has a request's tokens counted at its provider; `None` where that brings nothing, for whatever
+    /// reason. It is no call of the model: the limits of calls do not hold for it.
+    pub(crate) fn count(&self, request: &ModelRequest, control: &Control) -> Option<u64> {
+        let (provider, name) = self.provider_of(&request.model).ok()?;
+        let key = self.key(&provider, &request.model).ok()?;
+        let client = self.client(&provider).ok()?;
+        let asked = Asked { provider: &provider, name, request };
+        let until = tokio::time::Instant::now() + control.timeout.min(COUNT_MAX);
+        let counting = Counting { client: &client, asked: &asked, key: key.as_ref(), until };
+        self.handle().ok()?.block_on(async {
+            tokio::select! {
+                biased;
+                () = told_to_end(control) => None,
+                tokens = counting.count() => tokens,
+            }
+        })
     }
 
     fn key(&self, provider: &Provider, model: &str) -> Result<Option<Key>, CallFailure> {

@@ -31,9 +31,12 @@ pub(crate) struct Wire {
     /// Below the provider's base.
     pub(crate) path: Vec<String>,
     pub(crate) query: Option<&'static str>,
-    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<Header>,
     pub(crate) body: Value,
 }
+
+/// A header's name and its value, which may be a key.
+pub(crate) type Header = (&'static str, String);
 
 /// How far an answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +157,6 @@ pub(crate) fn list_at<'v>(event: &'v Value, pointer: &str) -> &'v [Value] {
 }
 
 /// The header of a key that is a bearer token.
-pub(crate) fn bearer(key: Option<&Key>) -> Vec<(&'static str, String)> {
+pub(crate) fn bearer(key: Option<&Key>) -> Vec<Header> {
     key.map(|key| ("authorization", format!("Bearer {}", key.secret()))).into_iter().collect()
 }

@@ -1,4 +1,4 @@
-//! The providers there are: those that everybody knows, and those that are configured.
+//! The providers there are: those of the table of known ones, and those that are configured.
 //!
 //! Nothing is asked here. A key is read from the environment when a request needs it, and kept nowhere.
 
@@ -10,26 +10,11 @@ use std::sync::Arc;
 use reqwest::Url;
 
 use crate::config::{ModelsConfig, Protocol, ProviderConfig};
+use crate::known::{Access, KNOWN};
 use crate::set::ModelsFault;
 
 /// Reads a variable of the environment.
 pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
-
-/// The providers known without a configuration: name, protocol, base URL, variable of the key.
-const KNOWN: &[(&str, Protocol, &str, Option<&str>)] = &[
-    ("anthropic", Protocol::Anthropic, "https://api.anthropic.com/v1/", Some("ANTHROPIC_API_KEY")),
-    (
-        "gemini",
-        Protocol::Gemini,
-        "https://generativelanguage.googleapis.com/v1beta/",
-        Some("GEMINI_API_KEY"),
-    ),
-    ("llamacpp", Protocol::Openai, "http://127.0.0.1:8080/v1/", None),
-    ("lmstudio", Protocol::Openai, "http://127.0.0.1:1234/v1/", None),
-    ("ollama", Protocol::Openai, "http://127.0.0.1:11434/v1/", None),
-    ("openai", Protocol::Openai, "https://api.openai.com/v1/", Some("OPENAI_API_KEY")),
-    ("vllm", Protocol::Openai, "http://127.0.0.1:8000/v1/", None),
-];
 
 /// Whose dialect of a protocol an endpoint speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +58,9 @@ pub(crate) fn providers(
     config: &ModelsConfig,
 ) -> Result<BTreeMap<String, Arc<Provider>>, ModelsFault> {
     let mut all = BTreeMap::new();
-    for (name, _, _, _) in KNOWN {
-        let own = config.providers.get(*name).cloned().unwrap_or_default();
-        all.insert((*name).to_owned(), Arc::new(Provider::new(name, own)?));
+    for known in KNOWN {
+        let own = config.providers.get(known.name).cloned().unwrap_or_default();
+        all.insert(known.name.to_owned(), Arc::new(Provider::new(known.name, own)?));
     }
     for (name, own) in &config.providers {
         if !all.contains_key(name) {
@@ -89,20 +74,21 @@ impl Provider {
     fn new(name: &str, own: ProviderConfig) -> Result<Self, ModelsFault> {
         check_name(name)?;
         let mut own = own;
-        let known = KNOWN.iter().find(|(known, _, _, _)| *known == name);
+        let known = KNOWN.iter().find(|known| known.name == name);
         // The key of a known provider goes to its own address only.
         if own.base_url.is_empty()
-            && let Some((_, protocol, base_url, key_env)) = known
+            && let Some(known) = known
         {
-            let chosen = (*protocol, own.protocol);
+            let chosen = (known.protocol, own.protocol);
             let is_chosen = chosen == (Protocol::Openai, Protocol::OpenaiResponses);
-            own.protocol = if is_chosen { own.protocol } else { *protocol };
-            own.base_url = (*base_url).to_owned();
-            own.key_env = own.key_env.or_else(|| key_env.map(str::to_owned));
+            own.protocol = if is_chosen { own.protocol } else { known.protocol };
+            own.base_url = known.base_url.to_owned();
+            own.key_env = own.key_env.or_else(|| known.access.variable().map(str::to_owned));
         }
         let base = base_of(name, &own.base_url)?;
-        let is_native = KNOWN.iter().any(|(_, _, url, key_env)| {
-            key_env.is_some() && Url::parse(url).is_ok_and(|url| url.host() == base.host())
+        let is_native = KNOWN.iter().any(|known| {
+            let url = Url::parse(known.base_url);
+            known.access != Access::Local && url.is_ok_and(|url| url.host() == base.host())
         });
         // Google serves OpenAI's protocol as well, and not all of it.
         let is_native = is_native
@@ -138,6 +124,20 @@ impl Provider {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
+        }
+        url
+    }
+
+    /// Beside the version that its base ends with: `http://h/name` for `http://h/v1/`.
+    pub(crate) fn beside(&self, name: &str) -> Url {
+        let mut url = self.base.clone();
+        let has_version = url.path().trim_end_matches('/').ends_with("/v1");
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty();
+            if has_version {
+                segments.pop();
+            }
+            segments.push(name);
         }
         url
     }
@@ -238,6 +238,20 @@ mod tests {
         ] {
             let fault = of(name, at(url, Protocol::Openai)).expect_err(url);
             assert!(fault.contains(said), "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_the_version_is_found_at_the_same_host() {
+        for (base, beside) in [
+            ("http://h:1/v1/", "http://h:1/tokenize"),
+            ("http://h:1/v1", "http://h:1/tokenize"),
+            ("http://h:1/", "http://h:1/tokenize"),
+            ("https://h/team/v1", "https://h/team/tokenize"),
+            ("https://h/team", "https://h/team/tokenize"),
+        ] {
+            let mine = of("mine", at(base, Protocol::Openai)).expect("sound");
+            assert_eq!(mine.beside("tokenize").as_str(), beside, "{base}");
         }
     }
 

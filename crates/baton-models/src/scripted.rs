@@ -95,6 +95,17 @@ impl Script {
 
     /// The turn that answers a request: `Err` where none does, or where it fails.
     fn turn(&self, request: &ModelRequest) -> Result<&Turn, CallFailure> {
+        let (turn, replayed) = self.due(request)?;
+        match &turn.fail {
+            Some(fail) if fail.times.is_none_or(|times| replayed.unheard(request) < times) => {
+                Err(fail.failure.clone())
+            }
+            Some(_) | None => Ok(turn),
+        }
+    }
+
+    /// The turn that a request has come to, whether it answers or fails, and what was before it.
+    fn due(&self, request: &ModelRequest) -> Result<(&Turn, Replayed), CallFailure> {
         let prompt = request.messages.first().map(shown).unwrap_or_default();
         let suits = |role: &&Role| {
             let to_agent = role.agent.as_ref().is_none_or(|agent| *agent == request.agent);
@@ -114,12 +125,7 @@ impl Script {
         }
         let turn = role.next(request.messages.last(), replayed.in_order);
         let turn = turn.ok_or_else(|| self.ended(request, replayed.in_order))?;
-        match &turn.fail {
-            Some(fail) if fail.times.is_none_or(|times| replayed.unheard(request) < times) => {
-                Err(fail.failure.clone())
-            }
-            Some(_) | None => Ok(turn),
-        }
+        Ok((turn, replayed))
     }
 
     fn unheard(&self, request: &ModelRequest) -> CallFailure {

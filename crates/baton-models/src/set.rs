@@ -116,4 +116,11 @@ impl Models for ModelSet {
         }
         self.network.call(request, control, told)
     }
+
+    fn count(&self, request: &ModelRequest, control: &Control) -> Option<u64> {
+        match self.choice.script(&request.model) {
+            Some(script) => script.ok()?.count(request),
+            None => self.network.count(request, control),
+        }
+    }
 }

@@ -169,6 +169,30 @@ fn an_answer_is_bound_by_a_schema() {
 }
 
 #[test]
+fn a_request_is_counted_before_it_is_asked() {
+    let Some(server) = Server::found() else { return };
+    let schema = json!({
+        "type": "object",
+        "properties": { "color": { "type": "string", "enum": ["red", "green"] } },
+        "required": ["color"],
+        "additionalProperties": false,
+    });
+    let prompt = "The sea is wide, and the ship is small; name a color of it. ".repeat(40);
+    for (name, _) in PROTOCOLS {
+        for output in [None, Some(schema.clone())] {
+            let asked = ModelRequest { output, ..request(name, &prompt, 4) };
+            let counted = server.models.count(&asked, &Control::new(CALL_MAX));
+            let counted = counted.unwrap_or_else(|| panic!("{name} does not count"));
+            let (_, answer) = server.ask(&asked);
+            let answer = answer.unwrap_or_else(|failure| panic!("{name}: {failure:?}"));
+            let (read, bytes) = (answer.usage.input_tokens, prompt.len() as u64);
+            assert!(counted >= read, "{name}: {counted} are counted of {read}");
+            assert!(counted < bytes, "{name}: {counted} are counted of {bytes} bytes");
+        }
+    }
+}
+
+#[test]
 fn the_server_is_found_with_its_model() {
     let Some(server) = Server::found() else { return };
     let found = discover(&server.config, &|_| false);

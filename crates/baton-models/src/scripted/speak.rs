@@ -45,10 +45,20 @@ impl Script {
         }
         Ok(ModelAnswer {
             content: numbered(&turn.content, request.attempt),
-            usage: turn.usage.unwrap_or_else(|| counted(request, turn)),
+            usage: used(request, turn),
             is_cut: turn.is_cut,
         })
     }
+
+    /// How many tokens the answer to a request will say that it read; `None` where nothing answers it.
+    pub fn count(&self, request: &ModelRequest) -> Option<u64> {
+        self.due(request).ok().map(|(turn, _)| used(request, turn).input_tokens)
+    }
+}
+
+/// As the turn declares it, or as it is counted.
+fn used(request: &ModelRequest, turn: &Turn) -> Usage {
+    turn.usage.unwrap_or_else(|| counted(request, turn))
 }
 
 /// Waits, unless the call is told to end or runs out of its time. As with a provider, nobody knows

@@ -326,3 +326,21 @@ fn the_page_of_the_format_is_right() {
         assert!(page.contains(&format!("\n| `{field}` |")), "{field}");
     }
 }
+
+#[test]
+fn what_a_turn_will_say_that_it_read_is_counted_before() {
+    let script = script(DESK);
+    let prompt = vec![Message::user("go")];
+    let first = request("reviewer", 1, prompt.clone());
+    assert_eq!(script.count(&first), Some(100), "as it declares");
+    let anybody = request("another", 1, prompt);
+    let read = ask(&script, &anybody).expect("it answers").usage.input_tokens;
+    assert_eq!(script.count(&anybody), Some(read), "as it counts itself");
+    assert!(read > 0);
+    let fails = "answers: [{turns: [{fail: {kind: rate_limited, times: 1}, text: then}]}]";
+    let failing = self::script(fails);
+    assert!(ask(&failing, &request("a", 1, vec![Message::user("go")])).is_err());
+    assert!(failing.count(&request("a", 1, vec![Message::user("go")])).is_some());
+    let over = vec![Message::user("go"), Message::Assistant(Vec::new()), Message::user("more")];
+    assert_eq!(failing.count(&request("a", 3, over)), None, "nothing answers it");
+}

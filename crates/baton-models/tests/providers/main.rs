@@ -5,6 +5,7 @@
 
 mod answers;
 mod connections;
+mod counts;
 mod endings;
 mod failures;
 mod limits;

@@ -297,6 +297,16 @@ codes! {
 }
 
 codes! {
+    /// Whether a call of a model is known to have been billed.
+    pub enum Billing: "billing" {
+        /// It was answered, and its provider said what it used.
+        Answered = 0 "answered",
+        /// It was cut off, and may have been billed all the same.
+        PossiblyBilled = 1 "possibly_billed",
+    }
+}
+
+codes! {
     /// What kind of answer a person is asked for.
     pub enum HumanKind: "human_kind" {
         /// Yes or no.

@@ -14,6 +14,7 @@ use super::system::{
     BatchPurged, DefinitionRegistered, DefinitionRemoved, EventReceived, Purged, ServerReleased,
     TokenCreated, TokenRevoked, TriggerFired,
 };
+use crate::actor::Actor;
 use crate::agent::Usage;
 use crate::body::{BlobHash, Body};
 use crate::codes;
@@ -169,6 +170,9 @@ pub struct Admitted {
     /// The caller's folder, where relative paths of its tools start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<Arc<str>>,
+    /// Who started it, or the workflow whose child it is; written where its plan may call models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Actor>,
     /// The workflow it is a fork of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork_of: Option<WorkflowId>,
@@ -573,7 +577,10 @@ impl Event {
             }
             Self::EventReceived(received) => body(&received.data),
             Self::Purged(purged) => each(purged.tombstone.plan),
-            Self::BatchPurged(purged) => body(&purged.tombstones),
+            Self::BatchPurged(purged) => {
+                body(&purged.tombstones);
+                purged.usage.iter().for_each(body);
+            }
             Self::Approved(_)
             | Self::SentBack(_)
             | Self::Started(_)

@@ -19,6 +19,7 @@ use super::state::{
     BlockOf, Ended, Items, Next, PauseCause, Phase, Resume, Tally, Task, TaskPhase, Waiting,
     WorkflowState,
 };
+use crate::agent::Spending;
 use crate::codes::Code;
 use crate::ids::Ordinal;
 use crate::plan::Plan;
@@ -40,6 +41,7 @@ impl WorkflowState {
             project: event.project,
             hops: event.hops,
             folder: event.folder.clone(),
+            user: event.user.clone(),
             plan,
             graph,
             inputs: event.inputs.clone(),
@@ -50,6 +52,7 @@ impl WorkflowState {
             started_at: None,
             updated_at: at,
             used: Duration::ZERO,
+            spent: Spending::default(),
             tally: Tally::default(),
             tasks,
             items: Vec::new(),
@@ -83,6 +86,9 @@ impl WorkflowState {
         }
         self.updated_at = at;
         self.revision += 1;
+        if let Some(spending) = self.booking(event).map(|booking| booking.spending()) {
+            self.spent += spending;
+        }
         match event {
             Event::Admitted(_)
             | Event::DefinitionRegistered(_)

@@ -20,6 +20,7 @@ mod system;
 mod tests;
 pub mod tombstones;
 mod turns;
+pub mod usage;
 
 pub use command::{Command, Refusal, TurnAnswer, Verdict};
 pub use event::{

@@ -15,6 +15,8 @@ use super::state::{
     AgentRun, AskedCall, BlockOf, Items, Lease, Output, Phase, Tally, Task, TaskPhase, Waiting,
     WorkflowState,
 };
+use crate::actor::Actor;
+use crate::agent::Spending;
 use crate::body::{BlobHash, Body, Json};
 use crate::failure::CallFailure;
 use crate::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
@@ -46,6 +48,11 @@ pub struct Snapshot {
     #[serde(default, skip_serializing_if = "is_zero")]
     hops: u8,
     folder: Option<Arc<str>>,
+    // Absent in what was kept before models were called, and then none: such a state is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Option<Actor>,
+    #[serde(default, skip_serializing_if = "Spending::is_none")]
+    spent: Spending,
     inputs: Body,
     run: u32,
     phase: Phase,
@@ -153,6 +160,8 @@ impl WorkflowState {
             project: self.project,
             hops: self.hops,
             folder: self.folder.clone(),
+            user: self.user.clone(),
+            spent: self.spent,
             inputs: self.inputs.clone(),
             run: self.run,
             phase: self.phase.clone(),
@@ -189,6 +198,7 @@ impl WorkflowState {
             project: snapshot.project,
             hops: snapshot.hops,
             folder: snapshot.folder,
+            user: snapshot.user,
             plan,
             graph,
             inputs: snapshot.inputs,
@@ -199,6 +209,7 @@ impl WorkflowState {
             started_at: snapshot.started_at,
             updated_at: snapshot.updated_at,
             used: Duration::from_millis(snapshot.used_ms),
+            spent: snapshot.spent,
             tally: Tally::default(),
             tasks,
             items,

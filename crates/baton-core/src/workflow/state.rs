@@ -16,6 +16,8 @@ pub use phase::{
 };
 
 use super::graph::Graph;
+use crate::actor::Actor;
+use crate::agent::Spending;
 use crate::body::{Body, Json};
 use crate::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use crate::plan::{AgentCall, Plan, TaskPlan, ToolCall, Work, WorkerCall};
@@ -41,6 +43,8 @@ pub struct WorkflowState {
     pub hops: u8,
     /// The caller's folder, where relative paths of its tools start.
     pub folder: Option<Arc<str>>,
+    /// Who started it, or the workflow whose child it is; noted where models may be called.
+    pub user: Option<Actor>,
     /// What it runs.
     pub plan: Arc<Plan>,
     /// The plan's edges, turned round.
@@ -61,6 +65,8 @@ pub struct WorkflowState {
     pub updated_at: Timestamp,
     /// Time the present run has used, without what it spent waiting for people.
     pub(super) used: Duration,
+    /// What its calls of models used, over all runs.
+    pub(super) spent: Spending,
     /// Counts over its tasks.
     pub(super) tally: Tally,
     pub(super) tasks: Vec<Task>,

@@ -84,6 +84,7 @@ impl WorkflowState {
             return;
         };
         run.turns += 1;
+        run.answered = answered.attempt;
         run.usage += answered.usage;
         run.hear(answered.message.clone());
         if let Some(again) = &answered.again {

@@ -30,6 +30,9 @@ pub struct AgentRun {
     pub usage: Usage,
     /// Turns that were cut off: what they used is not known.
     pub cut_off: u32,
+    /// The attempt that was answered last; 0 before the first answer.
+    #[serde(default)]
+    pub answered: u32,
     /// What each call brought last and how often in a row, by the call's digest.
     pub(in crate::workflow) results: BTreeMap<BlobHash, Repeated>,
 }

@@ -131,6 +131,7 @@ impl Engine {
         } = submit;
         self.staging.offer(blob);
         let event = Admitted {
+            user: None,
             hops: 0,
             project,
             id: self.new_id(),
@@ -202,6 +203,7 @@ impl Engine {
         };
         let kept = self.kept(&state, store)?;
         let event = Admitted {
+            user: None,
             hops: 0,
             project: state.project,
             id: self.new_id(),

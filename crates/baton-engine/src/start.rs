@@ -310,6 +310,7 @@ impl Engine {
         };
         let (conversation, priority) = (live.state.conversation, live.state.priority);
         let (hops, project) = (live.state.hops, live.state.project);
+        let user = live.state.user.clone();
         let (parent, folder) = (live.state.id.task(task), live.state.folder.clone());
         let Some(attempt) = self.begin(number, task, None) else {
             return;
@@ -330,6 +331,7 @@ impl Engine {
             review: false,
             parent: Some(parent),
             folder,
+            user,
             fork_of: None,
             fork_position: None,
             kept: Vec::new(),

@@ -13,7 +13,9 @@ mod rows;
 mod sound;
 pub mod sqlite;
 mod steps;
+mod sums;
 mod url;
+mod usage;
 mod vocabulary;
 
 pub use url::{NotAStoreUrl, StoreUrl, begin_repair, open, open_audit, open_views};

@@ -4,6 +4,7 @@
 //! peculiar to one store is tested beside that store.
 
 mod auditing;
+mod books;
 mod differential;
 mod facts;
 mod purging;
@@ -35,8 +36,14 @@ pub(crate) trait Audited: Site {
 
 /// Runs every check, each on a new site.
 pub(crate) fn check(new: &dyn Fn() -> Box<dyn Site>) {
-    let checks =
-        [writing::CHECKS, reading::CHECKS, purging::CHECKS, snapshots::CHECKS, facts::CHECKS];
+    let checks = [
+        writing::CHECKS,
+        reading::CHECKS,
+        purging::CHECKS,
+        snapshots::CHECKS,
+        facts::CHECKS,
+        books::CHECKS,
+    ];
     for (name, check) in checks.into_iter().flatten() {
         // Shown only when the test fails: it says which check did.
         println!("conformance: {name}");

@@ -4,6 +4,7 @@
 //! It is never shipped, and knows nothing of threads, files, sockets or real time.
 
 mod asking;
+mod books;
 mod check;
 #[cfg(test)]
 mod clock_tests;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use baton_core::agent::Price;
 use baton_core::ids::Ordinal;
 use baton_core::plan::{
     AgentCall, AgentLimits, Budget, Child, Each, Emit, Human, ModelSpec, OfferedTool, Plan, Probe,
@@ -39,7 +40,10 @@ pub fn agent() -> Work {
     };
     Work::Agent(AgentCall {
         agent: "sim".to_owned(),
-        models: ["sim/one", "sim/two"].map(ModelSpec::named).to_vec(),
+        models: vec![
+            ModelSpec { price: Some(PRICE), ..ModelSpec::named("sim/one") },
+            ModelSpec::named("sim/two"),
+        ],
         instructions: None,
         prompt: "Well?".to_owned(),
         tools: vec![
@@ -52,6 +56,10 @@ pub fn agent() -> Work {
         compaction: Compaction::default(),
     })
 }
+
+/// Of the first of an agent's models; nobody knows that of the second.
+const PRICE: Price =
+    Price { input: 3_000_001, output: 15_000_007, cached: None, cache_write: None };
 
 /// A task with nothing but its work.
 pub fn task(key: String, stage: u32, work: Work) -> TaskPlan {

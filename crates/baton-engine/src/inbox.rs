@@ -221,7 +221,7 @@ fn look(card: &WorkflowCard, views: &mut dyn Views) -> Result<Option<Looked>, St
     };
     let plan = plan_of(card, views)?;
     let rows = views.tasks(card.number)?;
-    let tasks = task_views(card, &row, &plan, &rows);
+    let tasks = task_views(card, &row, &plan, (&rows, &[]));
     Ok(Some(Looked { number: card.number, revision: row.revision, plan, tasks }))
 }
 

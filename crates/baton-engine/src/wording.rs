@@ -26,6 +26,7 @@ pub struct Wording {
     description: Option<Arc<str>>,
     time_max: Option<Span>,
     keys: Arc<[Box<str>]>,
+    agents: Arc<[Box<str>]>,
     calls: Arc<[Rungs]>,
     bytes: usize,
 }
@@ -47,9 +48,17 @@ impl Wording {
     pub fn of(plan: &Plan) -> Self {
         let keys: Arc<[Box<str>]> =
             plan.tasks.iter().map(|task| Box::from(task.key.as_str())).collect();
+        let is_agent = |task: &&TaskPlan| matches!(task.work, Work::Agent(_));
+        let agents = plan.tasks.iter().filter(is_agent).map(|task| Box::from(task.key.as_str()));
+        let agents: Arc<[Box<str>]> = agents.collect();
         let bytes = keys.iter().map(|key| key.len() + TASK_BYTES).sum();
         let description = plan.description.as_deref().map(Arc::from);
-        Self { description, time_max: plan.time_max, keys, calls: Arc::default(), bytes }
+        Self { description, time_max: plan.time_max, keys, agents, calls: Arc::default(), bytes }
+    }
+
+    /// The keys of the tasks that ask models.
+    pub fn agents(&self) -> &[Box<str>] {
+        &self.agents
     }
 
     fn with_calls(plan: &Plan) -> Self {

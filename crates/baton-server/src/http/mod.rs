@@ -30,6 +30,7 @@ mod start;
 mod streams;
 mod tasks;
 mod tokens;
+mod usage;
 mod waiting;
 mod workers;
 mod workflows;
@@ -170,6 +171,8 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(tasks::list))
         .routes(routes!(tasks::stages))
         .routes(routes!(tasks::trace))
+        .routes(routes!(usage::ahead))
+        .routes(routes!(usage::show))
         .routes(routes!(tasks::events))
         .routes(routes!(tasks::plan))
         .routes(routes!(commands::approve))

@@ -11,7 +11,7 @@ use baton_core::plan::Plan;
 use baton_core::workflow::rows::WorkflowCard;
 use baton_engine::exchange::Declined;
 use baton_engine::stages::{StageView, stage_views};
-use baton_engine::store::Views;
+use baton_engine::store::{UsageOfTask, Views};
 use baton_engine::trace::SpanView;
 use baton_engine::view::{TaskView, add_live, plan_of, task_views};
 use serde::Deserialize;
@@ -50,6 +50,8 @@ pub(super) struct Shown {
     plan: Plan,
     /// Its tasks by ordinal, items behind those of the plan.
     pub tasks: Vec<TaskView>,
+    /// What they used of models.
+    usage: Vec<UsageOfTask>,
 }
 
 /// A workflow with its tasks; 410 where they were purged.
@@ -60,11 +62,13 @@ pub(super) fn shown(id: WorkflowId, views: &mut dyn Views) -> Result<Shown, Prob
     }
     let plan = plan_of(&card, views)?;
     let rows = views.tasks(card.number)?;
-    let tasks = task_views(&card, &row, &plan, &rows);
-    Ok(Shown { card, plan, tasks })
+    let usage = views.usage_of_tasks(card.number)?;
+    let tasks = task_views(&card, &row, &plan, (&rows, &usage));
+    Ok(Shown { card, plan, tasks, usage })
 }
 
-fn purged(id: WorkflowId) -> Problem {
+/// What is asked of a purged workflow is gone.
+pub(super) fn purged(id: WorkflowId) -> Problem {
     let declined = Declined::Purged(id);
     Problem::new((&declined).into(), declined.to_string())
 }
@@ -101,7 +105,7 @@ pub(super) async fn stages(
     IdOf(id): IdOf<WorkflowId>,
 ) -> Result<Json<Page<StageView>>, Problem> {
     let read = move |views: &mut dyn Views| {
-        shown(id, views).map(|shown| stage_views(&shown.plan, &shown.tasks))
+        shown(id, views).map(|shown| stage_views(&shown.plan, &shown.tasks, &shown.usage))
     };
     let items = api.readers.read(read).await?;
     Ok(Json(Page { items, next_cursor: None }))
@@ -175,7 +179,7 @@ pub(super) async fn show(
     let (workflow, ordinal) = workflow_of(id)?;
     let live = Arc::clone(&api.live);
     let read = move |views: &mut dyn Views| {
-        let Shown { card, plan, mut tasks } = shown(workflow, views)?;
+        let Shown { card, plan, mut tasks, .. } = shown(workflow, views)?;
         add_live(&mut tasks, live.of(workflow));
         let none = || {
             let detail = format!("the workflow {workflow} has no task {id}; `…/tasks` lists them");

@@ -16,6 +16,7 @@ mod stay;
 mod tell;
 mod there;
 mod token;
+mod usage;
 
 use crate::cli::{Cli, Command, SchemaOf};
 use crate::display::say_out;
@@ -56,6 +57,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Tools { markdown: false } => servers::tools(&common),
         Command::Servers(asked) => servers::servers(&common, &asked),
         Command::Invoke(asked) => invoke::invoke(&common, &asked),
+        Command::Usage(asked) => usage::usage(&common, &asked),
         Command::Openapi => reference::openapi(),
         Command::Schema { of: SchemaOf::Definition } => {
             let schema = baton_core::definition::schema();
@@ -102,6 +104,7 @@ fn of_the_store(command: &Command) -> Option<&'static str> {
         | Command::Tools { .. }
         | Command::Invoke(_)
         | Command::Servers(_)
+        | Command::Usage(_)
         | Command::Openapi
         | Command::Schema { .. } => None,
     }

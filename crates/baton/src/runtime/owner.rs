@@ -302,6 +302,7 @@ impl Work {
             self.may_die(DeathPoint::BeforeRelease);
             // Whoever hears of the commit finds it counted.
             self.count(began.elapsed(), took);
+            self.handle.meters.booked(&commit.usage);
             self.handle.hub.publish(&commit.records);
         }
         // A call brings its result, and whoever is answered often asks for the next thing.

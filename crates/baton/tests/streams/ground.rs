@@ -117,6 +117,7 @@ impl Ground {
             views: baton_store::open_views(&url).expect("a reader"),
             check_views: baton_store::open_views(&url).expect("a reader"),
             tools: Arc::clone(&tools),
+            models: Arc::new(baton_models::ModelSet::new(Default::default()).expect("none")),
             settings: Settings::default(),
             bounds: Bounds::default(),
             take_up: TakeUp::All,

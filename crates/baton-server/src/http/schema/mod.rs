@@ -5,6 +5,7 @@
 #![expect(dead_code, reason = "read by the generator, never built")]
 
 mod tasks;
+mod usage;
 mod workers;
 mod workflows;
 
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 use baton_core::codes::Code;
 use baton_core::words::{
     AttemptStatus, Effect, Happened, HumanKind, Missed, Origin, Permission, ProgressMethod, Role,
-    StageStatus, TaskStatus, WaitReason, WorkflowStatus,
+    StageStatus, TaskStatus, UsageBy, WaitReason, WorkflowStatus,
 };
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -28,6 +29,7 @@ use super::code::ProblemCode;
 use super::problem::Problem;
 
 pub(super) use tasks::{TaskDetailSchema, TaskSchema, ToolSchema};
+pub(super) use usage::{ForecastSchema, UsageReportSchema};
 pub(super) use workers::{AliveSchema, AnsweredSchema, HoldingPageSchema, LeaseSchema};
 pub(super) use workflows::{EventSchema, InboxItemSchema, SpanSchema, StageSchema, WorkflowSchema};
 
@@ -69,6 +71,7 @@ vocabularies! {
     RoleWord = Role;
     StageStatusWord = StageStatus;
     TaskStatusWord = TaskStatus;
+    UsageByWord = UsageBy;
     WaitReasonWord = WaitReason;
     WorkflowStatusWord = WorkflowStatus;
 }

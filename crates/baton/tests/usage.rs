@@ -244,10 +244,10 @@ fn a_forecast_is_made_of_what_the_same_tasks_used() {
     assert_eq!(forecast["tokens"], json!({ "median": 770, "min": 330, "max": 770 }));
     assert_eq!((&forecast["runs"], &forecast["tasks"][1]["key"]), (&json!(2), &json!("write")));
     let new = plan("known", &[agent("read", 0, Some(1_000)), agent("new", 1, None)]);
-    run(&desk, &new, true, 2, &[]);
+    run(&desk, &new, true, 3, &[]);
     let text = desk.expect(0, &["show", "last"]).out;
     assert!(text.contains("without 1 task that no earlier run had"), "{text}");
-    run(&desk, &plan("other", &[agent("read", 0, None)]), true, 2, &[]);
+    run(&desk, &plan("other", &[agent("read", 0, None)]), true, 4, &[]);
     let text = desk.expect(0, &["show", "last"]).out;
     assert!(text.contains("forecast: no history"), "{text}");
     let server = Server::start(&desk);

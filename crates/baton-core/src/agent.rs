@@ -7,10 +7,12 @@ mod check;
 mod digest;
 mod message;
 mod price;
+mod spending;
 mod usage;
 
 pub use check::{call_fault, offered, read_output};
 pub use digest::{Digest, RequestHead};
 pub use message::{Message, Part, Piece, ToolAnswer};
 pub use price::{Cost, NoCost, Price};
+pub use spending::{AtMost, Spending};
 pub use usage::Usage;

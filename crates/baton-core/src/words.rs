@@ -307,6 +307,46 @@ codes! {
 }
 
 codes! {
+    /// Whether a call of a model is known to have been billed.
+    pub enum Billing: "billing" {
+        /// It was answered, and its provider said what it used.
+        Answered = 0 "answered",
+        /// It was cut off, and may have been billed all the same.
+        PossiblyBilled = 1 "possibly_billed",
+    }
+}
+
+codes! {
+    /// What usage is added up by.
+    pub enum UsageBy: "usage_by" {
+        /// Days in UTC.
+        Day = 0 "day",
+        /// Models.
+        Model = 1 "model",
+        /// Agents.
+        Agent = 2 "agent",
+        /// Tasks, by the keys their plans give them.
+        Task = 3 "task",
+        /// Workflows.
+        Workflow = 4 "workflow",
+        /// Conversations.
+        Conversation = 5 "conversation",
+        /// Who started the workflows.
+        User = 6 "user",
+    }
+}
+
+impl UsageBy {
+    /// Whether the newest stands first; names go by the alphabet.
+    pub fn is_newest_first(self) -> bool {
+        match self {
+            Self::Day | Self::Workflow | Self::Conversation => true,
+            Self::Model | Self::Agent | Self::Task | Self::User => false,
+        }
+    }
+}
+
+codes! {
     /// What kind of answer a person is asked for.
     pub enum HumanKind: "human_kind" {
         /// Yes or no.

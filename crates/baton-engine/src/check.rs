@@ -4,6 +4,7 @@
 //! that out is the store's. The journal itself is read in full, one stream in memory at a time.
 
 mod blobs;
+mod books;
 mod graves;
 mod journal;
 mod live;
@@ -14,6 +15,7 @@ use baton_core::body::BlobHash;
 use baton_core::ids::Ordinal;
 use baton_core::words::FactKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_core::workflow::usage::UsageRow;
 use serde::Serialize;
 
 use crate::store::{Audit, DefinitionRow, FactRow, Head, StoreError};
@@ -51,6 +53,10 @@ pub enum Mend {
     Task(TaskRow),
     /// Remove the row of a task.
     NoTask(u64, Ordinal),
+    /// Write a row of the books.
+    Usage(Box<UsageRow>),
+    /// Remove the row of the books of this position.
+    NoUsage(u64),
     /// Remove the snapshot of a workflow.
     NoSnapshot(u64),
     /// Say how many events name a blob; one that none names goes.

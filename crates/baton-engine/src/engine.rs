@@ -11,8 +11,10 @@ use std::time::Duration;
 use baton_core::actor::Actor;
 use baton_core::body::BlobHash;
 use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
+use baton_core::plan::{Plan, Work};
 use baton_core::time::{Moment, Timestamp};
 use baton_core::workflow::rows::{task_row, workflow_card, workflow_row};
+use baton_core::workflow::usage::usage_row;
 use baton_core::workflow::{Admitted, Command, Event, Kept, Refusal, WorkflowState};
 
 use crate::clock::offset;
@@ -272,6 +274,10 @@ impl Engine {
         number
     }
 
+    fn actor_of(&self, number: u32) -> Option<&Actor> {
+        self.actors.iter().find(|(_, other)| **other == number).map(|(actor, _)| actor)
+    }
+
     /// Decides a command and stages what follows from it.
     pub(crate) fn apply(
         &mut self,
@@ -302,11 +308,13 @@ impl Engine {
             return;
         };
         live.look_at_clock(&self.now);
-        let before = *live.state.spending();
+        let before = *live.state.account();
+        let settled = (self.staging.head().position + 1, self.now.moment.now);
+        self.staging.usage.extend(usage_row(&live.state, number, event, settled));
         live.state.evolve(event, self.now.moment.now);
         // The next run has an account of its own; what this one used stays used.
         if !matches!(event, Event::Retried(_)) {
-            let after = live.state.spending();
+            let after = live.state.account();
             self.ledger.follow(&live.payer(), &before, after, self.now.moment.now);
         }
         let place = Place { stream: number, version: live.state.revision, previous: live.head };
@@ -376,6 +384,9 @@ impl Engine {
         let number = self.staging.open_stream();
         let Admission { mut event, cause } = admission;
         event.plan = loaded.blob.hash;
+        if event.user.is_none() && may_call_models(&loaded.plan) {
+            event.user = self.actor_of(actor).cloned();
+        }
         self.staging.offer(Some(loaded.blob.clone()));
         self.programs.insert(loaded.blob.hash, Arc::downgrade(&loaded));
         let (plan, graph) = (Arc::clone(&loaded.plan), Arc::clone(&loaded.graph));
@@ -407,6 +418,11 @@ impl Engine {
         self.salt += 1;
         ConversationId::new(&self.now.moment, self.salt)
     }
+}
+
+/// Whether what it uses of models, itself or by children, is somebody's.
+fn may_call_models(plan: &Plan) -> bool {
+    plan.tasks.iter().any(|task| matches!(task.work, Work::Agent(_) | Work::Workflow(_)))
 }
 
 /// How a workflow comes to be.

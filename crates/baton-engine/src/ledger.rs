@@ -9,7 +9,7 @@ use std::sync::Arc;
 use baton_core::ids::ConversationId;
 use baton_core::plan::Budget;
 use baton_core::time::Timestamp;
-use baton_core::workflow::{Above, Amount, BudgetScope, Spending};
+use baton_core::workflow::{Above, Account, Amount, BudgetScope};
 
 /// How many milliseconds a day has; days are UTC's.
 const DAY_MS: i64 = 86_400_000;
@@ -39,9 +39,9 @@ pub struct Payer {
 pub struct Ledger {
     budgets: Budgets,
     day: i64,
-    workspace: Spending,
-    users: HashMap<Arc<str>, Spending>,
-    conversations: HashMap<ConversationId, Spending>,
+    workspace: Account,
+    users: HashMap<Arc<str>, Account>,
+    conversations: HashMap<ConversationId, Account>,
 }
 
 impl Ledger {
@@ -58,7 +58,7 @@ impl Ledger {
     /// Takes over what was used of a workflow, or of several, before this owner began; `today` is what
     /// of it falls into the present day.
     pub fn take_over(&mut self, payer: &Payer, all: Amount, today: Amount) {
-        let add = |account: &mut Spending, by: Amount| account.used = account.used.plus(by);
+        let add = |account: &mut Account, by: Amount| account.used = account.used.plus(by);
         add(self.conversations.entry(payer.conversation).or_default(), all);
         add(&mut self.workspace, today);
         if let Some(user) = &payer.user {
@@ -67,7 +67,7 @@ impl Ledger {
     }
 
     /// Follows a workflow's own account from one event to the next.
-    pub fn follow(&mut self, payer: &Payer, before: &Spending, after: &Spending, now: Timestamp) {
+    pub fn follow(&mut self, payer: &Payer, before: &Account, after: &Account, now: Timestamp) {
         if before == after || !self.is_needed() {
             return;
         }
@@ -109,11 +109,10 @@ impl Ledger {
             return;
         }
         self.day = day;
-        let anew =
-            |account: &Spending| Spending { reserved: account.reserved, ..Spending::default() };
+        let anew = |account: &Account| Account { reserved: account.reserved, ..Account::default() };
         self.workspace = anew(&self.workspace);
         self.users.values_mut().for_each(|account| *account = anew(account));
-        self.users.retain(|_, account| *account != Spending::default());
+        self.users.retain(|_, account| *account != Account::default());
     }
 }
 
@@ -151,9 +150,9 @@ mod tests {
     fn what_workflows_use_is_counted_for_all_who_pay_and_days_begin_anew() {
         let (mut ledger, ada, bob) = (bounded(), payer(1, "ada"), payer(2, "bob"));
         let today = Timestamp::from_millis(DAY_MS);
-        let nothing = Spending::default();
-        let holds = Spending { reserved: tokens(50), ..nothing };
-        let used = Spending { used: tokens(30), ..nothing };
+        let nothing = Account::default();
+        let holds = Account { reserved: tokens(50), ..nothing };
+        let used = Account { used: tokens(30), ..nothing };
         ledger.follow(&ada, &nothing, &holds, today);
         ledger.follow(&ada, &holds, &used, today);
         ledger.follow(&bob, &nothing, &holds, today);

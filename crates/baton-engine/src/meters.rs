@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use baton_core::agent::Spending;
 use baton_core::words::AttemptStatus;
+use baton_core::workflow::usage::UsageRow;
 
-/// How many tools are counted each by its name; those beyond are counted together.
+/// How many tools, and how many models, are counted each by its name; those beyond are counted
+/// together.
 const TOOLS_MAX: usize = 1_000;
 /// The name they are counted under.
 const OTHER_TOOLS: &str = "other";
@@ -48,6 +51,28 @@ impl Histogram {
     }
 }
 
+/// What calls of one model used, each token under one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ModelMeter {
+    /// What they used together.
+    pub spending: Spending,
+}
+
+impl ModelMeter {
+    /// Tokens by kind; no token is in two of them.
+    pub fn tokens(&self) -> [(&'static str, u64); 5] {
+        let used = &self.spending.usage;
+        let plain = used.input_tokens.saturating_sub(used.cached_tokens + used.cache_write_tokens);
+        [
+            ("input", plain),
+            ("cached", used.cached_tokens),
+            ("cache_write", used.cache_write_tokens),
+            ("output", used.output_tokens.saturating_sub(used.reasoning_tokens)),
+            ("reasoning", used.reasoning_tokens),
+        ]
+    }
+}
+
 type Calls = BTreeMap<String, BTreeMap<AttemptStatus, u64>>;
 
 /// The counts of one owner.
@@ -68,6 +93,7 @@ pub struct Meters {
     /// Workflows that have not ended.
     pub live: AtomicU64,
     calls: Mutex<Calls>,
+    models: Mutex<BTreeMap<String, ModelMeter>>,
 }
 
 impl Meters {
@@ -82,6 +108,25 @@ impl Meters {
         if let Some(outcomes) = calls.get_mut(name) {
             *outcomes.entry(outcome).or_default() += 1;
         }
+    }
+
+    /// Counts calls of models that were booked.
+    pub fn booked(&self, rows: &[UsageRow]) {
+        if rows.is_empty() {
+            return;
+        }
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        for row in rows {
+            let is_known = models.contains_key(&row.model) || models.len() < TOOLS_MAX;
+            let name = if is_known { row.model.as_str() } else { OTHER_TOOLS };
+            models.entry(name.to_owned()).or_default().spending += row.spending();
+        }
+    }
+
+    /// What was used, by model.
+    pub fn models(&self) -> Vec<(String, ModelMeter)> {
+        let models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        models.iter().map(|(name, meter)| (name.clone(), *meter)).collect()
     }
 
     /// Calls by tool and outcome.

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use baton_core::body::{BlobHash, Body, Json};
 use baton_core::workflow::rows::{Tombstone, workflow_card, workflow_row};
 use baton_core::workflow::tombstones::Tombstones;
+use baton_core::workflow::usage::UsageRow;
 use baton_core::workflow::{BatchPurged, Event, Refusal, Waiting};
 
 use crate::engine::Engine;
@@ -37,12 +38,16 @@ impl Engine {
                 Err(declined) => return Err(declined),
             }
         }
-        let mut released = BTreeMap::new();
+        let (mut released, mut usage) = (BTreeMap::new(), Vec::new());
         for number in &numbers {
             let records = store.stream(*number).map_err(unread)?;
             count_uses(&records, &mut released)?;
+            // Its books stay: a rebuild finds them with its tombstone.
+            if self.lives.get(number).is_some_and(|live| !live.state.spent().is_none()) {
+                usage.extend(store.usage(*number).map_err(unread)?);
+            }
         }
-        self.bury(&numbers, actor).map_err(unwritten)?;
+        self.bury(&numbers, &usage, actor).map_err(unwritten)?;
         self.staging.released.extend(released);
         Ok(Reply::Purged(u32::try_from(numbers.len()).unwrap_or(u32::MAX)))
     }
@@ -89,7 +94,12 @@ impl Engine {
         Ok(())
     }
 
-    fn bury(&mut self, numbers: &BTreeSet<u64>, actor: u32) -> Result<(), serde_json::Error> {
+    fn bury(
+        &mut self,
+        numbers: &BTreeSet<u64>,
+        usage: &[UsageRow],
+        actor: u32,
+    ) -> Result<(), serde_json::Error> {
         let tombstones: Vec<_> =
             numbers.iter().filter_map(|number| self.tombstone(*number)).collect();
         if tombstones.is_empty() {
@@ -99,8 +109,16 @@ impl Engine {
         let rows: Vec<_> = tombstones.iter().map(|tombstone| tombstone.row.clone()).collect();
         let (tombstones, blob) = Body::split(Json::from_serialize(&Tombstones(tombstones))?);
         self.staging.offer(blob);
+        let usage = match usage {
+            [] => None,
+            rows => {
+                let (body, blob) = Body::split(Json::from_serialize(&rows)?);
+                self.staging.offer(blob);
+                Some(body)
+            }
+        };
         let now = self.now.moment.now;
-        let event = Event::from(BatchPurged { events, tombstones });
+        let event = Event::from(BatchPurged { events, tombstones, usage });
         self.staging.append_system(&event, 0, actor, now);
         for row in rows {
             // Whatever this turn still asks of it must find it gone.

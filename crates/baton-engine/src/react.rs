@@ -6,7 +6,7 @@ use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::plan::TaskPlan;
 use baton_core::words::{AttemptStatus, FailureKind};
 use baton_core::workflow::{
-    Command, Event, Lease, ModelChanged, Next, Phase, Resume, Spending, Task, TaskPhase,
+    Account, Command, Event, Lease, ModelChanged, Next, Phase, Resume, Task, TaskPhase,
     TranscriptCompacted, Verdict, Waiting,
 };
 
@@ -122,7 +122,7 @@ impl Engine {
         let Some(live) = self.lives.get(&number) else {
             return;
         };
-        if *live.state.spending() == Spending::default() {
+        if *live.state.account() == Account::default() {
             return;
         }
         let agents = live.state.tasks().iter().zip((0..).map(Ordinal));

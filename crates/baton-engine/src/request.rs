@@ -132,6 +132,7 @@ impl Engine {
         } = submit;
         self.staging.offer(blob);
         let event = Admitted {
+            user: None,
             hops: 0,
             project,
             id: self.new_id(),
@@ -203,6 +204,7 @@ impl Engine {
         };
         let kept = self.kept(&state, store)?;
         let event = Admitted {
+            user: None,
             hops: 0,
             project: state.project,
             id: self.new_id(),

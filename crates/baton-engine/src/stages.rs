@@ -6,7 +6,9 @@ use baton_core::time::Timestamp;
 use baton_core::words::{OnFailure, StageStatus, TaskStatus};
 use serde::Serialize;
 
-use crate::view::TaskView;
+use crate::store::UsageOfTask;
+use crate::usage::Spent;
+use crate::view::{TaskView, used_by};
 
 /// A stage as it is shown.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -27,6 +29,9 @@ pub struct StageView {
     pub started_at: Option<Timestamp>,
     /// When its last task ended, if all have.
     pub ended_at: Option<Timestamp>,
+    /// What its tasks used of models, over all runs; absent where they called none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Spent>,
     /// What is reached on the way.
     pub milestones: Vec<MilestoneView>,
 }
@@ -43,15 +48,20 @@ pub struct MilestoneView {
 }
 
 /// The stages of a plan, in order; `tasks` as [`all_tasks`](crate::view::all_tasks) gives them.
-pub fn stage_views(plan: &Plan, tasks: &[TaskView]) -> Vec<StageView> {
+pub fn stage_views(plan: &Plan, tasks: &[TaskView], usage: &[UsageOfTask]) -> Vec<StageView> {
     let mut of_stage: Vec<Vec<&TaskView>> = plan.stages.iter().map(|_| Vec::new()).collect();
     for (planned, task) in plan.tasks.iter().zip(tasks) {
         if let Some(stage) = of_stage.get_mut(planned.stage as usize) {
             stage.push(task);
         }
     }
-    let shown = plan.stages.iter().zip(&of_stage);
-    shown.map(|(stage, own)| stage_view(plan, stage, own, tasks)).collect()
+    let shown = plan.stages.iter().zip(&of_stage).zip(0..);
+    let spent = used_by(usage, |used| plan.task(used.of).map(|task| task.stage));
+    let view = |((stage, own), index): ((&Stage, &Vec<&TaskView>), u32)| {
+        let usage = spent.get(&index).map(|sum| Spent::from(*sum));
+        StageView { usage, ..stage_view(plan, stage, own, tasks) }
+    };
+    shown.map(view).collect()
 }
 
 fn stage_view(plan: &Plan, stage: &Stage, own: &[&TaskView], all: &[TaskView]) -> StageView {
@@ -74,6 +84,7 @@ fn stage_view(plan: &Plan, stage: &Stage, own: &[&TaskView], all: &[TaskView]) -
         tasks_failed: count(TaskStatus::Failed),
         started_at: own.iter().filter_map(|task| task.started_at).min(),
         ended_at: own.iter().filter_map(|task| task.ended_at).max().filter(|_| over),
+        usage: None,
         milestones: milestones.collect(),
     }
 }

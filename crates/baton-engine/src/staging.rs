@@ -11,6 +11,7 @@ use baton_core::ids::Ordinal;
 use baton_core::time::Timestamp;
 use baton_core::words::FactKind;
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
+use baton_core::workflow::usage::UsageRow;
 use baton_core::workflow::{Event, SHAPE};
 
 use crate::store::{
@@ -43,6 +44,7 @@ pub struct Staging {
     definitions: Vec<DefinitionRow>,
     undefined: Vec<String>,
     facts: BTreeMap<(FactKind, Vec<u8>), FactRow>,
+    pub(crate) usage: Vec<UsageRow>,
     pub(crate) snapshots: Vec<SnapshotRow>,
     purged: Vec<WorkflowRow>,
     pub(crate) released: Vec<(BlobHash, u32)>,
@@ -195,6 +197,7 @@ impl Staging {
             head: staged.head,
             records: staged.records,
             cards: staged.cards,
+            usage: staged.usage,
             snapshots: staged.snapshots,
             outlived: Vec::new(),
             purged: staged.purged.iter().map(|row| row.number).collect(),

@@ -346,6 +346,7 @@ impl Engine {
         };
         let (conversation, priority) = (live.state.conversation, live.state.priority);
         let (hops, project) = (live.state.hops, live.state.project);
+        let user = live.state.user.clone();
         let (parent, folder) = (live.state.id.task(task), live.state.folder.clone());
         let Ok(attempt) = self.begin(number, task, None) else {
             return;
@@ -366,6 +367,7 @@ impl Engine {
             review: false,
             parent: Some(parent),
             folder,
+            user,
             fork_of: None,
             fork_position: None,
             kept: Vec::new(),

@@ -7,11 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use baton_core::actor::Actor;
+use baton_core::agent::Spending;
 use baton_core::body::{Blob, BlobHash, Json};
-use baton_core::ids::{ProjectId, TaskId, WorkflowId};
+use baton_core::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use baton_core::time::Timestamp;
-use baton_core::words::{FactKind, Origin, WorkflowStatus};
+use baton_core::words::{FactKind, Origin, UsageBy, WorkflowStatus};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_core::workflow::usage::UsageRow;
 use serde::Serialize;
 
 /// The stream of what concerns the whole store: definitions, purges.
@@ -154,11 +156,13 @@ pub struct Commit {
     pub undefined: Vec<String>,
     /// Facts, each in the place of the one before it of the same kind and key; no two are alike.
     pub facts: Vec<FactRow>,
+    /// New rows of the books.
+    pub usage: Vec<UsageRow>,
     /// Snapshots, each in the place of the one before it of the same workflow.
     pub snapshots: Vec<SnapshotRow>,
     /// Workflows whose snapshots are removed.
     pub outlived: Vec<u64>,
-    /// Workflows whose events, tasks and snapshots are removed.
+    /// Workflows whose events, tasks and snapshots are removed; their rows of the books stay.
     pub purged: Vec<u64>,
     /// Uses of blobs that end with them.
     pub released: Vec<(BlobHash, u32)>,
@@ -248,6 +252,9 @@ pub trait Store {
     /// The fact of this kind and key; one that has expired may still be there.
     fn fact(&mut self, kind: FactKind, key: &[u8]) -> Result<Option<FactRow>, StoreError>;
 
+    /// The rows of the books of a workflow, by position.
+    fn usage(&mut self, number: u64) -> Result<Vec<UsageRow>, StoreError>;
+
     /// Every actor that has a number.
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError>;
 
@@ -277,6 +284,55 @@ pub struct Filter {
     pub limit: u32,
 }
 
+/// Which rows of the books to add up, and by what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UsageFilter {
+    /// One sum for each of these; one of all where it is absent.
+    pub by: Option<UsageBy>,
+    /// From this day on, in days since 1970 (UTC).
+    pub from_day: Option<i64>,
+    /// Up to and with this day.
+    pub until_day: Option<i64>,
+    /// Only of the workflows of these numbers; of all when empty.
+    pub workflows: Vec<u64>,
+    /// Only of this model.
+    pub model: Option<String>,
+    /// Only of this agent.
+    pub agent: Option<String>,
+    /// Only of workflows that this actor started.
+    pub user: Option<String>,
+    /// Only of this conversation.
+    pub conversation: Option<ConversationId>,
+    /// Only what was settled up to and with this position.
+    pub until_position: Option<u64>,
+    /// Only sums behind this one: the cursor of the page before.
+    pub after: Option<UsageKey>,
+    /// At most this many sums.
+    pub limit: u32,
+}
+
+/// What one sum is of: a day or the number of a workflow, a name, or the bytes of an id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UsageKey {
+    /// A day in days since 1970, or the number of a workflow; 0 where nothing was grouped.
+    Number(i64),
+    /// A name.
+    Name(String),
+    /// A conversation.
+    Id([u8; 16]),
+}
+
+/// What one task used, over all runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsageOfTask {
+    /// Which.
+    pub ordinal: Ordinal,
+    /// The task of the plan it is, or is an item of.
+    pub of: Ordinal,
+    /// The sum.
+    pub spending: Spending,
+}
+
 /// What checks and repairs read, all of it in one snapshot, beside what [`Views`] offers.
 ///
 /// It reads the journal without trusting any row, and the rows without trusting the journal.
@@ -295,6 +351,10 @@ pub trait Audit: Send {
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError>;
     /// The smallest number after this one that rows of tasks name.
     fn next_with_tasks(&mut self, after: u64) -> Result<Option<u64>, StoreError>;
+    /// The rows of the books of a workflow, by position.
+    fn usage(&mut self, number: u64) -> Result<Vec<UsageRow>, StoreError>;
+    /// The smallest number after this one of a workflow that rows of the books name.
+    fn next_with_usage(&mut self, after: u64) -> Result<Option<u64>, StoreError>;
     /// Blobs and how many events are said to name them, by hash, after this one.
     fn blob_uses(
         &mut self,
@@ -326,6 +386,11 @@ pub trait Views: Send {
     ) -> Result<Option<(WorkflowCard, WorkflowRow)>, StoreError>;
     /// The rows of a workflow's tasks, by ordinal; those that never started have none.
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError>;
+    /// Sums of the books, newest first or by name, as [`UsageBy`] says. Without `by` there is one sum,
+    /// and there always is.
+    fn usage(&mut self, filter: &UsageFilter) -> Result<Vec<(UsageKey, Spending)>, StoreError>;
+    /// What the tasks of a workflow used, by ordinal; those that called no model are not there.
+    fn usage_of_tasks(&mut self, number: u64) -> Result<Vec<UsageOfTask>, StoreError>;
     /// The rows of tasks that wait for a person, oldest first.
     fn waiting_for_people(
         &mut self,

@@ -1,7 +1,8 @@
 //! How a workflow is shown: one shape for the command line, the API and the pages, made of rows.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
+use baton_core::agent::Spending;
 use baton_core::body::{BlobHash, Body, Json};
 use baton_core::codes::Code;
 use baton_core::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
@@ -12,11 +13,15 @@ use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_core::workflow::{Event, Outcome};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::forecast::{Forecast, forecast};
 use crate::live::read_event;
 use crate::made::{CallTask, call_tasks};
 use crate::said::Said;
-use crate::store::{StoreError, Views};
+use crate::store::{StoreError, UsageOfTask, Views};
+use crate::usage::{Spent, spending_of, spending_of_each};
 use crate::wording::Wording;
+
+pub use crate::usage::Usage;
 
 /// A word of a closed set, as views are written with it. (An alias, because a derived reader takes a
 /// `&str` that it sees for one that is borrowed from what is read.)
@@ -75,6 +80,9 @@ pub struct WorkflowView {
     pub usage: Usage,
     /// What it may use in a run; where it is shown alone and the plan has a bound.
     pub budget: Option<Budget>,
+    /// What it will probably use; of a plan in review, where it is shown alone.
+    #[serde(default)]
+    pub forecast: Option<Forecast>,
     /// The version of its stream.
     pub revision: u64,
     /// When it was admitted.
@@ -91,21 +99,6 @@ pub struct WorkflowView {
     pub output: Option<Json>,
     /// Why it did not complete.
     pub error: Option<String>,
-}
-
-/// What a workflow used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// Milliseconds from the start of its first run to its end, or to the newest event.
-    pub time_ms: u64,
-}
-
-impl Usage {
-    /// Of a workflow up to a moment.
-    pub fn until(at: Timestamp, row: &WorkflowRow) -> Self {
-        let span = row.started_at.map_or(Duration::ZERO, |started| at.since(started));
-        Self { time_ms: u64::try_from(span.as_millis()).unwrap_or(u64::MAX) }
-    }
 }
 
 /// What a run may use.
@@ -147,6 +140,9 @@ pub struct TaskView {
     pub ended_at: Option<Timestamp>,
     /// The position of the event that last changed it; 0 where none has.
     pub position: u64,
+    /// What it used of models, with its items and over all runs; absent where it called none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Spent>,
     /// How far its running attempt says it is; absent where nothing runs, or nothing was said.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub live: Option<Said>,
@@ -212,8 +208,27 @@ pub fn outcome_of(row: &WorkflowRow, views: &mut dyn Views) -> Result<Option<Out
     })
 }
 
-/// A workflow without what must be read beside its row.
-pub fn workflow_brief(card: &WorkflowCard, row: &WorkflowRow) -> WorkflowView {
+/// Workflows as a list shows them: their rows, and what they used.
+pub fn workflow_briefs(
+    found: &[(WorkflowCard, WorkflowRow)],
+    views: &mut dyn Views,
+) -> Result<Vec<WorkflowView>, StoreError> {
+    let numbers: Vec<u64> = found.iter().map(|(card, _)| card.number).collect();
+    let spent = spending_of_each(&numbers, views)?;
+    let of = |number: &u64| spent.get(number).copied().unwrap_or_default();
+    Ok(found.iter().map(|(card, row)| brief(card, row, of(&card.number))).collect())
+}
+
+/// One workflow as a list shows it.
+pub fn workflow_brief(
+    card: &WorkflowCard,
+    row: &WorkflowRow,
+    views: &mut dyn Views,
+) -> Result<WorkflowView, StoreError> {
+    Ok(brief(card, row, spending_of(card.number, None, views)?))
+}
+
+fn brief(card: &WorkflowCard, row: &WorkflowRow, spent: Spending) -> WorkflowView {
     let worked_until = row.ended_at.unwrap_or(row.updated_at);
     WorkflowView {
         workflow_id: card.id,
@@ -237,8 +252,9 @@ pub fn workflow_brief(card: &WorkflowCard, row: &WorkflowRow) -> WorkflowView {
         conversation_id: card.conversation,
         project_id: card.project,
         trace_id: format!("{:032x}", u128::from_be_bytes(*card.id.as_bytes())),
-        usage: Usage::until(worked_until, row),
+        usage: Usage::until(worked_until, row, spent),
         budget: None,
+        forecast: None,
         revision: row.revision,
         created_at: card.created_at,
         started_at: row.started_at,
@@ -261,12 +277,26 @@ pub fn workflow_view(
     let output = outcome.as_ref().and_then(Outcome::output).cloned();
     let output = output.map(|body| text_of(&body, views)).transpose()?;
     let error = outcome.as_ref().and_then(|outcome| error_line(outcome, wording));
+    let forecast = match row.status {
+        WorkflowStatus::PendingReview | WorkflowStatus::Draft => {
+            Some(forecast((&card.name, Some(card.number)), &wording.agents(), views)?)
+        }
+        WorkflowStatus::Queued
+        | WorkflowStatus::Running
+        | WorkflowStatus::Paused
+        | WorkflowStatus::Cancelling
+        | WorkflowStatus::Completed
+        | WorkflowStatus::CompletedWithErrors
+        | WorkflowStatus::Failed
+        | WorkflowStatus::Cancelled => None,
+    };
     Ok(WorkflowView {
         description: wording.description().map(str::to_owned),
         budget: wording.time_max().map(|time| Budget { time }),
+        forecast,
         output,
         error,
-        ..workflow_brief(card, row)
+        ..workflow_brief(card, row, views)?
     })
 }
 
@@ -297,15 +327,15 @@ pub fn add_live(tasks: &mut [TaskView], said: Vec<Said>) {
 }
 
 /// The tasks of a workflow in the order of ordinals: behind the tasks of the plan the items, and the
-/// calls that agents asked for.
+/// calls that agents asked for; `usage` is what they used of models.
 pub fn all_tasks(
     (card, row): (&WorkflowCard, &WorkflowRow),
     plan: &Plan,
-    rows: &[TaskRow],
+    (rows, usage): (&[TaskRow], &[UsageOfTask]),
     views: &mut dyn Views,
 ) -> Result<Vec<TaskView>, StoreError> {
     let calls = call_tasks(card.number, plan, views)?;
-    Ok(task_views((card, row), plan, rows, calls))
+    Ok(task_views((card, row), plan, (rows, usage), calls))
 }
 
 /// A task without a row has not started: it is ready when its needs are met, and was ended with its
@@ -313,7 +343,7 @@ pub fn all_tasks(
 fn task_views(
     (card, row): (&WorkflowCard, &WorkflowRow),
     plan: &Plan,
-    rows: &[TaskRow],
+    (rows, usage): (&[TaskRow], &[UsageOfTask]),
     calls: Vec<CallTask>,
 ) -> Vec<TaskView> {
     let row_of = |ordinal: Ordinal| {
@@ -323,6 +353,8 @@ fn task_views(
         |ordinal: Ordinal| row_of(ordinal).map_or(TaskStatus::Pending, |row| row.status);
     let over = row.ended_at.is_some();
     let first_open = first_open_stage(plan, &status_of);
+    let of_items = used_by(usage, |used| Some(used.ordinal));
+    let of_plan = used_by(usage, |used| Some(used.of));
     let view = |ordinal: Ordinal, of: Ordinal, key: String| {
         let task = plan.task(of)?;
         let stored = row_of(ordinal);
@@ -358,6 +390,9 @@ fn task_views(
             started_at: stored.and_then(|row| row.started_at),
             ended_at: stored.and_then(|row| row.ended_at),
             position: stored.map_or(0, |row| row.position),
+            usage: if is_item { &of_items } else { &of_plan }
+                .get(&ordinal)
+                .map(|sum| (*sum).into()),
             live: None,
             ordinal,
         })
@@ -381,6 +416,20 @@ fn task_views(
     let mut all: Vec<TaskView> = planned.chain(items).chain(calls).collect();
     all.sort_by_key(|task| task.ordinal);
     all
+}
+
+/// Sums of what tasks used, by one of their ordinals.
+pub(crate) fn used_by<K: Ord>(
+    usage: &[UsageOfTask],
+    key: impl Fn(&UsageOfTask) -> Option<K>,
+) -> BTreeMap<K, Spending> {
+    let mut sums: BTreeMap<K, Spending> = BTreeMap::new();
+    for used in usage {
+        if let Some(key) = key(used) {
+            *sums.entry(key).or_default() += used.spending;
+        }
+    }
+    sums
 }
 
 fn first_open_stage(plan: &Plan, status_of: &dyn Fn(Ordinal) -> TaskStatus) -> u32 {

@@ -48,9 +48,11 @@ impl Wording {
     pub fn of(plan: &Plan) -> Self {
         let keys: Arc<[Box<str>]> =
             plan.tasks.iter().map(|task| Box::from(task.key.as_str())).collect();
-        let bytes = keys.iter().map(|key| key.len() + TASK_BYTES).sum();
+        let agents = agents_of(plan);
+        let bytes: usize = keys.iter().map(|key| key.len() + TASK_BYTES).sum();
+        let bytes = bytes + agents.len() * TASK_BYTES;
         let description = plan.description.as_deref().map(Arc::from);
-        let (calls, agents) = (Arc::default(), Arc::default());
+        let (calls, agents) = (Arc::default(), Arc::new(agents));
         Self { description, time_max: plan.time_max, keys, calls, agents, bytes }
     }
 
@@ -58,9 +60,7 @@ impl Wording {
         let mut seen = Seen::default();
         let calls = plan.tasks.iter().map(|task| seen.rungs(task)).collect();
         let words = Self::of(plan);
-        let agents = Arc::new(agents_of(plan));
-        let bytes = words.bytes + seen.bytes + agents.len() * TASK_BYTES;
-        Self { calls, agents, bytes, ..words }
+        Self { calls, bytes: words.bytes + seen.bytes, ..words }
     }
 
     /// What the plan is for.
@@ -95,6 +95,11 @@ impl Wording {
     /// The agent that does a task of the plan, where one does.
     pub fn agent(&self, task: Ordinal) -> Option<&str> {
         self.agents.get(&task).map(|agent| &**agent)
+    }
+
+    /// The keys of the tasks that agents do, in the order of the plan.
+    pub fn agents(&self) -> Vec<&str> {
+        self.agents.keys().filter_map(|task| self.key(*task)).collect()
     }
 }
 

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use baton_core::agent::{Cost, Usage};
 use baton_core::body::{BlobHash, Body};
 use baton_core::ids::{Ordinal, TaskId};
 use baton_core::words::{AttemptStatus, TaskStatus};
 use baton_core::workflow::rows::WorkflowCard;
+use baton_core::workflow::usage::UsageRow;
 use baton_core::workflow::{Event, WorkflowState};
 use baton_engine::events::Showing;
 use baton_engine::exchange::JobKey;
@@ -118,7 +120,8 @@ fn tasks_are_listed(world: &mut World) {
         let (_, row) = reading::row(&world.store, card.number).expect("a row");
         let rows = reading::tasks(&world.store, card.number);
         let mut views = world.store.views();
-        let tasks = all_tasks((&card, &row), &state.plan, &rows, &mut views).expect("tasks");
+        let tasks = all_tasks((&card, &row), &state.plan, (&rows, &[]), &mut views);
+        let tasks = tasks.expect("tasks");
         assert!(tasks.is_sorted_by_key(|task| task.ordinal));
         for task in &tasks {
             assert_eq!(task.key, state.key_of(task.ordinal));
@@ -130,7 +133,7 @@ fn tasks_are_listed(world: &mut World) {
         }
         let calls = state.tasks().iter().filter(|task| task.is_call).count();
         assert_eq!(tasks.iter().filter(|task| task.call_of.is_some()).count(), calls);
-        let stages = stage_views(&state.plan, &tasks);
+        let stages = stage_views(&state.plan, &tasks, &[]);
         let counted: u32 = stages.iter().map(|stage| stage.tasks_total).sum();
         assert_eq!(counted as usize, state.plan.tasks.len(), "calls count in no stage");
     }
@@ -179,9 +182,25 @@ fn shown(world: &World, card: &WorkflowCard, state: &WorkflowState) -> Vec<Shown
     all
 }
 
-/// Transcripts say of turns and calls what the machine says.
+/// What a turn says of being billed, if it says anything: its attempt, model, use and cost.
+type Settled = (u32, String, Option<Usage>, Option<Cost>);
+
+fn settled(turn: &TurnView) -> Option<Settled> {
+    let is_billed = turn.usage.is_some() || turn.possibly_billed;
+    is_billed.then(|| (turn.call, turn.model.clone(), turn.usage, turn.cost_usd))
+}
+
+/// What the books say of the same.
+fn settled_in(booked: &[UsageRow]) -> Vec<Settled> {
+    let row = |row: &UsageRow| (row.attempt, row.model.clone(), row.used, row.cost);
+    booked.iter().map(row).collect()
+}
+
+/// Transcripts say of turns and calls what the machine says, and of what was billed what the books
+/// say.
 fn transcripts_are_told(world: &mut World) {
     for (card, _, state) in workflows(world) {
+        let booked = world.store.usage(card.number).expect("readable");
         for Shown { task, turns, .. } in shown(world, &card, &state) {
             assert!(turns.iter().all(|turn| turn.ended_at.is_some()), "{turns:?}");
             for call in turns.iter().flat_map(|turn| &turn.calls) {
@@ -193,6 +212,9 @@ fn transcripts_are_told(world: &mut World) {
                 let completed = (status == TaskStatus::Completed, status == TaskStatus::Failed);
                 assert_eq!(ended, completed, "{call:?}");
             }
+            let booked: Vec<UsageRow> =
+                booked.iter().filter(|row| row.ordinal == task).cloned().collect();
+            assert_eq!(turns.iter().filter_map(settled).collect::<Vec<_>>(), settled_in(&booked));
             let Some(run) = state.agent_run(task) else { continue };
             let newest = turns.last().map(|turn| turn.run);
             let used = turns.iter().filter(|turn| Some(turn.run) == newest);
@@ -307,7 +329,10 @@ fn ch6_a_turn_that_was_cut_off_is_possibly_billed_and_no_finished_one_is_made_ag
                 turns.iter().filter(|turn| lost(turn)).count()
             );
             assert_eq!((sum.turns, sum.calls), (3, 3), "nothing is asked or made twice");
-            assert_eq!(sum.cost_usd, None, "nobody knows what simulated models cost");
+            let costs = turns.iter().filter(|turn| turn.usage.is_some()).map(|turn| turn.cost_usd);
+            let cost: Option<Vec<Cost>> = costs.collect();
+            let cost = cost.map(|costs| costs.into_iter().fold(Cost::default(), Cost::plus));
+            assert_eq!(sum.cost_usd, cost, "unknown where that of one answer is");
         }
     }
     assert!(cut_off > 0 && restarted > 0, "{cut_off} cut off, {restarted} after a restart");

@@ -17,6 +17,7 @@ use baton_engine::queue::Limits;
 use baton_engine::store::{Commit, Head, Record, Store, StoreError};
 use baton_store::memory::MemoryStore;
 
+use crate::books::books_are_kept;
 use crate::ledger::{Violation, violation};
 use crate::reading;
 
@@ -68,6 +69,7 @@ pub fn folded(store: &mut MemoryStore, number: u64) -> Result<(WorkflowState, u6
         return violation(format!("workflow {number} is empty"));
     };
     calls_end_once(&records, &state)?;
+    books_are_kept(store, number, (&records, &state))?;
     Ok((state, head))
 }
 

@@ -4,6 +4,7 @@ use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::ids::WorkflowId;
 use baton_core::words::FactKind;
+use baton_core::workflow::usage::UsageRow;
 use baton_engine::store::{
     Commit, DefinitionRow, FactRow, Head, Housekeeping, Record, Store, StoreError, Tail,
 };
@@ -126,6 +127,10 @@ impl Store for FaultyStore {
 
     fn fact(&mut self, kind: FactKind, key: &[u8]) -> Result<Option<FactRow>, StoreError> {
         self.store().fact(kind, key)
+    }
+
+    fn usage(&mut self, number: u64) -> Result<Vec<UsageRow>, StoreError> {
+        self.store().usage(number)
     }
 
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {

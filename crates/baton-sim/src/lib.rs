@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod agent_tests;
 mod asking;
+mod books;
 mod check;
 #[cfg(test)]
 mod clock_tests;

@@ -47,7 +47,10 @@ fn agent_call() -> AgentCall {
     };
     AgentCall {
         agent: "sim".to_owned(),
-        models: ["sim/one", "sim/two"].map(ModelSpec::named).to_vec(),
+        models: vec![
+            ModelSpec { price: Some(PRICE), ..ModelSpec::named("sim/one") },
+            ModelSpec::named("sim/two"),
+        ],
         instructions: None,
         prompt: "Well?".to_owned(),
         tools: vec![
@@ -74,6 +77,10 @@ fn careful(window: u64, within: Option<Span>) -> AgentCall {
     }
     agent
 }
+
+/// Of the first of an agent's models; nobody knows that of the second.
+const PRICE: Price =
+    Price { input: 3_000_001, output: 15_000_007, cached: None, cache_write: None };
 
 /// A task with nothing but its work.
 pub fn task(key: String, stage: u32, work: Work) -> TaskPlan {

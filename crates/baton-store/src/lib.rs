@@ -14,7 +14,9 @@ mod rows;
 mod sound;
 pub mod sqlite;
 mod steps;
+mod sums;
 mod url;
+mod usage;
 mod vocabulary;
 
 pub use url::{NotAStoreUrl, StoreUrl, begin_repair, chunks_of, open, open_audit, open_views};

@@ -7,19 +7,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use baton_core::actor::Actor;
+use baton_core::agent::Spending;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::codes::Code;
 use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::words::FactKind;
 use baton_core::workflow::EventKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_core::workflow::usage::UsageRow;
 use baton_engine::store::{
     Commit, DefinitionRow, FactRow, Filter, Head, Housekeeping, Record, SYSTEM_STREAM, SnapshotRow,
-    Store, StoreError, Tail, Views,
+    Store, StoreError, Tail, UsageFilter, UsageKey, UsageOfTask, Views,
 };
 
 use crate::vocabulary::FOR_PEOPLE;
-use crate::{chain, sound};
+use crate::{chain, sound, sums};
 
 /// A store in memory; a clone is another connection to the same.
 #[derive(Clone, Default)]
@@ -45,6 +47,7 @@ struct Kept {
     actors: BTreeMap<u32, Actor>,
     definitions: BTreeMap<(String, u32), DefinitionRow>,
     facts: BTreeMap<(FactKind, Vec<u8>), FactRow>,
+    usage: BTreeMap<u64, UsageRow>,
     snapshots: BTreeMap<u64, SnapshotRow>,
 }
 
@@ -146,6 +149,10 @@ impl Store for MemoryStore {
         Ok(self.kept().fact(kind, key))
     }
 
+    fn usage(&mut self, number: u64) -> Result<Vec<UsageRow>, StoreError> {
+        Ok(self.kept().usage_of(number))
+    }
+
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {
         let kept = self.kept();
         Ok(kept.actors.iter().map(|(number, actor)| (*number, actor.clone())).collect())
@@ -196,6 +203,9 @@ impl Kept {
             if self.actors.contains_key(number) || self.actors.values().any(|it| it == actor) {
                 return Err(sound::refused(format!("actor {actor} is not new")));
             }
+        }
+        if let Some(row) = commit.usage.iter().find(|row| self.usage.contains_key(&row.position)) {
+            return Err(sound::refused(format!("the call at position {} is booked", row.position)));
         }
         for row in &commit.definitions {
             if self.definitions.contains_key(&(row.name.clone(), row.version)) {
@@ -273,6 +283,7 @@ impl Kept {
             }
         }
         self.journal.extend(commit.records.iter().map(|it| (it.position, it.clone())));
+        self.usage.extend(commit.usage.iter().map(|row| (row.position, row.clone())));
         self.snapshots.extend(commit.snapshots.iter().map(|row| (row.number, row.clone())));
         for number in commit.outlived.iter().chain(&commit.purged) {
             self.snapshots.remove(number);
@@ -311,6 +322,10 @@ impl Kept {
 
     fn fact(&self, kind: FactKind, key: &[u8]) -> Option<FactRow> {
         self.facts.get(&(kind, key.to_vec())).cloned()
+    }
+
+    fn usage_of(&self, number: u64) -> Vec<UsageRow> {
+        self.usage.values().filter(|row| row.number == number).cloned().collect()
     }
 
     fn all_definitions(&self) -> Vec<DefinitionRow> {
@@ -360,6 +375,14 @@ impl Views for MemoryViews {
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {
         let [first, last] = sound::task_keys(number);
         Ok(self.kept().tasks.range(first..=last).map(|(_, row)| row.clone()).collect())
+    }
+
+    fn usage(&mut self, filter: &UsageFilter) -> Result<Vec<(UsageKey, Spending)>, StoreError> {
+        Ok(sums::of(self.kept().usage.values(), filter))
+    }
+
+    fn usage_of_tasks(&mut self, number: u64) -> Result<Vec<UsageOfTask>, StoreError> {
+        Ok(sums::of_tasks(&self.kept().usage_of(number)))
     }
 
     fn waiting_for_people(

@@ -4,7 +4,7 @@
 
 use baton_core::codes::Code;
 use baton_core::words::{
-    ActorKind, FactKind, Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus,
+    ActorKind, Billing, FactKind, Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus,
 };
 use baton_core::workflow::EventKind;
 
@@ -31,6 +31,7 @@ pub(crate) struct Member {
 pub(crate) fn vocabularies() -> Vec<Vocabulary> {
     vec![
         of::<ActorKind>(),
+        of::<Billing>(),
         of::<EventKind>(),
         of::<FactKind>(),
         of::<Origin>(),

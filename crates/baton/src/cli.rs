@@ -169,6 +169,8 @@ pub enum Command {
     Agents,
     /// List the MCP servers, and how each stands.
     Servers(Servers),
+    /// Show what calls of models used: tokens and cost, added up.
+    Usage(Usage),
     /// Print the OpenAPI document of what `serve` answers.
     Openapi,
     /// Print a JSON Schema.
@@ -291,6 +293,38 @@ pub struct List {
     pub name: Option<String>,
     /// At most this many.
     #[arg(long, default_value_t = 50)]
+    pub limit: u32,
+}
+
+/// `baton usage`.
+#[derive(Debug, Args)]
+pub struct Usage {
+    /// By what: `day`, `model`, `agent`, `task`, `workflow`, `conversation` or `user`; `day` otherwise.
+    #[arg(long, value_name = "WHAT")]
+    pub by: Option<baton_core::words::UsageBy>,
+    /// From this day on, in UTC: `2026-11-01`.
+    #[arg(long, value_name = "DAY")]
+    pub from: Option<String>,
+    /// Up to and with this day, in UTC.
+    #[arg(long, value_name = "DAY")]
+    pub to: Option<String>,
+    /// Only of this workflow: its id, or `last`.
+    #[arg(long, value_name = "ID")]
+    pub workflow: Option<String>,
+    /// Only of this conversation.
+    #[arg(long, value_name = "ID")]
+    pub conversation: Option<baton_core::ids::ConversationId>,
+    /// Only of this model: `provider/name`.
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Only of this agent.
+    #[arg(long, value_name = "NAME")]
+    pub agent: Option<String>,
+    /// Only of workflows that this actor started, and of their children: `user:ada`.
+    #[arg(long, value_name = "ACTOR")]
+    pub user: Option<String>,
+    /// At most this many lines.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,
 }
 

@@ -19,7 +19,8 @@ use baton_engine::prompt::{self, PromptFault, PromptView};
 use baton_engine::store::{Filter, Record, Views};
 use baton_engine::transcript::{Transcript, agent_of};
 use baton_engine::turn_view::{AgentView, TurnView, Whose, agent_view, turn_view};
-use baton_engine::view::{self, TaskView, WorkflowView, workflow_brief};
+use baton_engine::usage::{UsageFault, UsageQuery, UsageReport, usage};
+use baton_engine::view::{self, TaskView, WorkflowView, workflow_brief, workflow_briefs};
 use baton_engine::wording::Wording;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -56,6 +57,9 @@ pub trait Reading {
     /// At most so many events of a workflow behind a position, and what they tell of calls; none where
     /// there are no more.
     fn events(&mut self, id: WorkflowId, after: u64, most: u32) -> anyhow::Result<Vec<ShownEvent>>;
+
+    /// What calls of models used, added up.
+    fn usage(&mut self, query: &UsageQuery) -> anyhow::Result<UsageReport>;
 
     /// What an answer to a task's question does not fit in, as far as that is known here.
     fn misfits(&mut self, task: TaskId, value: &Value) -> anyhow::Result<Vec<InputFault>>;
@@ -204,7 +208,7 @@ impl StoreReading {
 impl Reading for StoreReading {
     fn list(&mut self, filter: &Filter) -> anyhow::Result<Vec<WorkflowView>> {
         let found = self.views.list(filter)?;
-        Ok(found.iter().map(|(card, row)| workflow_brief(card, row)).collect())
+        Ok(workflow_briefs(&found, self.views.as_mut())?)
     }
 
     fn inbox(&mut self, most: u32) -> anyhow::Result<Vec<InboxItem>> {
@@ -212,13 +216,14 @@ impl Reading for StoreReading {
     }
 
     fn brief(&mut self, id: WorkflowId) -> anyhow::Result<Option<WorkflowView>> {
-        Ok(self.views.workflow(id)?.map(|(card, row)| workflow_brief(&card, &row)))
+        let Some((card, row)) = self.views.workflow(id)? else { return Ok(None) };
+        Ok(Some(workflow_brief(&card, &row, self.views.as_mut())?))
     }
 
     fn workflow(&mut self, id: WorkflowId) -> anyhow::Result<Option<WorkflowView>> {
         let Some((card, row)) = self.views.workflow(id)? else { return Ok(None) };
         if row.purged_at().is_some() {
-            return Ok(Some(workflow_brief(&card, &row)));
+            return Ok(Some(workflow_brief(&card, &row, self.views.as_mut())?));
         }
         let views = self.views.as_mut();
         let plan = view::plan_of(&card, views)?;
@@ -229,7 +234,8 @@ impl Reading for StoreReading {
         let (card, row) = self.rows(id)?;
         let plan = view::plan_of(&card, self.views.as_mut())?;
         let rows = self.views.tasks(card.number)?;
-        Ok(view::all_tasks((&card, &row), &plan, &rows, self.views.as_mut())?)
+        let usage = self.views.usage_of_tasks(card.number)?;
+        Ok(view::all_tasks((&card, &row), &plan, (&rows, &usage), self.views.as_mut())?)
     }
 
     fn plan(&mut self, id: WorkflowId) -> anyhow::Result<Plan> {
@@ -241,6 +247,16 @@ impl Reading for StoreReading {
         let number = self.number(id)?;
         let records = self.views.events(after, Some(number), most)?;
         shown(&records, &mut self.showing, self.views.as_mut())
+    }
+
+    fn usage(&mut self, query: &UsageQuery) -> anyhow::Result<UsageReport> {
+        let answered = usage(query, self.views.as_mut());
+        answered.map_err(|fault| match fault {
+            UsageFault::Store(fault) => fault.into(),
+            asked @ (UsageFault::NoDay(..) | UsageFault::NoCursor | UsageFault::NoWorkflow(_)) => {
+                Failed::usage(asked.to_string()).into()
+            }
+        })
     }
 
     fn misfits(&mut self, task: TaskId, value: &Value) -> anyhow::Result<Vec<InputFault>> {

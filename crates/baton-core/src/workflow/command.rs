@@ -7,8 +7,8 @@ use crate::failure::CallFailure;
 use crate::ids::{Ordinal, WorkflowId};
 use crate::words::AttemptStatus;
 
+use super::accounts::RoomFor;
 use super::question::Question;
-use super::spending::RoomFor;
 use super::state::{AskedCall, Lease, Outcome, PauseCause, Waiting};
 
 /// Something to decide. People's commands and the world's answers come through the same door.

@@ -57,6 +57,10 @@ impl WorkflowState {
             }
             Command::Suspend { task, attempt, on } => {
                 self.executing_attempt(*task, *attempt)?;
+                // A model that was called answers or fails: until then its turn may be billed.
+                if self.agent_call(*task).is_some() {
+                    return Err(Refusal::NotReady);
+                }
                 Ok(one(TaskWaited { task: *task, on: on.clone() }))
             }
             Command::SkipTask { task } => {

@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::accounts::{Amount, BudgetScope};
 use super::question::{Answer, Question, Withdrawal};
-use super::spending::{Amount, BudgetScope};
 use super::state::{AskedCall, Lease, Next, Outcome, Output, PauseCause, Waiting};
 use super::system::{
     BatchPurged, DefinitionRegistered, DefinitionRemoved, EventReceived, Purged, ServerReleased,
     TokenCreated, TokenRevoked, TriggerFired,
 };
+use crate::actor::Actor;
 use crate::agent::{Cost, Usage};
 use crate::body::{BlobHash, Body};
 use crate::codes;
@@ -178,6 +179,9 @@ pub struct Admitted {
     /// The caller's folder, where relative paths of its tools start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<Arc<str>>,
+    /// Who started it, or the workflow whose child it is; written where its plan may call models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Actor>,
     /// The workflow it is a fork of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork_of: Option<WorkflowId>,
@@ -636,7 +640,10 @@ impl Event {
             }
             Self::EventReceived(received) => body(&received.data),
             Self::Purged(purged) => each(purged.tombstone.plan),
-            Self::BatchPurged(purged) => body(&purged.tombstones),
+            Self::BatchPurged(purged) => {
+                body(&purged.tombstones);
+                purged.usage.iter().for_each(body);
+            }
             Self::Approved(_)
             | Self::SentBack(_)
             | Self::Started(_)

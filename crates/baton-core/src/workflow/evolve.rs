@@ -10,16 +10,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::accounts::{Account, TurnEnd};
 use super::event::{
     Admitted, AttemptFailed, Event, QuestionAnswered, QuestionAsked, QuestionWithdrawn,
     TaskExpanded,
 };
 use super::graph::Graph;
-use super::spending::{Spending, TurnEnd};
 use super::state::{
     BlockOf, Ended, Items, Next, PauseCause, Phase, Resume, Tally, Task, TaskPhase, Waiting,
     WorkflowState,
 };
+use crate::agent::Spending;
 use crate::codes::Code;
 use crate::ids::Ordinal;
 use crate::plan::{Plan, Work};
@@ -41,6 +42,7 @@ impl WorkflowState {
             project: event.project,
             hops: event.hops,
             folder: event.folder.clone(),
+            user: event.user.clone(),
             plan,
             graph,
             inputs: event.inputs.clone(),
@@ -51,8 +53,9 @@ impl WorkflowState {
             started_at: None,
             updated_at: at,
             used: Duration::ZERO,
-            spending: Spending::default(),
+            account: Account::default(),
             granted_above: BTreeMap::new(),
+            spent: Spending::default(),
             tally: Tally::default(),
             tasks,
             items: Vec::new(),
@@ -86,6 +89,9 @@ impl WorkflowState {
         }
         self.updated_at = at;
         self.revision += 1;
+        if let Some(spending) = self.booking(event).map(|booking| booking.spending()) {
+            self.spent += spending;
+        }
         match event {
             Event::Admitted(_)
             | Event::DefinitionRegistered(_)
@@ -318,7 +324,7 @@ impl WorkflowState {
         self.run = run;
         self.phase = Phase::Running { failing: None };
         self.used = Duration::ZERO;
-        self.spending = Spending::default();
+        self.account = Account::default();
         self.granted_above.clear();
         self.changed.extend_from_slice(tasks);
         for ordinal in tasks {

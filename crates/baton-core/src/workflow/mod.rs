@@ -4,6 +4,7 @@
 //! refuses nothing, [`rows`] says how a state looks to readers. What the world is asked to do
 //! follows from the committed events, in the engine.
 
+mod accounts;
 mod command;
 mod decide;
 mod enter;
@@ -14,14 +15,15 @@ pub mod question;
 mod reindex;
 pub mod rows;
 mod snapshot;
-mod spending;
 mod state;
 mod system;
 #[cfg(test)]
 mod tests;
 pub mod tombstones;
 mod turns;
+pub mod usage;
 
+pub use accounts::{Above, Account, Amount, BudgetScope, RoomFor};
 pub use command::{Command, Refusal, TurnAnswer, Verdict};
 pub use event::{
     Admitted, BudgetRaised, CallApproved, Event, EventKind, Finished, Kept, ModelCall,
@@ -30,7 +32,6 @@ pub use event::{
 };
 pub use graph::Graph;
 pub use snapshot::{SNAPSHOT_SHAPE, Snapshot};
-pub use spending::{Above, Amount, BudgetScope, RoomFor, Spending};
 pub use state::{
     AgentRun, AskedCall, BlockOf, CallEnd, Ended, Entry, Items, Lease, Next, Outcome, Output,
     PauseCause, Phase, Resume, StageCount, Tally, Task, TaskPhase, Waiting, WorkflowState,

@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::accounts::{Account, Amount, BudgetScope};
 use super::graph::Graph;
 use super::question::Asked;
-use super::spending::{Amount, BudgetScope, Spending};
 use super::state::{
     AgentRun, AskedCall, BlockOf, Items, Lease, Output, Phase, Tally, Task, TaskPhase, Waiting,
     WorkflowState,
 };
+use crate::actor::Actor;
+use crate::agent::Spending;
 use crate::body::{BlobHash, Body, Json};
 use crate::failure::CallFailure;
 use crate::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
@@ -47,6 +49,11 @@ pub struct Snapshot {
     #[serde(default, skip_serializing_if = "is_zero")]
     hops: u8,
     folder: Option<Arc<str>>,
+    // Absent in what was kept before models were called, and then none: such a state is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Option<Actor>,
+    #[serde(default, skip_serializing_if = "Spending::is_none")]
+    spent: Spending,
     inputs: Body,
     run: u32,
     phase: Phase,
@@ -54,7 +61,7 @@ pub struct Snapshot {
     started_at: Option<Timestamp>,
     updated_at: Timestamp,
     used_ms: u64,
-    spending: Spending,
+    account: Account,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     granted_above: Vec<(BudgetScope, Amount)>,
     items: Vec<Block>,
@@ -161,6 +168,8 @@ impl WorkflowState {
             project: self.project,
             hops: self.hops,
             folder: self.folder.clone(),
+            user: self.user.clone(),
+            spent: self.spent,
             inputs: self.inputs.clone(),
             run: self.run,
             phase: self.phase.clone(),
@@ -168,7 +177,7 @@ impl WorkflowState {
             started_at: self.started_at,
             updated_at: self.updated_at,
             used_ms: u64::try_from(self.used.as_millis()).unwrap_or(u64::MAX),
-            spending: self.spending,
+            account: self.account,
             granted_above: self.granted_above.iter().map(|(scope, by)| (*scope, *by)).collect(),
             approved: approved.collect(),
             items: self.items.iter().map(Block::of).collect(),
@@ -203,6 +212,7 @@ impl WorkflowState {
             project: snapshot.project,
             hops: snapshot.hops,
             folder: snapshot.folder,
+            user: snapshot.user,
             plan,
             graph,
             inputs: snapshot.inputs,
@@ -213,8 +223,9 @@ impl WorkflowState {
             started_at: snapshot.started_at,
             updated_at: snapshot.updated_at,
             used: Duration::from_millis(snapshot.used_ms),
-            spending: snapshot.spending,
+            account: snapshot.account,
             granted_above: snapshot.granted_above.into_iter().collect(),
+            spent: snapshot.spent,
             tally: Tally::default(),
             tasks,
             items,

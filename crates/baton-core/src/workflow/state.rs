@@ -15,8 +15,10 @@ pub use phase::{
     Ended, Lease, Next, Outcome, Output, PauseCause, Phase, Resume, Task, TaskPhase, Waiting,
 };
 
+use super::accounts::{Account, Amount, BudgetScope};
 use super::graph::Graph;
-use super::spending::{Amount, BudgetScope, Spending};
+use crate::actor::Actor;
+use crate::agent::Spending;
 use crate::body::{Body, Json};
 use crate::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use crate::plan::{AgentCall, Plan, TaskPlan, ToolCall, Work, WorkerCall};
@@ -42,6 +44,8 @@ pub struct WorkflowState {
     pub hops: u8,
     /// The caller's folder, where relative paths of its tools start.
     pub folder: Option<Arc<str>>,
+    /// Who started it, or the workflow whose child it is; noted where models may be called.
+    pub user: Option<Actor>,
     /// What it runs.
     pub plan: Arc<Plan>,
     /// The plan's edges, turned round.
@@ -62,10 +66,12 @@ pub struct WorkflowState {
     pub updated_at: Timestamp,
     /// Time the present run has used, without what it spent waiting for people.
     pub(super) used: Duration,
-    /// What its agents use.
-    pub(super) spending: Spending,
+    /// What its agents use in the present run, against its budget.
+    pub(super) account: Account,
     /// What people granted it of budgets above it.
     pub(super) granted_above: BTreeMap<BudgetScope, Amount>,
+    /// What its calls of models used, over all runs.
+    pub(super) spent: Spending,
     /// Counts over its tasks.
     pub(super) tally: Tally,
     pub(super) tasks: Vec<Task>,

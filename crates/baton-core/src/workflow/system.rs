@@ -50,6 +50,9 @@ pub struct BatchPurged {
     pub events: u64,
     /// What stays of them: [`Tombstones`](super::tombstones::Tombstones).
     pub tombstones: Body,
+    /// The rows of their books, a list of [`UsageRow`](super::usage::UsageRow), where they have any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Body>,
 }
 
 /// No version of a definition stands under its name any more; its workflows stay.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::accounts::TurnEnd;
 use super::event::{TaskAnswered, TranscriptCompacted};
-use super::spending::TurnEnd;
 use super::state::{
     AgentRun, AskedCall, BlockOf, CallEnd, Entry, Items, Output, Task, TaskPhase, WorkflowState,
 };

@@ -1,11 +1,14 @@
 //! What the system stream says of purged workflows, in either shape that purges were written in.
 
+use std::collections::BTreeMap;
+
 use baton_core::body::{Body, Json};
 use baton_core::time::Timestamp;
 use baton_core::workflow::Event;
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_core::workflow::tombstones::Tombstones;
 
+use super::books::{self, Books};
 use crate::live::read_event;
 use crate::store::{Audit, StoreError};
 
@@ -34,16 +37,21 @@ pub(super) fn left_by(
     Ok(tombstones.into_iter().map(|each| (each.card, each.row.purged(at))).collect())
 }
 
-/// What the purge at this position left.
-pub(super) fn left_at(position: u64, audit: &mut dyn Audit) -> Result<Vec<Grave>, StoreError> {
+/// What the purge at this position left: graves, and the books of those that have any.
+pub(super) fn left_at(
+    position: u64,
+    audit: &mut dyn Audit,
+) -> Result<(Vec<Grave>, BTreeMap<u64, Books>), StoreError> {
     let records = audit.events(position.saturating_sub(1), 1)?;
-    match records.first() {
-        Some(record) => left_by(read_event(record)?, record.at, audit),
-        None => Ok(Vec::new()),
-    }
+    let Some(record) = records.first() else {
+        return Ok((Vec::new(), BTreeMap::new()));
+    };
+    let event = read_event(record)?;
+    let books = books::kept_by(&event, audit)?;
+    Ok((left_by(event, record.at, audit)?, books))
 }
 
-fn text_of(body: &Body, audit: &mut dyn Audit) -> Result<Json, StoreError> {
+pub(super) fn text_of(body: &Body, audit: &mut dyn Audit) -> Result<Json, StoreError> {
     match body {
         Body::Inline(json) => Ok(json.clone()),
         Body::Blob { hash, .. } => {

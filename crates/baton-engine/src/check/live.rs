@@ -11,7 +11,7 @@ use baton_core::workflow::rows::{TaskRow, WorkflowRow, task_row, workflow_row};
 
 use super::Difference;
 use super::workflows::Counts;
-use crate::store::{StoreError, Views};
+use crate::store::{StoreError, UsageFilter, Views};
 
 /// Goes round all live workflows, a few at each step.
 #[derive(Clone, Copy, Debug)]
@@ -84,11 +84,30 @@ impl SelfCheck {
         };
         let row = WorkflowRow { head: stored.head, ..workflow_row(state, number, stored.head) };
         differences.extend(Difference::of_fields(&name, &stored, &row));
+        // The state keeps the sum in step; the rows are added up anew.
+        if !state.spent().is_none() {
+            compare_books(&name, number, state, views, differences)?;
+        }
         if state.tasks().len() <= self.tasks_max {
             compare_tasks(&name, state, &views.tasks(number)?, differences);
         }
         Ok(())
     }
+}
+
+/// Compares what the rows of the books add up to with the sum that the state keeps.
+fn compare_books(
+    name: &str,
+    number: u64,
+    state: &WorkflowState,
+    views: &mut dyn Views,
+    differences: &mut Vec<Difference>,
+) -> Result<(), StoreError> {
+    let of_it = UsageFilter { workflows: vec![number], limit: 1, ..UsageFilter::default() };
+    let stored = views.usage(&of_it)?.first().map(|(_, sum)| *sum).unwrap_or_default();
+    let what = format!("{name}: its usage");
+    differences.extend(Difference::of_fields(&what, &stored, &state.spent()));
+    Ok(())
 }
 
 /// Compares the stored rows of tasks; a task that has none must not have begun.

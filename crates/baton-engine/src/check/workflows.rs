@@ -11,8 +11,10 @@ use baton_core::words::SkipCause;
 use baton_core::workflow::rows::{
     TaskRow, WorkflowCard, WorkflowRow, task_row, workflow_card, workflow_row,
 };
+use baton_core::workflow::usage::usage_row;
 use baton_core::workflow::{Event, TaskPhase, WorkflowState};
 
+use super::books::{self, Books};
 use super::journal::{Survey, Tail};
 use super::snapshots::Snapshotted;
 use super::{Difference, Examined, Found, Mend, graves};
@@ -28,6 +30,7 @@ struct Projection {
     card: WorkflowCard,
     row: WorkflowRow,
     tasks: BTreeMap<Ordinal, TaskRow>,
+    usage: Books,
     /// How the counts kept in step differ from those counted anew.
     miscounted: Option<(Counts, Counts)>,
     /// What is wrong with its snapshot.
@@ -142,10 +145,14 @@ fn project(
     let kept = admitted.kept.iter().map(|kept| (kept.task, first.position));
     let mut changed: BTreeMap<Ordinal, u64> = kept.collect();
     let row = audit.next_snapshot(number.saturating_sub(1))?.filter(|row| row.number == number);
+    let mut usage = Books::new();
     let mut snapshot = Snapshotted::new(row, admitted.plan);
     snapshot.pass(first, &admission, &state);
     for record in rest {
         let event = read_event(record)?;
+        let settled = (record.position, record.at);
+        let booked = usage_row(&state, number, &event, settled);
+        usage.extend(booked.map(|row| (row.position, row)));
         state.evolve(&event, record.at);
         snapshot.pass(record, &event, &state);
         let tasks = state.take_changed().into_iter();
@@ -157,6 +164,7 @@ fn project(
         card: workflow_card(&state, number, admitted.plan),
         row: workflow_row(&state, number, tail.head),
         tasks: changed.into_iter().filter_map(row).collect(),
+        usage,
         miscounted: (kept != anew).then_some((kept, anew)),
         snapshot: snapshot.difference(),
     })
@@ -187,14 +195,15 @@ fn compare_purged(
     audit: &mut dyn Audit,
     found: Found<'_>,
 ) -> Result<(), StoreError> {
-    let graves = match graves::left_at(position, audit) {
+    let (graves, mut books) = match graves::left_at(position, audit) {
         // Named where the journal was gone over.
         Err(StoreError::Corrupt(_)) => return Ok(()),
         read => read?,
     };
     for (card, row) in graves {
-        let projection =
-            Projection { card, row, tasks: BTreeMap::new(), miscounted: None, snapshot: None };
+        let tasks = BTreeMap::new();
+        let usage = books.remove(&card.number).unwrap_or_default();
+        let projection = Projection { card, row, tasks, usage, miscounted: None, snapshot: None };
         compare(projection.card.number, projection, audit, found)?;
     }
     Ok(())
@@ -207,7 +216,7 @@ fn compare(
     audit: &mut dyn Audit,
     found: Found<'_>,
 ) -> Result<u64, StoreError> {
-    let Projection { card, row, mut tasks, miscounted, snapshot } = projection;
+    let Projection { card, row, mut tasks, usage, miscounted, snapshot } = projection;
     let name = format!("workflow {number} (`{}`, {})", card.name, card.id);
     if let Some((kept, anew)) = miscounted {
         let what = format!("{name}: its counts");
@@ -227,6 +236,7 @@ fn compare(
             }
         }
     }
+    books::compare((number, &name), usage, audit, found)?;
     let mut compared = 0;
     for old in audit.tasks(number)? {
         compared += 1;
@@ -262,6 +272,7 @@ fn compare_strays(
         return Ok(());
     }
     let known = |number: &u64| survey.tails.contains_key(number) || survey.purged.contains(number);
+    books::compare_strays(known, audit, found)?;
     let mut at = SYSTEM_STREAM;
     while let Some(number) = audit.next_with_tasks(at)? {
         at = number;

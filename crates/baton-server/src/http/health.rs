@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use baton_core::codes::Code;
-use baton_engine::meters::{BOUNDS_MICROS, Histogram};
+use baton_engine::meters::{BOUNDS_MICROS, Histogram, ModelMeter};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -96,6 +96,7 @@ fn exposition(api: &Api) -> String {
         let labels = format!("{{tool=\"{tool}\",outcome=\"{outcome}\"}}");
         page.line(&format!("baton_tool_calls_total{labels} {count}"));
     }
+    page.models(&meters.models());
     page.0
 }
 
@@ -115,6 +116,34 @@ impl Page {
     fn single(&mut self, name: &str, kind: &str, help: &str, value: u64) {
         self.head(name, kind, help);
         self.line(&format!("{name} {value}"));
+    }
+
+    fn models(&mut self, models: &[(String, ModelMeter)]) {
+        let help = "Tokens that providers counted, each under one kind.";
+        self.head("baton_tokens_total", "counter", help);
+        for (model, meter) in models {
+            let model = escaped(model);
+            for (kind, tokens) in meter.tokens() {
+                let labels = format!("{{model=\"{model}\",kind=\"{kind}\"}}");
+                self.line(&format!("baton_tokens_total{labels} {tokens}"));
+            }
+        }
+        let help = "Known cost of calls of models, in US dollars.";
+        self.head("baton_cost_usd_total", "counter", help);
+        for (model, ModelMeter { spending }) in models {
+            // Nothing is known of a model without a price: that is no cost of zero.
+            if let Some(cost) = spending.known_cost() {
+                let model = escaped(model);
+                self.line(&format!("baton_cost_usd_total{{model=\"{model}\"}} {cost}"));
+            }
+        }
+        let help = "Calls of models that were cut off, and may have been billed.";
+        self.head("baton_model_calls_possibly_billed_total", "counter", help);
+        for (model, ModelMeter { spending }) in models {
+            let (name, calls) =
+                ("baton_model_calls_possibly_billed_total", spending.possibly_billed);
+            self.line(&format!("{name}{{model=\"{}\"}} {calls}", escaped(model)));
+        }
     }
 
     fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {

@@ -32,6 +32,7 @@ mod streams;
 mod tasks;
 mod tokens;
 mod turns;
+mod usage;
 mod waiting;
 mod workers;
 mod workflows;
@@ -173,6 +174,8 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(tasks::list))
         .routes(routes!(tasks::stages))
         .routes(routes!(tasks::trace))
+        .routes(routes!(usage::ahead))
+        .routes(routes!(usage::show))
         .routes(routes!(tasks::events))
         .routes(routes!(tasks::plan))
         .routes(routes!(commands::approve))

@@ -11,7 +11,7 @@ use baton_core::plan::Plan;
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_engine::exchange::Declined;
 use baton_engine::stages::{StageView, stage_views};
-use baton_engine::store::Views;
+use baton_engine::store::{UsageOfTask, Views};
 use baton_engine::trace::SpanView;
 use baton_engine::view::{TaskView, add_live, all_tasks, plan_of};
 use serde::Deserialize;
@@ -57,6 +57,8 @@ pub(super) struct Shown {
     pub plan: Plan,
     /// Its tasks by ordinal, items and agents' calls behind those of the plan.
     pub tasks: Vec<TaskView>,
+    /// What they used of models.
+    usage: Vec<UsageOfTask>,
 }
 
 impl Shown {
@@ -80,8 +82,9 @@ pub(super) fn shown(id: WorkflowId, views: &mut dyn Views) -> Result<Shown, Prob
     let (card, row) = kept(id, views)?;
     let plan = plan_of(&card, views)?;
     let rows = views.tasks(card.number)?;
-    let tasks = all_tasks((&card, &row), &plan, &rows, views)?;
-    Ok(Shown { card, plan, tasks })
+    let usage = views.usage_of_tasks(card.number)?;
+    let tasks = all_tasks((&card, &row), &plan, (&rows, &usage), views)?;
+    Ok(Shown { card, plan, tasks, usage })
 }
 
 /// The rows of a workflow; 410 where its events and tasks were purged.
@@ -130,7 +133,7 @@ pub(super) async fn stages(
     IdOf(id): IdOf<WorkflowId>,
 ) -> Result<Json<Page<StageView>>, Problem> {
     let read = move |views: &mut dyn Views| {
-        shown(id, views).map(|shown| stage_views(&shown.plan, &shown.tasks))
+        shown(id, views).map(|shown| stage_views(&shown.plan, &shown.tasks, &shown.usage))
     };
     let items = api.readers.read(read).await?;
     Ok(Json(Page { items, next_cursor: None }))

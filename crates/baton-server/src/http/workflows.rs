@@ -15,7 +15,7 @@ use baton_core::time::{Span, Timestamp};
 use baton_core::words::{Origin, WorkflowStatus};
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_engine::store::{Filter, Views};
-use baton_engine::view::{KIND, WorkflowView, workflow_brief, workflow_view};
+use baton_engine::view::{KIND, WorkflowView, workflow_brief, workflow_briefs, workflow_view};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -97,12 +97,14 @@ pub(super) async fn list(
         limit: limit + 1,
         ..Filter::default()
     };
-    let mut found = api.readers.read(move |views| Ok(views.list(&filter)?)).await?;
-    let more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let last = found.last().filter(|_| more).map(|(card, _)| card.number.to_string());
-    let items = found.iter().map(|(card, row)| workflow_brief(card, row)).collect();
-    Ok(Json(Page { items, next_cursor: last }))
+    let read = move |views: &mut dyn Views| {
+        let mut found = views.list(&filter)?;
+        let more = found.len() > limit as usize;
+        found.truncate(limit as usize);
+        let last = found.last().filter(|_| more).map(|(card, _)| card.number.to_string());
+        Ok(Page { items: workflow_briefs(&found, views)?, next_cursor: last })
+    };
+    Ok(Json(api.readers.read(read).await?))
 }
 
 /// One workflow; with `revision`, as it is then or later.
@@ -158,7 +160,7 @@ pub(super) async fn view_of(api: &Api, id: WorkflowId) -> Result<WorkflowView, P
     let read = move |views: &mut dyn Views| {
         let (card, row) = found(id, views)?;
         if row.purged_at().is_some() {
-            return Ok(workflow_brief(&card, &row));
+            return Ok(workflow_brief(&card, &row, views)?);
         }
         let wording = wordings.of(card.plan, views)?;
         Ok(workflow_view(&card, &row, &wording, views)?)

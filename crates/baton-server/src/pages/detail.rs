@@ -140,12 +140,14 @@ pub fn read(
         return Ok(None);
     };
     if row.purged_at().is_some() {
-        return Ok(Some(head(card.number, workflow_brief(&card, &row), &[], now)));
+        let brief = workflow_brief(&card, &row, views)?;
+        return Ok(Some(head(card.number, brief, &[], now)));
     }
     let plan = plan_of(&card, views)?;
     let view = workflow_view(&card, &row, &Wording::of(&plan), views)?;
     let rows = views.tasks(card.number)?;
-    let mut tasks = all_tasks((&card, &row), &plan, &rows, views)?;
+    let usage = views.usage_of_tasks(card.number)?;
+    let mut tasks = all_tasks((&card, &row), &plan, (&rows, &usage), views)?;
     add_live(&mut tasks, live);
     let history = History::read(views, &row)?;
     let ended_at = view.completed_at;
@@ -169,7 +171,7 @@ pub fn read(
     Ok(Some(Detail {
         questions: asked.into_iter().map(|item| Question::of(item, now)).collect(),
         failures: failures(&tasks, card.number, views)?,
-        stages: stages(&stage_views(&plan, &tasks), &tasks, around),
+        stages: stages(&stage_views(&plan, &tasks, &usage), &tasks, around),
         panel,
         output: view.output.as_ref().filter(|json| json.as_str() != "null").map(Text::of),
         events: events(views, &history, &tasks, now)?,

@@ -4,7 +4,7 @@ use baton_core::time::Timestamp;
 use baton_core::words::WorkflowStatus;
 use baton_engine::inbox::inbox;
 use baton_engine::store::{Filter, StoreError, Views};
-use baton_engine::view::{WorkflowView, workflow_brief};
+use baton_engine::view::{WorkflowView, workflow_briefs};
 
 use super::filter::{Wanted, active, ended};
 use super::looks::Look;
@@ -126,6 +126,7 @@ fn list(
     let has_more = found.len() > shown;
     found.truncate(shown);
     let older = found.last().filter(|_| has_more).map(|(card, _)| card.number);
-    let rows = found.iter().map(|(card, row)| Row::of(workflow_brief(card, row), now)).collect();
+    let briefs = workflow_briefs(&found, views)?;
+    let rows = briefs.into_iter().map(|brief| Row::of(brief, now)).collect();
     Ok(List { title, rows, older, empty })
 }

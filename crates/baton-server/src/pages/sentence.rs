@@ -179,8 +179,9 @@ mod tests {
             conversation_id: ConversationId::new(&moment(), 0),
             project_id: None,
             trace_id: String::new(),
-            usage: Usage { time_ms: 0 },
+            usage: Usage::default(),
             budget: None,
+            forecast: None,
             revision: 3,
             created_at: at,
             started_at: Some(at),
@@ -207,6 +208,7 @@ mod tests {
             started_at: None,
             ended_at: None,
             position: 1,
+            usage: None,
             live: None,
             ordinal: Ordinal(0),
         }

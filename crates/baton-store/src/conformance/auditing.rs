@@ -5,6 +5,7 @@
 use baton_core::body::{Blob, BlobHash};
 use baton_core::ids::Ordinal;
 use baton_core::words::{FactKind, TaskStatus};
+use baton_core::workflow::usage::UsageRow;
 use baton_engine::check::Mend;
 use baton_engine::store::{Audit, SYSTEM_STREAM, StoreError};
 
@@ -18,6 +19,7 @@ const CHECKS: &[Check] = &[
     ("an audit sees one instant", an_audit_sees_one_instant),
     ("a chain that does not hold is named", a_chain_that_does_not_hold_is_named),
     ("a repair changes what it is told", a_repair_changes_what_it_is_told),
+    ("the books are read and mended", the_books_are_read_and_mended),
     ("a repair that is given up changes nothing", a_repair_that_is_given_up_changes_nothing),
     ("a repair fences the owner off where it mends", a_repair_fences_the_owner_off),
 ];
@@ -79,6 +81,37 @@ fn an_audit_reads_all_that_was_written(site: &dyn Audited) {
     assert_eq!(audit.definitions(), Ok(defined.into_iter().collect()));
     assert_eq!(audit.facts(), reader.facts(FactKind::EventSeen), "what expires is not there");
     assert_eq!(audit.actors(), owner.actors());
+}
+
+fn the_books_are_read_and_mended(site: &dyn Audited) {
+    let mut script = written(site);
+    let mut owner = site.owner();
+    owner.take_over().expect("an epoch");
+    script.next().after.epoch += 1;
+    script.next().head.epoch += 1;
+    let (one, three) = (script.book(1, 1), script.book(3, 5));
+    owner.commit(&script.take()).expect("a commit");
+    let mut audit = site.audit();
+    assert_eq!((audit.usage(1), audit.usage(2)), (Ok(vec![one.clone()]), Ok(vec![])));
+    let next = |audit: &mut dyn Audit, after| audit.next_with_usage(after).expect("a number");
+    assert_eq!([0, 1, 3].map(|after| next(&mut *audit, after)), [Some(1), Some(3), None]);
+    drop((audit, owner));
+    let lost = UsageRow { cost: None, used: None, ..one.clone() };
+    let odd = UsageRow { position: 4_000, number: 9, ..one };
+    let mut repair = site.repair();
+    for mend in [
+        Mend::Usage(Box::new(lost.clone())),
+        Mend::Usage(Box::new(odd.clone())),
+        Mend::NoUsage(three.position),
+    ] {
+        repair.mend(&mend).expect("a mend");
+    }
+    repair.commit().expect("mended");
+    let mut audit = site.audit();
+    assert_eq!(
+        [1, 3, 9].map(|number| audit.usage(number).expect("rows")),
+        [vec![lost], vec![], vec![odd]]
+    );
 }
 
 fn an_audit_goes_on_in_pages(site: &dyn Audited) {

@@ -5,9 +5,9 @@
 use baton_core::body::Blob;
 use baton_core::codes::Code;
 use baton_core::time::{Moment, Timestamp};
-use baton_core::words::{FactKind, TaskStatus, WaitReason, WorkflowStatus};
+use baton_core::words::{FactKind, TaskStatus, UsageBy, WaitReason, WorkflowStatus};
 use baton_core::workflow::EventKind;
-use baton_engine::store::{Filter, SYSTEM_STREAM, Store, Views};
+use baton_engine::store::{Filter, SYSTEM_STREAM, Store, UsageFilter, Views};
 
 use super::{Script, Site};
 
@@ -41,7 +41,7 @@ fn step(script: &mut Script, dice: &mut Dice, name: u64) {
         return;
     }
     let number = dice.one_of(&live);
-    match dice.below(16) {
+    match dice.below(18) {
         0..8 => {
             let status = dice.one_of(TaskStatus::ALL);
             let reason = (status == TaskStatus::Waiting).then(|| dice.one_of(WaitReason::ALL));
@@ -73,6 +73,7 @@ fn step(script: &mut Script, dice: &mut Dice, name: u64) {
             script.fact(kind, &[dice.below(7) as u8], None);
         }
         13 => script.change(number).waiting_people = dice.below(3) as u32,
+        14..16 => drop(script.book(number, dice.below(1_000))),
         _ => {
             let kind = dice.one_of(EventKind::ALL);
             script.event(number, kind, &format!("{{\"n\":{}}}", dice.below(1_000)));
@@ -86,6 +87,10 @@ fn equal(script: &Script, one: &mut dyn Views, two: &mut dyn Views) {
     assert_eq!(one.events(0, None, u32::MAX), two.events(0, None, u32::MAX));
     assert_eq!(one.waiting_for_people(u32::MAX), two.waiting_for_people(u32::MAX));
     assert_eq!(one.definitions(), two.definitions());
+    for by in UsageBy::ALL.iter().copied().map(Some).chain([None]) {
+        let all = UsageFilter { by, limit: u32::MAX, ..UsageFilter::default() };
+        assert_eq!(one.usage(&all), two.usage(&all));
+    }
     for kind in FactKind::ALL {
         assert_eq!(one.facts(*kind), two.facts(*kind));
     }
@@ -96,6 +101,7 @@ fn equal(script: &Script, one: &mut dyn Views, two: &mut dyn Views) {
     for number in script.numbers().into_iter().chain([SYSTEM_STREAM]) {
         assert_eq!(one.stream(number), two.stream(number));
         assert_eq!(one.tasks(number), two.tasks(number));
+        assert_eq!(one.usage_of_tasks(number), two.usage_of_tasks(number));
     }
     for number in script.numbers() {
         let run = script.run(number);
@@ -132,6 +138,9 @@ pub(super) fn run(seed: u64, one: &dyn Site, two: &dyn Site) {
         assert_eq!(second.head(), Ok(commit.head));
         assert_eq!(first.live(), second.live());
         assert_eq!(first.actors(), second.actors());
+        for number in script.numbers() {
+            assert_eq!(first.usage(number), second.usage(number));
+        }
     }
     equal(&script, &mut *one.reader(), &mut *two.reader());
 }

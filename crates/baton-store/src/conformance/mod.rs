@@ -4,6 +4,7 @@
 //! peculiar to one store is tested beside that store.
 
 mod auditing;
+mod books;
 mod chunks;
 mod differential;
 mod facts;
@@ -45,6 +46,7 @@ pub(crate) fn check(new: &dyn Fn() -> Box<dyn Site>) {
         purging::CHECKS,
         snapshots::CHECKS,
         facts::CHECKS,
+        books::CHECKS,
         chunks::CHECKS,
     ];
     for (name, check) in checks.into_iter().flatten() {

@@ -6,13 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use baton_core::actor::Actor;
+use baton_core::agent::{Cost, Usage};
 use baton_core::body::{Blob, BlobHash, Json};
 use baton_core::ids::{ConversationId, Ordinal, ProjectId, WorkflowId};
 use baton_core::progress::Progress;
 use baton_core::time::{Moment, Timestamp};
-use baton_core::words::{FactKind, Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus};
+use baton_core::words::{
+    Billing, FactKind, Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus,
+};
 use baton_core::workflow::EventKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_core::workflow::usage::UsageRow;
 use baton_core::{codes::Code, ids::TaskId};
 use baton_engine::store::{BlobUse, Commit, DefinitionRow, FactRow, Head, Record, SYSTEM_STREAM};
 
@@ -198,6 +202,47 @@ impl Script {
         };
         run.tasks.insert(ordinal, row);
         self.changed_tasks.insert((number, ordinal));
+    }
+
+    /// A call of a model, with the event that settles it; what is in it follows from `seed`.
+    pub fn book(&mut self, number: u64, seed: u64) -> UsageRow {
+        let position = self.event(number, EventKind::TaskAnswered, "{\"booked\":true}");
+        let used = (!seed.is_multiple_of(4)).then(|| Usage {
+            input_tokens: 1_000 + seed,
+            cached_tokens: seed % 7,
+            cache_write_tokens: seed % 5,
+            output_tokens: seed % 11,
+            reasoning_tokens: seed % 3,
+        });
+        // Days go by: they are counted from the time of the row, and time never goes back.
+        self.next.head.at = self.next.head.at.plus(Duration::from_secs(seed % 3 * 40_000));
+        let cost = used.filter(|_| !seed.is_multiple_of(3)).map(|used| {
+            Cost::pico(if seed.is_multiple_of(13) {
+                1 << 62
+            } else {
+                used.input_tokens * 3_000_001
+            })
+        });
+        let row = UsageRow {
+            position,
+            number,
+            ordinal: Ordinal((seed % 6) as u32),
+            of: Ordinal((seed % 2) as u32),
+            task: format!("task-{}", seed % 2),
+            attempt: (seed % 9) as u32 + 1,
+            agent: ["writer", "Critic", "ärzte"][(seed % 3) as usize].to_owned(),
+            model: ["a/one", "B/two"][(seed % 2) as usize].to_owned(),
+            user: ["user:ada", "system:baton"][(seed / 2 % 2) as usize].to_owned(),
+            conversation: self.runs[&number].card.conversation,
+            at: self.next.head.at,
+            billing: used.map_or(Billing::PossiblyBilled, |_| Billing::Answered),
+            used,
+            cost,
+            reserved_tokens: seed.is_multiple_of(5).then_some(seed),
+            reserved_cost: seed.is_multiple_of(5).then_some(Cost::pico(seed)),
+        };
+        self.next.usage.push(row.clone());
+        row
     }
 
     /// A blob that a workflow's next event names.

@@ -5,6 +5,7 @@
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_core::workflow::usage::UsageRow;
 use baton_engine::store::{Audit, DefinitionRow, FactRow, Head, Record, SnapshotRow, StoreError};
 
 use super::link::{Link, Purpose};
@@ -68,6 +69,17 @@ impl Audit for PostgresAudit {
             let sql = "SELECT key FROM task WHERE key > $1 ORDER BY key LIMIT 1";
             let key: Option<u64> = read::first(&link.read(sql, &[&last])?, Cells::number)?;
             Ok(key.map(|key| split_key(key).0))
+        })
+    }
+
+    fn usage(&mut self, number: u64) -> Result<Vec<UsageRow>, StoreError> {
+        self.link.with(|link| read::usage(link, number))
+    }
+
+    fn next_with_usage(&mut self, after: u64) -> Result<Option<u64>, StoreError> {
+        self.link.with(|link| {
+            let sql = "SELECT number FROM usage WHERE number > $1 ORDER BY number LIMIT 1";
+            read::first(&link.read(sql, &[&integer(after)])?, Cells::number)
         })
     }
 

@@ -88,6 +88,19 @@ changed_task AS (
         items_first = EXCLUDED.items_first, items_count = EXCLUDED.items_count,
         position = EXCLUDED.position
 ),
+new_usage AS (
+    INSERT INTO usage (position, number, ordinal, of, task, attempt, agent, model, started_by,
+        conversation, at, day, billing, input_tokens, cached_tokens, cache_write_tokens,
+        output_tokens, reasoning_tokens, cost, reserved_tokens, reserved_cost)
+    SELECT position, number, ordinal, of, task, attempt, agent, model, started_by,
+        decode(conversation, 'hex'), at, day, billing, input_tokens, cached_tokens,
+        cache_write_tokens, output_tokens, reasoning_tokens, cost, reserved_tokens, reserved_cost
+    FROM fence, jsonb_to_recordset($95::text::jsonb) AS u (position int8, number int8,
+        ordinal int8, of int8, task text, attempt int8, agent text, model text, started_by text,
+        conversation text, at int8, day int8, billing int2, input_tokens int8, cached_tokens int8,
+        cache_write_tokens int8, output_tokens int8, reasoning_tokens int8, cost int8,
+        reserved_tokens int8, reserved_cost int8)
+),
 purged AS (
     SELECT workflow.number, workflow.head FROM fence, unnest($78::int8[]) AS u (number)
     JOIN workflow ON workflow.number = u.number

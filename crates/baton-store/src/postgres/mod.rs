@@ -21,6 +21,7 @@ use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::ids::WorkflowId;
 use baton_core::words::FactKind;
+use baton_core::workflow::usage::UsageRow;
 use baton_engine::store::{
     Commit, DefinitionRow, FactRow, Head, Housekeeping, Record, Store, StoreError, Tail,
 };
@@ -124,6 +125,10 @@ impl Store for PostgresStore {
 
     fn fact(&mut self, kind: FactKind, key: &[u8]) -> Result<Option<FactRow>, StoreError> {
         self.link.with(|link| read::fact(link, kind, key))
+    }
+
+    fn usage(&mut self, number: u64) -> Result<Vec<UsageRow>, StoreError> {
+        self.link.with(|link| read::usage(link, number))
     }
 
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {

@@ -10,6 +10,7 @@ use baton_core::codes::Code;
 use baton_core::ids::WorkflowId;
 use baton_core::words::FactKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_core::workflow::usage::UsageRow;
 use baton_engine::store::{DefinitionRow, FactRow, Head, Record, SnapshotRow, Tail};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
@@ -19,6 +20,7 @@ use super::link::Link;
 use crate::chain;
 use crate::rows::{self, Cells, DEFINITION, FACT, HEAD, RECORD, SNAPSHOT, TASK, WORKFLOW};
 use crate::sound::{integer, task_keys};
+use crate::usage::{self, USAGE};
 
 /// Where the newest event of the stream `$1` is said to stand.
 const NEWEST: &str = "coalesce(CASE WHEN $1::int8 = 0 THEN (SELECT system_head FROM head)
@@ -266,6 +268,12 @@ pub(crate) fn tasks(link: &mut Link, number: u64) -> Result<Vec<TaskRow>, Fault>
     let sql = format!("SELECT {TASK} FROM task WHERE key BETWEEN $1 AND $2 ORDER BY key");
     let [from, to] = task_keys(number);
     all(&link.read(&sql, &[&from, &to])?, rows::task)
+}
+
+/// The rows of the books of a workflow, by position.
+pub(crate) fn usage(link: &mut Link, number: u64) -> Result<Vec<UsageRow>, Fault> {
+    let sql = format!("SELECT {USAGE} FROM usage WHERE number = $1 ORDER BY position");
+    all(&link.read(&sql, &[&integer(number)])?, usage::row)
 }
 
 /// Events of all streams after a position.

@@ -6,12 +6,13 @@
 use baton_core::codes::Code;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_core::workflow::usage::UsageRow;
 use baton_engine::check::{Mend, Repair};
 use baton_engine::store::{DefinitionRow, FactRow, Head, StoreError};
 
 use super::fault::Fault;
 use super::link::{Link, Parameters, Purpose};
-use super::write::{Columns, NEW_TASK, NEW_WORKFLOW};
+use super::write::{Columns, NEW_TASK, NEW_USAGE, NEW_WORKFLOW, usage_rows};
 use super::{claim, migrate, read};
 use crate::rows::Cells;
 use crate::sound::{integer, task_key};
@@ -68,6 +69,8 @@ fn carry_out(link: &mut Link, mend: &Mend) -> Result<(), Fault> {
         }
         Mend::Task(row) => put_task(link, row),
         Mend::NoTask(number, ordinal) => change(link, DROP_TASK, &[&task_key(*number, ordinal.0)]),
+        Mend::Usage(row) => put_usage(link, row),
+        Mend::NoUsage(position) => change(link, DROP_USAGE, &[&integer(*position)]),
         Mend::BlobUses(hash, 0) => {
             change(link, "DELETE FROM blob WHERE hash = $1", &[&hash.0.as_slice()])
         }
@@ -88,6 +91,7 @@ fn carry_out(link: &mut Link, mend: &Mend) -> Result<(), Fault> {
     }
 }
 
+const DROP_USAGE: &str = "DELETE FROM usage WHERE position = $1";
 const DROP_TASK: &str = "DELETE FROM task WHERE key = $1";
 const DROP_FACT: &str = "DELETE FROM fact WHERE kind = $1 AND key = $2";
 const DROP_DEFINITION: &str =
@@ -107,6 +111,12 @@ fn put_workflow(link: &mut Link, card: &WorkflowCard, row: &WorkflowRow) -> Resu
 fn put_task(link: &mut Link, row: &TaskRow) -> Result<(), Fault> {
     change(link, DROP_TASK, &[&task_key(row.number, row.ordinal.0)])?;
     change(link, NEW_TASK, &Columns::of_task(row).parameters())
+}
+
+fn put_usage(link: &mut Link, row: &UsageRow) -> Result<(), Fault> {
+    change(link, DROP_USAGE, &[&integer(row.position)])?;
+    let rows = usage_rows(std::slice::from_ref(row));
+    change(link, NEW_USAGE, &[&rows])
 }
 
 fn put_definition(link: &mut Link, row: &DefinitionRow) -> Result<(), Fault> {

@@ -3,12 +3,16 @@
 //! A reader that lost its connection asks again for some seconds; it never waits longer than that.
 
 use baton_core::actor::Actor;
+use baton_core::agent::Spending;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::codes::Code;
 use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::words::FactKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{DefinitionRow, FactRow, Filter, Head, Record, StoreError, Views};
+use baton_engine::store::{
+    DefinitionRow, FactRow, Filter, Head, Record, StoreError, UsageFilter, UsageKey, UsageOfTask,
+    Views,
+};
 use tokio_postgres::types::ToSql;
 
 use super::link::{Link, Purpose};
@@ -16,6 +20,8 @@ use super::migrate;
 use super::read;
 use crate::listing::{Dialect, Value, listing};
 use crate::rows::{self, TASK, WORKFLOW};
+use crate::sound::integer;
+use crate::usage;
 use crate::vocabulary::FOR_PEOPLE;
 
 const DIALECT: Dialect = Dialect { parameter: '$', find: "strpos" };
@@ -62,6 +68,21 @@ impl Views for PostgresViews {
 
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {
         self.link.with(|link| read::tasks(link, number))
+    }
+
+    fn usage(&mut self, filter: &UsageFilter) -> Result<Vec<(UsageKey, Spending)>, StoreError> {
+        self.link.with(|link| {
+            let (sql, values) = usage::sums(filter, DIALECT.parameter);
+            let parameters: Vec<&(dyn ToSql + Sync)> = values.iter().map(parameter).collect();
+            read::all(&link.read(&sql, &parameters)?, |cells| usage::sum(filter.by, cells))
+        })
+    }
+
+    fn usage_of_tasks(&mut self, number: u64) -> Result<Vec<UsageOfTask>, StoreError> {
+        self.link.with(|link| {
+            let rows = link.read(&usage::of_tasks(DIALECT.parameter), &[&integer(number)])?;
+            read::all(&rows, usage::task)
+        })
     }
 
     fn waiting_for_people(

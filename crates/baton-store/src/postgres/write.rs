@@ -5,11 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use baton_core::actor::Actor;
+use baton_core::agent::Usage;
 use baton_core::body::BlobHash;
 use baton_core::codes::Code;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_core::workflow::usage::UsageRow;
 use baton_engine::store::{Commit, DefinitionRow, FactRow, Record, SnapshotRow, StoreError};
+use serde_json::{Value, json};
 use tokio_postgres::types::ToSql;
 
 use crate::sound::{integer, rowless, task_key};
@@ -31,6 +34,53 @@ pub(crate) const NEW_TASK: &str = "INSERT INTO task (key, of, status, waits_for,
     started_at, ended_at, items_first, items_count, position) SELECT * FROM unnest($1::int8[], \
     $2::int8[], $3::int2[], $4::int2[], $5::int8[], $6::int8[], $7::int8[], $8::int8[], \
     $9::int8[], $10::int8[])";
+
+/// Writes rows of the books as `commit.sql` does.
+pub(crate) const NEW_USAGE: &str = "INSERT INTO usage (position, number, ordinal, of, task, \
+    attempt, agent, model, started_by, conversation, at, day, billing, input_tokens, \
+    cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost, reserved_tokens, \
+    reserved_cost) SELECT position, number, ordinal, of, task, attempt, agent, model, started_by, \
+    decode(conversation, 'hex'), at, day, billing, input_tokens, cached_tokens, \
+    cache_write_tokens, output_tokens, reasoning_tokens, cost, reserved_tokens, reserved_cost \
+    FROM jsonb_to_recordset($1::text::jsonb) AS u (position int8, number int8, ordinal int8, \
+    of int8, task text, attempt int8, agent text, model text, started_by text, conversation text, \
+    at int8, day int8, billing int2, input_tokens int8, cached_tokens int8, \
+    cache_write_tokens int8, output_tokens int8, reasoning_tokens int8, cost int8, \
+    reserved_tokens int8, reserved_cost int8)";
+
+/// Rows of the books as one JSON text: most commits have none, and then it costs the statement one
+/// empty parameter instead of twenty.
+pub(crate) fn usage_rows(rows: &[UsageRow]) -> Option<String> {
+    let row = |row: &UsageRow| {
+        let conversation = u128::from_be_bytes(*row.conversation.as_bytes());
+        let tokens = |of: fn(&Usage) -> u64| row.used.as_ref().map(of).map(integer);
+        json!({
+            "position": integer(row.position),
+            "number": integer(row.number),
+            "ordinal": row.ordinal.0,
+            "of": row.of.0,
+            "task": row.task,
+            "attempt": row.attempt,
+            "agent": row.agent,
+            "model": row.model,
+            "started_by": row.user,
+            "conversation": format!("{conversation:032x}"),
+            "at": row.at.as_millis(),
+            "day": row.day(),
+            "billing": row.billing.code(),
+            "input_tokens": tokens(|used| used.input_tokens),
+            "cached_tokens": tokens(|used| used.cached_tokens),
+            "cache_write_tokens": tokens(|used| used.cache_write_tokens),
+            "output_tokens": tokens(|used| used.output_tokens),
+            "reasoning_tokens": tokens(|used| used.reasoning_tokens),
+            "cost": row.cost.map(|cost| integer(cost.as_pico())),
+            "reserved_tokens": row.reserved_tokens.map(integer),
+            "reserved_cost": row.reserved_cost.map(|cost| integer(cost.as_pico())),
+        })
+    };
+    let rows: Vec<Value> = rows.iter().map(row).collect();
+    (!rows.is_empty()).then(|| Value::from(rows).to_string())
+}
 
 /// Parameters in order, arrays one value a row.
 #[derive(Default)]
@@ -68,6 +118,7 @@ impl<'a> Columns<'a> {
         columns.column(&commit.outlived, |number| integer(*number));
         columns.kept_apart(commit);
         columns.projects(&added);
+        columns.0.push(Box::new(usage_rows(&commit.usage)));
         Ok(columns)
     }
 

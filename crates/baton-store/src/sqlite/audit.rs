@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_core::workflow::usage::UsageRow;
 use baton_engine::store::{Audit, DefinitionRow, FactRow, Head, Record, SnapshotRow, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -86,6 +87,18 @@ impl Audit for SqliteAudit {
             let mut select = connection.prepare_cached(sql)?;
             let key: Option<u64> = select.query_row([last], |row| row.get(0)).optional()?;
             Ok(key.map(|key| split_key(key).0))
+        })
+    }
+
+    fn usage(&mut self, number: u64) -> Result<Vec<UsageRow>, StoreError> {
+        self.read(|connection| read::usage(connection, number))
+    }
+
+    fn next_with_usage(&mut self, after: u64) -> Result<Option<u64>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT number FROM usage WHERE number > ?1 ORDER BY number LIMIT 1";
+            let mut select = connection.prepare_cached(sql)?;
+            Ok(select.query_row([integer(after)], |row| row.get(0)).optional()?)
         })
     }
 

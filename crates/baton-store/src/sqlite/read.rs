@@ -8,6 +8,7 @@ use baton_core::codes::Code;
 use baton_core::ids::WorkflowId;
 use baton_core::words::FactKind;
 use baton_core::workflow::rows::TaskRow;
+use baton_core::workflow::usage::UsageRow;
 use baton_engine::store::{DefinitionRow, FactRow, Head, Record, SYSTEM_STREAM, SnapshotRow, Tail};
 use rusqlite::types::{FromSqlError, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -16,6 +17,7 @@ use super::fault::Fault;
 use crate::chain::Walk;
 use crate::rows::{self, Cells, DEFINITION, FACT, HEAD, RECORD, SNAPSHOT, TASK};
 use crate::sound::{integer, task_keys};
+use crate::usage::{self, USAGE};
 
 /// How far apart two events of a stream may stand to be reached by stepping over what is between:
 /// a step over a row costs about a twentieth of a search.
@@ -248,6 +250,15 @@ pub(crate) fn tasks(connection: &Connection, number: u64) -> Result<Vec<TaskRow>
     let mut select = connection.prepare_cached(&sql)?;
     let rows =
         select.query_and_then(task_keys(number), |row| rows::task(&mut RowCells::of(row)))?;
+    rows.collect()
+}
+
+/// The rows of the books of a workflow, by position.
+pub(crate) fn usage(connection: &Connection, number: u64) -> Result<Vec<UsageRow>, Fault> {
+    let sql = format!("SELECT {USAGE} FROM usage WHERE number = ?1 ORDER BY position");
+    let mut select = connection.prepare_cached(&sql)?;
+    let rows =
+        select.query_and_then([integer(number)], |row| usage::row(&mut RowCells::of(row)))?;
     rows.collect()
 }
 

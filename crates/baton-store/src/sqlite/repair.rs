@@ -71,6 +71,11 @@ fn carry_out(connection: &Connection, mend: &Mend) -> Result<(), Fault> {
             remove(connection, "DELETE FROM task WHERE key = ?1", task_key(*number, ordinal.0))
         }
         Mend::NoSnapshot(number) => write::drop_snapshot(connection, *number),
+        Mend::Usage(row) => {
+            drop_usage(connection, row.position)?;
+            write::usage(connection, std::slice::from_ref(row))
+        }
+        Mend::NoUsage(position) => drop_usage(connection, *position),
         Mend::BlobUses(hash, 0) => {
             let sql = "DELETE FROM blob WHERE hash = ?1";
             connection.prepare_cached(sql)?.execute([hash.0])?;
@@ -110,6 +115,10 @@ fn carry_out(connection: &Connection, mend: &Mend) -> Result<(), Fault> {
 fn remove(connection: &Connection, sql: &str, key: i64) -> Result<(), Fault> {
     connection.prepare_cached(sql)?.execute([key])?;
     Ok(())
+}
+
+fn drop_usage(connection: &Connection, position: u64) -> Result<(), Fault> {
+    remove(connection, "DELETE FROM usage WHERE position = ?1", integer(position))
 }
 
 fn drop_definition(connection: &Connection, name: &str, version: u32) -> Result<(), Fault> {

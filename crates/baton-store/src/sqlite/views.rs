@@ -5,12 +5,16 @@
 use std::path::{Path, PathBuf};
 
 use baton_core::actor::Actor;
+use baton_core::agent::Spending;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::codes::Code;
 use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::words::FactKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{DefinitionRow, FactRow, Filter, Head, Record, StoreError, Views};
+use baton_engine::store::{
+    DefinitionRow, FactRow, Filter, Head, Record, StoreError, UsageFilter, UsageKey, UsageOfTask,
+    Views,
+};
 use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
@@ -20,6 +24,7 @@ use super::{migrate, open};
 use crate::listing::{Dialect, Value, listing};
 use crate::rows::{self, TASK, WORKFLOW};
 use crate::sound::integer;
+use crate::usage;
 use crate::vocabulary::FOR_PEOPLE;
 
 /// A reader's connection to an embedded store.
@@ -87,6 +92,26 @@ impl Views for SqliteViews {
 
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {
         self.read(|connection| read::tasks(connection, number))
+    }
+
+    fn usage(&mut self, filter: &UsageFilter) -> Result<Vec<(UsageKey, Spending)>, StoreError> {
+        self.read(|connection| {
+            let (sql, values) = usage::sums(filter, DIALECT.parameter);
+            let mut select = connection.prepare_cached(&sql)?;
+            let rows = select.query_and_then(params_from_iter(values), |row| {
+                usage::sum(filter.by, &mut RowCells::of(row))
+            })?;
+            rows.collect()
+        })
+    }
+
+    fn usage_of_tasks(&mut self, number: u64) -> Result<Vec<UsageOfTask>, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached(&usage::of_tasks(DIALECT.parameter))?;
+            let rows = select
+                .query_and_then([integer(number)], |row| usage::task(&mut RowCells::of(row)))?;
+            rows.collect()
+        })
     }
 
     fn waiting_for_people(

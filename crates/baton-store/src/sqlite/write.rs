@@ -5,10 +5,12 @@
 use std::collections::HashMap;
 
 use baton_core::actor::Actor;
+use baton_core::agent::{Cost, Usage};
 use baton_core::body::BlobHash;
 use baton_core::codes::Code;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_core::workflow::usage::UsageRow;
 use baton_engine::store::{BlobUse, Commit, DefinitionRow, FactRow, Head, Record};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
@@ -46,6 +48,7 @@ pub(crate) fn commit(connection: &mut Connection, commit: &Commit) -> Result<(),
     purge(&transaction, &commit.purged)?;
     workflows(&transaction, commit)?;
     tasks(&transaction, &commit.tasks)?;
+    usage(&transaction, &commit.usage)?;
     release(&transaction, &commit.released)?;
     snapshots(&transaction, commit)?;
     transaction.commit().map_err(Fault::Outcome)
@@ -128,6 +131,45 @@ pub(crate) fn tasks(transaction: &Connection, rows: &[TaskRow]) -> Result<(), Fa
             row.items.map(|(_, count)| count),
             row.position,
         ])?;
+    }
+    Ok(())
+}
+
+pub(crate) fn usage(transaction: &Connection, rows: &[UsageRow]) -> Result<(), Fault> {
+    for row in rows {
+        let tokens = |of: fn(&Usage) -> u64| row.used.as_ref().map(of).map(sound::integer);
+        let pico = |cost: Cost| sound::integer(cost.as_pico());
+        transaction
+            .prepare_cached(
+                "INSERT INTO usage (position, number, ordinal, of, task, attempt, agent, model, \
+                 started_by, conversation, at, day, billing, input_tokens, cached_tokens, \
+                 cache_write_tokens, output_tokens, reasoning_tokens, cost, reserved_tokens, \
+                 reserved_cost) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, \
+                 ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+            )?
+            .execute(params![
+                row.position,
+                row.number,
+                row.ordinal.0,
+                row.of.0,
+                row.task,
+                row.attempt,
+                row.agent,
+                row.model,
+                row.user,
+                row.conversation.as_bytes(),
+                row.at.as_millis(),
+                row.day(),
+                row.billing.code(),
+                tokens(|used| used.input_tokens),
+                tokens(|used| used.cached_tokens),
+                tokens(|used| used.cache_write_tokens),
+                tokens(|used| used.output_tokens),
+                tokens(|used| used.reasoning_tokens),
+                row.cost.map(pico),
+                row.reserved_tokens.map(sound::integer),
+                row.reserved_cost.map(pico),
+            ])?;
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use baton_core::words::{
     Effect, FactKind, HumanKind, OnFailure, Origin, Permission, ProgressMethod,
 };
 use baton_core::workflow::Outcome;
+use baton_core::workflow::usage::UsageRow;
 use baton_engine::engine::{Settings, TakeUp};
 use baton_engine::exchange::{Gone, Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
@@ -244,6 +245,9 @@ impl Store for Counting {
     }
     fn fact(&mut self, kind: FactKind, key: &[u8]) -> Result<Option<FactRow>, StoreError> {
         self.counted().fact(kind, key)
+    }
+    fn usage(&mut self, number: u64) -> Result<Vec<UsageRow>, StoreError> {
+        self.counted().usage(number)
     }
     fn actors(&mut self) -> Result<Vec<(u32, Actor)>, StoreError> {
         self.counted().actors()

@@ -18,6 +18,7 @@ mod tell;
 mod there;
 mod token;
 mod turns;
+mod usage;
 
 use crate::admin::doctor::Trying;
 use crate::cli::{Cli, Command, SchemaOf};
@@ -60,6 +61,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Agents => agents::agents(&common),
         Command::Servers(asked) => servers::servers(&common, &asked),
         Command::Invoke(asked) => invoke::invoke(&common, &asked),
+        Command::Usage(asked) => usage::usage(&common, &asked),
         Command::Openapi => reference::openapi(),
         Command::Schema { of: SchemaOf::Definition } => {
             let schema = baton_core::definition::schema();
@@ -111,6 +113,7 @@ fn of_the_store(command: &Command) -> Option<&'static str> {
         | Command::Invoke(_)
         | Command::Agents
         | Command::Servers(_)
+        | Command::Usage(_)
         | Command::Openapi
         | Command::Schema { .. } => None,
     }

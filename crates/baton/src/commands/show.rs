@@ -209,6 +209,12 @@ fn head(workflow: &WorkflowView) -> String {
         text.push_str(&format!(" · {}", clean(description)));
     }
     text.push_str(&format!(" · updated {}\n", ago(workflow.updated_at, now)));
+    if let Some(used) = workflow.usage.spent.line() {
+        text.push_str(&format!("used: {used}\n"));
+    }
+    if let Some(forecast) = &workflow.forecast {
+        text.push_str(&format!("forecast: {}\n", clean(&forecast.line())));
+    }
     if let Some(error) = &workflow.error {
         text.push_str(&format!("error: {}\n", clean(error)));
     }
@@ -225,9 +231,11 @@ fn task_line(task: &TaskView, failure: Option<&String>) -> String {
     let is_told = task.attempts > 1 && task.kind != "agent";
     let attempts = if is_told { format!(" · {} attempts", task.attempts) } else { String::new() };
     let what = task.tool.clone().unwrap_or_else(|| task.kind.to_owned());
+    let used = task.usage.and_then(|used| used.line()).map(|line| format!(" · {line}"));
+    let used = used.unwrap_or_default();
     let failure = failure.map(|failure| format!("\n      {}", clean(failure))).unwrap_or_default();
     format!(
-        "  {:<24} {:<20} {:<14} {took}{attempts}{failure}",
+        "  {:<24} {:<20} {:<14} {took}{attempts}{used}{failure}",
         cut(&clean(&task.key), 24),
         format!("{}{waits}", task.status),
         clean(&what),

@@ -9,6 +9,7 @@ use baton_core::ids::WorkflowId;
 use baton_core::plan::Plan;
 use baton_core::spoken::span;
 use baton_core::workflow::{Event, Outcome, Phase, Waiting, WorkflowState};
+use baton_engine::usage::Spent;
 use baton_engine::view;
 use baton_engine::wording::Wording;
 use baton_server::wire::Ask;
@@ -274,7 +275,7 @@ fn finish(common: &Common, follower: &mut Follower) -> anyhow::Result<Exit> {
     let plan = Arc::clone(&state.plan);
     let counts = baton_core::progress::progress(state);
     let took = ended.at.since(state.started_at.unwrap_or(state.created_at));
-    let id = state.id;
+    let (id, spent) = (state.id, state.spent());
     if common.json {
         print_workflow(follower.reading(), id)?;
     } else {
@@ -285,10 +286,11 @@ fn finish(common: &Common, follower: &mut Follower) -> anyhow::Result<Exit> {
         }
         let status = outcome.status();
         let summary = format!(
-            "{status} · {} of {} tasks · {} · baton show {id}",
+            "{status} · {} of {} tasks · {}{} · baton show {id}",
             counts.completed,
             counts.total,
-            span(took)
+            span(took),
+            Spent::from(spent).line().map(|line| format!(" · {line}")).unwrap_or_default()
         );
         say(&summary);
         if let Some(error) = view::error_line(&outcome, &Wording::of(&plan)) {
@@ -322,6 +324,10 @@ fn wait_for_person(common: &Common, follower: &mut Follower) -> anyhow::Result<E
     }
     match &follower.state.phase {
         Phase::PendingReview => {
+            let workflow = follower.reading().workflow(id)?;
+            if let Some(forecast) = workflow.and_then(|workflow| workflow.forecast) {
+                say(&format!("forecast: {}", clean(&forecast.line())));
+            }
             say(&format!("waiting for review: `baton approve {id}` or `baton reject {id}`"));
         }
         Phase::Draft { .. } => say(&format!(

@@ -9,6 +9,7 @@ use baton_engine::inbox::InboxItem;
 use baton_engine::prompt::PromptView;
 use baton_engine::store::Filter;
 use baton_engine::turn_view::{AgentView, TurnView};
+use baton_engine::usage::{UsageQuery, UsageReport};
 use baton_engine::view::{TaskView, WorkflowView};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -113,6 +114,27 @@ impl Reading for RemoteReading {
         let path = format!("/workflows/{id}/events?cursor={after}&limit={limit}");
         let page: Page<ShownEvent> = self.get(&path)?;
         Ok(page.items)
+    }
+
+    fn usage(&mut self, query: &UsageQuery) -> anyhow::Result<UsageReport> {
+        let by = query.by.map(|by| by.word().to_owned());
+        let (workflow, conversation) = (query.workflow, query.conversation);
+        let asked = [
+            ("by", by),
+            ("from", query.from.clone()),
+            ("to", query.to.clone()),
+            ("workflow", workflow.map(|id| id.to_string())),
+            ("conversation", conversation.map(|id| id.to_string())),
+            ("model", query.model.clone()),
+            ("agent", query.agent.clone()),
+            ("user", query.user.clone()),
+            ("cursor", query.cursor.clone()),
+            ("limit", Some(query.limit.to_string())),
+        ];
+        let asked = asked
+            .into_iter()
+            .filter_map(|(name, value)| value.map(|value| format!("{name}={}", encoded(&value))));
+        self.get(&format!("/usage?{}", asked.collect::<Vec<_>>().join("&")))
     }
 
     fn misfits(&mut self, _: TaskId, _: &Value) -> anyhow::Result<Vec<InputFault>> {

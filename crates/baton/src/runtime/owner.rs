@@ -324,6 +324,7 @@ impl Work {
             self.may_die(DeathPoint::BeforeRelease);
             // Whoever hears of the commit finds it counted.
             self.count(began.elapsed(), took);
+            self.handle.meters.booked(&commit.usage);
             let running = |stream, turn| self.engine.is_running(stream, turn);
             self.handle.reports.speech.committed(&commit.records, running);
             self.handle.hub.publish(&commit.records);

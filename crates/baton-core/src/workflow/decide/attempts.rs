@@ -10,11 +10,11 @@ use crate::ids::Ordinal;
 use crate::plan::{Retry, WORKFLOW_TASKS_MAX};
 use crate::time::Moment;
 use crate::words::{AttemptStatus, Effect, FailureKind, Happened, OnFailure};
+use crate::workflow::accounts::RoomFor;
 use crate::workflow::command::Refusal;
 use crate::workflow::event::{
     AttemptFailed, Event, TaskCancelled, TaskExpanded, TaskFailed, TaskStarted, TaskWaited,
 };
-use crate::workflow::spending::RoomFor;
 use crate::workflow::state::{
     AskedCall, Lease, Next, Phase, Resume, TaskPhase, Waiting, WorkflowState,
 };

@@ -11,9 +11,9 @@ use crate::failure::CallFailure;
 use crate::ids::Ordinal;
 use crate::plan::{Budget, ModelSpec};
 use crate::words::{AtLimit, FailureKind};
+use crate::workflow::accounts::{Above, Account, Amount, BudgetScope, RoomFor};
 use crate::workflow::command::Refusal;
 use crate::workflow::event::{ModelChanged, TaskFailed, TaskWaited};
-use crate::workflow::spending::{Above, Amount, BudgetScope, RoomFor, Spending};
 use crate::workflow::state::{Waiting, WorkflowState};
 
 /// What a message costs beside its text, in tokens: its role and what frames it.
@@ -65,18 +65,18 @@ impl WorkflowState {
         let own = self.agent_call(agent).map(|call| {
             let (tokens_max, cost_max) = (call.limits.tokens_max, call.limits.cost_max);
             let bound = Budget { tokens_max, cost_max, ..Budget::default() };
-            let spending = self.agent_run(agent).map(|run| run.spending).unwrap_or_default();
-            (BudgetScope::Agent, bound, spending)
+            let account = self.agent_run(agent).map(|run| run.account).unwrap_or_default();
+            (BudgetScope::Agent, bound, account)
         });
-        let here = [Some((BudgetScope::Workflow, self.plan.budget, self.spending)), own];
+        let here = [Some((BudgetScope::Workflow, self.plan.budget, self.account)), own];
         let granted = |scope| self.granted_above.get(&scope).copied().unwrap_or_default();
         let above = above.iter().map(|above| {
-            let account = Spending { granted: granted(above.scope), ..above.account };
+            let account = Account { granted: granted(above.scope), ..above.account };
             (above.scope, above.bound, account)
         });
         let mut later = false;
-        for (scope, bound, spending) in here.into_iter().flatten().chain(above) {
-            match within(scope, &bound, &spending, need, model) {
+        for (scope, bound, account) in here.into_iter().flatten().chain(above) {
+            match within(scope, &bound, &account, need, model) {
                 Room::Fits => {}
                 Room::Later => later = true,
                 Room::Short(shortage) => return Room::Short(shortage),
@@ -155,11 +155,11 @@ impl WorkflowState {
 fn within(
     scope: BudgetScope,
     bound: &Budget,
-    spending: &Spending,
+    account: &Account,
     need: Amount,
     model: Option<&ModelSpec>,
 ) -> Room {
-    let (gone, held, granted) = (spending.gone(), spending.reserved, spending.granted);
+    let (gone, held, granted) = (account.gone(), account.reserved, account.granted);
     let whose = match scope {
         BudgetScope::Workflow => "the workflow's budget",
         BudgetScope::Agent => "the agent's own budget",

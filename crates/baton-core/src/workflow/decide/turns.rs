@@ -9,9 +9,9 @@ use crate::ids::Ordinal;
 use crate::plan::{AgentCall, WORKFLOW_TASKS_MAX};
 use crate::time::Moment;
 use crate::words::{AttemptStatus, FailureKind, Happened};
+use crate::workflow::accounts::{Amount, RoomFor};
 use crate::workflow::command::{Refusal, TurnAnswer};
 use crate::workflow::event::{ModelCall, TaskAnswered};
-use crate::workflow::spending::{Amount, RoomFor};
 use crate::workflow::state::{AgentRun, AskedCall, WorkflowState};
 
 /// How often in a row the same call may bring the same before its agent is stopped.

@@ -10,9 +10,9 @@ use crate::ids::{Ordinal, WorkflowId};
 use crate::plan::{Human, Work};
 use crate::time::Moment;
 use crate::words::{AttemptStatus, FailureKind, HumanKind};
+use crate::workflow::accounts::{Amount, BudgetScope};
 use crate::workflow::command::{Refusal, Verdict};
 use crate::workflow::event::{BudgetRaised, CallApproved, CallUndone, TaskCancelled, TaskFailed};
-use crate::workflow::spending::{Amount, BudgetScope};
 use crate::workflow::state::{Outcome, Phase, Resume, TaskPhase, Waiting, WorkflowState};
 
 impl WorkflowState {

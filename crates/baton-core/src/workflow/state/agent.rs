@@ -11,7 +11,7 @@ use crate::body::{BlobHash, Body, Json};
 use crate::ids::Ordinal;
 use crate::plan::Approval;
 use crate::words::Effect;
-use crate::workflow::spending::{Amount, Spending};
+use crate::workflow::accounts::{Account, Amount};
 
 /// An agent's loop between two of its turns.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ pub struct AgentRun {
     /// How often its transcript was compacted.
     pub compactions: u32,
     /// Against its own budget.
-    pub spending: Spending,
+    pub account: Account,
     /// What is held for its turn that runs.
     pub(in crate::workflow) held: Option<Amount>,
     /// How many tokens its model counted last, and for how many entries of the transcript: the

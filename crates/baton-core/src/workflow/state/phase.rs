@@ -14,8 +14,8 @@ use crate::failure::CallFailure;
 use crate::ids::{Ordinal, WorkflowId};
 use crate::time::Timestamp;
 use crate::words::{SkipCause, TaskStatus, WaitReason, WorkflowStatus};
+use crate::workflow::accounts::{Amount, BudgetScope};
 use crate::workflow::question::{Asked, Question};
-use crate::workflow::spending::{Amount, BudgetScope};
 
 /// Where a run stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

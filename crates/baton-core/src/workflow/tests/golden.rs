@@ -40,6 +40,7 @@ fn example(kind: EventKind) -> Event {
             plan: BlobHash::of(b"a plan"),
             inputs: body(json!({ "repo": "." })),
             folder: Some("/srv/ada".into()),
+            user: None,
             review: true,
             parent: Some(parent),
             project: None,
@@ -144,7 +145,7 @@ fn example(kind: EventKind) -> Event {
             let other = Tombstone { plan, card: card(7), row: row(7) };
             let tombstones = serde_json::to_value(Tombstones(vec![one, other]));
             let tombstones = body(tombstones.expect("it is written"));
-            BatchPurged { events: 2, tombstones }.into()
+            BatchPurged { events: 2, tombstones, usage: None }.into()
         }
         EventKind::DefinitionRemoved => DefinitionRemoved { name: "review".to_owned() }.into(),
         EventKind::EventReceived => EventReceived {

@@ -47,7 +47,7 @@ fn sketch() -> impl Strategy<Value = Sketch> {
 }
 
 /// A plan of up to eight tasks; needs point back, as a validated graph's do.
-fn random_plan() -> impl Strategy<Value = Plan> {
+pub(super) fn random_plan() -> impl Strategy<Value = Plan> {
     let weighted = any::<bool>();
     (proptest::collection::vec(sketch(), 1..8), weighted).prop_map(|(mut sketches, weighted)| {
         sketches.sort_by_key(|sketch| sketch.stage);
@@ -79,7 +79,7 @@ fn random_plan() -> impl Strategy<Value = Plan> {
 }
 
 /// A command out of three random numbers: mostly one that fits the state, sometimes one that does not.
-fn command(state: &WorkflowState, (kind, which, detail): (u8, u16, u8)) -> Command {
+pub(super) fn command(state: &WorkflowState, (kind, which, detail): (u8, u16, u8)) -> Command {
     let count = state.tasks().len() as u32;
     let n = if count == 0 { 0 } else { u32::from(which) % count };
     let attempt = state.task(Ordinal(n)).map_or(0, |task| task.attempts);

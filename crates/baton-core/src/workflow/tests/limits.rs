@@ -7,7 +7,7 @@ use crate::agent::Price;
 use crate::plan::Approval;
 use crate::words::AtLimit;
 use crate::workflow::CallEnd;
-use crate::workflow::{Above, Amount, BudgetScope, Entry, Spending};
+use crate::workflow::{Above, Account, Amount, BudgetScope, Entry};
 
 /// As if the tokens of the request had been counted, and were as many as its bytes.
 fn counted() -> RoomFor {
@@ -106,21 +106,21 @@ fn a_turn_without_room_asks_and_goes_on_with_what_is_granted() {
     let story = thinking(plan).does(answer(0, 1, says_more)).does(start(1));
     let story = story.does(complete(1, 1)).does(start(0));
     let Some(Waiting::Budget { scope: BudgetScope::Workflow, ask, .. }) = waits(&story, 0) else {
-        panic!("900 are used, and 1900 and more may be next: {:?}", story.state.spending());
+        panic!("900 are used, and 1900 and more may be next: {:?}", story.state.account());
     };
     assert!(ask.contains("1800 tokens, 900 are used"), "{ask}");
     let story = story.when(respond_as(0, json!({}))).refused(Refusal::InvalidAnswer);
     let story = story.does(respond_as(0, json!({ "tokens": 1500 })));
-    assert_eq!(story.state.spending().granted.tokens, 1500);
+    assert_eq!(story.state.account().granted.tokens, 1500);
     let story = story.does(start(0)).does(answer(0, 2, says([])));
     assert_eq!(story.status_of(0), TaskStatus::Completed);
-    assert_eq!(story.state.spending().reserved, Amount::default(), "nothing is held any more");
+    assert_eq!(story.state.account().reserved, Amount::default(), "nothing is held any more");
 }
 
 #[test]
 fn a_budget_above_bounds_it_and_a_grant_holds_for_this_workflow() {
     let account =
-        Spending { used: Amount { tokens: 9_500, ..Amount::default() }, ..Spending::default() };
+        Account { used: Amount { tokens: 9_500, ..Amount::default() }, ..Account::default() };
     let above = || vec![Above { scope: BudgetScope::Conversation, bound: tokens(10_000), account }];
     let first = || Command::StartTask {
         task: Ordinal(0),
@@ -137,7 +137,7 @@ fn a_budget_above_bounds_it_and_a_grant_holds_for_this_workflow() {
     assert_eq!(more.tokens, 10_000);
     let story = story.does(respond_as(0, json!(true))).does(first());
     assert_eq!(story.status_of(0), TaskStatus::Executing);
-    assert_eq!(story.state.spending().granted, Amount::default(), "its own is what it was");
+    assert_eq!(story.state.account().granted, Amount::default(), "its own is what it was");
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn tokens_are_counted_where_bytes_do_not_fit() {
     };
     let story = given(bounded(tokens(1_200), |_| {}));
     let story = story.when(ask(None)).refused(Refusal::NotCounted).does(ask(Some(150)));
-    assert_eq!(story.state.spending().reserved.tokens, 1_150);
+    assert_eq!(story.state.account().reserved.tokens, 1_150);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn a_denied_grant_and_a_stop_fail_the_task() {
     let story = first(tokens(500)).does(respond_as(0, json!(false)));
     assert_eq!(story.status_of(0), TaskStatus::Failed);
     let story = first(tokens(500)).does(respond_as(0, json!(true)));
-    assert_eq!(story.state.spending().granted.tokens, 500, "as much again");
+    assert_eq!(story.state.account().granted.tokens, 500, "as much again");
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn what_others_hold_is_waited_for_and_what_was_cut_off_stays_gone() {
         room: counted(),
     };
     let story = given(two).does(first(0));
-    let held = story.state.spending().reserved.tokens;
+    let held = story.state.account().reserved.tokens;
     let story = story.when(first(1)).refused(Refusal::NoRoom);
     let lost = CallFailure::in_doubt(FailureKind::Lost, "the process died");
     let story = story.does(Command::Fail {
@@ -224,7 +224,7 @@ fn what_others_hold_is_waited_for_and_what_was_cut_off_stays_gone() {
         status: AttemptStatus::Lost,
         failure: lost,
     });
-    let Spending { possibly, reserved, .. } = *story.state.spending();
+    let Account { possibly, reserved, .. } = *story.state.account();
     assert_eq!((possibly.tokens, reserved.tokens), (held, 0), "possibly billed");
     let story = story.does(first(1));
     assert!(matches!(waits(&story, 1), Some(Waiting::Budget { .. })), "now nobody holds it");
@@ -291,7 +291,7 @@ fn a_model_that_finds_it_too_long_is_asked_again_with_less() {
     let story = story.does(fail);
     assert_eq!(story.ready(), [0]);
     assert_eq!(story.state.agent_run(Ordinal(0)).map(|run| run.compactions), Some(1));
-    assert_eq!(story.state.spending().possibly, Amount::default(), "it was not made");
+    assert_eq!(story.state.account().possibly, Amount::default(), "it was not made");
 }
 
 proptest! {
@@ -330,13 +330,13 @@ proptest! {
             if let Ok(events) = story.state.decide(&command, &story.moment()) {
                 events.iter().for_each(|event| story.state.evolve(event, Timestamp::from_millis(0)));
             }
-            let spending = story.state.spending();
-            prop_assert!(spending.gone().plus(spending.reserved).tokens <= most, "{spending:?}");
+            let account = story.state.account();
+            prop_assert!(account.gone().plus(account.reserved).tokens <= most, "{account:?}");
             let runs = story.state.tasks().iter().filter_map(|task| task.agent.as_deref());
-            let used = runs.clone().fold(Amount::default(), |sum, run| sum.plus(run.spending.used));
-            prop_assert_eq!(used, spending.used, "it rolls up exactly");
+            let used = runs.clone().fold(Amount::default(), |sum, run| sum.plus(run.account.used));
+            prop_assert_eq!(used, account.used, "it rolls up exactly");
             let tokens: u64 = runs.map(|run| run.usage.tokens()).sum();
-            prop_assert_eq!(tokens, spending.used.tokens);
+            prop_assert_eq!(tokens, account.used.tokens);
         }
     }
 }

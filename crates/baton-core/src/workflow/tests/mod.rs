@@ -9,6 +9,7 @@
 )]
 
 mod attempts;
+mod books;
 mod each;
 mod failures;
 mod golden;
@@ -75,6 +76,7 @@ fn given(plan: Plan) -> Story {
 fn admitted(plan: Plan, change: impl FnOnce(&mut Admitted)) -> Story {
     let moment = Moment::new(second(0), 7);
     let mut event = Admitted {
+        user: None,
         project: None,
         hops: 0,
         id: WorkflowId::new(&moment, 1),

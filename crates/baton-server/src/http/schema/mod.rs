@@ -6,6 +6,7 @@
 
 mod tasks;
 mod turns;
+mod usage;
 mod workers;
 mod workflows;
 
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 use baton_core::codes::Code;
 use baton_core::words::{
     AttemptStatus, Compaction, Effect, Happened, HumanKind, Missed, Origin, Permission,
-    ProgressMethod, Role, StageStatus, TaskStatus, WaitReason, WorkflowStatus,
+    ProgressMethod, Role, StageStatus, TaskStatus, UsageBy, WaitReason, WorkflowStatus,
 };
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -30,6 +31,7 @@ use super::problem::Problem;
 
 pub(super) use tasks::{TaskDetailSchema, TaskSchema, ToolSchema};
 pub(super) use turns::{PromptSchema, TurnSchema};
+pub(super) use usage::{ForecastSchema, UsageReportSchema};
 pub(super) use workers::{AliveSchema, AnsweredSchema, HoldingPageSchema, LeaseSchema};
 pub(super) use workflows::{EventSchema, InboxItemSchema, SpanSchema, StageSchema, WorkflowSchema};
 
@@ -72,6 +74,7 @@ vocabularies! {
     RoleWord = Role;
     StageStatusWord = StageStatus;
     TaskStatusWord = TaskStatus;
+    UsageByWord = UsageBy;
     WaitReasonWord = WaitReason;
     WorkflowStatusWord = WorkflowStatus;
 }

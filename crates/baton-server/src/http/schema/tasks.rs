@@ -3,6 +3,7 @@
 use utoipa::ToSchema;
 
 use super::turns::AgentSchema;
+use super::usage::SpentSchema;
 use super::{
     Any, AttemptStatusWord, EffectWord, HumanKindWord, PermissionWord, TaskStatusWord,
     WaitReasonWord,
@@ -42,6 +43,9 @@ pub(in crate::http) struct TaskSchema {
     ended_at: Option<String>,
     /// The position of the event that last changed it; 0 where none has.
     position: u64,
+    /// What it used of models, with its items and over all runs; absent where it called none.
+    #[schema(nullable = false)]
+    usage: Option<SpentSchema>,
     /// How far its running attempt says it is; absent where nothing runs, or nothing was said. It is
     /// kept in memory only.
     #[schema(nullable = false)]

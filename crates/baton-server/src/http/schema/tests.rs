@@ -66,6 +66,8 @@ fn declared(source: &str, name: &str) -> BTreeSet<String> {
 fn schemas_have_the_fields_of_the_views_that_are_served() {
     let document: Value = serde_json::to_value(crate::http::openapi()).unwrap();
     let view = include_str!("../../../../baton-engine/src/view.rs");
+    let usage = include_str!("../../../../baton-engine/src/usage.rs");
+    let forecast = include_str!("../../../../baton-engine/src/forecast.rs");
     let turns = include_str!("../../../../baton-engine/src/turn_view.rs");
     let cases = [
         ("AgentWork", turns, "AgentView"),
@@ -76,6 +78,11 @@ fn schemas_have_the_fields_of_the_views_that_are_served() {
         ("Prompt", include_str!("../../../../baton-engine/src/prompt.rs"), "PromptView"),
         ("Workflow", view, "WorkflowView"),
         ("Task", view, "TaskView"),
+        ("Spent", usage, "Spent"),
+        ("UsageReport", usage, "UsageReport"),
+        ("Forecast", forecast, "Forecast"),
+        ("TaskForecast", forecast, "TaskForecast"),
+        ("Range", forecast, "Range"),
         ("Said", include_str!("../../../../baton-engine/src/said.rs"), "Said"),
         ("Call", include_str!("../calls.rs"), "CallView"),
         ("Span", include_str!("../../../../baton-engine/src/trace.rs"), "SpanView"),

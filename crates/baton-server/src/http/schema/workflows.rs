@@ -2,6 +2,7 @@
 
 use utoipa::ToSchema;
 
+use super::usage::{ForecastSchema, SpentSchema, UsageSchema};
 use super::{
     Any, HumanKindWord, OriginWord, ProgressMethodWord, StageStatusWord, WorkflowStatusWord,
 };
@@ -64,6 +65,8 @@ pub(in crate::http) struct WorkflowSchema {
     usage: UsageSchema,
     /// What it may use in a run, where the plan has a bound; not in lists.
     budget: Option<BudgetSchema>,
+    /// What it will probably use, of a plan in review; not in lists.
+    forecast: Option<ForecastSchema>,
     /// How many events it has; it grows with each.
     revision: u64,
     /// When it was admitted.
@@ -85,14 +88,6 @@ pub(in crate::http) struct WorkflowSchema {
     output: Option<Any>,
     /// Why it did not complete; not in lists.
     error: Option<String>,
-}
-
-/// What a workflow used.
-#[derive(ToSchema)]
-#[schema(as = Usage)]
-struct UsageSchema {
-    /// Milliseconds from the start of its first run to its end, or to the newest event.
-    time_ms: u64,
 }
 
 /// What a run may use.
@@ -125,6 +120,9 @@ pub(in crate::http) struct StageSchema {
     /// When its last task ended, if all have.
     #[schema(format = DateTime)]
     ended_at: Option<String>,
+    /// What its tasks used of models, over all runs; absent where they called none.
+    #[schema(nullable = false)]
+    usage: Option<SpentSchema>,
     /// What is reached on the way.
     milestones: Vec<MilestoneSchema>,
 }

@@ -13,7 +13,7 @@ use baton_engine::chunks::{Chunk, TurnId};
 use baton_engine::events::{EventView, Showing, StreamName, matches_type};
 use baton_engine::said::Said;
 use baton_engine::store::{Record, StoreError, Views};
-use baton_engine::view::Usage;
+use baton_engine::usage::{Usage, spending_of};
 use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 
@@ -299,7 +299,8 @@ fn end_of(
     let Some(id) = views.id_of(record.stream)? else { return Ok(None) };
     let missing = || StoreError::Corrupt(format!("the workflow {id} has no row"));
     let (_, row) = views.workflow(id)?.ok_or_else(missing)?;
-    Ok(Some(End { status, usage: Usage::until(record.at, &row) }))
+    let spent = spending_of(record.stream, Some(record.position), views)?;
+    Ok(Some(End { status, usage: Usage::until(record.at, &row, spent) }))
 }
 
 /// JSON without line breaks, which would end an SSE field; between values they are but white space.

@@ -13,7 +13,7 @@ use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_engine::chunks::Chunk;
 use baton_engine::cursor::removed_after;
 use baton_engine::store::Views;
-use baton_engine::view::Usage;
+use baton_engine::usage::{Usage, spending_of};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
@@ -292,9 +292,10 @@ fn kept(id: WorkflowId, views: &mut dyn Views) -> Result<(WorkflowCard, Workflow
 
 /// How the run of a workflow had ended at a position.
 fn ended_by(id: WorkflowId, until: u64, views: &mut dyn Views) -> Result<Option<End>, Problem> {
-    let (_, row) = kept(id, views)?;
+    let (card, row) = kept(id, views)?;
     let Some(ended_at) = row.ended_at.filter(|_| row.head <= until) else { return Ok(None) };
-    Ok(Some(End { status: row.status, usage: Usage::until(ended_at, &row) }))
+    let spent = spending_of(card.number, Some(row.head), views)?;
+    Ok(Some(End { status: row.status, usage: Usage::until(ended_at, &row, spent) }))
 }
 
 /// Events of the journal behind the first position and up to the second; behind the last, texts.

@@ -37,7 +37,7 @@ pub struct Above {
     /// What it has.
     pub bound: Budget,
     /// What is gone of it and held.
-    pub account: Spending,
+    pub account: Account,
 }
 
 /// What bounds an agent's next turn, beside what its workflow knows.
@@ -104,7 +104,7 @@ impl Amount {
 /// How much of a budget is gone, held and granted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Spending {
+pub struct Account {
     /// Of calls that were answered.
     pub used: Amount,
     /// Of calls that were cut off: at most this was billed for them.
@@ -115,7 +115,7 @@ pub struct Spending {
     pub granted: Amount,
 }
 
-impl Spending {
+impl Account {
     /// What is gone, for all that anybody knows.
     pub fn gone(&self) -> Amount {
         self.used.plus(self.possibly)
@@ -156,8 +156,8 @@ impl From<Happened> for TurnEnd {
 
 impl WorkflowState {
     /// What its agents have used in the present run.
-    pub fn spending(&self) -> &Spending {
-        &self.spending
+    pub fn account(&self) -> &Account {
+        &self.account
     }
 
     /// The agent's task that a call was asked for by, or the task itself.
@@ -177,14 +177,14 @@ impl WorkflowState {
         let agent = self.agent_of(started.task);
         let run = self.agent_mut(agent);
         if let Some(run) = run {
-            run.spending.used = run.spending.used.plus(one);
-            run.spending.reserve(held);
+            run.account.used = run.account.used.plus(one);
+            run.account.reserve(held);
             if started.model.is_some() {
                 run.held = Some(held);
             }
         }
-        self.spending.used = self.spending.used.plus(one);
-        self.spending.reserve(held);
+        self.account.used = self.account.used.plus(one);
+        self.account.reserve(held);
     }
 
     /// A turn has ended: what was held for it is free again, or gone.
@@ -196,8 +196,8 @@ impl WorkflowState {
             return;
         };
         run.cut_off += u32::from(matches!(end, TurnEnd::CutOff));
-        run.spending.settle(held, end);
-        self.spending.settle(held, end);
+        run.account.settle(held, end);
+        self.account.settle(held, end);
     }
 
     /// What a model's answer used: its tokens, and what these cost where the price is known.
@@ -213,7 +213,7 @@ impl WorkflowState {
         let agent = self.agent_of(task);
         let waiting: Vec<Ordinal> = match scope {
             BudgetScope::Workflow => {
-                self.spending.granted = self.spending.granted.plus(by);
+                self.account.granted = self.account.granted.plus(by);
                 self.waiting_for_budget(scope).collect()
             }
             // What is granted there holds for this workflow alone.
@@ -224,7 +224,7 @@ impl WorkflowState {
             }
             BudgetScope::Agent => {
                 if let Some(run) = self.agent_mut(agent) {
-                    run.spending.granted = run.spending.granted.plus(by);
+                    run.account.granted = run.account.granted.plus(by);
                 }
                 let own = |other: &Ordinal| self.agent_of(*other) == agent;
                 self.waiting_for_budget(scope).filter(own).collect()

@@ -1,15 +1,19 @@
 //! `cargo xtask`: the project's own chores, one command each.
 //!
-//! It drives cargo and PostgreSQL as child processes and links to no crate of Baton, so that it
+//! It drives cargo, PostgreSQL and Python's packages as child processes and links to no crate of Baton, so that it
 //! works, and says what is wrong, also while those do not compile.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to its user")]
 
 mod bench;
 mod ci;
+mod collector;
 mod fuzz;
 mod generate;
 mod licences;
+mod llama;
 mod postgres;
+mod prices;
+mod python;
 mod sim;
 mod spdx;
 mod testing;
@@ -24,12 +28,14 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   ci                   all that must hold before a merge, each step named and timed
-  test [FILTER…]       all tests, with a throw-away PostgreSQL where one can be had
+  test [FILTER…]       all tests, with a PostgreSQL, a small model and a collector where they can be had
   fuzz                 the API against its OpenAPI document, with schemathesis
   tidy                 the rules of layout and taste
   licences             every dependency's licence against the list of those allowed
   generate [--check]   writes the generated files, or says which are out of date
   postgres             a throw-away PostgreSQL until Enter, end of input or Ctrl-C
+  llama                a small language model on llama.cpp's server, until the same
+  prices               writes the table of models' prices anew
   bench [NAME] [--json] [--store sqlite|postgres|both]
                        `baton bench` in release
   sim [--minutes N] [--seeds N] [--seed N]
@@ -63,6 +69,8 @@ fn dispatch(command: &str, rest: &[String]) -> Option<Result<()>> {
         ("generate", []) => Some(generate::run(generate::Mode::Write)),
         ("generate", ["--check"]) => Some(generate::run(generate::Mode::Check)),
         ("postgres", []) => Some(postgres::serve()),
+        ("llama", []) => Some(llama::serve()),
+        ("prices", []) => Some(prices::run()),
         ("bench", _) => Some(bench::run(rest)),
         ("sim", _) => Some(sim::run(rest)),
         _ => None,

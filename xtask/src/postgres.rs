@@ -213,7 +213,8 @@ fn new_folder_path() -> Result<PathBuf> {
     Ok(std::env::temp_dir().join(name))
 }
 
-fn free_port() -> Result<u16> {
+/// A port that nothing listens on just now.
+pub fn free_port() -> Result<u16> {
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on 127.0.0.1")?;
     Ok(listener.local_addr()?.port())

@@ -29,7 +29,7 @@ const REDIRECTS_MAX: usize = 5;
 /// Bytes of a body that are returned when the call does not say.
 const BODY_BYTES: usize = 1 << 20;
 /// Headers that frame the exchange or carry what Baton says.
-const RESERVED: [&str; 11] = [
+const RESERVED: [&str; 12] = [
     "connection",
     "content-length",
     "expect",
@@ -38,6 +38,7 @@ const RESERVED: [&str; 11] = [
     "keep-alive",
     "proxy-authorization",
     "te",
+    "traceparent",
     "trailer",
     "transfer-encoding",
     "upgrade",
@@ -99,7 +100,7 @@ impl Tool for Get {
         let mut ask = Ask {
             method: Method::GET,
             url: self.hosts.url(&input.url)?,
-            headers: headers(input.headers)?,
+            headers: headers(scope, input.headers)?,
             body: vec![],
             bytes_max,
         };
@@ -190,7 +191,7 @@ impl Tool for Request {
     fn run(&self, scope: &Scope<'_>, input: RequestInput) -> Result<Answer, CallFailure> {
         let limit = scope.limits().http_bytes_max;
         let bytes_max = bounded("max_bytes", input.max_bytes, BODY_BYTES, limit)?;
-        let mut headers = headers(input.headers)?;
+        let mut headers = headers(scope, input.headers)?;
         let body = match input.body {
             None | Some(Value::Null) => vec![],
             Some(Value::String(text)) => text.into_bytes(),
@@ -217,7 +218,10 @@ impl Tool for Request {
     }
 }
 
+/// The headers that were asked for, and the span that the call is. Another origin, to which an answer
+/// redirects, is not told of it.
 fn headers(
+    scope: &Scope<'_>,
     asked: Option<BTreeMap<String, String>>,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, CallFailure> {
     let read = |(name, value): (String, String)| {
@@ -230,7 +234,9 @@ fn headers(
         }
         Ok((header, value))
     };
-    asked.into_iter().flatten().map(read).collect()
+    let trace = scope.traceparent.and_then(|trace| HeaderValue::from_str(trace).ok());
+    let trace = trace.map(|trace| Ok((HeaderName::from_static("traceparent"), trace)));
+    asked.into_iter().flatten().map(read).chain(trace).collect()
 }
 
 fn origin(url: &Uri) -> (Option<&str>, Option<String>, Option<u16>) {

@@ -62,6 +62,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) tool: &'a str,
     /// Stable over every repetition of the call.
     pub(crate) key: &'a str,
+    /// W3C trace context: the span that the call is.
+    pub(crate) traceparent: Option<&'a str>,
     /// Where relative paths start; the first root where none is given.
     folder: Option<&'a Path>,
     /// What was declared.
@@ -83,6 +85,7 @@ impl<'a> Scope<'a> {
         Self {
             tool: &call.tool,
             key: &call.idempotency_key,
+            traceparent: call.context.as_ref().map(|context| context.traceparent.as_str()),
             folder: call.folder.as_deref().map(Path::new),
             config,
             roots,

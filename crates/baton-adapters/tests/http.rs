@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use baton_adapters::Permit;
 use baton_core::words::{FailureKind, Happened};
 use baton_engine::ports::Control;
-use common::Workshop;
 use common::web::{Web, answer};
+use common::{Workshop, context};
 use serde_json::{Value, json};
 
 fn shop() -> Workshop {
@@ -41,6 +41,7 @@ fn an_answer_comes_with_its_body_as_what_it_is() {
     let asked = web.asked.lock().unwrap().concat().to_ascii_lowercase();
     assert!(asked.starts_with("get /x http/1.1") && asked.contains("x-a: b"), "{asked}");
     assert!(!asked.contains("idempotency-key"));
+    assert!(asked.contains(&format!("traceparent: {}\r\n", context().traceparent)), "{asked}");
     let web = Web::saying(answer("200 OK", "Content-Type: text/plain\r\n", "hällo"));
     assert_eq!(shop.ok("http.get", json!({ "url": web.url("/") }))["body"], "hällo");
     let web = Web::saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\xff\xfe".to_vec());
@@ -58,9 +59,12 @@ fn a_request_carries_the_calls_key_and_its_body_as_json() {
     assert!(head.contains("idempotency-key: key-1"), "{asked}");
     assert!(head.contains("content-type: application/json"), "{asked}");
     assert!(asked.ends_with(r#"{"a":1}"#), "{asked}");
-    let mut input = post(&web.url("/"));
-    input["headers"] = json!({ "Idempotency-Key": "mine" });
-    assert_eq!(shop.err("http.request", input).kind, FailureKind::InvalidInput);
+    assert!(head.contains(&format!("traceparent: {}\r\n", context().traceparent)), "{asked}");
+    for ours in ["Idempotency-Key", "Traceparent"] {
+        let mut input = post(&web.url("/"));
+        input["headers"] = json!({ ours: "mine" });
+        assert_eq!(shop.err("http.request", input).kind, FailureKind::InvalidInput);
+    }
 }
 
 #[test]
@@ -101,6 +105,7 @@ fn a_redirect_is_followed_only_to_declared_hosts_and_without_the_callers_secrets
     assert_eq!((&output["body"], &output["url"]), (&json!("there"), &json!(last.url("/b"))));
     let asked = last.asked.lock().unwrap().concat();
     assert!(!asked.contains("secret") && asked.contains("text/x"), "{asked}");
+    assert!(!asked.to_ascii_lowercase().contains("traceparent"), "{asked}");
     let elsewhere =
         ["http://localhost:1/", "http://[::1]/", "//169.254.169.254/", "file:///etc/passwd"];
     for target in elsewhere {

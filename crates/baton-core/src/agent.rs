@@ -14,5 +14,5 @@ pub use check::{call_fault, offered, read_output};
 pub use digest::{Digest, RequestHead};
 pub use message::{Message, Part, Piece, ToolAnswer};
 pub use price::{Cost, NoCost, Price};
-pub use spending::Spending;
+pub use spending::{AtMost, Spending};
 pub use usage::Usage;

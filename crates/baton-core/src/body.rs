@@ -106,9 +106,28 @@ impl Json {
         self.0.get()
     }
 
+    /// The same value with the keys of every object in order: equal values have one text.
+    #[must_use]
+    pub fn canonical(&self) -> Self {
+        Self::of(&sorted(self.value()))
+    }
+
     /// The value it stands for.
     pub fn value(&self) -> serde_json::Value {
         serde_json::from_str(self.as_str()).unwrap_or(serde_json::Value::Null)
+    }
+}
+
+fn sorted(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<(String, Value)> = fields.into_iter().collect();
+            fields.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+            Value::Object(fields.into_iter().map(|(key, value)| (key, sorted(value))).collect())
+        }
+        Value::Array(values) => Value::Array(values.into_iter().map(sorted).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
     }
 }
 
@@ -217,6 +236,14 @@ impl Body {
         }
         let blob = Blob::pack(text.as_str());
         (Self::Blob { hash: blob.hash, size: size as u64 }, Some(blob))
+    }
+
+    /// How many bytes of JSON it has, wherever they stand.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Inline(json) => json.as_str().len() as u64,
+            Self::Blob { size, .. } => *size,
+        }
     }
 
     /// The hash of its JSON text, wherever that stands.

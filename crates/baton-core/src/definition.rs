@@ -3,6 +3,7 @@
 //! One spanned tree, one walk over its shapes, then the checks of what fields mean to one another.
 //! Only a syntax error stops early. It reads no file and runs nothing.
 
+mod agent;
 mod calls;
 mod children;
 mod draft;
@@ -12,7 +13,9 @@ mod graph;
 mod inputs;
 mod invocation;
 mod kind;
+mod located;
 mod names;
+mod offers;
 mod scalar;
 mod schema;
 mod suggest;
@@ -24,11 +27,14 @@ mod walk;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use agent::{AGENT_STEPS_MAX, MODELS_MAX};
 pub use children::NESTING_MAX;
 pub use fault::{FAULTS_MAX, Fault, render};
 pub use inputs::{INPUT_FAULTS_MAX, InputFault, input_faults, input_from_text, value_from_text};
 pub use invocation::{INVOCATION_TASK, invocation};
 pub use kind::EVENT_CHARS_MAX;
+pub use located::{Located, Wrong};
+pub use offers::TOOLS_OFFERED_MAX;
 pub use schema::schema;
 pub use task::{ATTEMPTS_MAX, FALLBACKS_MAX};
 pub use tree::DEPTH_MAX;

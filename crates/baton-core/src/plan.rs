@@ -444,7 +444,7 @@ pub struct AgentSpec {
     pub approve: Vec<String>,
     /// How long such a question stands.
     pub approve_within: Option<Span>,
-    /// The highest permission of a tool that it is offered where its task says nothing.
+    /// The highest permission a task of it may ask for. A task that asks for none has `read_only`.
     pub permission: Permission,
     /// How far it may go.
     pub limits: AgentLimits,

@@ -309,7 +309,8 @@ impl Program {
                 Ok(Rendered::Worker { input: self.input(ordinal, "with", form, &call.with, view)? })
             }
             Work::Agent(call) => {
-                Ok(Rendered::Agent { prompt: self.text("prompt", form, &call.prompt, view)? })
+                let prompt = Value::from(call.prompt.as_str());
+                Ok(Rendered::Agent { prompt: self.render("prompt", form, &prompt, view)? })
             }
         }
     }

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::workflow::Amount;
+
 /// A duration as accurately as one reads it: `3 ms`, `1.5 s`, `1 min 15 s`, `1 d 1 h`.
 pub fn span(span: Duration) -> String {
     let seconds = span.as_secs();
@@ -34,6 +36,15 @@ pub fn grouped(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// An amount of what budgets bound: `5,000 tokens and $0.50`.
+pub fn amount(amount: &Amount) -> String {
+    let tokens = (amount.tokens > 0).then(|| many(amount.tokens, "token"));
+    let cost = (amount.cost.as_pico() > 0).then(|| format!("${}", amount.cost));
+    let calls = (amount.calls > 0).then(|| many(u64::from(amount.calls), "call"));
+    let parts: Vec<String> = [tokens, cost, calls].into_iter().flatten().collect();
+    if parts.is_empty() { "nothing".to_owned() } else { parts.join(" and ") }
 }
 
 /// A text of at most so many characters, the last of them a mark where it was cut.

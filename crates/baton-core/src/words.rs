@@ -216,6 +216,16 @@ codes! {
     }
 }
 
+impl WaitReason {
+    /// Whether it is a person who must act.
+    pub fn is_for_people(self) -> bool {
+        match self {
+            Self::Person | Self::InDoubt | Self::Approval | Self::Budget => true,
+            Self::Event | Self::Timer | Self::Child => false,
+        }
+    }
+}
+
 #[expect(clippy::derivable_impls, reason = "what codes derive is the same for all")]
 impl Default for AtLimit {
     fn default() -> Self {

@@ -19,7 +19,8 @@ use serde_json::value::RawValue;
 
 pub use crate::deliver::matches_type;
 use crate::live::read_event;
-use crate::naming::{Named, Naming, Provenance};
+use crate::made::Provenance;
+use crate::naming::{Named, Naming};
 use crate::ports::traceparent;
 use crate::store::{Record, StoreError, Views};
 use crate::tool_events::ToolCalls;
@@ -63,7 +64,7 @@ pub struct EventView<'r> {
     /// W3C trace context: the trace is the workflow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
-    /// The key of the task it is about; an item's has its index behind it.
+    /// The key of the task it is about; an item's has its index behind it, a call's its number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
     /// What happened: its body as it is stored, or what was called and what came of it.
@@ -129,7 +130,9 @@ impl StreamName {
     pub fn of(event: &Event) -> Self {
         match event {
             Event::TaskWaited(waited) => match waited.on {
-                Waiting::Person { .. } => Self::ApprovalRequested,
+                Waiting::Person { .. } | Waiting::Approval { .. } | Waiting::Budget { .. } => {
+                    Self::ApprovalRequested
+                }
                 Waiting::Timer { .. }
                 | Waiting::Question { .. }
                 | Waiting::Event { .. }
@@ -148,7 +151,11 @@ impl StreamName {
             | Event::QuestionAnswered(_)
             | Event::QuestionWithdrawn(_)
             | Event::TaskEmitted(_)
-            | Event::TaskAnswered(_) => Self::TaskUpdated,
+            | Event::TaskAnswered(_)
+            | Event::CallApproved(_)
+            | Event::BudgetRaised(_)
+            | Event::ModelChanged(_)
+            | Event::TranscriptCompacted(_) => Self::TaskUpdated,
             Event::Admitted(_)
             | Event::Approved(_)
             | Event::SentBack(_)
@@ -316,6 +323,10 @@ fn subject(event: &Event) -> Option<String> {
         | Event::QuestionAsked(_)
         | Event::QuestionAnswered(_)
         | Event::QuestionWithdrawn(_)
-        | Event::TaskAnswered(_) => None,
+        | Event::TaskAnswered(_)
+        | Event::CallApproved(_)
+        | Event::BudgetRaised(_)
+        | Event::ModelChanged(_)
+        | Event::TranscriptCompacted(_) => None,
     }
 }

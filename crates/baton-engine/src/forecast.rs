@@ -100,10 +100,10 @@ struct Past {
 /// The workflow itself is not its own history.
 pub fn forecast(
     (name, own): (&str, Option<u64>),
-    agents: &[Box<str>],
+    agents: &[&str],
     views: &mut dyn Views,
 ) -> Result<Forecast, StoreError> {
-    let keys: BTreeSet<&str> = agents.iter().map(AsRef::as_ref).collect();
+    let keys: BTreeSet<&str> = agents.iter().copied().collect();
     let mut past = Vec::new();
     for (card, row) in history(name, own, views)? {
         past.push(look_back(&card, &row, &keys, views)?);

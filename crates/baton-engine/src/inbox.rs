@@ -7,7 +7,7 @@ use baton_core::ids::{Ordinal, TaskId, WorkflowId};
 use baton_core::plan::{Plan, Work};
 use baton_core::time::Timestamp;
 use baton_core::words::{HumanKind, WaitReason, WorkflowStatus};
-use baton_core::workflow::question::{Shape, human_misfits};
+use baton_core::workflow::question::{self, Shape};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_core::workflow::{Event, QuestionAsked, Waiting};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::live::read_event;
 use crate::store::{Filter, StoreError, Views};
-use crate::view::{TaskView, Word, plan_of, task_views};
+use crate::view::{TaskView, Word, all_tasks, plan_of};
 
 /// Something that needs a person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,8 +84,7 @@ pub fn inbox_of(
     if row.status == WorkflowStatus::PendingReview {
         return Ok(vec![review(card, row)]);
     }
-    let is_for_people =
-        |row: &&TaskRow| matches!(row.waits_for, Some(WaitReason::Person | WaitReason::InDoubt));
+    let is_for_people = |row: &&TaskRow| row.waits_for.is_some_and(WaitReason::is_for_people);
     let mut items = Vec::new();
     let mut looked = None;
     for row in rows.iter().filter(is_for_people).take(limit) {
@@ -118,7 +117,9 @@ fn asked(row: &TaskRow, views: &mut dyn Views) -> Result<Asked, StoreError> {
     let ask = match read_event(record).ok() {
         Some(Event::AttemptFailed(failed)) => doubt(failed.failure),
         Some(Event::TaskWaited(waited)) => match waited.on {
-            Waiting::Person { ask } => ask,
+            Waiting::Person { ask }
+            | Waiting::Approval { ask, .. }
+            | Waiting::Budget { ask, .. } => ask,
             Waiting::InDoubt { failure } => doubt(failure),
             Waiting::Timer { .. }
             | Waiting::Question { .. }
@@ -149,7 +150,10 @@ pub fn misfits(
         return Ok(asked.question.answer(value).err().unwrap_or_default());
     }
     let plan = plan_of(&card, views)?;
-    Ok(human(&plan, row.of).map_or_else(Vec::new, |human| human_misfits(human, value)))
+    let wanted = Wanted::of(plan.task(row.of).map(|task| &task.work), WaitReason::Person);
+    let fits =
+        |wanted: Wanted<'_>| question::misfits((wanted.kind, wanted.options, wanted.form), value);
+    Ok(wanted.map_or_else(Vec::new, fits))
 }
 
 fn of_workflow(card: &WorkflowCard) -> InboxItem {
@@ -188,19 +192,17 @@ fn of_task(
     let Some(task) = looked.tasks.iter().find(is_it) else {
         return Ok(None);
     };
-    let human = match row.waits_for {
-        Some(WaitReason::Person) => human(&looked.plan, row.of),
-        Some(_) | None => None,
-    };
+    let work = looked.plan.task(row.of).map(|task| &task.work);
+    let wanted = row.waits_for.and_then(|reason| Wanted::of(work, reason));
     let Asked { ask, of_call } = asked(row, views)?;
     let item = InboxItem {
         task_id: Some(task.id),
         task: Some(task.key.clone()),
         needs: row.waits_for.map_or("", baton_core::codes::Code::word),
         ask,
-        kind: human.map(|human| human.kind),
-        options: human.map_or_else(Vec::new, |human| human.options.clone()),
-        form: human.and_then(|human| human.form.clone()),
+        kind: wanted.map(|wanted| wanted.kind),
+        options: wanted.map_or_else(Vec::new, |wanted| wanted.options.to_vec()),
+        form: wanted.and_then(|wanted| wanted.form.cloned()),
         revision: looked.revision,
         since: row.started_at.unwrap_or(card.created_at),
         ..of_workflow(card)
@@ -221,18 +223,43 @@ fn look(card: &WorkflowCard, views: &mut dyn Views) -> Result<Option<Looked>, St
     };
     let plan = plan_of(card, views)?;
     let rows = views.tasks(card.number)?;
-    let tasks = task_views(card, &row, &plan, (&rows, &[]));
+    let tasks = all_tasks((card, &row), &plan, (&rows, &[]), views)?;
     Ok(Some(Looked { number: card.number, revision: row.revision, plan, tasks }))
 }
 
-fn human(plan: &Plan, of: Ordinal) -> Option<&baton_core::plan::Human> {
-    match &plan.task(of)?.work {
-        Work::Human(human) => Some(human),
-        Work::Tool(_)
-        | Work::Wait(_)
-        | Work::Emit(_)
-        | Work::Workflow(_)
-        | Work::Worker(_)
-        | Work::Agent(_) => None,
+/// What a person answers to a task that waits for them.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'p> {
+    /// A yes or no, one of the options, or a value that fits the form.
+    pub kind: HumanKind,
+    /// What there is to choose from.
+    pub options: &'p [String],
+    /// A JSON Schema; any value does where there is none.
+    pub form: Option<&'p Value>,
+}
+
+impl<'p> Wanted<'p> {
+    /// Of a task with this work that waits for this; `None` where a person has nothing to answer, or
+    /// settles what is in doubt.
+    pub fn of(work: Option<&'p Work>, reason: WaitReason) -> Option<Self> {
+        let plain = |kind| Self { kind, options: &[], form: None };
+        match (reason, work) {
+            (WaitReason::Approval | WaitReason::Budget, _) => Some(plain(HumanKind::Approval)),
+            (WaitReason::Person, Some(Work::Human(human))) => {
+                let form = human.form.as_ref();
+                Some(Self { kind: human.kind, options: &human.options, form })
+            }
+            (WaitReason::Person, Some(Work::Agent(agent))) => {
+                Some(Self { form: agent.output.as_ref(), ..plain(HumanKind::Form) })
+            }
+            (
+                WaitReason::Person
+                | WaitReason::Event
+                | WaitReason::Timer
+                | WaitReason::InDoubt
+                | WaitReason::Child,
+                _,
+            ) => None,
+        }
     }
 }

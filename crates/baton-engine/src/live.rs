@@ -58,6 +58,8 @@ pub struct Live {
     /// By the steady clock, when the pauses of this owner before the next attempt are over; the
     /// attempt before them.
     pub pauses: HashMap<Ordinal, (u32, Duration)>,
+    /// Calls for which a budget has no room while others run.
+    pub without_room: Vec<Ordinal>,
 }
 
 impl Live {
@@ -83,6 +85,7 @@ impl Live {
             mark: Mark::default(),
             clock: Ahead::from(offset(now)),
             pauses: HashMap::new(),
+            without_room: Vec::new(),
         }
     }
 

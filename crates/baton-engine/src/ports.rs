@@ -13,6 +13,7 @@ use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
 use baton_core::plan::{OfferedTool, ToolSpec};
 
 use crate::asking::Asking;
+use crate::chunks::{Chunk, TurnId};
 use crate::exchange::{Gone, Reply, Request};
 use crate::said::Said;
 
@@ -78,6 +79,10 @@ pub trait Models: Send + Sync {
 pub struct ModelRequest {
     /// `provider/name`.
     pub model: String,
+    /// The agent that asks.
+    pub agent: String,
+    /// Its attempt, from 1: so many calls of models were begun for it, this one among them.
+    pub attempt: u32,
     /// What it is told beforehand.
     pub instructions: Option<String>,
     /// The tools it is offered.
@@ -127,8 +132,8 @@ impl CallContext {
     }
 }
 
-/// The span of what has this name in a trace.
-pub(crate) fn span_id(name: &str) -> u64 {
+/// The span of what has this name in a trace: a workflow's or a task's id, or `TASK:ATTEMPT`.
+pub fn span_id(name: &str) -> u64 {
     let digest = BlobHash::of(name.as_bytes());
     digest.0.iter().take(8).fold(0_u64, |all, byte| all << 8 | u64::from(*byte))
 }
@@ -152,7 +157,8 @@ pub struct Progress {
     pub message: Option<String>,
 }
 
-/// What the calls and workers that run just now say of themselves. Kept in memory only.
+/// What the calls, workers and models that run just now say. Kept in memory; of what models say, a
+/// [`ChunkLog`](crate::chunks::ChunkLog) keeps a copy.
 pub trait Live: Send + Sync {
     /// A worker says how far its attempt is.
     fn report(&self, said: Said);
@@ -166,6 +172,18 @@ pub trait Live: Send + Sync {
     /// What was said since this was last asked, of each task the newest and at most four times a
     /// second; and after how long there is more. For one reader.
     fn news(&self) -> (Vec<Said>, Option<Duration>);
+
+    /// The text of the turns that run of a workflow (of all, where none is given): of each that began
+    /// at this position or before, from its beginning as far as [`Live::spoken`] has told it, or all of
+    /// it where nobody asks that.
+    fn texts(&self, workflow: Option<WorkflowId>, until: u64) -> Vec<Chunk>;
+
+    /// What models said since this was last asked, with the position behind which each piece stands:
+    /// behind the start of its turn and before its end. Ordered by position. For one reader.
+    fn spoken(&self) -> Vec<(u64, Chunk)>;
+
+    /// Whether a turn runs.
+    fn is_running(&self, turn: TurnId) -> bool;
 
     /// Calls `news` whenever something is said of a workflow (of any, where none is given), until it
     /// returns `false`.

@@ -6,7 +6,8 @@ use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::plan::TaskPlan;
 use baton_core::words::{AttemptStatus, FailureKind};
 use baton_core::workflow::{
-    Command, Event, Lease, Next, Phase, Resume, Task, TaskPhase, Verdict, Waiting,
+    Command, Event, Lease, ModelChanged, Next, Phase, Resume, Task, TaskPhase, TranscriptCompacted,
+    Verdict, Waiting,
 };
 
 use crate::engine::Engine;
@@ -18,6 +19,9 @@ use crate::timers::Due;
 impl Engine {
     /// What an event just staged leads to.
     pub(crate) fn react(&mut self, number: u64, event: &Event) {
+        if event.attempt_end().is_some() || matches!(event, Event::BudgetRaised(_)) {
+            self.let_ask_for_room(number);
+        }
         match event {
             Event::Started(_) => self.watch_budget(number),
             Event::Retried(_) => {
@@ -63,6 +67,11 @@ impl Engine {
             Event::TaskAnswered(answered) => {
                 self.queue.rest(number, answered.task, self.now.uptime)
             }
+            // Neither is an attempt: the turn is still to be made.
+            Event::ModelChanged(ModelChanged { task, .. })
+            | Event::TranscriptCompacted(TranscriptCompacted { task, .. }) => {
+                self.enqueue(number, &[*task]);
+            }
             Event::QuestionAnswered(answered) => self.pass_on(number, answered),
             Event::QuestionWithdrawn(withdrawn) => self.close_question(number, withdrawn),
             Event::Admitted(_)
@@ -71,6 +80,8 @@ impl Engine {
             | Event::TaskStarted(_)
             | Event::TaskExpanded(_)
             | Event::CallUndone(_)
+            | Event::CallApproved(_)
+            | Event::BudgetRaised(_)
             | Event::QuestionAsked(_)
             | Event::DefinitionRegistered(_)
             | Event::Purged(_)
@@ -82,6 +93,13 @@ impl Engine {
             | Event::TokenRevoked(_)
             | Event::ServerReleased(_) => {}
         }
+    }
+
+    /// What calls held of a budget may be free now.
+    fn let_ask_for_room(&mut self, number: u64) {
+        let live = self.lives.get_mut(&number);
+        let parked = live.map(|live| std::mem::take(&mut live.without_room)).unwrap_or_default();
+        self.enqueue(number, &parked);
     }
 
     /// A task executes no longer: its places are free.
@@ -116,9 +134,16 @@ impl Engine {
                     self.timers.after(self.now.uptime + left, Due::Task(number, task, attempt));
                 }
             }
+            Waiting::Approval { until, .. } => {
+                if let Some(until) = until {
+                    let left = until.since(self.now.moment.now);
+                    self.timers.after(self.now.uptime + left, Due::Task(number, task, attempt));
+                }
+            }
             Waiting::Person { .. }
             | Waiting::Question { .. }
             | Waiting::InDoubt { .. }
+            | Waiting::Budget { .. }
             | Waiting::Child { .. } => {}
         }
     }
@@ -301,7 +326,11 @@ impl Engine {
                     let attempt = self.attempt_of(number, task);
                     self.follow_ups.push_back((number, lost(task, attempt)));
                 }
-                Waiting::Timer { .. } | Waiting::Event { .. } | Waiting::Person { .. } => {
+                Waiting::Timer { .. }
+                | Waiting::Event { .. }
+                | Waiting::Person { .. }
+                | Waiting::Approval { .. }
+                | Waiting::Budget { .. } => {
                     self.await_outside(number, task, &on);
                 }
             }
@@ -345,8 +374,11 @@ impl Engine {
     }
 }
 
+/// What is told of an attempt that ended with its owner.
+pub(crate) const LOST_WITH_OWNER: &str =
+    "the process that ran it ended before its end was recorded";
+
 pub(crate) fn lost(task: Ordinal, attempt: u32) -> Command {
-    let message = "the process that ran it ended before its end was recorded";
-    let failure = CallFailure::in_doubt(FailureKind::Lost, message);
+    let failure = CallFailure::in_doubt(FailureKind::Lost, LOST_WITH_OWNER);
     Command::Fail { task, attempt, status: AttemptStatus::Lost, failure }
 }

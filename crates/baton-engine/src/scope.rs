@@ -140,7 +140,7 @@ pub fn parts(prepared: Prepared) -> Parts {
         Prepared::Work(Rendered::Child { inputs }) => Parts::Child(inputs),
         Prepared::Work(Rendered::Worker { input }) => Parts::Worker(Body::split(input)),
         Prepared::Work(Rendered::Agent { prompt }) => {
-            let message = Json::from_serialize(&Message::user(prompt));
+            let message = Json::from_serialize(&Message::asked(&prompt));
             Parts::Agent(Body::split(message.unwrap_or_else(|_| Json::null())))
         }
     }

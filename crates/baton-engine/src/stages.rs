@@ -47,7 +47,7 @@ pub struct MilestoneView {
     pub reached: bool,
 }
 
-/// The stages of a plan, in order; `tasks` as [`task_views`](crate::view::task_views) gives them.
+/// The stages of a plan, in order; `tasks` as [`all_tasks`](crate::view::all_tasks) gives them.
 pub fn stage_views(plan: &Plan, tasks: &[TaskView], usage: &[UsageOfTask]) -> Vec<StageView> {
     let mut of_stage: Vec<Vec<&TaskView>> = plan.stages.iter().map(|_| Vec::new()).collect();
     for (planned, task) in plan.tasks.iter().zip(tasks) {

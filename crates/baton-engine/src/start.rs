@@ -12,7 +12,7 @@ use baton_core::failure::CallFailure;
 use baton_core::ids::Ordinal;
 use baton_core::plan::{Plan, TaskPlan, Work};
 use baton_core::words::{AttemptStatus, FailureKind, Origin};
-use baton_core::workflow::{Admitted, Command, Resume, TaskPhase, Waiting};
+use baton_core::workflow::{Admitted, Command, Refusal, Resume, TaskPhase, Waiting};
 
 use crate::engine::{Admission, Engine};
 use crate::exchange::{Call, CallResult, Effect, JobKey, Parts, Prepare, Split};
@@ -68,7 +68,8 @@ impl Engine {
         if facts.is_call {
             return self.start_call(number, task, None);
         }
-        let goes_on = facts.agent.is_some() && live.state.agent_call(task).is_some();
+        let goes_on = facts.agent.as_ref().is_some_and(|run| run.has_begun())
+            && live.state.agent_call(task).is_some();
         // Whoever has a key or a rate renders it anew: an attempt that failed gave its key back.
         if goes_on && is_free(&live.loaded.plan, of) {
             return self.start_turn(number, task, None);
@@ -85,6 +86,7 @@ impl Engine {
         let ingredients =
             Ingredients::gather(&live.state, loaded.program.references(of)).with_item(item);
         let folder = live.state.folder.clone();
+        let is_for_workers = live.state.worker_call(task).is_some();
         let job =
             Prepare { number, task, run: live.state.run, of, rung, loaded, folder, ingredients };
         if job.ingredients.is_small() {
@@ -92,8 +94,11 @@ impl Engine {
             self.rendered(number, task, ready);
         } else {
             live.preparing.insert(task, live.state.run);
-            // Its place is taken now: limits hold for what is prepared as well.
-            self.queue.begin(number, task);
+            // Its place is taken now: limits hold for what is prepared as well. A worker's task takes
+            // its place when it is leased; two that are prepared by turns would keep it from each other.
+            if !is_for_workers {
+                self.queue.begin(number, task);
+            }
             self.effect(Effect::Prepare(job));
         }
     }
@@ -237,8 +242,14 @@ impl Engine {
 
     /// Records the start of an attempt and returns its number; `None` when it may not start.
     pub(crate) fn begin(&mut self, number: u64, task: Ordinal, input: Option<Body>) -> Option<u32> {
-        self.apply_own(number, &Command::StartTask { task, input, lease: None }).ok()?;
-        self.lives.get(&number)?.state.task(task).map(|facts| facts.attempts)
+        let started = self.apply_own(number, &Command::StartTask { task, input, lease: None });
+        let live = self.lives.get_mut(&number)?;
+        if started == Err(Refusal::NoRoom) {
+            live.without_room.push(task);
+        }
+        // It may wait for an approval or for a budget instead.
+        started.ok().filter(|()| executes(live, task))?;
+        live.state.task(task).map(|facts| facts.attempts)
     }
 
     fn start_call(&mut self, number: u64, task: Ordinal, input: Option<Split>) {

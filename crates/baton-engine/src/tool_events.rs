@@ -20,7 +20,8 @@ use serde_json::json;
 
 use crate::events::{EventView, StreamName};
 use crate::live::read_event;
-use crate::naming::{Named, Provenance};
+use crate::made::{Answers, Provenance};
+use crate::naming::Named;
 use crate::ports::CallContext;
 use crate::store::{Record, StoreError, Views};
 
@@ -31,6 +32,7 @@ const CALLS_MAX: usize = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct ToolCalls {
     begun: HashMap<u64, Begun>,
+    answers: Answers,
 }
 
 /// A call that has begun.
@@ -86,8 +88,9 @@ impl ToolCalls {
         view: &EventView<'_>,
         views: &mut dyn Views,
     ) -> Result<Option<Message>, StoreError> {
+        self.answers.see(record, event);
         if let Event::TaskStarted(started) = event {
-            let Some(begun) = Begun::of(record, started, of) else { return Ok(None) };
+            let Some(begun) = self.begin(record, started, of, views)? else { return Ok(None) };
             let message = begun.tell(view, StreamName::ToolCalled, (None, None), None)?;
             if self.begun.len() >= CALLS_MAX {
                 self.begun.clear();
@@ -126,35 +129,40 @@ impl ToolCalls {
         let cause = first.filter(|it| (it.position, it.stream) == (record.cause, record.stream));
         let Some(cause) = cause else { return Ok(None) };
         let Event::TaskStarted(started) = read_event(cause)? else { return Ok(None) };
-        Ok(Some(started).filter(|it| it.task == task).and_then(|it| Begun::of(cause, &it, of)))
+        if started.task != task {
+            return Ok(None);
+        }
+        self.begin(cause, &started, of, views)
+    }
+
+    /// The call that an attempt begins with, if it calls a tool.
+    fn begin(
+        &mut self,
+        record: &Record,
+        started: &TaskStarted,
+        (named, made): (&Named, Provenance),
+        views: &mut dyn Views,
+    ) -> Result<Option<Begun>, StoreError> {
+        let TaskStarted { task, attempt, .. } = *started;
+        let id = named.id.task(task);
+        // Without an input, what an agent wrote was it, or the plan's own text.
+        let (tool, given) = if let Some(asked) = made.asked {
+            let Some(call) = self.answers.call(record.stream, asked, views)? else {
+                return Ok(None);
+            };
+            (Arc::from(call.tool), shown(&call.input, id))
+        } else {
+            let Some(call) = named.wording.call(made.of, started.rung) else { return Ok(None) };
+            (Arc::clone(&call.tool), bounded(&call.with, id))
+        };
+        let arguments = started.input.as_ref().map_or(given, |body| shown(body, id));
+        let context = CallContext::new(named.id, (task, attempt), named.conversation);
+        let traceparent = context.traceparent;
+        Ok(Some(Begun { at: record.at, task, attempt, tool, arguments, traceparent }))
     }
 }
 
 impl Begun {
-    /// The call that an attempt begins with, if it calls a tool.
-    fn of(
-        record: &Record,
-        started: &TaskStarted,
-        (named, made): (&Named, Provenance),
-    ) -> Option<Self> {
-        let call = named.wording.call(made.of, started.rung)?;
-        let TaskStarted { task, attempt, .. } = *started;
-        // Without an input, the plan's own text was it.
-        let arguments = match &started.input {
-            Some(body) => shown(body, named.id.task(task)),
-            None => bounded(&call.with, named.id.task(task)),
-        };
-        let context = CallContext::new(named.id, (task, attempt), named.conversation);
-        Some(Self {
-            at: record.at,
-            task,
-            attempt,
-            tool: Arc::clone(&call.tool),
-            arguments,
-            traceparent: context.traceparent,
-        })
-    }
-
     fn tell(
         &self,
         view: &EventView<'_>,
@@ -208,7 +216,7 @@ fn end_of(event: &Event) -> Option<End<'_>> {
 }
 
 /// A body as a message has it: what stands in the journal's event, or where to read what does not.
-fn shown(body: &Body, task: TaskId) -> Json {
+pub(crate) fn shown(body: &Body, task: TaskId) -> Json {
     match body {
         Body::Inline(json) => json.clone(),
         Body::Blob { hash, size } => {

@@ -15,7 +15,8 @@ use baton_core::workflow::{Event, TaskStarted};
 use serde::Serialize;
 
 use crate::live::read_event;
-use crate::naming::{Named, Naming, Provenance};
+use crate::made::{Answers, Provenance};
+use crate::naming::{Named, Naming};
 use crate::ports::span_id;
 use crate::store::{Record, StoreError, Views};
 use crate::wording::Wordings;
@@ -57,6 +58,7 @@ pub fn trace(
 ) -> Result<Vec<SpanView>, StoreError> {
     let mut tracing = Tracing {
         naming: Naming::with(wordings),
+        answers: Answers::default(),
         spans: vec![whole(card, row)],
         open: HashMap::new(),
     };
@@ -95,6 +97,7 @@ fn hex(span: u64) -> String {
 
 struct Tracing {
     naming: Naming,
+    answers: Answers,
     spans: Vec<SpanView>,
     /// The spans of attempts that have not ended, by their place.
     open: HashMap<Ordinal, usize>,
@@ -103,11 +106,19 @@ struct Tracing {
 impl Tracing {
     fn see(&mut self, record: &Record, views: &mut dyn Views) -> Result<(), StoreError> {
         let event = read_event(record)?;
+        self.answers.see(record, &event);
         if let (Event::TaskStarted(started), Some((named, Some(made)))) =
             (&event, self.naming.of(record, Some(&event), views)?)
         {
             let parent = self.spans.first().map(|whole| whole.span_id.clone());
-            let span = attempt(started, (named, made), record.at, parent);
+            let planned = || named.wording.call(made.of, started.rung);
+            let tool = match made.asked {
+                Some(asked) => {
+                    self.answers.call(record.stream, asked, views)?.map(|call| call.tool)
+                }
+                None => planned().map(|call| call.tool.to_string()),
+            };
+            let span = SpanView { tool, ..attempt(started, (named, made), record.at, parent) };
             self.open.insert(started.task, self.spans.len());
             self.spans.push(span);
         } else if let Event::Finished(_) = &event {
@@ -136,14 +147,13 @@ fn attempt(
     parent: Option<String>,
 ) -> SpanView {
     let task = named.id.task(started.task);
-    let call = named.wording.call(made.of, started.rung);
     SpanView {
         span_id: hex(span_id(&format!("{task}:{}", started.attempt))),
         parent_span_id: parent,
         name: named.key(made).unwrap_or_default(),
         task_id: Some(task),
         attempt: Some(started.attempt),
-        tool: call.map(|call| call.tool.to_string()),
+        tool: None,
         status: AttemptStatus::Executing.word(),
         started_at: at,
         ended_at: None,

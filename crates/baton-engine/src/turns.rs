@@ -13,7 +13,9 @@ use baton_core::failure::CallFailure;
 use baton_core::ids::Ordinal;
 use baton_core::plan::{AgentCall, Work};
 use baton_core::words::{AttemptStatus, Effect as EffectClass, FailureKind};
-use baton_core::workflow::{AskedCall, CallEnd, Command, Entry, TurnAnswer, WorkflowState};
+use baton_core::workflow::{
+    AgentRun, AskedCall, CallEnd, Command, Entry, TurnAnswer, WorkflowState,
+};
 
 use crate::engine::Engine;
 use crate::exchange::{Effect, JobKey, Split};
@@ -25,6 +27,9 @@ use crate::store::StoreError;
 
 /// How many characters of a result a model is told; the rest is cut, and it is told so.
 const RESULT_CHARS_MAX: usize = 100_000;
+
+/// What a model is told of a result that does not fit its window any more.
+const LEFT_OUT: &str = "left out to save room; make the call again where you need it";
 
 /// A call of a model to make.
 #[derive(Debug)]
@@ -67,7 +72,7 @@ impl Engine {
     /// Starts a turn; with what the agent is asked, where it is its first.
     pub(crate) fn start_turn(&mut self, number: u64, task: Ordinal, prompt: Option<Split>) {
         // Rendered anew for a later turn, it is what was asked already.
-        let runs = |live: &Live| live.state.agent_run(task).is_some();
+        let runs = |live: &Live| live.state.agent_run(task).is_some_and(AgentRun::has_begun);
         let prompt = prompt.filter(|_| !self.lives.get(&number).is_some_and(runs));
         let (prompt, blob) = prompt.map_or((None, None), |(body, blob)| (Some(body), blob));
         self.staging.offer(blob);
@@ -118,6 +123,10 @@ pub fn lines(state: &WorkflowState, task: Ordinal) -> Vec<Line> {
     let line = |entry: &Entry| match entry {
         Entry::User(body) | Entry::Assistant(body) => Line::Message(body.clone()),
         Entry::Results { first, .. } => Line::Results(state.results(*first)),
+        Entry::LeftOut { first, .. } => {
+            let told = |(call, _)| (call, CallEnd::Error(LEFT_OUT.to_owned()));
+            Line::Results(state.results(*first).into_iter().map(told).collect())
+        }
     };
     entries.iter().map(line).collect()
 }
@@ -143,6 +152,8 @@ impl Asking {
         })?;
         Ok(ModelRequest {
             model: self.model.clone(),
+            agent: agent.agent.clone(),
+            attempt: self.job.attempt,
             instructions: agent.instructions.clone(),
             tools: agent.tools.clone(),
             output: agent.output.clone(),
@@ -220,8 +231,11 @@ pub fn heard(agent: &AgentCall, said: ModelAnswer) -> ModelTurn {
                     (false, true) => call_fault(agent, tool, &value),
                 };
                 let effect = offered(agent, tool).map_or(EffectClass::Once, |tool| tool.effect);
+                let approval = offered(agent, tool).and_then(|tool| tool.approval);
                 let (id, tool) = (id.clone(), tool.clone());
-                Some(AskedCall { id, tool, effect, input: split(arguments.clone()), refused })
+                // In one order of its keys: what is approved is what is called, however it is written.
+                let input = split(arguments.canonical());
+                Some(AskedCall { id, tool, effect, input, refused, approval })
             }
             Piece::Text(_) | Piece::Reasoning(_) => None,
         })

@@ -48,6 +48,12 @@ pub struct Spent {
     pub calls: u64,
     /// Of these, calls that were cut off: what they used is not in the tokens.
     pub possibly_billed_calls: u64,
+    /// What these may have used at most.
+    pub possibly_billed_tokens_max: u64,
+    /// What these may have cost at most; absent where none was cut off, or the price of one is not
+    /// known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub possibly_billed_cost_max: Option<Cost>,
 }
 
 impl From<Spending> for Spent {
@@ -64,6 +70,8 @@ impl From<Spending> for Spent {
             cost_is_partial: spending.is_partial(),
             calls: spending.calls,
             possibly_billed_calls: spending.possibly_billed,
+            possibly_billed_tokens_max: spending.at_most.tokens,
+            possibly_billed_cost_max: spending.possible_cost(),
         }
     }
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::forecast::{Forecast, forecast};
 use crate::live::read_event;
+use crate::made::{CallTask, call_tasks};
 use crate::said::Said;
 use crate::store::{StoreError, UsageOfTask, Views};
 use crate::usage::{Spent, spending_of, spending_of_each};
@@ -112,17 +113,21 @@ pub struct Budget {
 pub struct TaskView {
     /// Its id.
     pub id: TaskId,
-    /// Its key; an item's has its index behind it.
+    /// Its key; an item's has its index behind it, a call's its number.
     pub key: String,
     /// For people.
     pub title: Option<String>,
     /// The stage it belongs to.
     pub stage: String,
-    /// `tool`, `human`, `wait`, `emit`, `workflow` or `worker`.
+    /// `tool`, `human`, `wait`, `emit`, `workflow`, `worker` or `agent`.
     #[serde(deserialize_with = "word")]
     pub kind: Word,
-    /// The tool, if it calls one; the type of worker, if it is for one.
+    /// The tool, if it calls one; the type of worker, if it is for one; the name of its agent.
     pub tool: Option<String>,
+    /// The agent's task that asked for it, of a call that an agent asked for. Such a task counts
+    /// neither in progress nor in its stage.
+    #[serde(default)]
+    pub call_of: Option<TaskId>,
     /// Where it stands.
     pub status: TaskStatus,
     /// What it waits for.
@@ -151,7 +156,7 @@ fn no_ordinal() -> Ordinal {
 }
 
 /// The words that views use for kinds of things, beside those of vocabularies.
-const WORDS: [&str; 7] = ["workflow", "tool", "human", "wait", "emit", "worker", "review"];
+const WORDS: [&str; 8] = ["workflow", "tool", "human", "wait", "emit", "worker", "agent", "review"];
 
 /// Reads one of the words that views are written with; another version may write others.
 pub(crate) fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Word, D::Error> {
@@ -274,7 +279,7 @@ pub fn workflow_view(
     let error = outcome.as_ref().and_then(|outcome| error_line(outcome, wording));
     let forecast = match row.status {
         WorkflowStatus::PendingReview | WorkflowStatus::Draft => {
-            Some(forecast((&card.name, Some(card.number)), wording.agents(), views)?)
+            Some(forecast((&card.name, Some(card.number)), &wording.agents(), views)?)
         }
         WorkflowStatus::Queued
         | WorkflowStatus::Running
@@ -321,15 +326,25 @@ pub fn add_live(tasks: &mut [TaskView], said: Vec<Said>) {
     }
 }
 
-/// The tasks of a workflow in the order of ordinals, items behind the tasks of the plan.
-///
-/// A task without a row has not started: it is ready when its needs are met, and was ended with its
-/// run when that is over.
-pub fn task_views(
-    card: &WorkflowCard,
-    row: &WorkflowRow,
+/// The tasks of a workflow in the order of ordinals: behind the tasks of the plan the items, and the
+/// calls that agents asked for; `usage` is what they used of models.
+pub fn all_tasks(
+    (card, row): (&WorkflowCard, &WorkflowRow),
     plan: &Plan,
     (rows, usage): (&[TaskRow], &[UsageOfTask]),
+    views: &mut dyn Views,
+) -> Result<Vec<TaskView>, StoreError> {
+    let calls = call_tasks(card.number, plan, views)?;
+    Ok(task_views((card, row), plan, (rows, usage), calls))
+}
+
+/// A task without a row has not started: it is ready when its needs are met, and was ended with its
+/// run when that is over.
+fn task_views(
+    (card, row): (&WorkflowCard, &WorkflowRow),
+    plan: &Plan,
+    (rows, usage): (&[TaskRow], &[UsageOfTask]),
+    calls: Vec<CallTask>,
 ) -> Vec<TaskView> {
     let row_of = |ordinal: Ordinal| {
         rows.binary_search_by_key(&ordinal, |row| row.ordinal).ok().and_then(|at| rows.get(at))
@@ -368,6 +383,7 @@ pub fn task_views(
                 .map_or_else(String::new, |stage| stage.name.clone()),
             kind,
             tool,
+            call_of: None,
             status,
             waits_for: stored.and_then(|row| row.waits_for),
             attempts: stored.map_or(0, |row| row.attempts),
@@ -391,7 +407,15 @@ pub fn task_views(
         .flat_map(|(of, first, count)| (0..count).map(move |n| (of, Ordinal(first.0 + n), n)));
     let items = items
         .filter_map(|(of, ordinal, n)| view(ordinal, of, format!("{}[{n}]", plan.task(of)?.key)));
-    planned.chain(items).collect()
+    let calls = calls.into_iter().filter_map(|call| {
+        let of = call.origin.of;
+        let made = view(call.ordinal, of, call.origin.key(&plan.task(of)?.key))?;
+        let call_of = Some(card.id.task(call.agent));
+        Some(TaskView { kind: "tool", tool: Some(call.tool), title: None, call_of, ..made })
+    });
+    let mut all: Vec<TaskView> = planned.chain(items).chain(calls).collect();
+    all.sort_by_key(|task| task.ordinal);
+    all
 }
 
 /// Sums of what tasks used, by one of their ordinals.

@@ -26,8 +26,8 @@ pub struct Wording {
     description: Option<Arc<str>>,
     time_max: Option<Span>,
     keys: Arc<[Box<str>]>,
-    agents: Arc<[Box<str>]>,
     calls: Arc<[Rungs]>,
+    agents: Arc<BTreeMap<Ordinal, Box<str>>>,
     bytes: usize,
 }
 
@@ -48,17 +48,12 @@ impl Wording {
     pub fn of(plan: &Plan) -> Self {
         let keys: Arc<[Box<str>]> =
             plan.tasks.iter().map(|task| Box::from(task.key.as_str())).collect();
-        let is_agent = |task: &&TaskPlan| matches!(task.work, Work::Agent(_));
-        let agents = plan.tasks.iter().filter(is_agent).map(|task| Box::from(task.key.as_str()));
-        let agents: Arc<[Box<str>]> = agents.collect();
-        let bytes = keys.iter().map(|key| key.len() + TASK_BYTES).sum();
+        let agents = agents_of(plan);
+        let bytes: usize = keys.iter().map(|key| key.len() + TASK_BYTES).sum();
+        let bytes = bytes + agents.len() * TASK_BYTES;
         let description = plan.description.as_deref().map(Arc::from);
-        Self { description, time_max: plan.time_max, keys, agents, calls: Arc::default(), bytes }
-    }
-
-    /// The keys of the tasks that ask models.
-    pub fn agents(&self) -> &[Box<str>] {
-        &self.agents
+        let (calls, agents) = (Arc::default(), Arc::new(agents));
+        Self { description, time_max: plan.time_max, keys, calls, agents, bytes }
     }
 
     fn with_calls(plan: &Plan) -> Self {
@@ -78,7 +73,12 @@ impl Wording {
         self.time_max
     }
 
-    /// The key of a task of the plan; items are none.
+    /// How many tasks the plan has.
+    pub(crate) fn tasks(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The key of a task of the plan; items and agents' calls are none.
     pub fn key(&self, task: Ordinal) -> Option<&str> {
         self.keys.get(task.index()).map(|key| &**key)
     }
@@ -91,6 +91,30 @@ impl Wording {
             Some(at) => fallback.get(at as usize),
         }
     }
+
+    /// The agent that does a task of the plan, where one does.
+    pub fn agent(&self, task: Ordinal) -> Option<&str> {
+        self.agents.get(&task).map(|agent| &**agent)
+    }
+
+    /// The keys of the tasks that agents do, in the order of the plan.
+    pub fn agents(&self) -> Vec<&str> {
+        self.agents.keys().filter_map(|task| self.key(*task)).collect()
+    }
+}
+
+fn agents_of(plan: &Plan) -> BTreeMap<Ordinal, Box<str>> {
+    let tasks = (0..).map(Ordinal).zip(&plan.tasks);
+    let agent = |(at, task): (Ordinal, &TaskPlan)| match &task.work {
+        Work::Agent(call) => Some((at, Box::from(call.agent.as_str()))),
+        Work::Tool(_)
+        | Work::Human(_)
+        | Work::Wait(_)
+        | Work::Emit(_)
+        | Work::Workflow(_)
+        | Work::Worker(_) => None,
+    };
+    tasks.filter_map(agent).collect()
 }
 
 /// What was met of a plan: most of its calls are written alike.

@@ -4,6 +4,7 @@
 //! It only holds what was declared; nothing is asked here, and no key is read.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use baton_core::time::Span;
@@ -27,6 +28,12 @@ pub struct ModelsConfig {
     pub limits: BTreeMap<String, Limit>,
     /// `[models.known."PROVIDER/NAME"]`: what is known better here than in the tables of Baton.
     pub known: BTreeMap<String, Known>,
+    /// `scripts`: files of answers, each a model `scripted/NAME` by its name up to the first dot.
+    pub scripts: Vec<PathBuf>,
+    /// The one model that every agent asks, `provider/name` or `scripted:FILE`: what one command was
+    /// told, which no file can say.
+    #[serde(skip)]
+    pub only: Option<String>,
 }
 
 /// One endpoint.
@@ -54,8 +61,9 @@ impl Default for ProviderConfig {
             base_url: String::new(),
             key_env: None,
             connect_timeout: Span(Duration::from_secs(10)),
-            first_byte_timeout: Span(Duration::from_secs(120)),
-            idle_timeout: Span(Duration::from_secs(60)),
+            // A model that reasons says nothing for minutes, and asking again is paid again.
+            first_byte_timeout: Span(Duration::from_secs(300)),
+            idle_timeout: Span(Duration::from_secs(120)),
         }
     }
 }

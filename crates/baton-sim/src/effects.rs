@@ -100,6 +100,9 @@ impl World {
                 started = begun.attempt == attempt;
             }
             answers += usize::from(is_mine && matches!(event, Event::TaskAnswered(_)));
+            if let (Event::TranscriptCompacted(compacted), true) = (&event, is_mine) {
+                answers = answers.saturating_sub(compacted.dropped as usize);
+            }
             if matches!(&event, Event::Retried(retried) if retried.tasks.contains(&task)) {
                 answers = 0;
             }
@@ -120,6 +123,8 @@ impl World {
         if models::answers(&request) != answers {
             return violation(format!("a finished turn is asked for again: {:?}", asking.job));
         }
+        let written = |fault| Violation(format!("a request cannot be written: {fault}"));
+        self.prompts.push((asking.job, request.canonical().map_err(written)?));
         let turns = match self.weather.tools {
             true => models::wild(asking, &request, &mut self.rng),
             false => models::calm(asking, &request),

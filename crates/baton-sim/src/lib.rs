@@ -3,6 +3,8 @@
 //!
 //! It is never shipped, and knows nothing of threads, files, sockets or real time.
 
+#[cfg(test)]
+mod agent_tests;
 mod asking;
 mod books;
 mod check;

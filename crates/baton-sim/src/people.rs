@@ -5,12 +5,13 @@ use std::sync::Arc;
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, Body, Json};
 use baton_core::ids::{Ordinal, WorkflowId};
-use baton_core::plan::{Plan, Work};
+use baton_core::plan::Plan;
 use baton_core::words::{HumanKind, Origin};
 use baton_core::workflow::{
     Command, Phase, Resume, Task, TaskPhase, Verdict, Waiting, WorkflowState,
 };
 use baton_engine::exchange::{Burial, Input, Request, Submit};
+use baton_engine::inbox::Wanted;
 use baton_engine::loaded::Loaded;
 use serde_json::{Value, json};
 
@@ -50,10 +51,14 @@ fn help(world: &World, state: &WorkflowState) -> Vec<Act> {
 fn answer(world: &World, state: &WorkflowState, task: Ordinal, on: &Waiting) -> Option<Act> {
     match on {
         Waiting::InDoubt { .. } => settle(world, state, task),
+        Waiting::Approval { .. } | Waiting::Budget { .. } => {
+            // By what is asked and not by when: an owner's death must not change it.
+            let is_liked = state.asked_call(task).is_none_or(|call| !call.id.ends_with('2'));
+            let (value, by) = (json!(is_liked), "ada".to_owned());
+            Some((Command::Respond { task, value, by, question: None }, None))
+        }
         Waiting::Person { .. } => {
-            let Work::Human(human) = &state.task_plan(task)?.work else {
-                return None;
-            };
+            let human = Wanted::of(Some(&state.task_plan(task)?.work), on.reason())?;
             let value: Value = match human.kind {
                 HumanKind::Approval => json!(true),
                 HumanKind::Form => json!({ "said": 1 }),

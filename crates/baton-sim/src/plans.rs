@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use baton_core::agent::Price;
+use baton_core::codes::Code;
 use baton_core::ids::Ordinal;
 use baton_core::plan::{
-    AgentCall, AgentLimits, Budget, Child, Each, Emit, Human, ModelSpec, OfferedTool, Plan, Probe,
-    Retry, Stage, TaskPlan, ToolCall, Wait, Work, WorkerCall,
+    AgentCall, AgentLimits, Approval, Budget, Child, Each, Emit, Human, ModelSpec, OfferedTool,
+    Plan, Probe, Retry, Stage, TaskPlan, ToolCall, Wait, Work, WorkerCall,
 };
 use baton_core::time::Span;
-use baton_core::words::{Compaction, Effect, HumanKind, OnFailure, Permission, ProgressMethod};
+use baton_core::words::{
+    AtLimit, Compaction, Effect, HumanKind, OnFailure, Permission, ProgressMethod,
+};
 use serde_json::{Value, json};
 
 use crate::rng::Rng;
@@ -31,6 +34,10 @@ pub fn call(effect: Effect, with: Value) -> ToolCall {
 
 /// An agent with two models, and a tool of each effect class.
 pub fn agent() -> Work {
+    Work::Agent(agent_call())
+}
+
+fn agent_call() -> AgentCall {
     let offered = |name: &str, effect| OfferedTool {
         name: name.to_owned(),
         description: "A simulated tool.".to_owned(),
@@ -38,7 +45,7 @@ pub fn agent() -> Work {
         effect,
         approval: None,
     };
-    Work::Agent(AgentCall {
+    AgentCall {
         agent: "sim".to_owned(),
         models: vec![
             ModelSpec { price: Some(PRICE), ..ModelSpec::named("sim/one") },
@@ -54,7 +61,21 @@ pub fn agent() -> Work {
         output: Some(json!({ "type": "object" })),
         limits: AgentLimits { turns_max: 8, calls_max: 12, asks_max: 2, ..AgentLimits::default() },
         compaction: Compaction::default(),
-    })
+    }
+}
+
+/// The same, whose payments a person approves, under a budget and with a small window.
+fn careful(window: u64, within: Option<Span>) -> AgentCall {
+    let mut agent = agent_call();
+    for tool in agent.tools.iter_mut().filter(|tool| tool.effect == Effect::Once) {
+        tool.approval = Some(Approval { within });
+    }
+    agent.limits.output_tokens_max = 100;
+    for (model, input) in agent.models.iter_mut().zip([1_000_000, 500_000]) {
+        model.window_tokens = Some(window);
+        model.price = Some(Price { input, output: 5 * input, cached: None, cache_write: None });
+    }
+    agent
 }
 
 /// Of the first of an agent's models; nobody knows that of the second.
@@ -142,7 +163,8 @@ fn work(rng: &mut Rng, depth: u32) -> Work {
             with: json!({ "constant": true }),
             effect: effect(rng),
         }),
-        9..=11 => agent(),
+        9..=10 => agent(),
+        11 => Work::Agent(careful(300 + rng.below(1_000), Some(seconds(3_600)))),
         _ => {
             let effect = effect(rng);
             Work::Tool(call(effect, json!({ "constant": true })))
@@ -221,6 +243,11 @@ pub fn random(rng: &mut Rng, depth: u32) -> Plan {
         plan.time_max = Some(seconds(30));
     }
     if rng.chance(300) {
+        let at_limit = AtLimit::ALL.get(rng.below(4) as usize).copied().unwrap_or(AtLimit::Ask);
+        let (tokens_max, calls_max) = (Some(500 + rng.below(4_000)), Some(6));
+        plan.budget = Budget { tokens_max, calls_max, cost_max: None, at_limit };
+    }
+    if rng.chance(300) {
         plan.progress = ProgressMethod::StageWeighted;
     }
     plan
@@ -275,6 +302,7 @@ pub fn fixed() -> Vec<Plan> {
         family(),
         asking(),
         agents(),
+        careful_agents(),
     ]
 }
 
@@ -284,6 +312,13 @@ fn agents() -> Plan {
     second.each = Some(Each { list: json!([1, 2]), concurrency: Some(1) });
     second.needs = Some(vec![Ordinal(0)]);
     plan("agents", vec![task("t0".to_owned(), 0, agent()), second])
+}
+
+/// Two agents beside one another that need approvals and more than their budget has.
+fn careful_agents() -> Plan {
+    let one = |key: &str| task(key.to_owned(), 0, Work::Agent(careful(700, None)));
+    let budget = Budget { tokens_max: Some(1_500), ..Budget::default() };
+    Plan { budget, ..plan("careful", vec![one("t0"), one("t1")]) }
 }
 
 /// Calls of every effect class that ask people, one of them twice and one beside others.

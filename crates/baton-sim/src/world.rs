@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use baton_core::body::Json;
 use baton_core::time::{Moment, Timestamp};
 use baton_core::words::Effect as EffectClass;
 use baton_engine::engine::{Engine, Now, Settings};
@@ -107,6 +108,8 @@ pub struct World {
     pub deaths: u64,
     /// How many snapshots new owners have found whole.
     pub snapshots: u64,
+    /// What models were asked, as it was put together for each call.
+    pub prompts: Vec<(JobKey, Json)>,
     /// Answers since they were last taken.
     pub answers: Vec<(Token, Result<Reply, Declined>)>,
     pub(crate) settings: Settings,
@@ -143,6 +146,7 @@ impl World {
             commits: 0,
             deaths: 0,
             snapshots: 0,
+            prompts: Vec::new(),
             answers: Vec::new(),
             settings,
             owner: None,

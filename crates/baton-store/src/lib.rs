@@ -4,6 +4,7 @@
 //! command or event: what they mean is core's business, and which may follow is the machines'.
 
 mod chain;
+pub mod chunks;
 #[cfg(test)]
 mod conformance;
 mod listing;
@@ -18,7 +19,7 @@ mod url;
 mod usage;
 mod vocabulary;
 
-pub use url::{NotAStoreUrl, StoreUrl, begin_repair, open, open_audit, open_views};
+pub use url::{NotAStoreUrl, StoreUrl, begin_repair, chunks_of, open, open_audit, open_views};
 
 /// How many of the low bits of a task's key are its ordinal; the rest is its workflow's number.
 const ORDINAL_BITS: u32 = 20;

@@ -7,10 +7,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use baton_engine::check::Repair;
+use baton_engine::chunks::ChunkLog;
 use baton_engine::store::{Audit, Store, StoreError, Views};
 
-use crate::postgres::{self, PostgresAudit, PostgresRepair, PostgresStore, PostgresViews};
-use crate::sqlite::{SqliteAudit, SqliteRepair, SqliteStore, SqliteViews};
+use crate::postgres::{
+    self, PostgresAudit, PostgresChunks, PostgresRepair, PostgresStore, PostgresViews,
+};
+use crate::sqlite::{SqliteAudit, SqliteChunks, SqliteRepair, SqliteStore, SqliteViews};
 
 /// Where a store is: `postgres://user@host/database?schema=name`, `sqlite:PATH`, or just a path.
 #[derive(Clone, PartialEq, Eq)]
@@ -94,6 +97,14 @@ pub fn open_views(url: &StoreUrl) -> Result<Box<dyn Views>, StoreError> {
         StoreUrl::Sqlite(path) => Box::new(SqliteViews::open(path)?),
         StoreUrl::Postgres(url) => Box::new(PostgresViews::open(url)?),
     })
+}
+
+/// Where a store keeps the text of running turns; nothing is opened before it is used.
+pub fn chunks_of(url: &StoreUrl) -> Box<dyn ChunkLog> {
+    match url {
+        StoreUrl::Sqlite(path) => Box::new(SqliteChunks::beside(path)),
+        StoreUrl::Postgres(url) => Box::new(PostgresChunks::of(url)),
+    }
 }
 
 /// Opens a store to check it: a snapshot of everything.

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use baton_core::agent::{Cost, Spending, Usage};
+use baton_core::agent::{AtMost, Cost, Spending, Usage};
 use baton_core::ids::{ConversationId, Ordinal};
 use baton_core::words::UsageBy;
 use baton_core::workflow::usage::UsageRow;
@@ -20,7 +20,7 @@ pub(crate) const USAGE: &str = "position, number, ordinal, of, task, attempt, ag
     output_tokens, reasoning_tokens, cost, reserved_tokens, reserved_cost";
 
 /// The columns of [`spending`], in its order. A cost is added up in two halves: the sum of many may be
-/// more than a column holds.
+/// more than a column holds. What was reserved counts for calls that were cut off: they have no tokens.
 const SUMS: &str = "count(*), count(*) - count(input_tokens), count(*) - count(cost), \
     CAST(coalesce(sum(input_tokens), 0) AS bigint), \
     CAST(coalesce(sum(cached_tokens), 0) AS bigint), \
@@ -28,7 +28,12 @@ const SUMS: &str = "count(*), count(*) - count(input_tokens), count(*) - count(c
     CAST(coalesce(sum(output_tokens), 0) AS bigint), \
     CAST(coalesce(sum(reasoning_tokens), 0) AS bigint), \
     CAST(coalesce(sum(cost >> 32), 0) AS bigint), \
-    CAST(coalesce(sum(cost & 4294967295), 0) AS bigint)";
+    CAST(coalesce(sum(cost & 4294967295), 0) AS bigint), \
+    CAST(coalesce(sum(CASE WHEN input_tokens IS NULL THEN reserved_tokens END), 0) AS bigint), \
+    CAST(coalesce(sum(CASE WHEN input_tokens IS NULL THEN reserved_cost >> 32 END), 0) AS bigint), \
+    CAST(coalesce(sum(CASE WHEN input_tokens IS NULL THEN reserved_cost & 4294967295 END), 0) \
+        AS bigint), \
+    count(CASE WHEN input_tokens IS NULL THEN reserved_cost END)";
 
 /// A row of the books.
 pub(crate) fn row<'row, C: Cells<'row>>(cells: &mut C) -> Result<UsageRow, C::Fault> {
@@ -78,11 +83,15 @@ fn spending<'row, C: Cells<'row>>(cells: &mut C) -> Result<Spending, C::Fault> {
             output_tokens: cells.number()?,
             reasoning_tokens: cells.number()?,
         },
-        cost: {
-            let (high, low): (u64, u64) = (cells.number()?, cells.number()?);
-            Cost::pico(high.saturating_mul(1 << 32).saturating_add(low))
-        },
+        cost: cost(cells)?,
+        at_most: AtMost { tokens: cells.number()?, cost: cost(cells)?, priced: cells.number()? },
     })
+}
+
+/// Of its two halves.
+fn cost<'row, C: Cells<'row>>(cells: &mut C) -> Result<Cost, C::Fault> {
+    let (high, low): (u64, u64) = (cells.number()?, cells.number()?);
+    Ok(Cost::pico(high.saturating_mul(1 << 32).saturating_add(low)))
 }
 
 /// The sums of the tasks of the workflow `{p}1`, by ordinal.

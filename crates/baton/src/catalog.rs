@@ -1,4 +1,4 @@
-//! What definitions may name: the tools at hand, and other definitions beside the file, in the
+//! What definitions may name: the tools at hand, the configured agents, and other definitions beside the file, in the
 //! configured folders, or registered in the store.
 
 use std::cell::{OnceCell, RefCell};
@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use baton_core::definition;
-use baton_core::plan::{Catalog, Plan, ToolSpec};
+use baton_core::plan::{AgentSpec, Catalog, Plan, ToolSpec};
 use baton_core::words::Permission;
 use baton_engine::ports::Tools;
 use baton_engine::store::Views;
+use baton_models::{ModelSet, ModelsConfig};
 
-use crate::config::Config;
+use crate::config::{AgentName, Agents, Config, beside};
 
 /// The most files that are looked at for a definition's name.
 const FILES_MAX: usize = 1_000;
@@ -24,13 +25,19 @@ const SOURCE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The tools of a server, or why it does not tell them.
 type Told = Result<Arc<[ToolSpec]>, String>;
 
-/// The tools and definitions at hand.
+/// The tools, agents and definitions at hand.
 pub struct LocalCatalog {
     tools: Arc<dyn Tools>,
     /// The tools that were known when this was made.
     specs: Arc<[ToolSpec]>,
     /// What each server that had not told them yet told when a definition named it.
     servers: BTreeMap<String, OnceCell<Told>>,
+    agents: Agents,
+    /// A folder whose agents are known as well, and they.
+    folder: Option<PathBuf>,
+    beside: OnceCell<Result<Agents, String>>,
+    models: ModelsConfig,
+    model_set: OnceCell<Result<ModelSet, String>>,
     folders: Vec<PathBuf>,
     views: RefCell<Option<Box<dyn Views>>>,
     permission_max: Permission,
@@ -55,11 +62,27 @@ impl LocalCatalog {
             specs: tools.specs(),
             servers: names.map(|name| (name.clone(), OnceCell::new())).collect(),
             tools,
+            agents: config.agents.clone(),
+            folder: None,
+            beside: OnceCell::new(),
+            models: config.models.clone(),
+            model_set: OnceCell::new(),
             folders: folders.collect(),
             views: RefCell::new(views),
             permission_max: config.limits.permission,
             reading: RefCell::default(),
         }
+    }
+
+    /// With the agents that are declared in a folder, after those of the configuration.
+    pub fn with_agents_of(self, folder: Option<&Path>) -> Self {
+        Self { folder: folder.map(Path::to_owned), ..self }
+    }
+
+    /// The agents beside the definition, which the configuration does not know.
+    fn beside(&self) -> Result<&Agents, &String> {
+        let read = || self.folder.as_deref().map_or_else(|| Ok(Agents::new()), beside);
+        self.beside.get_or_init(read).as_ref()
     }
 
     /// The tools of a server, started for that where it does not run.
@@ -126,6 +149,23 @@ impl Catalog for LocalCatalog {
     fn tool_trouble(&self, name: &str) -> Option<String> {
         let server = name.split('.').next()?;
         self.servers.get(server)?.get()?.as_ref().err().cloned()
+    }
+
+    fn agent(&self, name: &str) -> Option<Result<AgentSpec, String>> {
+        let agent = match (self.agents.get(name), self.beside()) {
+            (Some(agent), _) => agent,
+            (None, Ok(beside)) => beside.get(name)?,
+            (None, Err(fault)) => return Some(Err(fault.clone())),
+        };
+        let made = || ModelSet::new(self.models.clone()).map_err(|fault| fault.to_string());
+        let set = self.model_set.get_or_init(made).as_ref();
+        let models = set.map(|set| set.resolve(&agent.models)).map_err(String::clone);
+        Some(models.and_then(|models| agent.spec(models, self.permission_max)))
+    }
+
+    fn agent_names(&self) -> Vec<&str> {
+        let beside = self.beside().ok().into_iter().flat_map(|agents| agents.keys());
+        self.agents.keys().chain(beside).map(AgentName::as_str).collect()
     }
 
     fn definition(&self, name: &str) -> Option<Result<Plan, String>> {

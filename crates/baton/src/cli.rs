@@ -39,6 +39,10 @@ pub struct Common {
     /// The configuration file; `baton.toml` of this folder where there is one.
     #[arg(long, global = true, env = "BATON_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// The one model that agents ask, in place of those their definitions name: `provider/name`, or
+    /// `scripted:FILE` for answers from a file. Workflows that have begun keep theirs.
+    #[arg(long, global = true, env = "BATON_MODEL", value_name = "MODEL")]
+    pub model: Option<String>,
     /// How much is logged to standard error: `error`, `warn`, `info`, or `debug` (each commit).
     #[arg(long, global = true, value_enum, default_value_t = Level::Warn, value_name = "LEVEL", hide_possible_values = true)]
     pub log_level: Level,
@@ -161,6 +165,8 @@ pub enum Command {
     },
     /// Call one tool, journaled as a workflow of one task, and print what it brings.
     Invoke(Invoke),
+    /// List the agents that tasks can name.
+    Agents,
     /// List the MCP servers, and how each stands.
     Servers(Servers),
     /// Show what calls of models used: tokens and cost, added up.
@@ -182,8 +188,11 @@ pub enum Command {
     /// Look for what is wrong with the store and its surroundings, and say how to mend it.
     Doctor {
         /// Compute every read model anew from the journal and write what differs.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "try_models")]
         rebuild: bool,
+        /// Ask the first model of each role for a word, which may cost a little.
+        #[arg(long)]
+        try_models: bool,
     },
     /// Measure this machine's figures; `--store` is `sqlite`, `postgres` or `both`.
     Bench(Bench),
@@ -327,6 +336,10 @@ pub struct Show {
     /// Print its events as well.
     #[arg(long)]
     pub events: bool,
+    /// Print what the model was asked in this call of an agent's task, byte for byte, as the journal has
+    /// it.
+    #[arg(long, value_name = "CALL", conflicts_with = "events")]
+    pub prompt: Option<u32>,
 }
 
 /// `baton approve` and `baton reject`.

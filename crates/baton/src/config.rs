@@ -15,12 +15,17 @@ use baton_mcp::ServersConfig;
 use baton_models::ModelsConfig;
 use serde::Deserialize;
 
+mod agents;
 mod server;
+mod telemetry;
 
 use crate::admin::retention::Retention;
+use crate::cli::Common;
 use crate::runtime::Bounds;
 
+pub use agents::{Agent, AgentName, Agents, Instructions, beside};
 pub use server::{Server, Tls};
+pub use telemetry::Telemetry;
 
 /// The file that is read where none is named.
 const FILE_NAME: &str = "baton.toml";
@@ -35,12 +40,16 @@ pub struct Config {
     pub servers: ServersConfig,
     /// `[models]`: which models there are, and what for.
     pub models: ModelsConfig,
+    /// `[agents.NAME]`: the agents that tasks name.
+    pub agents: Agents,
     /// `[server]`: where `serve` listens, and for whom.
     pub server: Server,
     /// `[limits]`: the bounds of running.
     pub limits: Limits,
     /// `[definitions]`: where definitions are found by name.
     pub definitions: Definitions,
+    /// `[telemetry]`: where traces and metrics go; nowhere without it.
+    pub telemetry: Telemetry,
     /// `[retention]`: when finished workflows are let go of; never without it. `run` and `resume`
     /// see to it when their work is done.
     pub retention: Option<Retention>,
@@ -115,13 +124,26 @@ impl Config {
         Ok(config.relative_to(path.parent().unwrap_or(Path::new(""))))
     }
 
+    /// The configuration of a command: the file, and what its flags say beyond it.
+    pub fn of(common: &Common) -> anyhow::Result<Self> {
+        let mut config = Self::read(common.config.as_deref())?;
+        config.models.only.clone_from(&common.model);
+        Ok(config)
+    }
+
     /// Paths in the file are those of its folder.
     fn relative_to(mut self, folder: &Path) -> Self {
         let places = self.tools.roots.iter_mut().chain(&mut self.definitions.folders);
+        let places = places.chain(&mut self.models.scripts);
         let archive =
             self.retention.iter_mut().filter_map(|retention| retention.archive_to.as_mut());
         let encryption = self.server.tls.iter_mut().flat_map(|tls| [&mut tls.cert, &mut tls.key]);
-        places.chain(archive).chain(encryption).for_each(|path| *path = folder.join(&path));
+        let told = self.agents.values_mut().filter_map(Agent::file);
+        places
+            .chain(archive)
+            .chain(encryption)
+            .chain(told)
+            .for_each(|path| *path = folder.join(&path));
         for server in self.servers.values_mut().filter(|server| !server.command.is_empty()) {
             let cwd = server.cwd.take().unwrap_or_default();
             let cwd = folder.join(cwd);

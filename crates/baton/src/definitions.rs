@@ -9,9 +9,10 @@ use baton_core::plan::{Catalog, Plan};
 use baton_core::words::Permission;
 use baton_engine::ports::Tools;
 use baton_engine::store::{DefinitionRow, Views};
-use baton_server::http::{Definitions, Listed};
+use baton_server::http::{AgentItem, Definitions, Listed};
 use baton_store::StoreUrl;
 
+use crate::agents;
 use crate::catalog::{LocalCatalog, read_source};
 use crate::config::Config;
 
@@ -82,6 +83,10 @@ impl Definitions for ServedDefinitions {
 
     fn permission_max(&self) -> Permission {
         self.config.limits.permission
+    }
+
+    fn agents(&self) -> Vec<AgentItem> {
+        agents::listed(&self.config)
     }
 
     fn all(&self) -> Vec<Listed> {

@@ -9,15 +9,17 @@ use std::time::Duration;
 use baton_core::ids::Ordinal;
 use baton_core::plan::Work;
 use baton_core::progress::progress;
-use baton_core::spoken::many;
+use baton_core::spoken::{grouped, many};
 use baton_core::time::Timestamp;
-use baton_core::words::SkipCause;
+use baton_core::words::{Happened, SkipCause};
 use baton_core::workflow::question::{Answer, Withdrawal};
 use baton_core::workflow::{Event, Next, Output, TaskAnswered, TaskWaited, Waiting, WorkflowState};
+use baton_engine::chunks::Chunk;
 use baton_engine::said::Said;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::reading::ShownEvent;
+use crate::speaking::Speaking;
 use crate::text::{clean, headline};
 
 /// How many executing tasks the bar names.
@@ -40,6 +42,7 @@ pub struct Display {
     item_lines: HashMap<Ordinal, u32>,
     children: Vec<ChildProgress>,
     said: Vec<Said>,
+    speaking: Speaking,
 }
 
 /// Where and how a workflow is shown.
@@ -69,7 +72,8 @@ impl Display {
             (false, false) => Surface::Plain,
             (false, true) => Surface::Terminal(draw_bar()),
         };
-        Self { surface, item_lines: HashMap::new(), children: Vec::new(), said: Vec::new() }
+        let (item_lines, speaking) = (HashMap::new(), Speaking::default());
+        Self { surface, item_lines, children: Vec::new(), said: Vec::new(), speaking }
     }
 
     /// Shows an event; `state` is the workflow after it.
@@ -105,6 +109,25 @@ impl Display {
         }
     }
 
+    /// Shows what models say in the turns that run: their last words on a terminal, every piece as a
+    /// line of JSON, nothing elsewhere.
+    pub fn spoken(&mut self, state: &WorkflowState, chunks: Vec<Chunk>) {
+        self.speaking.forget_past(state);
+        for chunk in chunks {
+            let new = self.speaking.hear(state, chunk);
+            if let (Surface::Json, Some(new)) = (&self.surface, new) {
+                say_out(&text_line(state, &new));
+            }
+        }
+        if let Surface::Terminal(bar) = &self.surface {
+            let lines = self.speaking.lines(state);
+            let lines = lines.iter().map(|line| format!("\n    {line}")).collect::<String>();
+            if lines != bar.prefix() {
+                bar.set_prefix(lines);
+            }
+        }
+    }
+
     /// Ends the display.
     pub fn end(&self) {
         *drawn() = None;
@@ -133,10 +156,9 @@ impl Display {
 
     /// A line, unless the `each` it is about has had its share.
     fn bounded(&mut self, state: &WorkflowState, event: &Event, line: String) -> Option<String> {
-        let Some((items, _)) = event.task().and_then(|task| state.item(task)) else {
+        let Some(each) = event.task().and_then(|task| each_of(state, task)) else {
             return Some(line);
         };
-        let each = items.parent;
         let lines = self.item_lines.entry(each).or_default();
         *lines = lines.saturating_add(1);
         match *lines {
@@ -158,7 +180,9 @@ impl Drop for Display {
 
 fn draw_bar() -> ProgressBar {
     let bar = ProgressBar::new(100);
-    let style = ProgressStyle::with_template("  {spinner} [{bar:28}] {percent:>3}% {wide_msg}");
+    let style = ProgressStyle::with_template(
+        "  {spinner} [{bar:28}] {percent:>3}% {wide_msg}{prefix:.dim}",
+    );
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ "));
     bar.enable_steady_tick(Duration::from_millis(120));
     *drawn() = Some(bar.clone());
@@ -207,7 +231,7 @@ fn bar_message(state: &WorkflowState, children: &[ChildProgress], said: &[Said])
 /// The line an event is worth, if it is worth one.
 // Long because it has one arm for each event.
 fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
-    let is_item = |task: Ordinal| state.item(task).is_some();
+    let is_item = |task: Ordinal| each_of(state, task).is_some();
     let text = match event {
         Event::TaskStarted(started) if is_item(started.task) || !is_call(state, started.task) => {
             return None;
@@ -232,7 +256,13 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
                 Next::Model => "its next model is asked".to_owned(),
                 Next::InDoubt => "did it happen? nobody knows".to_owned(),
             };
-            named("↻", state, failed.task, &format!("{}; {next}", clean(&failed.failure.message)))
+            let asked_a_model = state.agent_call(failed.task).is_some();
+            let billed = match failed.failure.happened {
+                Happened::Unknown | Happened::Yes if asked_a_model => "possibly billed; ",
+                Happened::Unknown | Happened::Yes | Happened::No => "",
+            };
+            let why = clean(&failed.failure.message);
+            named("↻", state, failed.task, &format!("{why}; {billed}{next}"))
         }
         Event::TaskFailed(failed) => {
             named("✗", state, failed.task, &clean(&failed.failure.message))
@@ -269,7 +299,24 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
             };
             named("·", state, withdrawn.task, why)
         }
-        Event::TaskAnswered(answered) => answer(state, answered)?,
+        Event::TaskAnswered(answered) => answer(state, answered),
+        Event::CallApproved(approved) => named("▶", state, approved.task, "approved"),
+        Event::BudgetRaised(raised) => {
+            let by = baton_core::spoken::amount(&raised.by);
+            named("▶", state, raised.task, &format!("granted {by} more"))
+        }
+        Event::ModelChanged(changed) => {
+            let model = state.model_of(changed.task).map_or("", |model| &model.name);
+            named("↻", state, changed.task, &format!("goes on with {}", clean(model)))
+        }
+        Event::TranscriptCompacted(compacted) => {
+            let what = format!(
+                "its transcript is too long: {} and {} are left out",
+                many(u64::from(compacted.left_out), "result"),
+                many(u64::from(compacted.dropped), "turn")
+            );
+            named("·", state, compacted.task, &what)
+        }
         Event::Paused(_) => "  ‖ paused".to_owned(),
         Event::Resumed(_) => "  ▶ resumed".to_owned(),
         Event::CancelRequested(_) => "  ■ cancelling: what runs was told to stop".to_owned(),
@@ -300,19 +347,40 @@ fn named(sign: &str, state: &WorkflowState, task: Ordinal, what: &str) -> String
     format!("  {sign} {:<18} {what}", clean(&state.key_of(task)))
 }
 
-/// What came of an agent's turn, unless its output says it.
-fn answer(state: &WorkflowState, answered: &TaskAnswered) -> Option<String> {
+/// What came of an agent's turn: `turn 2: asks for 3 calls · test/one, 1,200 tokens in and 56 out`.
+fn answer(state: &WorkflowState, answered: &TaskAnswered) -> String {
     let what = match (answered.calls.len(), &answered.again) {
-        (0, None) => return None,
+        (0, None) => "answers".to_owned(),
         (0, Some(_)) => "its answer does not fit; it is asked again".to_owned(),
-        (calls, _) => format!("asks for {}", many(calls as u64, "call")),
+        (calls, _) => {
+            let refused = answered.calls.iter().filter(|call| call.refused.is_some()).count();
+            let refused = match refused {
+                0 => String::new(),
+                refused => format!(", {refused} refused"),
+            };
+            format!("asks for {}{refused}", many(calls as u64, "call"))
+        }
     };
     let turns = state.agent_run(answered.task).map_or(0, |run| run.turns);
-    Some(named("›", state, answered.task, &format!("turn {turns}: {what}")))
+    let model = state.model_of(answered.task).map_or("", |model| model.name.as_str());
+    let (read, written) = (answered.usage.input_tokens, answered.usage.output_tokens);
+    let tokens = format!("{} tokens in and {} out", grouped(read), grouped(written));
+    let what = format!("turn {turns}: {what} · {}, {tokens}", clean(model));
+    named("›", state, answered.task, &what)
+}
+
+/// The `each` whose items a task is one of, or was asked for by one of.
+fn each_of(state: &WorkflowState, task: Ordinal) -> Option<Ordinal> {
+    let (items, _) = state.item(task)?;
+    if items.is_each() { Some(items.parent) } else { each_of(state, items.parent) }
 }
 
 fn is_call(state: &WorkflowState, task: Ordinal) -> bool {
-    state.task_plan(task).is_some_and(|plan| matches!(plan.work, Work::Tool(_) | Work::Worker(_)))
+    let asked = state.asked_call(task).is_some();
+    asked
+        || state
+            .task_plan(task)
+            .is_some_and(|plan| matches!(plan.work, Work::Tool(_) | Work::Worker(_)))
 }
 
 fn tool(state: &WorkflowState, task: Ordinal) -> String {
@@ -330,6 +398,8 @@ fn waiting(state: &WorkflowState, waited: &TaskWaited) -> String {
         Waiting::Question { question, .. } => {
             format!("an answer: {}", headline(&question.message))
         }
+        Waiting::Approval { ask, .. } => format!("an approval: {}", headline(ask)),
+        Waiting::Budget { ask, .. } => format!("room in its budget: {}", headline(ask)),
         Waiting::Timer { span: Some(span), .. } => baton_core::spoken::span(*span),
         Waiting::Timer { until, .. } => format!("{until}"),
         Waiting::Event { pattern, .. } => format!("an event `{}`", clean(pattern)),
@@ -361,6 +431,20 @@ fn took(state: &WorkflowState, task: Ordinal, at: Timestamp) -> String {
     let tool = tool(state, task);
     let dot = if tool.is_empty() { "" } else { " · " };
     format!("{tool}{dot}{items}{}", baton_core::spoken::span(at.since(started)))
+}
+
+/// A piece of what a model says, as [`json_line`] tells events.
+fn text_line(state: &WorkflowState, chunk: &Chunk) -> String {
+    let line = serde_json::json!({
+        "event": "text.delta",
+        "workflow_id": state.id,
+        "task": chunk.turn.task.split().map(|(_, task)| state.key_of(task)),
+        "stream": chunk.turn.to_string(),
+        "offset": chunk.offset,
+        "seq": chunk.seq(),
+        "text": chunk.text,
+    });
+    line.to_string()
 }
 
 fn json_line(state: &WorkflowState, shown: &ShownEvent, event: &Event) -> String {

@@ -128,7 +128,9 @@ fn refused(refusal: Refusal) -> &'static str {
         Refusal::AlreadyCancelling => "it is being cancelled already; `baton watch ID` follows it",
         Refusal::NoSuchTask => "it has no such task; `baton show ID` lists them",
         Refusal::StaleAttempt => "that attempt is over; `baton show ID` tells what became of it",
-        Refusal::NotReady => "the task cannot start now; `baton show ID` tells where it stands",
+        Refusal::NotReady | Refusal::NoRoom => {
+            "the task cannot start now; `baton show ID` tells where it stands"
+        }
         Refusal::NotWaiting => {
             "the task does not wait for that; `baton inbox` shows what waits for what"
         }

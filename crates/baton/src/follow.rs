@@ -11,6 +11,7 @@ use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::plan::{Plan, Work};
 use baton_core::words::WorkflowStatus;
 use baton_core::workflow::{Event, Graph, Phase, Task, TaskPhase, Waiting, WorkflowState};
+use baton_engine::chunks::Chunk;
 
 use crate::display::ChildProgress;
 use crate::exit::Failed;
@@ -34,6 +35,8 @@ pub trait Feed {
 pub enum News {
     /// Events; there may be more at once.
     Events(Vec<ShownEvent>),
+    /// Pieces of what models say, behind the events that came before.
+    Texts(Vec<Chunk>),
     /// None, in the time it had.
     Nothing,
     /// None, and no more by this way: the owner has ended.
@@ -88,6 +91,8 @@ pub struct Follower {
     pub state: WorkflowState,
     reading: Box<dyn Reading>,
     feed: Box<dyn Feed>,
+    /// What models said, where that came with the events.
+    texts: Vec<Chunk>,
 }
 
 /// Why nothing more will happen to a workflow for now.
@@ -114,8 +119,9 @@ impl Follower {
         let first = loop {
             match feed.next(FIRST_MAX)? {
                 News::Events(events) if !events.is_empty() => break events,
-                News::Events(_) | News::Nothing if began.elapsed() < FIRST_MAX => {}
-                News::Events(_) | News::Nothing | News::OwnerEnded => {
+                News::Events(_) | News::Texts(_) | News::Nothing if began.elapsed() < FIRST_MAX => {
+                }
+                News::Events(_) | News::Texts(_) | News::Nothing | News::OwnerEnded => {
                     let message =
                         "the first event of the workflow did not come; `baton watch` follows it";
                     return Err(Failed::unreachable(anyhow!(message)).into());
@@ -123,7 +129,7 @@ impl Follower {
             }
         };
         let state = begun(plan, &first)?;
-        let mut follower = Self { state, reading, feed };
+        let mut follower = Self { state, reading, feed, texts: Vec::new() };
         if let Some((first, others)) = first.split_first() {
             each(&follower.state, first, &first.event()?);
             follower.take(others, each)?;
@@ -135,6 +141,10 @@ impl Follower {
     pub fn catch_up(&mut self, wait: Duration, each: &mut Each<'_>) -> anyhow::Result<Going> {
         match self.feed.next(wait)? {
             News::Events(events) => self.take(&events, each).map(|()| Going::On),
+            News::Texts(texts) => {
+                self.texts.extend(texts);
+                Ok(Going::On)
+            }
             News::Nothing => Ok(Going::On),
             News::OwnerEnded => Ok(Going::Over),
         }
@@ -147,6 +157,11 @@ impl Follower {
             each(&self.state, shown, &event);
         }
         Ok(())
+    }
+
+    /// What models said since this was last asked, where that comes with the events.
+    pub fn texts(&mut self) -> Vec<Chunk> {
+        std::mem::take(&mut self.texts)
     }
 
     /// A reader of where the workflow is.
@@ -288,7 +303,11 @@ fn all_held(
 ) -> anyhow::Result<bool> {
     for (task, on) in state.waiting() {
         let held = match on {
-            Waiting::Person { .. } | Waiting::Question { .. } | Waiting::InDoubt { .. } => true,
+            Waiting::Person { .. }
+            | Waiting::Question { .. }
+            | Waiting::InDoubt { .. }
+            | Waiting::Approval { .. }
+            | Waiting::Budget { .. } => true,
             Waiting::Timer { .. } | Waiting::Event { .. } => false,
             Waiting::Child { child } => {
                 let plan = match state.task_plan(task).map(|plan| &plan.work) {

@@ -1,6 +1,7 @@
 //! Baton's program: what the binary is made of, for itself, its tests and its benchmarks.
 
 pub mod admin;
+mod agents;
 pub mod bench;
 mod catalog;
 pub mod chaos;
@@ -20,6 +21,8 @@ mod remote;
 pub mod runtime;
 mod session;
 mod signals;
+mod speaking;
+mod telemetry;
 pub mod text;
 mod tokens;
 pub mod toolbox;

@@ -46,7 +46,11 @@ impl Outside {
             match on {
                 Waiting::Timer { .. } => return Ok(false),
                 Waiting::Event { pattern, .. } => _ = self.events.insert(pattern.clone()),
-                Waiting::Person { .. } | Waiting::Question { .. } | Waiting::InDoubt { .. } => {}
+                Waiting::Person { .. }
+                | Waiting::Question { .. }
+                | Waiting::InDoubt { .. }
+                | Waiting::Approval { .. }
+                | Waiting::Budget { .. } => {}
                 Waiting::Child { child: id } => {
                     let within = if depth < NESTING_MAX { child(*id)? } else { None };
                     let Some(within) = within else { return Ok(false) };

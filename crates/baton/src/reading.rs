@@ -7,7 +7,7 @@ use baton_core::body::Json;
 use baton_core::codes::Code;
 use baton_core::definition::InputFault;
 use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
-use baton_core::plan::{Plan, WORKFLOW_TASKS_MAX};
+use baton_core::plan::{AgentCall, Plan, WORKFLOW_TASKS_MAX};
 use baton_core::spoken::cut;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
@@ -15,7 +15,10 @@ use baton_core::workflow::{Event, EventKind, Output, UnreadableEvent};
 use baton_engine::events::{EventView, Showing};
 use baton_engine::exchange::Declined;
 use baton_engine::inbox::{InboxItem, inbox, misfits};
+use baton_engine::prompt::{self, PromptFault, PromptView};
 use baton_engine::store::{Filter, Record, Views};
+use baton_engine::transcript::{Transcript, agent_of};
+use baton_engine::turn_view::{AgentView, TurnView, Whose, agent_view, turn_view};
 use baton_engine::usage::{UsageFault, UsageQuery, UsageReport, usage};
 use baton_engine::view::{self, TaskView, WorkflowView, workflow_brief, workflow_briefs};
 use baton_engine::wording::Wording;
@@ -63,6 +66,15 @@ pub trait Reading {
 
     /// What a task brought, if it is a value.
     fn output(&mut self, task: &TaskView) -> anyhow::Result<Option<Json>>;
+
+    /// What a task's agent did in sum, if it has one.
+    fn agent(&mut self, task: &TaskView) -> anyhow::Result<Option<AgentView>>;
+
+    /// The turns of a task's agent, oldest first.
+    fn transcript(&mut self, task: &TaskView) -> anyhow::Result<Vec<TurnView>>;
+
+    /// What the model was asked in one call of a task.
+    fn prompt(&mut self, task: TaskId, call: u32) -> anyhow::Result<PromptView>;
 }
 
 /// An event as every surface shows it: a CloudEvent.
@@ -166,6 +178,23 @@ impl StoreReading {
         Ok(self.views.workflow(id)?.ok_or_else(missing)?)
     }
 
+    /// What a task's agent did, and what it is there for.
+    fn done_by_agent(
+        &mut self,
+        task: &TaskView,
+    ) -> anyhow::Result<Option<(Transcript, AgentCall)>> {
+        let Some((workflow, ordinal)) = task.id.split().filter(|_| task.kind == "agent") else {
+            return Ok(None);
+        };
+        let (card, _) = self.rows(workflow)?;
+        let views = self.views.as_mut();
+        let row = views.tasks(card.number)?.into_iter().find(|row| row.ordinal == ordinal);
+        let plan = view::plan_of(&card, views)?;
+        let of = row.map_or(ordinal, |row| row.of);
+        let Some(agent) = agent_of(&plan, of) else { return Ok(None) };
+        Ok(Some((Transcript::read(card.number, ordinal, views)?, agent.clone())))
+    }
+
     fn number(&mut self, id: WorkflowId) -> anyhow::Result<u64> {
         if let Some((_, number)) = self.last.filter(|(last, _)| *last == id) {
             return Ok(number);
@@ -206,7 +235,7 @@ impl Reading for StoreReading {
         let plan = view::plan_of(&card, self.views.as_mut())?;
         let rows = self.views.tasks(card.number)?;
         let usage = self.views.usage_of_tasks(card.number)?;
-        Ok(view::task_views(&card, &row, &plan, (&rows, &usage)))
+        Ok(view::all_tasks((&card, &row), &plan, (&rows, &usage), self.views.as_mut())?)
     }
 
     fn plan(&mut self, id: WorkflowId) -> anyhow::Result<Plan> {
@@ -246,6 +275,36 @@ impl Reading for StoreReading {
                 Output::Items { .. } => None,
             },
             Some(_) | None => None,
+        })
+    }
+
+    fn agent(&mut self, task: &TaskView) -> anyhow::Result<Option<AgentView>> {
+        let Some((transcript, agent)) = self.done_by_agent(task)? else { return Ok(None) };
+        Ok(Some(agent_view(&transcript, &agent)))
+    }
+
+    fn transcript(&mut self, task: &TaskView) -> anyhow::Result<Vec<TurnView>> {
+        let Some((transcript, agent)) = self.done_by_agent(task)? else { return Ok(Vec::new()) };
+        let Some((workflow, _)) = task.id.split() else { return Ok(Vec::new()) };
+        let whose = Whose { workflow, key: &task.key, agent: &agent };
+        let turns = transcript.turns.iter().map(|turn| {
+            let view = turn_view(whose, turn, self.views.as_mut());
+            view.map_err(anyhow::Error::from)
+        });
+        turns.collect()
+    }
+
+    fn prompt(&mut self, task: TaskId, call: u32) -> anyhow::Result<PromptView> {
+        let none = || Failed::usage(PromptFault::NoSuchCall(call).to_string());
+        let (workflow, ordinal) = task.split().ok_or_else(none)?;
+        let number = self.number(workflow)?;
+        Ok(match prompt::prompt(number, (ordinal, call), self.views.as_mut()) {
+            Ok(prompt) => prompt,
+            Err(fault @ PromptFault::NoSuchCall(_)) => bail!(Failed::usage(fault.to_string())),
+            Err(fault @ PromptFault::Changed { .. }) => {
+                bail!(Failed::unreachable(anyhow::Error::from(fault)))
+            }
+            Err(PromptFault::Store(fault)) => bail!(fault),
         })
     }
 }

@@ -11,6 +11,8 @@ use baton_core::actor::Actor;
 use baton_core::ids::WorkflowId;
 use baton_core::plan::Plan;
 use baton_core::words::WorkflowStatus;
+use baton_core::workflow::WorkflowState;
+use baton_engine::chunks::{Chunk, ChunkLog};
 use baton_engine::engine::TakeUp;
 use baton_engine::ports::{Door, Tools};
 use baton_engine::store::Views;
@@ -18,6 +20,7 @@ use baton_models::ModelSet;
 use baton_server::client::LocalClient;
 use baton_server::local::{LocalServer, answer, request_of};
 use baton_server::wire::{Answer, Ask, Said};
+use baton_telemetry::Exporter;
 
 use crate::chaos::LoggedTools;
 use crate::cli::{Common, Trial};
@@ -28,6 +31,8 @@ use crate::place::{Lock, Owned, Place};
 use crate::reading::{Reading, StoreReading};
 use crate::remote::Remote;
 use crate::runtime::{Death, Handle, Owner, OwnerEnded, OwnerReport, Parts};
+use crate::speaking;
+use crate::telemetry;
 use crate::toolbox::Toolbox;
 
 /// What a session through a server cannot do.
@@ -70,6 +75,7 @@ struct Attached {
     client: LocalClient,
     place: Place,
     actor: Actor,
+    chunks: Box<dyn ChunkLog>,
 }
 
 struct Owning {
@@ -80,6 +86,8 @@ struct Owning {
     // Dropped in this order: nobody may come in any more, then the lock is free.
     server: LocalServer,
     lock: Lock,
+    /// What tells a collector of the owner, where there is one.
+    exporter: Option<Exporter>,
 }
 
 /// The person at this terminal.
@@ -111,7 +119,7 @@ impl Session {
         if let Some(remote) = Remote::named(common)? {
             return Ok(Self::remote(remote));
         }
-        let config = Config::read(common.config.as_deref())?;
+        let config = Config::of(common)?;
         let tools = tools(common, &config)?;
         Self::open_with(common, &config, purpose, tools)
     }
@@ -136,7 +144,8 @@ impl Session {
         let owned = place.own_or_reach(&actor).map_err(Failed::unreachable)?;
         let access = match owned {
             Owned::Elsewhere(client) => {
-                Access::Client(Box::new(Attached { client: *client, place, actor }))
+                let chunks = baton_store::chunks_of(place.store());
+                Access::Client(Box::new(Attached { client: *client, place, actor, chunks }))
             }
             Owned::Here(lock) => {
                 let tools = trial_tools(tools, &common.trial)?;
@@ -220,6 +229,27 @@ impl Session {
         Ok(Box::new(Pages::new(self.reading()?, id, Some(news))))
     }
 
+    /// What the models say that speak in a workflow, where that does not come with its events: all of
+    /// it, or as much as was kept last.
+    pub fn texts(&mut self, state: &WorkflowState) -> Vec<Chunk> {
+        match &mut self.access {
+            Access::Owner(owning) => owning.owner.handle().live().texts(Some(state.id), u64::MAX),
+            // What cannot be read is not shown; the answers are events.
+            Access::Client(attached) => speaking::turns(state)
+                .flat_map(|turn| attached.chunks.newest(turn, PIECES_MAX).unwrap_or_default())
+                .collect(),
+            Access::Remote(_) => Vec::new(),
+        }
+    }
+
+    /// How long nothing may be heard of a workflow before it is looked at anyway. What another process
+    /// keeps of what models say gives no signal.
+    pub fn patience(&self, state: &WorkflowState) -> Duration {
+        let is_kept = matches!(self.access, Access::Client(_));
+        let reads = is_kept && speaking::turns(state).next().is_some();
+        if reads { SAID_PAUSE } else { LOOK_AGAIN }
+    }
+
     /// A signal for each commit that touches a stream (any, where none is given); it ends with the
     /// owner.
     fn news(&mut self, stream: Option<u64>) -> anyhow::Result<Receiver<u64>> {
@@ -288,11 +318,14 @@ impl Session {
         let Access::Owner(owning) = self.access else {
             return Ok(OwnerReport::default());
         };
-        let Owning { owner, server, lock, .. } = *owning;
+        let Owning { owner, server, lock, exporter, .. } = *owning;
         owner.handle().drain();
         let report = owner.join().map_err(Failed::unreachable);
         drop(server);
         drop(lock);
+        if let Some(exporter) = exporter {
+            exporter.close(telemetry::CLOSE_MAX);
+        }
         report.map_err(Into::into)
     }
 
@@ -322,11 +355,13 @@ fn own(
     }
     let models =
         ModelSet::new(config.models.clone()).map_err(|fault| Failed::usage(fault.to_string()))?;
+    let telemetry_to = telemetry::settings(&config.telemetry)?;
     let parts = Parts {
         models: Arc::new(models),
         store: baton_store::open(place.store()).map_err(Failed::unreachable)?,
         views: views(&place)?,
         check_views: views(&place)?,
+        chunks: baton_store::chunks_of(place.store()),
         tools: Arc::clone(&tools),
         settings,
         bounds: config.bounds(),
@@ -334,11 +369,12 @@ fn own(
         death,
     };
     let owner = Owner::start(parts).map_err(Failed::unreachable)?;
+    let exporter = telemetry::start(telemetry_to, owner.handle(), || views(&place))?;
     let door: Arc<dyn Door> = Arc::new(owner.handle().clone());
     let listening = LocalServer::start(&lock.socket, door, Arc::clone(&tools));
     let server =
         listening.with_context(|| format!("no socket can be made at {}", lock.socket.display()))?;
-    Ok(Owning { place, actor, owner, tools, server, lock })
+    Ok(Owning { place, actor, owner, tools, server, lock, exporter })
 }
 
 fn views(place: &Place) -> anyhow::Result<Box<dyn Views>> {
@@ -383,6 +419,9 @@ fn sparingly(sender: SyncSender<u64>) -> impl FnMut() -> bool + Send {
 
 /// The least time between two looks at what calls say of themselves.
 const SAID_PAUSE: Duration = Duration::from_millis(250);
+
+/// How many pieces of a text are read at a time, the newest: more than are kept between two looks.
+const PIECES_MAX: u32 = 16;
 
 /// How long nothing may be heard of a workflow before it is looked at anyway.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(2);

@@ -15,7 +15,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("baton-adapters", &["baton-core", "baton-engine"]),
     // Apart from the adapters because the SDK is slow to build.
     ("baton-mcp", &["baton-core", "baton-engine"]),
+    // Apart from the adapters too: what speaks to models changes with their providers.
+    ("baton-models", &["baton-core", "baton-engine"]),
     ("baton-server", &["baton-core", "baton-engine"]),
+    // Apart from the server because it is not called, and from the adapters because it calls nobody
+    // for a task: it follows the journal.
+    ("baton-telemetry", &["baton-core", "baton-engine"]),
     (
         "baton",
         &[
@@ -24,7 +29,9 @@ const ARROWS: &[(&str, &[&str])] = &[
             "baton-store",
             "baton-adapters",
             "baton-mcp",
+            "baton-models",
             "baton-server",
+            "baton-telemetry",
         ],
     ),
     ("baton-sim", &["baton-core", "baton-engine", "baton-store"]),
@@ -32,7 +39,14 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Blind to one another, also in their tests.
-const SIBLINGS: &[&str] = &["baton-store", "baton-adapters", "baton-mcp", "baton-server"];
+const SIBLINGS: &[&str] = &[
+    "baton-store",
+    "baton-adapters",
+    "baton-mcp",
+    "baton-models",
+    "baton-server",
+    "baton-telemetry",
+];
 
 /// At the end of all arrows, also in tests.
 const ENDS: &[&str] = &["baton", "xtask"];

@@ -10,7 +10,8 @@ use std::time::Duration;
 use baton_adapters::{BuiltinTools, Permit, ToolsConfig};
 use baton_core::body::Json;
 use baton_core::failure::CallFailure;
-use baton_engine::ports::{Call, Control, Tools as _};
+use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
+use baton_engine::ports::{Call, CallContext, Control, Tools as _};
 use serde_json::Value;
 
 /// The executable that guards children and can be killed in Baton's stead.
@@ -66,7 +67,7 @@ impl Workshop {
             tool: tool.to_owned(),
             input: Json::of(&input),
             idempotency_key: "key-1".to_owned(),
-            context: None,
+            context: Some(context()),
         };
         self.tools.call(&call, control).map(|output| output.value())
     }
@@ -80,6 +81,12 @@ impl Workshop {
     pub fn err(&self, tool: &str, input: Value) -> CallFailure {
         self.call(tool, input).unwrap_err()
     }
+}
+
+/// What every call here belongs to.
+pub fn context() -> CallContext {
+    let conversation = ConversationId::from_bytes([2; 16]);
+    CallContext::new(WorkflowId::from_bytes([1; 16]), (Ordinal(0), 1), conversation)
 }
 
 /// Runs git as a person would, with an identity and a fixed date.

@@ -29,6 +29,13 @@ pub struct RequestHead<'r> {
     pub output_tokens_max: u32,
 }
 
+impl RequestHead<'_> {
+    /// How long it is as JSON.
+    pub fn bytes(&self) -> u64 {
+        serde_json::to_vec(self).map_or(0, |json| json.len() as u64)
+    }
+}
+
 /// A digest over the messages of a transcript up to some place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest(BlobHash);

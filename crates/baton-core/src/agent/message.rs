@@ -5,6 +5,7 @@
 //! left out where they are empty.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::body::Json;
 
@@ -75,6 +76,20 @@ impl Message {
         Self::User(vec![Part::Text(text.into())])
     }
 
+    /// What a prompt's value asks: a text as it is, a list with an image and of nothing but `{text}` and
+    /// `{image: {media_type, data}}` part by part, anything else as its JSON.
+    pub fn asked(prompt: &Value) -> Self {
+        if let Some(text) = prompt.as_str() {
+            return Self::user(text);
+        }
+        let parts = Vec::<Part>::deserialize(prompt).unwrap_or_default();
+        // A list of texts alone may as well be data.
+        if parts.iter().any(|part| matches!(part, Part::Image { .. })) {
+            return Self::User(parts);
+        }
+        Self::user(prompt.to_string())
+    }
+
     /// The text it says, pieces joined; empty where it says none.
     pub fn text(&self) -> String {
         let mut all = String::new();
@@ -96,5 +111,35 @@ impl Message {
             Self::Tool(_) => {}
         }
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_prompt_is_a_text_unless_it_is_a_list_of_parts_with_an_image() {
+        let image = json!({ "image": { "media_type": "image/png", "data": "iVBORw0=" } });
+        let parts = json!([{ "text": "What is it?" }, image]);
+        let (media_type, data) = ("image/png".to_owned(), "iVBORw0=".to_owned());
+        let asked = Message::User(vec![
+            Part::Text("What is it?".to_owned()),
+            Part::Image { media_type, data },
+        ]);
+        assert_eq!(Message::asked(&parts), asked);
+        assert_eq!(Message::asked(&json!("hi")), Message::user("hi"));
+        for value in [
+            json!([{ "text": "a" }]),
+            json!([image, { "path": "b" }]),
+            json!([{ "image": "c" }]),
+            json!({ "a": 1 }),
+            json!([]),
+            json!(null),
+        ] {
+            assert_eq!(Message::asked(&value), Message::user(value.to_string()));
+        }
     }
 }

@@ -76,6 +76,12 @@ impl Cost {
         self.0
     }
 
+    /// What is left without the other; nothing where that is more.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
     /// Both together; a sum past the largest stays there.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {

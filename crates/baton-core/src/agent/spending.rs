@@ -23,6 +23,19 @@ pub struct Spending {
     pub usage: Usage,
     /// What the others cost.
     pub cost: Cost,
+    /// What the calls that were cut off may have used at most, as far as that is known.
+    pub at_most: AtMost,
+}
+
+/// What was reserved for calls that were cut off: more was not billed for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtMost {
+    /// Tokens, read and written.
+    pub tokens: u64,
+    /// What these cost, where the price is known.
+    pub cost: Cost,
+    /// How many calls are in `cost`.
+    pub priced: u64,
 }
 
 impl Spending {
@@ -34,7 +47,25 @@ impl Spending {
             unpriced: u64::from(cost.is_none()),
             usage: used.unwrap_or_default(),
             cost: cost.unwrap_or_default(),
+            at_most: AtMost::default(),
         }
+    }
+
+    /// The same call, for which this much was reserved: what matters where it was cut off.
+    #[must_use]
+    pub fn with_reserved(self, tokens: Option<u64>, cost: Option<Cost>) -> Self {
+        if self.possibly_billed == 0 {
+            return self;
+        }
+        let (tokens, priced) = (tokens.unwrap_or_default(), u64::from(cost.is_some()));
+        Self { at_most: AtMost { tokens, cost: cost.unwrap_or_default(), priced }, ..self }
+    }
+
+    /// What the calls that were cut off cost at most; `None` where none was, or the price of one is
+    /// not known.
+    pub fn possible_cost(&self) -> Option<Cost> {
+        let is_known = self.possibly_billed > 0 && self.at_most.priced == self.possibly_billed;
+        is_known.then_some(self.at_most.cost)
     }
 
     /// Whether nothing was called.
@@ -60,6 +91,9 @@ impl AddAssign for Spending {
         self.unpriced = self.unpriced.saturating_add(other.unpriced);
         self.usage += other.usage;
         self.cost += other.cost;
+        self.at_most.tokens = self.at_most.tokens.saturating_add(other.at_most.tokens);
+        self.at_most.cost += other.at_most.cost;
+        self.at_most.priced = self.at_most.priced.saturating_add(other.at_most.priced);
     }
 }
 
@@ -91,5 +125,21 @@ mod tests {
         assert_eq!(of(&[priced, cut_off]), (Some(Cost::pico(7)), true, 10, 1));
         assert_eq!(of(&[unpriced]), (None, true, 10, 0));
         assert_eq!(of(&[cut_off]), (None, true, 0, 1));
+    }
+
+    #[test]
+    fn what_was_reserved_bounds_what_may_have_been_billed() {
+        let used = Usage { input_tokens: 9, ..Usage::default() };
+        let answered = Spending::of_call(Some(used), Some(Cost::pico(7)));
+        let answered = answered.with_reserved(Some(100), Some(Cost::pico(900)));
+        let cut_off = |cost| Spending::of_call(None, None).with_reserved(Some(100), cost);
+        let (priced, unpriced) = (cut_off(Some(Cost::pico(900))), cut_off(None));
+        let of = |calls: &[Spending]| {
+            let sum: Spending = calls.iter().copied().sum();
+            (sum.at_most.tokens, sum.possible_cost())
+        };
+        assert_eq!(of(&[answered]), (0, None), "it was billed with what it used");
+        assert_eq!(of(&[answered, priced, priced]), (200, Some(Cost::pico(1_800))));
+        assert_eq!(of(&[priced, unpriced]), (200, None), "one may have cost anything");
     }
 }

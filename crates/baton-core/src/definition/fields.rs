@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use super::fault::{Faults, Path};
 use super::suggest;
 use super::tree::{Entry, Node, Place, shorten};
+use crate::agent::Cost;
 use crate::codes::Code;
 use crate::time::Span;
 
@@ -89,16 +90,6 @@ impl<'t, 's> At<'t, 's, '_> {
         word
     }
 
-    /// One of `known`.
-    pub fn one_of(&self, known: &[&str], faults: &mut Faults) -> Option<&'t str> {
-        let text = self.text(faults)?;
-        if !known.contains(&text) {
-            self.unknown_word(text, known, faults);
-            return None;
-        }
-        Some(text)
-    }
-
     fn unknown_word(&self, text: &str, known: &[&str], faults: &mut Faults) {
         let message =
             format!("`{}` is not understood here; known are {}", shorten(text), known.join(", "));
@@ -108,8 +99,43 @@ impl<'t, 's> At<'t, 's, '_> {
         }
     }
 
+    /// A sum of dollars, more than nothing.
+    pub fn cost(&self, faults: &mut Faults) -> Option<Cost> {
+        if self.node.text().is_none() {
+            self.mismatch("a sum of dollars in quotes, like \"0.50\"", faults);
+            return None;
+        }
+        let text = self.text(faults)?;
+        match text.parse::<Cost>() {
+            Ok(cost) if cost > Cost::default() => Some(cost),
+            Ok(_) => {
+                faults.add(self.node.place, &self.path, "this must be more than nothing");
+                None
+            }
+            Err(expected) => {
+                let message = format!("`{}` is not {expected}", shorten(text));
+                faults.add(self.node.place, &self.path, message);
+                None
+            }
+        }
+    }
+
     /// An integer in a range.
     pub fn integer(&self, range: RangeInclusive<u32>, faults: &mut Faults) -> Option<u32> {
+        let (least, most) = (*range.start(), *range.end());
+        // The largest of all is no bound that anybody is told.
+        let most = if most == u32::MAX { u64::MAX } else { most.into() };
+        let number = self.whole(u64::from(least)..=most, faults)?;
+        let number = u32::try_from(number).ok();
+        if number.is_none() {
+            let message = format!("this must be an integer from {least} to {}", u32::MAX);
+            faults.add(self.node.place, &self.path, message);
+        }
+        number
+    }
+
+    /// An integer that may be longer than most.
+    pub fn whole(&self, range: RangeInclusive<u64>, faults: &mut Faults) -> Option<u64> {
         let number = match &self.node.value {
             super::tree::Tree::Number(number) => number.as_u64(),
             super::tree::Tree::Null
@@ -121,13 +147,11 @@ impl<'t, 's> At<'t, 's, '_> {
                 return None;
             }
         };
-        let fits = number
-            .and_then(|number| u32::try_from(number).ok())
-            .filter(|number| range.contains(number));
+        let fits = number.filter(|number| range.contains(number));
         if fits.is_none() {
             let (least, most) = (range.start(), range.end());
             let message = match *most {
-                u32::MAX => format!("this must be an integer of at least {least}"),
+                u64::MAX => format!("this must be an integer of at least {least}"),
                 most => format!("this must be an integer from {least} to {most}"),
             };
             faults.add(self.node.place, &self.path, message);

@@ -9,8 +9,8 @@ use super::fault::Faults;
 use super::fields::{At, Fields};
 use super::task::{KIND_FIELDS, call, misplaced, positive};
 use super::tree::{Node, shorten};
-use super::walk::{Walk, object, unsupported};
-use super::{children, inputs};
+use super::walk::{Walk, object};
+use super::{agent, children, inputs};
 use crate::plan::{Child, Emit, Human, Wait, Work, WorkerCall};
 use crate::words::{Effect, HumanKind};
 
@@ -25,16 +25,25 @@ pub(crate) const WAIT_FIELDS: [&str; 5] = ["for", "until", "event", "when", "tim
 pub(crate) const EMIT_FIELDS: [&str; 2] = ["type", "data"];
 
 /// The fields that only some kinds have, and those kinds.
-const OWNED: [(&str, &[&str], &str); 9] = [
+const OWNED: [(&str, &[&str], &str); 18] = [
     ("with", &["tool", "workflow", "worker"], "tasks of the kinds `tool`, `workflow` and `worker`"),
     ("ask", &["human"], "tasks of the kind `human`"),
     ("form", &["human"], "tasks of the kind `human`"),
     ("options", &["human"], "tasks of the kind `human`"),
-    ("fallback", &["tool", "agent"], "tasks of the kind `tool`"),
+    ("fallback", &["tool", "agent"], "tasks of the kinds `tool` and `agent`"),
     ("probe", &["tool", "worker"], "tasks of the kinds `tool` and `worker`"),
-    ("permission", &["tool", "agent", "worker"], "tasks of the kinds `tool` and `worker`"),
+    ("permission", &["tool", "agent", "worker"], "tasks of the kinds `tool`, `agent` and `worker`"),
     ("effect", &["worker"], "tasks of the kind `worker`; a tool says its own"),
     ("prompt", &["agent"], "tasks of the kind `agent`"),
+    ("output", &["agent"], "tasks of the kind `agent`"),
+    ("tools", &["agent"], "tasks of the kind `agent`"),
+    ("approve", &["agent"], "tasks of the kind `agent`"),
+    ("turns", &["agent"], "tasks of the kind `agent`"),
+    ("calls", &["agent"], "tasks of the kind `agent`"),
+    ("asks", &["agent"], "tasks of the kind `agent`"),
+    ("tokens", &["agent"], "tasks of the kind `agent`"),
+    ("usd", &["agent"], "tasks of the kind `agent`"),
+    ("output_tokens", &["agent"], "tasks of the kind `agent`"),
 ];
 
 /// Reads what the task does; something harmless after a fault.
@@ -59,6 +68,7 @@ pub(crate) fn read<'t, 's>(
         Some("emit") => emit(fields, task, draft, walk.faults).map(Work::Emit),
         Some("workflow") => child(fields, task, draft, walk).map(Work::Workflow),
         Some("worker") => worker(fields, task, draft, walk.faults).map(Work::Worker),
+        Some("agent") => agent::read(fields, task, draft, walk).map(Work::Agent),
         Some(_) | None => None,
     };
     work.unwrap_or(Work::Tool(call("", Value::Null)))
@@ -70,7 +80,7 @@ fn the_kind<'p>(fields: &Fields<'_, '_, 'p>, faults: &mut Faults) -> Option<&'st
     let Some(kind) = named.next() else {
         let message = "the task does not say what it does";
         let fault = faults.add(fields.place, fields.path, message);
-        fault.help("add one of `tool`, `human`, `wait`, `emit`, `workflow` or `worker`");
+        fault.help("add one of `tool`, `agent`, `human`, `wait`, `emit`, `workflow` or `worker`");
         return None;
     };
     for other in named {
@@ -80,9 +90,6 @@ fn the_kind<'p>(fields: &Fields<'_, '_, 'p>, faults: &mut Faults) -> Option<&'st
             let fault = faults.add(entry.place, &path, message);
             fault.help("make two tasks of it");
         }
-    }
-    if let ("agent", Some(entry)) = (kind, fields.entry(kind)) {
-        unsupported(entry, fields.path, "tasks of the kind `agent` are", faults);
     }
     Some(kind)
 }

@@ -5,13 +5,14 @@
 
 use serde_json::{Value, json};
 
+use super::agent::AGENT_STEPS_MAX;
 use super::task::{ATTEMPTS_MAX, FALLBACKS_MAX, PRIORITY_MAX};
 use super::triggers::TRIGGERS_MAX;
-use super::walk::{AT_LIMIT, NAME_CHARS_MAX};
+use super::walk::NAME_CHARS_MAX;
 use crate::codes;
 use crate::plan::{PLAN_TASKS_MAX, WORKFLOW_TASKS_MAX};
 use crate::schedule::{CRON_BYTES_MAX, ZONE_DEFAULT};
-use crate::words::{Effect, HumanKind, Missed, OnFailure, Permission, ProgressMethod};
+use crate::words::{AtLimit, Effect, HumanKind, Missed, OnFailure, Permission, ProgressMethod};
 
 use super::kind::{EVENT_CHARS_MAX, OPTIONS_MAX, WORKER_CHARS_MAX};
 
@@ -46,6 +47,8 @@ fn definitions() -> Value {
         "key": { "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_-]*$", "maxLength": NAME_CHARS_MAX },
         "duration": { "type": "string", "pattern": r"^\s*([0-9]+(ms|s|m|h|d))+\s*$", "examples": ["250ms", "10s", "5m", "1h30m", "2d"] },
         "expression": { "type": "string", "not": { "pattern": r"\{\{|\{%|\{#" } },
+        "usd": { "type": "string", "pattern": r"^[0-9]+(\.[0-9]{0,12})?$", "not": { "pattern": r"^0*(\.0*)?$" }, "examples": ["0.50"] },
+        "toolPatterns": { "type": "array", "items": { "type": "string" }, "examples": [["git.*", "fs.read"]] },
         "with": { "type": "object", "description": "The input; its strings are templates." },
         "stage": stage(),
         "milestone": milestone(),
@@ -111,7 +114,10 @@ fn budget() -> Value {
         "additionalProperties": false,
         "properties": {
             "time": described(reference("duration"), "How long a run may take, without the time it waits for people."),
-            "at_limit": { "enum": AT_LIMIT, "description": "What happens at the limit." },
+            "tokens": { "type": "integer", "minimum": 1, "description": "Tokens of all agents, read and written." },
+            "usd": described(reference("usd"), "What all agents may cost."),
+            "calls": { "type": "integer", "minimum": 1, "maximum": u32::MAX, "description": "Calls of models and of the tools they ask for." },
+            "at_limit": described(codes::schema::<AtLimit>(), "What happens at the limit; `ask` where nothing is said."),
         },
     })
 }
@@ -156,12 +162,13 @@ fn task() -> Value {
         "additionalProperties": false,
         "properties": properties,
         "oneOf": [
-            of_kind("tool", &["effect", "ask", "form", "options"], &Value::Bool(true)),
+            of_kind("tool", &["effect", "ask", "form", "options"], &tools_only()),
             of_kind("human", &["with", "effect", "fallback", "probe", "permission"], &human()),
             of_kind("wait", &NOT_OF_PLAIN, &Value::Bool(true)),
             of_kind("emit", &NOT_OF_PLAIN, &Value::Bool(true)),
             of_kind("workflow", &["effect", "ask", "form", "options", "fallback", "probe", "permission"], &Value::Bool(true)),
             of_kind("worker", &["ask", "form", "options", "fallback"], &Value::Bool(true)),
+            of_agent(),
         ],
         "dependentRequired": { "concurrency": ["each"] },
     })
@@ -171,10 +178,39 @@ fn task() -> Value {
 const NOT_OF_PLAIN: [&str; 8] =
     ["with", "effect", "ask", "form", "options", "fallback", "probe", "permission"];
 
+/// What agents alone have.
+const OF_AGENT: [&str; 10] = [
+    "prompt",
+    "output",
+    "tools",
+    "approve",
+    "turns",
+    "calls",
+    "asks",
+    "tokens",
+    "usd",
+    "output_tokens",
+];
+
 fn of_kind(kind: &str, without: &[&str], and: &Value) -> Value {
+    let none: serde_json::Map<String, Value> = without
+        .iter()
+        .chain(&OF_AGENT)
+        .map(|name| ((*name).to_owned(), Value::Bool(false)))
+        .collect();
+    json!({ "required": [kind], "properties": none, "allOf": [and] })
+}
+
+fn of_agent() -> Value {
+    let without = ["with", "effect", "ask", "form", "options", "probe"];
     let none: serde_json::Map<String, Value> =
         without.iter().map(|name| ((*name).to_owned(), Value::Bool(false))).collect();
-    json!({ "required": [kind], "properties": none, "allOf": [and] })
+    json!({ "required": ["agent", "prompt"], "properties": none })
+}
+
+/// A tool's alternatives are tools.
+fn tools_only() -> Value {
+    json!({ "properties": { "fallback": { "items": { "required": ["tool"] } } } })
 }
 
 fn human() -> Value {
@@ -243,10 +279,25 @@ fn kind_fields() -> Value {
             "additionalProperties": false,
             "properties": { "type": { "type": "string", "pattern": r"^[^\s*]+$", "maxLength": EVENT_CHARS_MAX }, "data": { "description": "A template of its data." } },
         },
+        "agent": text("Has this agent of the configuration work until its answer fits."),
+        "prompt": { "type": "string", "pattern": r"\S", "description": "A template of what the agent is asked." },
+        "output": { "type": "object", "description": "A JSON Schema of the agent's output; any text is good where there is none." },
+        "tools": described(reference("toolPatterns"), "Which of the agent's tools it is offered: names, or `server.*`."),
+        "approve": described(reference("toolPatterns"), "Which of them a person approves, each call anew."),
+        "turns": steps(1, "Answers of the model."),
+        "calls": steps(0, "Tool calls."),
+        "asks": steps(0, "How often an answer that does not fit is asked again."),
+        "tokens": { "type": "integer", "minimum": 1, "description": "Tokens in all, read and written." },
+        "usd": described(reference("usd"), "What the task may cost."),
+        "output_tokens": { "type": "integer", "minimum": 1, "maximum": u32::MAX, "description": "Tokens of one answer." },
         "workflow": text("Runs the definition of this name as a child, with the inputs of `with`."),
         "worker": { "type": "string", "pattern": "^[A-Za-z0-9_.:/-]+$", "maxLength": WORKER_CHARS_MAX, "description": "Is leased by workers outside that take this type." },
         "effect": described(codes::schema::<Effect>(), "What a worker's doing it again would do; `idempotent` where nothing is said."),
     })
+}
+
+fn steps(least: u32, description: &str) -> Value {
+    json!({ "type": "integer", "minimum": least, "maximum": AGENT_STEPS_MAX, "description": description })
 }
 
 fn wait() -> Value {
@@ -269,8 +320,15 @@ fn wait() -> Value {
 fn call() -> Value {
     json!({
         "type": "object",
-        "required": ["tool"],
         "additionalProperties": false,
-        "properties": { "tool": { "type": "string" }, "with": reference("with") },
+        "properties": {
+            "tool": { "type": "string" },
+            "with": reference("with"),
+            "agent": text("An agent that differs in its models only, tried before the tools."),
+        },
+        "oneOf": [
+            { "required": ["tool"], "properties": { "agent": false } },
+            { "required": ["agent"], "properties": { "tool": false, "with": false } },
+        ],
     })
 }

@@ -23,7 +23,7 @@ pub const PRIORITY_MAX: u32 = 9;
 /// The fields that name a task's kind.
 pub(crate) const KIND_FIELDS: [&str; 7] =
     ["tool", "human", "wait", "emit", "workflow", "agent", "worker"];
-pub(crate) const TASK_FIELDS: [&str; 31] = [
+pub(crate) const TASK_FIELDS: [&str; 39] = [
     "id",
     "title",
     "tool",
@@ -53,6 +53,14 @@ pub(crate) const TASK_FIELDS: [&str; 31] = [
     "fallback",
     "probe",
     "output",
+    "tools",
+    "approve",
+    "turns",
+    "calls",
+    "asks",
+    "tokens",
+    "usd",
+    "output_tokens",
     "heal",
     "plan_b",
 ];
@@ -145,11 +153,7 @@ fn read_key<'t>(
 
 /// What belongs to the contract and would be believed to work.
 fn refuse(fields: &Fields<'_, '_, '_>, faults: &mut Faults) {
-    for (name, what) in [
-        ("heal", "the healing ladder is"),
-        ("plan_b", "plans B are"),
-        ("output", "an `output` schema on a task is"),
-    ] {
+    for (name, what) in [("heal", "the healing ladder is"), ("plan_b", "plans B are")] {
         if let Some(entry) = fields.entry(name) {
             unsupported(entry, fields.path, what, faults);
         }
@@ -252,7 +256,12 @@ fn read_fallback<'t, 's>(
             continue;
         };
         if let Some(entry) = inner.entry("agent") {
-            unsupported(entry, &path, "an agent as an alternative is", faults);
+            // An agent's are read with it, as they are further models of its own.
+            if fields.entry("agent").is_none() {
+                let message = "an agent can stand in for an agent only";
+                faults.add(entry.place, &path.field("agent"), message);
+            }
+            foreign(&inner, faults);
             continue;
         }
         if let Some(entry) = inner.entry("worker") {
@@ -270,6 +279,16 @@ fn read_fallback<'t, 's>(
         calls.push(call(tool, with));
     }
     calls
+}
+
+/// Refuses what an alternative agent does not take.
+fn foreign(inner: &Fields<'_, '_, '_>, faults: &mut Faults) {
+    for name in ["tool", "with", "worker"] {
+        if let Some(entry) = inner.entry(name) {
+            let message = format!("an alternative agent does not take `{name}`");
+            faults.add(entry.place, &inner.path.field(name), message);
+        }
+    }
 }
 
 fn read_probe<'t, 's>(

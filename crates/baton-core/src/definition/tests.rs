@@ -1,5 +1,6 @@
 //! Tests of the reader: what is read, and every fault that is reported.
 
+mod agents;
 mod faults;
 mod hostile;
 mod inputs;
@@ -12,12 +13,13 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{Fault, read};
-use crate::plan::{Catalog, Plan, ToolSpec};
+use crate::plan::{AgentSpec, Catalog, ModelSpec, Plan, ToolSpec};
 use crate::words::{Effect, Permission};
 
-/// A catalogue of four tools and whatever definitions a test stores.
+/// A catalogue of four tools, an agent without any, and whatever agents and definitions a test stores.
 pub(crate) struct Known {
     tools: BTreeMap<String, ToolSpec>,
+    pub agents: BTreeMap<String, AgentSpec>,
     pub definitions: BTreeMap<String, Plan>,
     pub permission_max: Permission,
 }
@@ -53,9 +55,24 @@ impl Known {
         ];
         Self {
             tools: tools.into_iter().map(|tool| (tool.name.clone(), tool)).collect(),
+            agents: [("plain".to_owned(), agent(&[]))].into(),
             definitions: BTreeMap::new(),
             permission_max: Permission::ReadWrite,
         }
+    }
+}
+
+/// An agent of one model with these tools, which may be elevated.
+pub(crate) fn agent(tools: &[&str]) -> AgentSpec {
+    AgentSpec {
+        models: vec![ModelSpec::named("local/one")],
+        instructions: None,
+        tools: tools.iter().map(|&tool| tool.to_owned()).collect(),
+        approve: Vec::new(),
+        approve_within: None,
+        permission: Permission::ReadWrite,
+        limits: Default::default(),
+        compaction: Default::default(),
     }
 }
 
@@ -65,6 +82,12 @@ impl Catalog for Known {
     }
     fn tool_names(&self) -> Vec<&str> {
         self.tools.keys().map(String::as_str).collect()
+    }
+    fn agent(&self, name: &str) -> Option<Result<AgentSpec, String>> {
+        self.agents.get(name).cloned().map(Ok)
+    }
+    fn agent_names(&self) -> Vec<&str> {
+        self.agents.keys().map(String::as_str).collect()
     }
     fn definition(&self, name: &str) -> Option<Result<Plan, String>> {
         self.definitions.get(name).cloned().map(Ok)

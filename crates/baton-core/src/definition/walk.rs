@@ -16,6 +16,7 @@ use super::tree::{Node, Tree, shorten};
 use super::triggers;
 use crate::plan::{Budget, Catalog, Milestone, PLAN_TASKS_MAX, Plan, Stage};
 use crate::program::scan;
+use crate::time::Span;
 use crate::words::ProgressMethod;
 
 /// The longest a name or key may be, in characters.
@@ -38,8 +39,6 @@ pub(crate) const STAGE_FIELDS: [&str; 4] = ["name", "weight", "milestones", "tas
 pub(crate) const MILESTONE_FIELDS: [&str; 3] = ["id", "title", "tasks"];
 pub(crate) const BUDGET_FIELDS: [&str; 5] = ["tokens", "usd", "time", "calls", "at_limit"];
 pub(crate) const PLAYBOOK_FIELDS: [&str; 1] = ["examples"];
-/// What happens at a budget's limit.
-pub(crate) const AT_LIMIT: [&str; 1] = ["ask"];
 
 /// What a walk needs besides the tree.
 pub(crate) struct Walk<'w> {
@@ -86,13 +85,14 @@ fn head(fields: &Fields<'_, '_, '_>, faults: &mut Faults) -> Plan {
     {
         examples.texts(faults);
     }
+    let (time_max, budget) = budget(fields, faults);
     Plan {
         name: name.unwrap_or_default().to_owned(),
         version: version.unwrap_or(1),
         description: description.map(str::to_owned),
         inputs: None,
-        time_max: budget(fields, faults),
-        budget: Budget::default(),
+        time_max,
+        budget,
         progress: progress.unwrap_or(ProgressMethod::AgentBased),
         stages: Vec::new(),
         tasks: Vec::new(),
@@ -101,19 +101,22 @@ fn head(fields: &Fields<'_, '_, '_>, faults: &mut Faults) -> Plan {
     }
 }
 
-fn budget(fields: &Fields<'_, '_, '_>, faults: &mut Faults) -> Option<crate::time::Span> {
-    let budget = fields.get("budget")?;
-    let inner = Fields::of(budget.node, &budget.path, &BUDGET_FIELDS, faults)?;
-    for name in ["tokens", "usd", "calls"] {
-        if let Some(entry) = inner.entry(name) {
-            let what = format!("the budget `{name}` is");
-            unsupported(entry, &budget.path, &what, faults);
-        }
-    }
-    if let Some(word) = inner.get("at_limit") {
-        word.one_of(&AT_LIMIT, faults);
-    }
-    task::positive(&inner.get("time")?, faults)
+fn budget(fields: &Fields<'_, '_, '_>, faults: &mut Faults) -> (Option<Span>, Budget) {
+    let none = (None, Budget::default());
+    let Some(at) = fields.get("budget") else { return none };
+    let Some(inner) = Fields::of(at.node, &at.path, &BUDGET_FIELDS, faults) else { return none };
+    let tokens = inner.get("tokens").and_then(|at| at.whole(1..=u64::MAX, faults));
+    let cost = inner.get("usd").and_then(|at| at.cost(faults));
+    let calls = inner.get("calls").and_then(|at| at.integer(1..=u32::MAX, faults));
+    let at_limit = inner.get("at_limit").and_then(|at| at.word(faults));
+    let time = inner.get("time").and_then(|at| task::positive(&at, faults));
+    let budget = Budget {
+        tokens_max: tokens,
+        cost_max: cost,
+        calls_max: calls,
+        at_limit: at_limit.unwrap_or_default(),
+    };
+    (time, budget)
 }
 
 fn refuse_root(fields: &Fields<'_, '_, '_>, faults: &mut Faults) {

@@ -76,7 +76,7 @@ pub enum Rendered {
     },
     /// Has an agent work.
     Agent {
-        /// What it is asked.
-        prompt: String,
+        /// What it is asked: a text, or anything that `Message::asked` takes.
+        prompt: Value,
     },
 }

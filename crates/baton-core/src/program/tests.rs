@@ -59,6 +59,20 @@ fn rendered(template: &str, scope: &Scope) -> Result<Value, String> {
 }
 
 #[test]
+fn a_prompt_is_rendered_as_text_or_as_the_value_of_one_expression() {
+    let scope = scope(json!({ "who": "Ada", "parts": [{ "text": "a" }] }), &[]);
+    for (prompt, value) in [
+        ("as it is", json!("as it is")),
+        ("Greet {{ inputs.who }}.", json!("Greet Ada.")),
+        ("{{ inputs.parts }}", json!([{ "text": "a" }])),
+    ] {
+        let task = format!("{{ id: t, agent: plain, prompt: '{prompt}' }}");
+        let prepared = program(&[&task]).prepare(Ordinal(0), &scope).unwrap();
+        assert_eq!(prepared, Prepared::Work(Rendered::Agent { prompt: value }));
+    }
+}
+
+#[test]
 fn one_expression_yields_its_value_and_anything_else_text() {
     let scope = scope(
         json!({ "n": u64::MAX, "f": 1.0, "s": "text", "none": null, "list": [1, { "a": true }] }),

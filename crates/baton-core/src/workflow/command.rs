@@ -252,6 +252,8 @@ codes! {
         NotSettled = 13 "not_settled",
         /// The workflow would have more tasks than it may.
         TooManyTasks = 14 "too_many_tasks",
+        /// A budget has no room while other calls run.
+        NoRoom = 15 "no_room",
     }
 }
 

@@ -4,8 +4,10 @@
 //! attempts, waits and the next run in the files beside.
 
 mod attempts;
+mod compaction;
 mod questions;
 mod reruns;
+mod room;
 mod turns;
 mod waits;
 
@@ -51,10 +53,14 @@ impl WorkflowState {
             Command::Retry { tasks } => self.retry(tasks),
             Command::NoteClock { ahead_ms } => self.note_clock(*ahead_ms),
             Command::StartTask { task, input, lease } => {
-                self.start(*task, input.as_ref(), lease.as_ref())
+                self.start(*task, input.as_ref(), lease.as_ref(), moment)
             }
             Command::Suspend { task, attempt, on } => {
                 self.executing_attempt(*task, *attempt)?;
+                // A model that was called answers or fails: until then its turn may be billed.
+                if self.agent_call(*task).is_some() {
+                    return Err(Refusal::NotReady);
+                }
                 Ok(one(TaskWaited { task: *task, on: on.clone() }))
             }
             Command::SkipTask { task } => {
@@ -87,7 +93,7 @@ impl WorkflowState {
                     | AttemptStatus::Cancelled => Withdrawal::CallEnded,
                 };
                 let mut events = self.end_attempt(*task, *attempt, cause)?;
-                events.push(self.after_failure(*task, *attempt, *status, failure, moment));
+                events.extend(self.after_attempt(*task, *attempt, *status, failure, moment));
                 Ok(events)
             }
             Command::Respond { task, value, by, question } => {
@@ -205,7 +211,11 @@ impl WorkflowState {
     /// and a call that asks, end by themselves.
     fn ends_with_run(&self, on: &Waiting) -> bool {
         match on {
-            Waiting::Person { .. } | Waiting::Timer { .. } | Waiting::Event { .. } => true,
+            Waiting::Person { .. }
+            | Waiting::Timer { .. }
+            | Waiting::Event { .. }
+            | Waiting::Approval { .. }
+            | Waiting::Budget { .. } => true,
             Waiting::InDoubt { .. } | Waiting::Child { .. } | Waiting::Question { .. } => false,
         }
     }

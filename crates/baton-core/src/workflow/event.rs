@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::accounts::{Amount, BudgetScope};
 use super::question::{Answer, Question, Withdrawal};
 use super::state::{AskedCall, Lease, Next, Outcome, Output, PauseCause, Waiting};
 use super::system::{
@@ -15,7 +16,7 @@ use super::system::{
     TokenCreated, TokenRevoked, TriggerFired,
 };
 use crate::actor::Actor;
-use crate::agent::Usage;
+use crate::agent::{Cost, Usage};
 use crate::body::{BlobHash, Body};
 use crate::codes;
 use crate::codes::Code;
@@ -119,6 +120,14 @@ events! {
     QuestionWithdrawn = 32 "task.question_withdrawn",
     /// A model answered: an agent's turn is over.
     TaskAnswered = 33 "task.answered",
+    /// A person approved a call that an agent asked for.
+    CallApproved = 34 "task.call_approved",
+    /// A person granted more than a budget has.
+    BudgetRaised = 35 "task.budget_raised",
+    /// An agent goes on with another of its models.
+    ModelChanged = 36 "task.model_changed",
+    /// An agent's transcript was compacted.
+    TranscriptCompacted = 37 "task.transcript_compacted",
     /// A definition stands under its name and version. In the system stream.
     DefinitionRegistered = 100 "definition.registered",
     /// A workflow's events and tasks were removed. In the system stream; read, but not written any
@@ -291,6 +300,52 @@ pub struct ModelCall {
     pub messages: u32,
     /// Of the whole request: the messages, the model, its instructions, tools and bounds.
     pub digest: BlobHash,
+    /// What it may use at most, request and answer: it is held until the turn has ended.
+    #[serde(default)]
+    pub tokens_max: u64,
+    /// What that costs, where the price is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_max: Option<Cost>,
+}
+
+/// A person approved a call that an agent asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallApproved {
+    /// The call's task.
+    pub task: Ordinal,
+    /// Of the tool and its arguments.
+    pub digest: BlobHash,
+}
+
+/// A person granted more than a budget has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetRaised {
+    /// The task that asked.
+    pub task: Ordinal,
+    /// Whose budget.
+    pub scope: BudgetScope,
+    /// By how much.
+    pub by: Amount,
+}
+
+/// An agent goes on with another of its models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelChanged {
+    /// Which task.
+    pub task: Ordinal,
+    /// The model's place in its list.
+    pub model: u32,
+}
+
+/// A transcript outgrew its model's window: the next request has less of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TranscriptCompacted {
+    /// Which task.
+    pub task: Ordinal,
+    /// So many results of calls, the oldest, are left out.
+    pub left_out: u32,
+    /// So many turns, the oldest, are left out wholly.
+    pub dropped: u32,
 }
 
 /// A model answered: an agent's turn is over.
@@ -484,7 +539,11 @@ impl Event {
             | Self::QuestionAsked(QuestionAsked { task, .. })
             | Self::QuestionAnswered(QuestionAnswered { task, .. })
             | Self::QuestionWithdrawn(QuestionWithdrawn { task, .. })
-            | Self::TaskAnswered(TaskAnswered { task, .. }) => Some(*task),
+            | Self::TaskAnswered(TaskAnswered { task, .. })
+            | Self::CallApproved(CallApproved { task, .. })
+            | Self::BudgetRaised(BudgetRaised { task, .. })
+            | Self::ModelChanged(ModelChanged { task, .. })
+            | Self::TranscriptCompacted(TranscriptCompacted { task, .. }) => Some(*task),
             Self::Admitted(_)
             | Self::Approved(_)
             | Self::SentBack(_)
@@ -540,6 +599,10 @@ impl Event {
             | Self::QuestionAsked(_)
             | Self::QuestionAnswered(_)
             | Self::QuestionWithdrawn(_)
+            | Self::CallApproved(_)
+            | Self::BudgetRaised(_)
+            | Self::ModelChanged(_)
+            | Self::TranscriptCompacted(_)
             | Self::DefinitionRegistered(_)
             | Self::DefinitionRemoved(_)
             | Self::EventReceived(_)
@@ -598,6 +661,10 @@ impl Event {
             | Self::QuestionAsked(_)
             | Self::QuestionAnswered(_)
             | Self::QuestionWithdrawn(_)
+            | Self::CallApproved(_)
+            | Self::BudgetRaised(_)
+            | Self::ModelChanged(_)
+            | Self::TranscriptCompacted(_)
             | Self::DefinitionRemoved(_)
             | Self::TriggerFired(_)
             | Self::TokenCreated(_)

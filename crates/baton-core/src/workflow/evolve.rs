@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::accounts::{Account, TurnEnd};
 use super::event::{
     Admitted, AttemptFailed, Event, QuestionAnswered, QuestionAsked, QuestionWithdrawn,
     TaskExpanded,
@@ -22,9 +23,9 @@ use super::state::{
 use crate::agent::Spending;
 use crate::codes::Code;
 use crate::ids::Ordinal;
-use crate::plan::Plan;
+use crate::plan::{Plan, Work};
 use crate::time::Timestamp;
-use crate::words::{FailureKind, Happened};
+use crate::words::FailureKind;
 
 impl WorkflowState {
     /// The state a workflow has after its first event.
@@ -52,6 +53,7 @@ impl WorkflowState {
             started_at: None,
             updated_at: at,
             used: Duration::ZERO,
+            account: Account::default(),
             spent: Spending::default(),
             tally: Tally::default(),
             tasks,
@@ -122,6 +124,7 @@ impl WorkflowState {
             Event::TaskStarted(started) => {
                 self.begin(started.task, started.attempt, at);
                 self.ask_agent(started.task, started.input.as_ref());
+                self.book_start(started);
                 let lease = started.lease.clone();
                 self.enter(started.task, TaskPhase::Executing { since: at, lease });
             }
@@ -134,6 +137,7 @@ impl WorkflowState {
             }
             Event::AttemptFailed(failed) => self.fall_back(failed, at),
             Event::TaskFailed(failed) => {
+                self.book_end(failed.task, &failed.failure.happened.into());
                 self.enter(
                     failed.task,
                     TaskPhase::Failed { at, failure: Arc::new(failed.failure.clone()) },
@@ -143,11 +147,21 @@ impl WorkflowState {
                 self.enter(skipped.task, TaskPhase::Skipped { at, cause: skipped.cause })
             }
             Event::TaskCancelled(cancelled) => {
+                self.book_end(cancelled.task, &TurnEnd::CutOff);
                 self.enter(cancelled.task, TaskPhase::Cancelled { at })
             }
             Event::CallUndone(undone) => self.undo_call(undone.task),
             Event::TaskEmitted(_) => {}
             Event::TaskAnswered(answered) => self.take_answer(answered, at),
+            Event::CallApproved(approved) => {
+                if let Some(task) = self.tasks.get_mut(approved.task.index()) {
+                    task.approved = Some(approved.digest);
+                }
+                self.enter(approved.task, TaskPhase::Ready);
+            }
+            Event::BudgetRaised(raised) => self.raise_budget(raised),
+            Event::ModelChanged(changed) => self.change_model(changed.task, changed.model),
+            Event::TranscriptCompacted(compacted) => self.compact(compacted),
             Event::QuestionAsked(asked) => self.hold(asked, at),
             Event::QuestionAnswered(QuestionAnswered { task, .. })
             | Event::QuestionWithdrawn(QuestionWithdrawn { task, .. }) => {
@@ -204,6 +218,7 @@ impl WorkflowState {
     }
 
     fn fall_back(&mut self, failed: &AttemptFailed, at: Timestamp) {
+        self.book_end(failed.task, &failed.failure.happened.into());
         if let Some(task) = self.tasks.get_mut(failed.task.index()) {
             match failed.next {
                 // A lost attempt says nothing about the task: it does not use up its tries.
@@ -211,14 +226,13 @@ impl WorkflowState {
                     task.tries = task.tries.saturating_sub(1);
                     task.lost += 1;
                 }
-                Next::Model => task.tries = 0,
+                Next::Model => {}
                 Next::Fallback => (task.rung, task.tries) = (task.rung + 1, 0),
                 Next::Retry { .. } | Next::InDoubt => {}
             }
-            if let Some(run) = &mut task.agent {
-                run.model += u32::from(failed.next == Next::Model);
-                run.cut_off += u32::from(failed.failure.happened == Happened::Unknown);
-            }
+        }
+        if let (Next::Model, Some(run)) = (&failed.next, self.agent_run(failed.task)) {
+            self.change_model(failed.task, run.model + 1);
         }
         let waiting = |on| TaskPhase::Waiting { since: at, on };
         let phase = match &failed.next {
@@ -279,11 +293,15 @@ impl WorkflowState {
     /// an earlier run left them one.
     fn end_open_tasks(&mut self, at: Timestamp) {
         let may_have_rows = self.run > 1;
+        let plan = Arc::clone(&self.plan);
+        // An agent's turn, or a call it asks for, may have waited before its first attempt.
+        let is_agents =
+            |task: &Task| matches!(plan.task(task.of).map(|of| &of.work), Some(Work::Agent(_)));
         for (task, n) in self.tasks.iter_mut().zip(0..) {
             if !task.phase.status().is_terminal() {
                 let began =
                     task.started_at.is_some() || matches!(task.phase, TaskPhase::Expanded { .. });
-                if began || may_have_rows {
+                if began || may_have_rows || is_agents(task) {
                     self.changed.push(Ordinal(n));
                 }
                 task.phase = TaskPhase::Cancelled { at };
@@ -305,6 +323,7 @@ impl WorkflowState {
         self.run = run;
         self.phase = Phase::Running { failing: None };
         self.used = Duration::ZERO;
+        self.account = Account::default();
         self.changed.extend_from_slice(tasks);
         for ordinal in tasks {
             self.supersede_items(*ordinal, at);
@@ -327,12 +346,13 @@ impl WorkflowState {
             self.items.iter_mut().filter(|items| items.parent == parent && !items.superseded)
         {
             items.superseded = true;
+            // What follows from the end of a run needs no row while that is the run.
+            self.changed.extend(items.range());
             // What an agent had done stays done; its next run asks anew.
             if !items.is_each() {
                 continue;
             }
             let range = items.first.index()..items.first.index() + items.count as usize;
-            self.changed.extend(items.range());
             for task in self.tasks.get_mut(range).into_iter().flatten() {
                 task.phase = TaskPhase::Cancelled { at };
             }

@@ -4,6 +4,7 @@
 //! refuses nothing, [`rows`] says how a state looks to readers. What the world is asked to do
 //! follows from the committed events, in the engine.
 
+mod accounts;
 mod command;
 mod decide;
 mod enter;
@@ -22,10 +23,12 @@ pub mod tombstones;
 mod turns;
 pub mod usage;
 
+pub use accounts::{Account, Amount, BudgetScope};
 pub use command::{Command, Refusal, TurnAnswer, Verdict};
 pub use event::{
-    Admitted, Event, EventKind, Finished, Kept, ModelCall, QuestionAnswered, QuestionAsked,
-    QuestionWithdrawn, SHAPE, TaskAnswered, TaskEmitted, TaskStarted, TaskWaited, UnreadableEvent,
+    Admitted, BudgetRaised, CallApproved, Event, EventKind, Finished, Kept, ModelCall,
+    ModelChanged, QuestionAnswered, QuestionAsked, QuestionWithdrawn, SHAPE, TaskAnswered,
+    TaskEmitted, TaskStarted, TaskWaited, TranscriptCompacted, UnreadableEvent,
 };
 pub use graph::Graph;
 pub use snapshot::{SNAPSHOT_SHAPE, Snapshot};

@@ -13,7 +13,6 @@ use serde_json::Value;
 use crate::body::Json;
 use crate::codes;
 use crate::definition::InputFault;
-use crate::plan::Human;
 use crate::words::HumanKind;
 
 pub use form::{FIELDS_MAX, FORM_BYTES_MAX, OPTIONS_MAX};
@@ -129,14 +128,17 @@ impl Question {
     }
 }
 
-/// How a value does not fit what a task of the kind `human` asks.
-pub fn human_misfits(human: &Human, value: &Value) -> Vec<InputFault> {
+/// How a value does not fit what a person is asked: one of the options, or what the form says.
+pub fn misfits(
+    (kind, options, form): (HumanKind, &[String], Option<&Value>),
+    value: &Value,
+) -> Vec<InputFault> {
     let is_option = |option: &String| value.as_str() == Some(option);
-    match human.kind {
-        HumanKind::Form => human.form.as_ref().map_or_else(Vec::new, |form| {
+    match kind {
+        HumanKind::Form => form.map_or_else(Vec::new, |form| {
             form::faults(form, value).unwrap_or_else(|why| vec![form::fault("", &why)])
         }),
-        HumanKind::Choice if human.options.iter().any(is_option) => Vec::new(),
+        HumanKind::Choice if options.iter().any(is_option) => Vec::new(),
         HumanKind::Choice => vec![form::fault("", "this is none of the options")],
         HumanKind::Approval if approval_in(value).is_some() => Vec::new(),
         HumanKind::Approval => vec![form::fault("", "this must be `true` or `false`")],

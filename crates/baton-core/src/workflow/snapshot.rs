@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::accounts::Account;
 use super::graph::Graph;
 use super::question::Asked;
 use super::state::{
@@ -26,7 +27,7 @@ use crate::words::{Origin, SkipCause};
 
 /// The shape snapshots are written in. It is raised with every change of what a state holds or of
 /// what an event does to it: unlike events, snapshots of another shape are not read.
-pub const SNAPSHOT_SHAPE: u8 = 2;
+pub const SNAPSHOT_SHAPE: u8 = 3;
 
 /// A state at one version of its stream. Made in time of the number of tasks; bodies are shared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,9 +61,12 @@ pub struct Snapshot {
     started_at: Option<Timestamp>,
     updated_at: Timestamp,
     used_ms: u64,
+    account: Account,
     items: Vec<Block>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     agents: Vec<(Ordinal, Box<AgentRun>)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    approved: Vec<(Ordinal, BlobHash)>,
     tasks: Vec<Kept>,
     /// The tasks whose tool is being called, by ordinal, each with the position of the event with
     /// which its call began. A state knows no positions: its owner adds them.
@@ -149,6 +153,8 @@ impl WorkflowState {
     pub fn snapshot(&self, plan: BlobHash) -> Snapshot {
         let agents = (0..).map(Ordinal).zip(&self.tasks);
         let agents = agents.filter_map(|(task, facts)| Some((task, facts.agent.clone()?)));
+        let approved = (0..).map(Ordinal).zip(&self.tasks);
+        let approved = approved.filter_map(|(task, facts)| Some((task, facts.approved?)));
         Snapshot {
             id: self.id,
             revision: self.revision,
@@ -169,6 +175,8 @@ impl WorkflowState {
             started_at: self.started_at,
             updated_at: self.updated_at,
             used_ms: u64::try_from(self.used.as_millis()).unwrap_or(u64::MAX),
+            account: self.account,
+            approved: approved.collect(),
             items: self.items.iter().map(Block::of).collect(),
             agents: agents.collect(),
             tasks: self.tasks.iter().map(Kept::of).collect(),
@@ -188,6 +196,9 @@ impl WorkflowState {
         }
         for (task, run) in snapshot.agents {
             tasks.get_mut(task.index())?.agent = Some(run);
+        }
+        for (task, digest) in snapshot.approved {
+            tasks.get_mut(task.index())?.approved = Some(digest);
         }
         let mut state = Self {
             id: snapshot.id,
@@ -209,6 +220,7 @@ impl WorkflowState {
             started_at: snapshot.started_at,
             updated_at: snapshot.updated_at,
             used: Duration::from_millis(snapshot.used_ms),
+            account: snapshot.account,
             spent: snapshot.spent,
             tally: Tally::default(),
             tasks,

@@ -15,6 +15,7 @@ pub use phase::{
     Ended, Lease, Next, Outcome, Output, PauseCause, Phase, Resume, Task, TaskPhase, Waiting,
 };
 
+use super::accounts::Account;
 use super::graph::Graph;
 use crate::actor::Actor;
 use crate::agent::Spending;
@@ -65,6 +66,8 @@ pub struct WorkflowState {
     pub updated_at: Timestamp,
     /// Time the present run has used, without what it spent waiting for people.
     pub(super) used: Duration,
+    /// What its agents use in the present run, against its budget.
+    pub(super) account: Account,
     /// What its calls of models used, over all runs.
     pub(super) spent: Spending,
     /// Counts over its tasks.

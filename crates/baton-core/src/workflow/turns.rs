@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::event::TaskAnswered;
+use super::accounts::TurnEnd;
+use super::event::{TaskAnswered, TranscriptCompacted};
 use super::state::{
-    AgentRun, AskedCall, BlockOf, CallEnd, Items, Output, Task, TaskPhase, WorkflowState,
+    AgentRun, AskedCall, BlockOf, CallEnd, Entry, Items, Output, Task, TaskPhase, WorkflowState,
 };
+use crate::agent::Digest;
 use crate::body::Body;
 use crate::failure::CallFailure;
 use crate::ids::Ordinal;
@@ -57,7 +59,7 @@ impl WorkflowState {
         }
     }
 
-    fn agent_mut(&mut self, ordinal: Ordinal) -> Option<&mut AgentRun> {
+    pub(super) fn agent_mut(&mut self, ordinal: Ordinal) -> Option<&mut AgentRun> {
         self.tasks.get_mut(ordinal.index())?.agent.as_deref_mut()
     }
 
@@ -76,6 +78,8 @@ impl WorkflowState {
 
     pub(super) fn take_answer(&mut self, answered: &TaskAnswered, at: Timestamp) {
         let ordinal = answered.task;
+        let used = self.amount_of(ordinal, &answered.usage);
+        self.book_end(ordinal, &TurnEnd::Answered(used));
         if let Some(task) = self.tasks.get_mut(ordinal.index()) {
             // Each turn has its tries of its own.
             (task.tries, task.lost) = (0, 0);
@@ -84,9 +88,9 @@ impl WorkflowState {
             return;
         };
         run.turns += 1;
-        run.answered = answered.attempt;
         run.usage += answered.usage;
         run.hear(answered.message.clone());
+        run.note_count(&answered.usage);
         if let Some(again) = &answered.again {
             run.asked_again += 1;
             run.ask(again.clone());
@@ -129,6 +133,34 @@ impl WorkflowState {
                     self.enter(ordinal, TaskPhase::Failed { at, failure: Arc::new(failure) });
                 }
             }
+        }
+    }
+
+    /// It goes on with another of its models, which counts tokens its own way.
+    pub(super) fn change_model(&mut self, ordinal: Ordinal, model: u32) {
+        if let Some(task) = self.tasks.get_mut(ordinal.index()) {
+            task.tries = 0;
+            let run = task.agent.get_or_insert_default();
+            (run.model, run.counted) = (model, None);
+        }
+    }
+
+    /// Less of its transcript is sent from now on.
+    pub(super) fn compact(&mut self, compacted: &TranscriptCompacted) {
+        let TranscriptCompacted { task, left_out, dropped } = *compacted;
+        if let Some(run) = self.agent_mut(task) {
+            run.compact(left_out, dropped);
+        }
+        let chain = |digest: Digest, entry: &Entry| match entry {
+            Entry::User(body) => digest.then("user", [body]),
+            Entry::Assistant(body) => digest.then("assistant", [body]),
+            Entry::Results { first, .. } => digest.with_results(&self.results(*first)),
+            Entry::LeftOut { first, .. } => digest.with_left_out(&self.results(*first)),
+        };
+        let entries = self.agent_run(task).map(|run| run.transcript.as_slice()).unwrap_or_default();
+        let digest = entries.iter().fold(Digest::default(), chain);
+        if let Some(run) = self.agent_mut(task) {
+            run.digest = digest;
         }
     }
 

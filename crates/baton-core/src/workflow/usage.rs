@@ -3,13 +3,14 @@
 //!
 //! An attempt of an agent's task is one call. It is booked once: with what its provider counted
 //! where it was answered, and as possibly billed where it may have happened and nobody knows what it
-//! used. A call that did not happen is not booked. What is reserved for a call before it is made, and
-//! what a budget allows, is not decided here.
+//! used. A call that did not happen is not booked. An attempt is open as long as something is held for
+//! it: how much that is, and what a budget allows, is not decided here.
 
 use serde::{Deserialize, Serialize};
 
+use super::accounts::Amount;
 use super::event::Event;
-use super::state::{TaskPhase, Waiting, WorkflowState};
+use super::state::WorkflowState;
 use crate::actor::Actor;
 use crate::agent::{Cost, Spending, Usage};
 use crate::ids::{ConversationId, Ordinal};
@@ -33,6 +34,8 @@ pub struct Booking<'a> {
     pub model: &'a ModelSpec,
     /// What its provider counted; `None` where it was cut off.
     pub used: Option<Usage>,
+    /// What was held for it.
+    pub held: Amount,
 }
 
 /// A row of the books. Purging a workflow keeps its rows.
@@ -82,16 +85,28 @@ impl Booking<'_> {
         Some(self.model.price.as_ref()?.of(&self.used?))
     }
 
+    /// The most tokens it was allowed; `None` where nothing was held.
+    pub fn reserved_tokens(&self) -> Option<u64> {
+        Some(self.held.tokens.min(TOKENS_MAX)).filter(|tokens| *tokens > 0)
+    }
+
+    /// The most it was allowed to cost, where the price is known.
+    pub fn reserved_cost(&self) -> Option<Cost> {
+        self.model.price.and(self.reserved_tokens()).map(|_| self.held.cost)
+    }
+
     /// As a sum of one.
     pub fn spending(&self) -> Spending {
-        Spending::of_call(self.used, self.cost())
+        let (tokens, cost) = (self.reserved_tokens(), self.reserved_cost());
+        Spending::of_call(self.used, self.cost()).with_reserved(tokens, cost)
     }
 }
 
 impl UsageRow {
     /// As a sum of one.
     pub fn spending(&self) -> Spending {
-        Spending::of_call(self.used, self.cost)
+        let (tokens, cost) = (self.reserved_tokens, self.reserved_cost);
+        Spending::of_call(self.used, self.cost).with_reserved(tokens, cost)
     }
 
     /// The day it was settled on, in UTC: days since 1970.
@@ -114,23 +129,9 @@ impl WorkflowState {
         } else {
             (cut_off_by(event)?, None)
         };
-        let facts = self.task(task)?;
         let (agent, model) = (self.agent_call(task)?, self.model_of(task)?);
-        let executes = match &facts.phase {
-            TaskPhase::Executing { .. } => true,
-            TaskPhase::Waiting { on: Waiting::Question { .. }, .. } => true,
-            TaskPhase::Waiting { .. }
-            | TaskPhase::Pending
-            | TaskPhase::Ready
-            | TaskPhase::Expanded { .. }
-            | TaskPhase::Completed { .. }
-            | TaskPhase::Failed { .. }
-            | TaskPhase::Skipped { .. }
-            | TaskPhase::Cancelled { .. } => false,
-        };
-        let answered = self.agent_run(task).map_or(0, |run| run.answered);
-        let is_new = executes && answered != facts.attempts;
-        is_new.then_some(Booking { task, attempt: facts.attempts, agent, model, used })
+        let (held, attempt) = (self.agent_run(task)?.held?, self.task(task)?.attempts);
+        Some(Booking { task, attempt, agent, model, used, held })
     }
 
     /// What its calls of models used, over all runs.
@@ -192,7 +193,7 @@ pub fn usage_row(
         billing: booking.used.map_or(Billing::PossiblyBilled, |_| Billing::Answered),
         used: booking.used,
         cost: booking.cost(),
-        reserved_tokens: None,
-        reserved_cost: None,
+        reserved_tokens: booking.reserved_tokens(),
+        reserved_cost: booking.reserved_cost(),
     })
 }

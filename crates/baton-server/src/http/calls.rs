@@ -3,15 +3,17 @@
 use baton_core::body::{Body, Json};
 use baton_core::failure::CallFailure;
 use baton_core::ids::{Ordinal, WorkflowId};
-use baton_core::plan::{Plan, TaskPlan, ToolCall, Work};
+use baton_core::plan::{Plan, TaskPlan, Work};
 use baton_core::time::Timestamp;
-use baton_core::words::{AttemptStatus, HumanKind};
+use baton_core::words::{AttemptStatus, FailureKind, HumanKind};
 use baton_core::workflow::question::Shape;
 use baton_core::workflow::rows::WorkflowCard;
-use baton_core::workflow::{Event, Next, Output};
-use baton_engine::inbox::question;
+use baton_core::workflow::{AskedCall, Event, Next, Output, TaskAnswered};
+use baton_engine::inbox::{Wanted, question};
 use baton_engine::live::read_event;
 use baton_engine::store::{Record, StoreError, Views};
+use baton_engine::transcript::{Transcript, agent_of};
+use baton_engine::turn_view::{AgentView, agent_view};
 use baton_engine::view::{TaskView, text_of};
 use serde::Serialize;
 use serde_json::Value;
@@ -39,8 +41,21 @@ pub struct TaskDetail {
     pub output: Option<Json>,
     /// Why it failed.
     pub failure: Option<CallFailure>,
+    /// What its agent did in sum, where it has one: `…/transcript` tells it turn by turn.
+    pub agent: Option<AgentView>,
     /// Its attempts over all runs, oldest first.
     pub calls: Vec<CallView>,
+    /// The task of the plan that it is, or is made for.
+    #[serde(skip)]
+    pub of: Ordinal,
+}
+
+/// A task that was looked at.
+pub(crate) struct Looked {
+    /// As it is shown.
+    pub detail: TaskDetail,
+    /// What its agent did, where it has one.
+    pub transcript: Option<Transcript>,
 }
 
 /// One attempt.
@@ -50,6 +65,8 @@ pub struct CallView {
     pub attempt: u32,
     /// The tool it called, if it called one.
     pub tool: Option<String>,
+    /// The model it called, if it called one: `provider/name`.
+    pub model: Option<String>,
     /// What the tool was given.
     pub input: Option<Json>,
     /// How it ended, or that it has not.
@@ -64,7 +81,11 @@ pub struct CallView {
 
 /// What is gathered from a task's events.
 struct Gathered<'p> {
+    task: Ordinal,
     planned: Option<&'p TaskPlan>,
+    /// What an agent asked for, of a call that one asked for.
+    call: Option<AskedCall>,
+    transcript: Option<Transcript>,
     /// 0 is the work itself, `n` its `n`th fallback.
     rung: usize,
     calls: Vec<CallView>,
@@ -80,72 +101,99 @@ pub(crate) fn detail(
     plan: &Plan,
     task: TaskView,
     views: &mut dyn Views,
-) -> Result<TaskDetail, StoreError> {
+) -> Result<Looked, StoreError> {
     let rows = views.tasks(card.number)?;
     let row = rows.into_iter().find(|row| row.ordinal == task.ordinal);
-    let planned = plan.task(row.as_ref().map_or(task.ordinal, |row| row.of));
-    let gathered = gather(card.number, task.ordinal, planned, views)?;
+    let of = row.as_ref().map_or(task.ordinal, |row| row.of);
+    // A call is its agent's, and none of the plan.
+    let planned = plan.task(of).filter(|_| task.call_of.is_none());
+    let agent = agent_of(plan, of).filter(|_| task.call_of.is_none());
+    let gathered = Gathered {
+        task: task.ordinal,
+        planned,
+        call: None,
+        transcript: agent.map(|_| Transcript::new(task.ordinal)),
+        rung: 0,
+        calls: Vec::new(),
+        output: None,
+        failure: None,
+        asked: None,
+    };
+    let gathered = gathered.gather(card.number, views)?;
     let waits = row.filter(|_| task.waits_for.is_some());
     let ask = waits.map(|row| question(&row, views)).transpose()?.filter(|ask| !ask.is_empty());
-    let human = planned.and_then(|planned| match &planned.work {
-        Work::Human(human) => Some(human),
-        Work::Tool(_)
-        | Work::Wait(_)
-        | Work::Emit(_)
-        | Work::Workflow(_)
-        | Work::Worker(_)
-        | Work::Agent(_) => None,
-    });
+    let wanted = task.waits_for.and_then(|on| Wanted::of(planned.map(|planned| &planned.work), on));
     let (answer, form) = match gathered.asked {
         Some(Shape::Form(form)) => (Some(HumanKind::Form), Some(form)),
         Some(Shape::Url(_)) => (Some(HumanKind::Approval), None),
-        None => (human.map(|human| human.kind), human.and_then(|human| human.form.clone())),
+        None => (wanted.map(|wanted| wanted.kind), wanted.and_then(|wanted| wanted.form.cloned())),
     };
     let output = gathered.output.map(|body| text_of(&body, views)).transpose()?;
-    Ok(TaskDetail {
+    let transcript = gathered.transcript;
+    let sum = transcript.as_ref().zip(agent).map(|(done, agent)| agent_view(done, agent));
+    let detail = TaskDetail {
         workflow_id: card.id,
         ask,
         answer,
-        options: human.map_or_else(Vec::new, |human| human.options.clone()),
+        options: wanted.map_or_else(Vec::new, |wanted| wanted.options.to_vec()),
         form,
         output,
         failure: gathered.failure,
+        agent: sum,
         calls: gathered.calls,
+        of,
         task,
-    })
-}
-
-fn gather<'p>(
-    number: u64,
-    task: Ordinal,
-    planned: Option<&'p TaskPlan>,
-    views: &mut dyn Views,
-) -> Result<Gathered<'p>, StoreError> {
-    let mut gathered =
-        Gathered { planned, rung: 0, calls: Vec::new(), output: None, failure: None, asked: None };
-    let mut after = 0;
-    loop {
-        let records = views.events(after, Some(number), EVENTS_AT_ONCE)?;
-        let Some(last) = records.last() else {
-            return Ok(gathered);
-        };
-        after = last.position;
-        for record in &records {
-            let event = read_event(record)?;
-            let again = matches!(&event, Event::Retried(retried) if retried.tasks.contains(&task));
-            if again || event.task() == Some(task) {
-                gathered.take(record, event, views)?;
-            }
-        }
-    }
+    };
+    Ok(Looked { detail, transcript })
 }
 
 impl Gathered<'_> {
-    fn call(&self) -> Option<&ToolCall> {
+    /// Reads the workflow's events once through.
+    fn gather(mut self, number: u64, views: &mut dyn Views) -> Result<Self, StoreError> {
+        let mut after = 0;
+        loop {
+            let records = views.events(after, Some(number), EVENTS_AT_ONCE)?;
+            let Some(last) = records.last() else {
+                return Ok(self);
+            };
+            after = last.position;
+            for record in &records {
+                let event = read_event(record)?;
+                if let Some(transcript) = &mut self.transcript {
+                    transcript.take(record, &event);
+                }
+                self.find_call(&event);
+                let again =
+                    matches!(&event, Event::Retried(retried) if retried.tasks.contains(&self.task));
+                if again || event.task() == Some(self.task) {
+                    self.take(record, event, views)?;
+                }
+            }
+        }
+    }
+
+    /// Whether an agent asks for the task.
+    fn find_call(&mut self, event: &Event) {
+        let Event::TaskAnswered(TaskAnswered { first: Some(first), calls, .. }) = event else {
+            return;
+        };
+        let index = self.task.index().checked_sub(first.index());
+        if let Some(call) = index.and_then(|index| calls.get(index)) {
+            let refused = call.refused.as_ref();
+            self.failure = refused.map(|why| CallFailure::refused(FailureKind::Refused, why));
+            self.call = Some(call.clone());
+        }
+    }
+
+    /// The tool that is called, and what it is given where nothing was rendered.
+    fn called(&self) -> Option<(String, Body)> {
+        if let Some(call) = &self.call {
+            return Some((call.tool.clone(), call.input.clone()));
+        }
         let planned = self.planned?;
-        match (self.rung.checked_sub(1), &planned.work) {
-            (Some(fallback), _) => planned.fallback.get(fallback),
-            (None, Work::Tool(call)) => Some(call),
+        let call = match (self.rung.checked_sub(1), &planned.work) {
+            (Some(fallback), _) => planned.fallback.get(fallback)?,
+            (None, Work::Tool(call)) => call,
             (
                 None,
                 Work::Human(_)
@@ -154,8 +202,9 @@ impl Gathered<'_> {
                 | Work::Workflow(_)
                 | Work::Worker(_)
                 | Work::Agent(_),
-            ) => None,
-        }
+            ) => return None,
+        };
+        Some((call.tool.clone(), Body::Inline(Json::of(&call.with))))
     }
 
     // Long because it names every event.
@@ -167,15 +216,14 @@ impl Gathered<'_> {
     ) -> Result<(), StoreError> {
         match event {
             Event::TaskStarted(started) => {
-                let call = self.call();
-                let input = match &started.input {
-                    Some(body) => Some(text_of(body, views)?),
-                    None => call.map(|call| Json::of(&call.with)),
-                };
+                let called = self.called();
+                let with = || called.as_ref().map(|(_, with)| with.clone());
+                let input = started.input.or_else(with);
                 self.calls.push(CallView {
                     attempt: started.attempt,
-                    tool: call.map(|call| call.tool.clone()),
-                    input,
+                    tool: called.map(|(tool, _)| tool),
+                    model: started.model.map(|call| call.model),
+                    input: input.map(|body| text_of(&body, views)).transpose()?,
                     status: AttemptStatus::Executing,
                     started_at: record.at,
                     ended_at: None,
@@ -226,6 +274,10 @@ impl Gathered<'_> {
             | Event::TaskExpanded(_)
             | Event::TaskSkipped(_)
             | Event::CallUndone(_)
+            | Event::CallApproved(_)
+            | Event::BudgetRaised(_)
+            | Event::ModelChanged(_)
+            | Event::TranscriptCompacted(_)
             | Event::DefinitionRegistered(_)
             | Event::Purged(_)
             | Event::BatchPurged(_)

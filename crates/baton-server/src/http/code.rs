@@ -147,7 +147,7 @@ impl From<Refusal> for ProblemCode {
             Refusal::AlreadyCancelling => Self::AlreadyCancelling,
             Refusal::NoSuchTask => Self::NoSuchTask,
             Refusal::StaleAttempt => Self::StaleAttempt,
-            Refusal::NotReady => Self::NotReady,
+            Refusal::NotReady | Refusal::NoRoom => Self::NotReady,
             Refusal::NotWaiting => Self::NotWaiting,
             Refusal::InvalidAnswer => Self::InvalidAnswer,
             Refusal::NothingToRetry => Self::NothingToRetry,
@@ -213,7 +213,9 @@ mod tests {
     #[test]
     fn every_refusal_is_answered_under_its_own_word() {
         for refusal in Refusal::ALL {
-            assert_eq!(ProblemCode::from(*refusal).word(), refusal.word());
+            // To who asks from outside, a task without room in its budget cannot start now.
+            let told = if *refusal == Refusal::NoRoom { &Refusal::NotReady } else { refusal };
+            assert_eq!(ProblemCode::from(*refusal).word(), told.word());
         }
     }
 }

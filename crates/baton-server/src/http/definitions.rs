@@ -12,6 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Api;
+use super::agents::AgentItem;
 use super::code::ProblemCode;
 use super::extract::Text;
 use super::page::Page;
@@ -31,6 +32,11 @@ pub trait Definitions: Send + Sync {
 
     /// What there is, by file and name.
     fn all(&self) -> Vec<Listed>;
+
+    /// The agents that tasks can name.
+    fn agents(&self) -> Vec<AgentItem> {
+        Vec::new()
+    }
 }
 
 /// A definition in a list.

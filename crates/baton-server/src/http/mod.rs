@@ -3,6 +3,7 @@
 //! Every rule is the engine's; here requests are read, passed through the one door, and answered
 //! from the same views that the command line shows.
 
+mod agents;
 mod caller;
 pub(crate) mod calls;
 mod code;
@@ -30,6 +31,7 @@ mod start;
 mod streams;
 mod tasks;
 mod tokens;
+mod turns;
 mod usage;
 mod waiting;
 mod workers;
@@ -61,6 +63,7 @@ use session::Sessions;
 use start::Plans;
 use waiting::Waiting;
 
+pub use agents::{AgentItem, LimitsItem, ModelItem};
 pub(crate) use caller::check_origin;
 pub use caller::{Caller, Identity};
 pub use code::ProblemCode;
@@ -183,10 +186,13 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(commands::retry))
         .routes(routes!(commands::fork))
         .routes(routes!(tasks::show))
+        .routes(routes!(turns::transcript))
+        .routes(routes!(turns::show_prompt))
         .routes(routes!(commands::respond))
         .routes(routes!(commands::settle))
         .routes(routes!(inbox::list))
         .routes(routes!(inbox::tools))
+        .routes(routes!(agents::list))
         .routes(routes!(servers::list))
         .routes(routes!(servers::release))
         .routes(routes!(invoke::invoke))

@@ -8,12 +8,12 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use baton_core::ids::{Ordinal, TaskId, WorkflowId};
 use baton_core::plan::Plan;
-use baton_core::workflow::rows::WorkflowCard;
+use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_engine::exchange::Declined;
 use baton_engine::stages::{StageView, stage_views};
 use baton_engine::store::{UsageOfTask, Views};
 use baton_engine::trace::SpanView;
-use baton_engine::view::{TaskView, add_live, plan_of, task_views};
+use baton_engine::view::{TaskView, add_live, all_tasks, plan_of};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::IntoParams;
@@ -44,33 +44,60 @@ pub(super) struct Part {
     limit: Option<u32>,
 }
 
+impl Part {
+    /// How many are skipped, and how many are wanted.
+    pub fn wanted(&self) -> Result<(u64, u32), Problem> {
+        Ok((cursor_of(self.cursor.as_deref())?.unwrap_or(0), limit_of(self.limit)?))
+    }
+}
+
 /// A workflow that was read with its tasks.
 pub(super) struct Shown {
-    card: WorkflowCard,
-    plan: Plan,
-    /// Its tasks by ordinal, items behind those of the plan.
+    pub card: WorkflowCard,
+    pub plan: Plan,
+    /// Its tasks by ordinal, items and agents' calls behind those of the plan.
     pub tasks: Vec<TaskView>,
     /// What they used of models.
     usage: Vec<UsageOfTask>,
 }
 
+impl Shown {
+    /// Takes out one of its tasks.
+    pub fn take(
+        &mut self,
+        (workflow, ordinal): (WorkflowId, Ordinal),
+    ) -> Result<TaskView, Problem> {
+        let at = self.tasks.iter().position(|task| task.ordinal == ordinal);
+        let none = || {
+            let id = workflow.task(ordinal);
+            let detail = format!("the workflow {workflow} has no task {id}; `…/tasks` lists them");
+            Problem::new(ProblemCode::NoSuchTask, detail)
+        };
+        at.map(|at| self.tasks.swap_remove(at)).ok_or_else(none)
+    }
+}
+
 /// A workflow with its tasks; 410 where they were purged.
 pub(super) fn shown(id: WorkflowId, views: &mut dyn Views) -> Result<Shown, Problem> {
-    let (card, row) = found(id, views)?;
-    if row.purged_at().is_some() {
-        return Err(purged(id));
-    }
+    let (card, row) = kept(id, views)?;
     let plan = plan_of(&card, views)?;
     let rows = views.tasks(card.number)?;
     let usage = views.usage_of_tasks(card.number)?;
-    let tasks = task_views(&card, &row, &plan, (&rows, &usage));
+    let tasks = all_tasks((&card, &row), &plan, (&rows, &usage), views)?;
     Ok(Shown { card, plan, tasks, usage })
 }
 
-/// What is asked of a purged workflow is gone.
-pub(super) fn purged(id: WorkflowId) -> Problem {
-    let declined = Declined::Purged(id);
-    Problem::new((&declined).into(), declined.to_string())
+/// The rows of a workflow; 410 where its events and tasks were purged.
+pub(super) fn kept(
+    id: WorkflowId,
+    views: &mut dyn Views,
+) -> Result<(WorkflowCard, WorkflowRow), Problem> {
+    let (card, row) = found(id, views)?;
+    if row.purged_at().is_some() {
+        let declined = Declined::Purged(id);
+        return Err(Problem::new((&declined).into(), declined.to_string()));
+    }
+    Ok((card, row))
 }
 
 /// A task's workflow, and its place there.
@@ -79,7 +106,8 @@ pub(super) fn workflow_of(id: TaskId) -> Result<(WorkflowId, Ordinal), Problem> 
     id.split().ok_or_else(none)
 }
 
-/// The tasks of a workflow in the order of its plan, items of `each` behind them.
+/// The tasks of a workflow in the order of its plan; behind them the items of `each`, and the calls that
+/// agents asked for.
 #[utoipa::path(get, path = "/workflows/{id}/tasks", tag = "workflows", operation_id = "list_tasks", params(WorkflowInPath, Part),
     responses((status = 200, description = "A page of tasks", body = Page<TaskSchema>), Problems))]
 pub(super) async fn list(
@@ -87,7 +115,7 @@ pub(super) async fn list(
     IdOf(id): IdOf<WorkflowId>,
     Asked(part): Asked<Part>,
 ) -> Result<Json<Page<TaskView>>, Problem> {
-    let wanted = (cursor_of(part.cursor.as_deref())?.unwrap_or(0), limit_of(part.limit)?);
+    let wanted = part.wanted()?;
     let live = Arc::clone(&api.live);
     let read = move |views: &mut dyn Views| {
         let mut tasks = shown(id, views)?.tasks;
@@ -119,13 +147,10 @@ pub(super) async fn trace(
     IdOf(id): IdOf<WorkflowId>,
     Asked(part): Asked<Part>,
 ) -> Result<Json<Page<SpanView>>, Problem> {
-    let wanted = (cursor_of(part.cursor.as_deref())?.unwrap_or(0), limit_of(part.limit)?);
+    let wanted = part.wanted()?;
     let wordings = api.wordings.clone();
     let read = move |views: &mut dyn Views| {
-        let (card, row) = found(id, views)?;
-        if row.purged_at().is_some() {
-            return Err(purged(id));
-        }
+        let (card, row) = kept(id, views)?;
         Ok(baton_engine::trace::trace((&card, &row), wordings, views)?)
     };
     Ok(Json(Page::of(api.readers.read(read).await?, wanted)))
@@ -139,10 +164,7 @@ pub(super) async fn plan(
     IdOf(id): IdOf<WorkflowId>,
 ) -> Result<Response, Problem> {
     let read = move |views: &mut dyn Views| {
-        let (card, row) = found(id, views)?;
-        if row.purged_at().is_some() {
-            return Err(purged(id));
-        }
+        let (card, _) = kept(id, views)?;
         Ok(serde_json::to_string(&plan_of(&card, views)?).unwrap_or_default())
     };
     let text = api.readers.read(read).await?;
@@ -160,10 +182,7 @@ pub(super) async fn events(
     let wanted = Listing::of(part)?;
     let wordings = api.wordings.clone();
     let read = move |views: &mut dyn Views| {
-        let (card, row) = found(id, views)?;
-        if row.purged_at().is_some() {
-            return Err(purged(id));
-        }
+        let (card, _) = kept(id, views)?;
         Ok(wanted.page(Some(card.number), wordings, views)?)
     };
     api.readers.read(read).await.map(Json)
@@ -179,14 +198,10 @@ pub(super) async fn show(
     let (workflow, ordinal) = workflow_of(id)?;
     let live = Arc::clone(&api.live);
     let read = move |views: &mut dyn Views| {
-        let Shown { card, plan, mut tasks, .. } = shown(workflow, views)?;
-        add_live(&mut tasks, live.of(workflow));
-        let none = || {
-            let detail = format!("the workflow {workflow} has no task {id}; `…/tasks` lists them");
-            Problem::new(ProblemCode::NoSuchTask, detail)
-        };
-        let task = tasks.into_iter().find(|task| task.ordinal == ordinal).ok_or_else(none)?;
-        Ok(detail(&card, &plan, task, views)?)
+        let mut shown = shown(workflow, views)?;
+        add_live(&mut shown.tasks, live.of(workflow));
+        let task = shown.take((workflow, ordinal))?;
+        Ok(detail(&shown.card, &shown.plan, task, views)?.detail)
     };
     api.readers.read(read).await.map(Json)
 }

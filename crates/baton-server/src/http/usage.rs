@@ -18,8 +18,7 @@ use super::extract::{Asked, IdOf};
 use super::page::limit_of;
 use super::problem::Problem;
 use super::schema::{ForecastSchema, Problems, UsageByWord, UsageReportSchema, WorkflowInPath};
-use super::tasks::purged;
-use super::workflows::found;
+use super::tasks::kept;
 
 /// Which part of the books, and by what.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -97,12 +96,9 @@ pub(super) async fn ahead(
 ) -> Result<Json<Forecast>, Problem> {
     let wordings = Arc::clone(&api.wordings);
     let read = move |views: &mut dyn Views| {
-        let (card, row) = found(id, views)?;
-        if row.purged_at().is_some() {
-            return Err(purged(id));
-        }
+        let (card, _) = kept(id, views)?;
         let wording = wordings.of(card.plan, views)?;
-        Ok(forecast((&card.name, Some(card.number)), wording.agents(), views)?)
+        Ok(forecast((&card.name, Some(card.number)), &wording.agents(), views)?)
     };
     Ok(Json(api.readers.read(read).await?))
 }

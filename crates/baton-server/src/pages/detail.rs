@@ -12,8 +12,10 @@ use baton_engine::live::read_event;
 use baton_engine::said::Said;
 use baton_engine::stages::stage_views;
 use baton_engine::store::{StoreError, Views};
+use baton_engine::transcript::agent_of;
+use baton_engine::turn_view::Whose;
 use baton_engine::view::{
-    TaskView, WorkflowView, add_live, plan_of, task_views, workflow_brief, workflow_view,
+    TaskView, WorkflowView, add_live, all_tasks, plan_of, workflow_brief, workflow_view,
 };
 use baton_engine::wording::Wording;
 
@@ -24,7 +26,8 @@ use super::questions::Question;
 use super::sentence;
 use super::stages::{Around, Stage, stages};
 use super::times::Age;
-use crate::http::calls;
+use super::turns;
+use crate::http::calls::{self, Looked};
 
 /// How many events are listed, the newest.
 const EVENTS_MAX: usize = 40;
@@ -144,15 +147,22 @@ pub fn read(
     let view = workflow_view(&card, &row, &Wording::of(&plan), views)?;
     let rows = views.tasks(card.number)?;
     let usage = views.usage_of_tasks(card.number)?;
-    let mut tasks = task_views(&card, &row, &plan, (&rows, &usage));
+    let mut tasks = all_tasks((&card, &row), &plan, (&rows, &usage), views)?;
     add_live(&mut tasks, live);
     let history = History::read(views, &row)?;
     let ended_at = view.completed_at;
     let looked_at = open.and_then(|open| tasks.iter().find(|task| task.ordinal == open)).cloned();
     let panel = match looked_at {
         Some(task) => {
-            let detail = calls::detail(&card, &plan, task, views)?;
-            Some(panel(&detail, &plan, ended_at.is_some(), now))
+            let Looked { detail, transcript } = calls::detail(&card, &plan, task, views)?;
+            let mut told = None;
+            if let (Some(transcript), Some(sum)) = (&transcript, &detail.agent)
+                && let Some(agent) = agent_of(&plan, detail.of)
+            {
+                let whose = Whose { workflow: id, key: &detail.task.key, agent };
+                told = turns::told((whose, sum), transcript, now, views)?;
+            }
+            Some(panel((&detail, told), &plan, ended_at.is_some(), now))
         }
         None => None,
     };
@@ -196,7 +206,9 @@ fn failures(
     number: u64,
     views: &mut dyn Views,
 ) -> Result<Vec<Failed>, StoreError> {
-    let failed = tasks.iter().filter(|task| task.status == TaskStatus::Failed);
+    // A failed call is told to its agent, and fails nothing.
+    let failed =
+        tasks.iter().filter(|task| task.status == TaskStatus::Failed && task.call_of.is_none());
     let mut told = Vec::new();
     for task in failed.take(FAILURES_MAX) {
         let failure = failure_of(task, number, views)?;

@@ -18,6 +18,7 @@ mod questions;
 mod sentence;
 mod stages;
 mod times;
+mod turns;
 
 use std::sync::Arc;
 

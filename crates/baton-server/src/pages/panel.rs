@@ -14,6 +14,7 @@ use baton_engine::view::TaskView;
 use super::history::pretty;
 use super::looks::Look;
 use super::times::Age;
+use super::turns::Told;
 use crate::http::calls::{CallView, TaskDetail};
 
 /// The longest text that is shown of an input or output, in characters.
@@ -36,7 +37,9 @@ pub struct Panel {
     pub facts: Vec<(&'static str, String)>,
     /// Why it failed.
     pub failure: Option<Failure>,
-    /// What was tried, newest first.
+    /// What its agent did.
+    pub told: Option<Told>,
+    /// What was tried, newest first, but for an agent's turns.
     pub attempts: Vec<Tried>,
     /// What it was given.
     pub input: Option<Text>,
@@ -103,10 +106,18 @@ impl Failure {
     }
 }
 
-/// A task as the API shows it, looked at.
-pub fn panel(detail: &TaskDetail, plan: &Plan, has_ended: bool, now: Timestamp) -> Panel {
+/// A task as the API shows it, looked at; `told` is what its agent did.
+pub fn panel(
+    (detail, told): (&TaskDetail, Option<Told>),
+    plan: &Plan,
+    has_ended: bool,
+    now: Timestamp,
+) -> Panel {
     let task = &detail.task;
-    let newest = detail.calls.iter().rev().take(ATTEMPTS_MAX);
+    // What a model was called for is told by the transcript.
+    let tried_so_far = detail.calls.iter().filter(|call| call.model.is_none());
+    let newest = tried_so_far.rev().take(ATTEMPTS_MAX);
+    let input = detail.calls.last().filter(|call| call.model.is_none());
     Panel {
         id: task.id.to_string(),
         ordinal: task.ordinal.0,
@@ -114,8 +125,9 @@ pub fn panel(detail: &TaskDetail, plan: &Plan, has_ended: bool, now: Timestamp) 
         look: Look::of_task(task.status, task.waits_for),
         facts: facts(task, plan, now),
         failure: detail.failure.as_ref().map(Failure::of),
+        told,
         attempts: newest.map(|call| tried(call, now)).collect(),
-        input: detail.calls.last().and_then(|call| call.input.as_ref()).map(Text::of),
+        input: input.and_then(|call| call.input.as_ref()).map(Text::of),
         output: detail.output.as_ref().map(Text::of),
         may_retry: has_ended && plan.task(task.ordinal).is_some(),
     }
@@ -134,9 +146,10 @@ fn tried(call: &CallView, now: Timestamp) -> Tried {
 
 fn facts(task: &TaskView, plan: &Plan, now: Timestamp) -> Vec<(&'static str, String)> {
     let mut facts = vec![("Key", task.key.clone()), ("Stage", task.stage.clone())];
-    match &task.tool {
-        Some(tool) => facts.push(("Tool", tool.clone())),
-        None => facts.push(("Kind", task.kind.to_owned())),
+    match (&task.tool, task.kind) {
+        (Some(agent), "agent") => facts.push(("Agent", agent.clone())),
+        (Some(tool), _) => facts.push(("Tool", tool.clone())),
+        (None, kind) => facts.push(("Kind", kind.to_owned())),
     }
     if let Some(planned) = plan.task(task.ordinal) {
         if let Work::Tool(call) = &planned.work {

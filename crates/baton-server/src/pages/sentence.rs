@@ -201,6 +201,7 @@ mod tests {
             stage: "look".to_owned(),
             kind: "tool",
             tool: None,
+            call_of: None,
             status,
             waits_for,
             attempts: 1,

@@ -181,12 +181,18 @@ fn line(task: &TaskView, scale: Option<Scale>, around: Around<'_>) -> Line {
         title: task.title.clone(),
         what: task.tool.clone().unwrap_or_else(|| task.kind.to_owned()),
         look: Look::of_task(task.status, task.waits_for),
-        attempts: (task.attempts > 1).then(|| format!("{} attempts", task.attempts)),
+        attempts: attempts(task),
         took: task.started_at.map_or_else(String::new, |from| span(until.since(from))),
         said: task.live.as_ref().map(Said::line),
         bar,
         is_open: around.open == Some(task.ordinal),
     }
+}
+
+/// How often a task was tried, where that says something: each turn of an agent is an attempt.
+fn attempts(task: &TaskView) -> Option<String> {
+    let tells = task.attempts > 1 && task.kind != "agent";
+    tells.then(|| format!("{} attempts", task.attempts))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod auditing;
 mod books;
+mod chunks;
 mod differential;
 mod facts;
 mod purging;
@@ -14,6 +15,7 @@ mod snapshots;
 mod writing;
 
 use baton_engine::check::Repair;
+use baton_engine::chunks::ChunkLog;
 use baton_engine::store::{Audit, Store, Views};
 
 pub(crate) use script::Script;
@@ -24,6 +26,8 @@ pub(crate) trait Site {
     fn owner(&self) -> Box<dyn Store>;
     /// The readers' side.
     fn reader(&self) -> Box<dyn Views>;
+    /// The text of running turns; a second one is another process.
+    fn chunks(&self) -> Box<dyn ChunkLog>;
 }
 
 /// A place of a store that can be checked and mended.
@@ -43,6 +47,7 @@ pub(crate) fn check(new: &dyn Fn() -> Box<dyn Site>) {
         snapshots::CHECKS,
         facts::CHECKS,
         books::CHECKS,
+        chunks::CHECKS,
     ];
     for (name, check) in checks.into_iter().flatten() {
         // Shown only when the test fails: it says which check did.
@@ -54,20 +59,27 @@ pub(crate) fn check(new: &dyn Fn() -> Box<dyn Site>) {
 type Check = (&'static str, fn(&dyn Site));
 
 mod memory {
-    use super::{Site, Store, Views, check};
+    use super::{ChunkLog, Site, Store, Views, check};
+    use crate::chunks::MemoryChunks;
     use crate::memory::MemoryStore;
 
-    impl Site for MemoryStore {
+    #[derive(Default)]
+    struct Memory(MemoryStore, MemoryChunks);
+
+    impl Site for Memory {
         fn owner(&self) -> Box<dyn Store> {
-            Box::new(self.clone())
+            Box::new(self.0.clone())
         }
         fn reader(&self) -> Box<dyn Views> {
-            Box::new(self.views())
+            Box::new(self.0.views())
+        }
+        fn chunks(&self) -> Box<dyn ChunkLog> {
+            Box::new(self.1.clone())
         }
     }
 
     pub(super) fn new() -> Box<dyn Site> {
-        Box::new(MemoryStore::new())
+        Box::new(Memory::default())
     }
 
     #[test]
@@ -77,8 +89,8 @@ mod memory {
 }
 
 mod sqlite {
-    use super::{Audit, Audited, Repair, Site, Store, Views, auditing, check};
-    use crate::sqlite::{SqliteAudit, SqliteRepair, SqliteStore, SqliteViews};
+    use super::{Audit, Audited, ChunkLog, Repair, Site, Store, Views, auditing, check};
+    use crate::sqlite::{SqliteAudit, SqliteChunks, SqliteRepair, SqliteStore, SqliteViews};
 
     struct Folder(tempfile::TempDir);
 
@@ -88,6 +100,9 @@ mod sqlite {
         }
         fn reader(&self) -> Box<dyn Views> {
             Box::new(SqliteViews::open(self.0.path().join("store.db")).expect("a reader"))
+        }
+        fn chunks(&self) -> Box<dyn ChunkLog> {
+            Box::new(SqliteChunks::beside(self.0.path().join("store.db")))
         }
     }
 
@@ -121,8 +136,10 @@ mod sqlite {
 mod postgres {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use super::{Audit, Audited, Repair, Site, Store, Views, auditing, check};
-    use crate::postgres::{PostgresAudit, PostgresRepair, PostgresStore, PostgresViews, remove};
+    use super::{Audit, Audited, ChunkLog, Repair, Site, Store, Views, auditing, check};
+    use crate::postgres::{
+        PostgresAudit, PostgresChunks, PostgresRepair, PostgresStore, PostgresViews, remove,
+    };
 
     /// Names a server for tests: `postgres://user@127.0.0.1:port/database`.
     const SERVER: &str = "BATON_TEST_POSTGRES";
@@ -136,6 +153,9 @@ mod postgres {
         }
         fn reader(&self) -> Box<dyn Views> {
             Box::new(PostgresViews::open(&self.0).expect("a reader"))
+        }
+        fn chunks(&self) -> Box<dyn ChunkLog> {
+            Box::new(PostgresChunks::of(&self.0))
         }
     }
 

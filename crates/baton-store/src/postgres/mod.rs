@@ -4,6 +4,7 @@
 //! It holds no transaction open between calls and takes no lock that outlives a statement.
 
 mod audit;
+mod chunks;
 mod claim;
 mod fault;
 mod link;
@@ -30,6 +31,7 @@ use link::{Link, Purpose, Target};
 use write::{COMMIT, Columns};
 
 pub use audit::PostgresAudit;
+pub use chunks::PostgresChunks;
 pub use link::with_schema;
 pub use repair::{Inspection, PostgresRepair, inspect, remove};
 pub use views::PostgresViews;

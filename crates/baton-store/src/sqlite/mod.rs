@@ -5,6 +5,7 @@
 
 mod audit;
 mod checkpoint;
+mod chunks;
 mod fault;
 mod migrate;
 mod open;
@@ -31,6 +32,7 @@ use checkpoint::Checkpointer;
 use fault::{Fault, Place};
 
 pub use audit::SqliteAudit;
+pub use chunks::SqliteChunks;
 pub use repair::{Inspection, SqliteRepair, inspect};
 pub use views::SqliteViews;
 

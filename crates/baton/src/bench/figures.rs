@@ -10,6 +10,7 @@ use baton_engine::loaded::Loaded;
 use baton_store::StoreUrl;
 
 use super::rig::{Rig, chain, fan, parked, parked_items};
+use super::speaking;
 use super::web;
 use crate::display::say_out;
 
@@ -34,6 +35,9 @@ pub fn measure(figure: &str, store: &StoreUrl, folder: &Path) -> anyhow::Result<
         "idle" => idle(store)?,
         "stream_p50" => web::stream(store, 0.5)?,
         "stream_p99" => web::stream(store, 0.99)?,
+        "first_chunk_p50" => speaking::first_chunk(store, 0.5)?,
+        "first_chunk_p99" => speaking::first_chunk(store, 0.99)?,
+        "speech_step" => speaking::step_while_speaking(store)?,
         "progress_100000_p50" => web::progress(store, 0.5)?,
         "progress_100000_p99" => web::progress(store, 0.99)?,
         "list_100000_p50" => web::list(store, 0.5)?,

@@ -7,6 +7,7 @@ mod bare;
 mod figures;
 mod outside;
 mod rig;
+mod speaking;
 mod web;
 mod workers;
 
@@ -60,7 +61,7 @@ const fn both(figure: Figure) -> Figure {
 }
 
 /// Every figure, in the order of the table.
-const FIGURES: [Figure; 26] = [
+const FIGURES: [Figure; 29] = [
     less("chain_c1_vs_commit", "commits a step", 2.5, 1.5),
     less("syncs_c1", "syncs a step", 1.05, 1.0),
     less("syncs_c64", "syncs a step", 0.1, 0.03),
@@ -80,6 +81,9 @@ const FIGURES: [Figure; 26] = [
     less("idle", "calls/s", 1.0, 0.1),
     less("stream_p50", "ms", 5.0, 1.0),
     less("stream_p99", "ms", 20.0, 5.0),
+    less("first_chunk_p50", "ms", 5.0, 1.0),
+    less("first_chunk_p99", "ms", 9.0, 5.0),
+    both(less("speech_step", "ratio", 1.5, 1.2)),
     less("progress_100000_p50", "ms", 1.0, 0.3),
     less("progress_100000_p99", "ms", 5.0, 1.0),
     less("list_100000_p50", "ms", 2.0, 0.5),

@@ -21,7 +21,7 @@ use baton_core::workflow::usage::UsageRow;
 use baton_engine::engine::{Settings, TakeUp};
 use baton_engine::exchange::{Gone, Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
-use baton_engine::ports::{Door, Tools};
+use baton_engine::ports::{Door, Models, Tools};
 use baton_engine::store::{
     Commit, DefinitionRow, FactRow, Head, Housekeeping, Record, Store, StoreError, Tail,
 };
@@ -43,6 +43,11 @@ pub struct Rig {
 impl Rig {
     /// Opens a store and takes everything in it up.
     pub fn open(url: &StoreUrl) -> anyhow::Result<Self> {
+        Self::open_with(url, Arc::new(baton_models::ModelSet::new(Default::default())?))
+    }
+
+    /// The same, with agents that ask these models.
+    pub fn open_with(url: &StoreUrl, models: Arc<dyn Models>) -> anyhow::Result<Self> {
         let store = open(url).context("the benchmark's store")?;
         let views = open_views(url).context("the benchmark's reader")?;
         let config = baton_adapters::ToolsConfig::default();
@@ -52,8 +57,9 @@ impl Rig {
             store: Box::new(Counting { store, calls: Arc::clone(&calls) }),
             views,
             check_views: open_views(url).context("the benchmark's second reader")?,
+            chunks: baton_store::chunks_of(url),
             tools: Arc::clone(&tools),
-            models: Arc::new(baton_models::ModelSet::new(Default::default())?),
+            models,
             settings: Settings::default(),
             bounds: Bounds::default(),
             take_up: TakeUp::All,

@@ -24,7 +24,7 @@ use crate::web::Web;
 /// Tells the process that holds streams open which.
 const URL_VARIABLE: &str = "BATON_BENCH_URL";
 /// How many follow while latencies are measured.
-const SUBSCRIBERS: usize = 100;
+pub const SUBSCRIBERS: usize = 100;
 /// How many idle subscribers are weighed.
 const IDLE: usize = 10_000;
 /// Descriptors that are no idle subscriber's.
@@ -32,7 +32,7 @@ const OTHER_DESCRIPTORS: u64 = 256;
 /// Requests of one figure.
 const REQUESTS: usize = 1_000;
 /// How long a client waits.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A rig that answers over HTTP.
 pub fn serve(rig: &Rig, store: &StoreUrl) -> anyhow::Result<Web> {
@@ -43,13 +43,13 @@ pub fn serve(rig: &Rig, store: &StoreUrl) -> anyhow::Result<Web> {
 }
 
 /// A part of sorted times, in milliseconds.
-fn part(times: &mut [Duration], share: f64) -> f64 {
+pub fn part(times: &mut [Duration], share: f64) -> f64 {
     times.sort_unstable();
     let at = (times.len() as f64 * share) as usize;
     times.get(at.min(times.len().saturating_sub(1))).map_or(f64::NAN, |t| t.as_secs_f64() * 1e3)
 }
 
-fn connect(address: SocketAddr, path: &str) -> anyhow::Result<BufReader<TcpStream>> {
+pub fn connect(address: SocketAddr, path: &str) -> anyhow::Result<BufReader<TcpStream>> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
@@ -63,7 +63,7 @@ fn ask(stream: &mut TcpStream, address: SocketAddr, path: &str) -> anyhow::Resul
 }
 
 /// Reads the headers of an answer; how long its body is, where that is said.
-fn headers(reader: &mut BufReader<TcpStream>) -> anyhow::Result<usize> {
+pub fn headers(reader: &mut BufReader<TcpStream>) -> anyhow::Result<usize> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let is_well = ["HTTP/1.1 200", "HTTP/1.1 101"].iter().any(|status| line.starts_with(status));
@@ -109,7 +109,7 @@ pub fn stream(store: &StoreUrl, share: f64) -> anyhow::Result<f64> {
 }
 
 /// Says when each event came; ends with the stream.
-fn listen(mut reader: BufReader<TcpStream>, seen: &Sender<Instant>) {
+pub fn listen(mut reader: BufReader<TcpStream>, seen: &Sender<Instant>) {
     let mut line = String::new();
     while reader.read_line(&mut line).is_ok_and(|size| size > 0) {
         let now = Instant::now();

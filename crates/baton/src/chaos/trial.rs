@@ -35,6 +35,8 @@ pub struct Subject {
     pub inputs: Vec<String>,
     /// The configuration, where there is a file.
     pub config: Option<PathBuf>,
+    /// What agents ask, where the caller said so.
+    pub model: Option<String>,
     /// Where its runs take place.
     pub ground: Ground,
     /// The server that keeps its stores, each in a schema of its own; without it they are files.
@@ -326,6 +328,9 @@ impl<'s> Trial<'s> {
         };
         if let Some(config) = &self.subject.config {
             command.arg("--config").arg(config);
+        }
+        if let Some(model) = &self.subject.model {
+            command.args(["--model", model]);
         }
         command
     }

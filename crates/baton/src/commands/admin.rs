@@ -5,7 +5,7 @@ use baton_engine::store::Views;
 use baton_server::wire::{Answer, Ask};
 
 use crate::admin::archive::archive;
-use crate::admin::doctor::{Level, doctor};
+use crate::admin::doctor::{Level, Trying, doctor};
 use crate::admin::purge::purge;
 use crate::admin::rebuild::rebuild;
 use crate::admin::selection::Selection;
@@ -18,16 +18,21 @@ use crate::place::Place;
 use crate::reading::find_workflow;
 use crate::session::{Purpose, Session, read, read_store, require_store};
 
-/// Looks for what is wrong, or mends the read models.
-pub fn doctor_or_rebuild(common: &Common, mend: bool) -> anyhow::Result<Exit> {
+/// Computes the read models anew.
+pub fn rebuild_views(common: &Common) -> anyhow::Result<Exit> {
     let place = Place::new(common)?;
-    if mend {
-        let report = rebuild(place.folder(), place.store()).map_err(Failed::unreachable)?;
-        print(common, &report, &report.render())?;
-        return Ok(if report.left() == 0 { Exit::Done } else { Exit::WorkFailed });
-    }
-    let config = Config::read(common.config.as_deref())?;
-    let report = doctor(place.folder(), place.store(), &config);
+    let report = rebuild(place.folder(), place.store()).map_err(Failed::unreachable)?;
+    print(common, &report, &report.render())?;
+    Ok(if report.left() == 0 { Exit::Done } else { Exit::WorkFailed })
+}
+
+/// Looks for what is wrong.
+pub fn look_over(common: &Common, trying: Trying) -> anyhow::Result<Exit> {
+    let place = Place::new(common)?;
+    let config = Config::of(common)?;
+    let mut report = doctor(place.folder(), place.store(), &config);
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    report.look_at_models(&config.models, &is_set, trying);
     print(common, &report, &report.render())?;
     Ok(if report.worst() == Level::Problem { Exit::WorkFailed } else { Exit::Done })
 }

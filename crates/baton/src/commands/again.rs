@@ -5,6 +5,7 @@ use baton_core::ids::Ordinal;
 use baton_core::words::WorkflowStatus;
 use baton_server::wire::{Ask, Verb};
 
+use super::run::tell_script;
 use super::stay::{follow, heed_signals, leave, show_end, stay};
 use crate::cli::Common;
 use crate::display::say;
@@ -90,6 +91,7 @@ fn resume_all(common: &Common) -> anyhow::Result<Exit> {
 fn reopen(common: &Common) -> anyhow::Result<Session> {
     if !Remote::is_named(common) {
         require_store(common)?;
+        tell_script(common);
     }
     Session::open(common, Purpose::Work)
 }
@@ -108,7 +110,7 @@ pub fn retry(common: &Common, id: &str, tasks: &[String]) -> anyhow::Result<Exit
         task.context("a task has a key")
     });
     let tasks = ordinals.collect::<anyhow::Result<Vec<Ordinal>>>()?;
-    let mut session = Session::open(common, Purpose::Work)?;
+    let mut session = reopen(common)?;
     session.change(Ask::Command { workflow, verb: Verb::Retry { tasks } })?;
     stay(common, session, workflow)
 }

@@ -5,10 +5,10 @@ use std::os::fd::AsFd;
 
 use baton_core::body::Json;
 use baton_core::ids::{Ordinal, WorkflowId};
-use baton_core::plan::Work;
 use baton_core::words::{HumanKind, WaitReason, WorkflowStatus};
 use baton_core::workflow::question::{Question, Shape};
 use baton_core::workflow::{Phase, Waiting, WorkflowState};
+use baton_engine::inbox::Wanted;
 use baton_server::wire::{Ask, Verb};
 use serde_json::{Value, json};
 
@@ -186,9 +186,7 @@ fn first_answer(state: &WorkflowState, task: Ordinal, on: &Waiting) -> Option<Ve
     if let Waiting::Question { number, .. } = on {
         return Some(Verb::Decline { task, question: Some(*number) });
     }
-    let (Waiting::Person { .. }, Work::Human(human)) = (on, &state.task_plan(task)?.work) else {
-        return None;
-    };
+    let human = Wanted::of(Some(&state.task_plan(task)?.work), on.reason())?;
     let value = match human.kind {
         HumanKind::Approval => json!({ "approved": true, "comment": "approved by chaos" }),
         HumanKind::Choice => Value::String(human.options.first()?.clone()),
@@ -229,20 +227,10 @@ fn question(state: &WorkflowState, task: Ordinal, on: &Waiting) -> anyhow::Resul
     let key = clean(&state.key_of(task));
     match on {
         Waiting::Question { number, question } => of_call((&key, task), (*number, question)),
-        Waiting::Person { ask } => {
-            let human = match state.task_plan(task).map(|plan| &plan.work) {
-                Some(Work::Human(human)) => human,
-                Some(
-                    Work::Tool(_)
-                    | Work::Wait(_)
-                    | Work::Emit(_)
-                    | Work::Workflow(_)
-                    | Work::Worker(_)
-                    | Work::Agent(_),
-                )
-                | None => {
-                    return Ok(None);
-                }
+        Waiting::Person { ask } | Waiting::Approval { ask, .. } | Waiting::Budget { ask, .. } => {
+            let work = state.task_plan(task).map(|plan| &plan.work);
+            let Some(human) = Wanted::of(work, on.reason()) else {
+                return Ok(None);
             };
             let ask = hanging(ask, 4);
             let answer = match human.kind {

@@ -30,7 +30,7 @@ const FAULTS_SHOWN_MAX: usize = 20;
 
 /// Tries a definition.
 pub fn chaos(common: &Common, chaos: &Chaos) -> anyhow::Result<Exit> {
-    let config = Config::read(common.config.as_deref())?;
+    let config = Config::of(common)?;
     let tools = tools(common, &config)?;
     let plan = read_definition(common, &config, &tools, &chaos.definition)?;
     read_inputs(&plan, &chaos.inputs)?;
@@ -42,6 +42,7 @@ pub fn chaos(common: &Common, chaos: &Chaos) -> anyhow::Result<Exit> {
             definition: absolute_if_file(&chaos.definition)?,
             inputs: chaos.inputs.clone(),
             config: config_file(common)?,
+            model: model(common)?,
             ground: ground(chaos, &traits, &scratch)?,
             server: server(common)?,
             results: Default::default(),
@@ -281,6 +282,16 @@ fn absolute_if_file(named: &str) -> anyhow::Result<String> {
     let path = std::path::absolute(path)?.into_os_string();
     let text = path.into_string().ok();
     text.context("the definition's path is not UTF-8")
+}
+
+/// What agents ask, a file of answers by its absolute path.
+fn model(common: &Common) -> anyhow::Result<Option<String>> {
+    let Some(file) = common.model.as_deref().and_then(baton_models::script_file) else {
+        return Ok(common.model.clone());
+    };
+    let file = std::path::absolute(file)?.into_os_string().into_string().ok();
+    let file = file.context("the path of the file of answers is not UTF-8")?;
+    Ok(Some(format!("scripted:{file}")))
 }
 
 /// The configuration of the caller, by its absolute path: runs take place elsewhere.

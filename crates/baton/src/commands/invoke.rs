@@ -28,7 +28,7 @@ pub fn invoke(common: &Common, asked: &Invoke) -> anyhow::Result<Exit> {
     if let Some(remote) = Remote::named(common)? {
         return super::there::invoke(common, remote, asked);
     }
-    let config = Config::read(common.config.as_deref())?;
+    let config = Config::of(common)?;
     let tools = tools(common, &config)?;
     let spec = find(&tools, &asked.tool)?;
     if spec.permission > config.limits.permission {

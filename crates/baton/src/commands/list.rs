@@ -7,7 +7,7 @@ use baton_core::time::Timestamp;
 use baton_core::words::{HumanKind, WaitReason};
 use baton_core::workflow::question::{Question, Shape};
 use baton_core::workflow::{Waiting, WorkflowState};
-use baton_engine::inbox::InboxItem;
+use baton_engine::inbox::{InboxItem, Wanted};
 use baton_engine::store::Filter;
 
 use crate::cli::{Common, List};
@@ -139,21 +139,9 @@ fn how_to_answer(work: Option<&Work>, waits_for: WaitReason, id: &str) -> String
     if waits_for == WaitReason::InDoubt {
         return how_to_settle(id);
     }
-    match work {
-        Some(Work::Human(human)) => {
-            how_to_respond((human.kind, &human.options, human.form.as_ref()), id)
-        }
-        Some(
-            Work::Tool(_)
-            | Work::Wait(_)
-            | Work::Emit(_)
-            | Work::Workflow(_)
-            | Work::Worker(_)
-            | Work::Agent(_),
-        )
-        | None => {
-            format!("baton show {id}")
-        }
+    match Wanted::of(work, waits_for) {
+        Some(wanted) => how_to_respond((wanted.kind, wanted.options, wanted.form), id),
+        None => format!("baton show {id}"),
     }
 }
 
@@ -196,7 +184,9 @@ pub fn questions(state: &WorkflowState) -> Vec<String> {
     let waiting = state.waiting().filter(|(_, on)| on.is_for_people());
     let line = |(task, on): (baton_core::ids::Ordinal, &Waiting)| {
         let ask = match on {
-            Waiting::Person { ask } => hanging(ask, 4),
+            Waiting::Person { ask }
+            | Waiting::Approval { ask, .. }
+            | Waiting::Budget { ask, .. } => hanging(ask, 4),
             Waiting::Question { question, .. } => {
                 return of_call(&state.key_of(task), &state.id.task(task).to_string(), question);
             }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod again;
+mod agents;
 mod answer;
 mod chaos;
 mod invoke;
@@ -16,8 +17,10 @@ mod stay;
 mod tell;
 mod there;
 mod token;
+mod turns;
 mod usage;
 
+use crate::admin::doctor::Trying;
 use crate::cli::{Cli, Command, SchemaOf};
 use crate::display::say_out;
 use crate::exit::{Exit, Failed};
@@ -55,6 +58,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Pause { id } => tell::pause(&common, &id),
         Command::Tools { markdown: true } => reference::tools_page(),
         Command::Tools { markdown: false } => servers::tools(&common),
+        Command::Agents => agents::agents(&common),
         Command::Servers(asked) => servers::servers(&common, &asked),
         Command::Invoke(asked) => invoke::invoke(&common, &asked),
         Command::Usage(asked) => usage::usage(&common, &asked),
@@ -71,7 +75,11 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         }
         Command::Archive(asked) => admin::archive_finished(&common, &asked),
         Command::Purge(asked) => admin::purge_finished(&common, &asked),
-        Command::Doctor { rebuild } => admin::doctor_or_rebuild(&common, rebuild),
+        Command::Doctor { rebuild: true, .. } => admin::rebuild_views(&common),
+        Command::Doctor { rebuild: false, try_models } => {
+            let trying = if try_models { Trying::EachRole } else { Trying::Nothing };
+            admin::look_over(&common, trying)
+        }
         Command::Chaos(chaos) => chaos::chaos(&common, &chaos),
         Command::Bench(bench) => crate::bench::bench(&common, &bench),
     }
@@ -103,6 +111,7 @@ fn of_the_store(command: &Command) -> Option<&'static str> {
         | Command::Fork { .. }
         | Command::Tools { .. }
         | Command::Invoke(_)
+        | Command::Agents
         | Command::Servers(_)
         | Command::Usage(_)
         | Command::Openapi

@@ -1,14 +1,16 @@
 //! `run`: reads a definition and its inputs, has it admitted, and stays with it until it rests.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use baton_core::body::Json;
 use baton_core::definition::{self, Fault, InputFault, input_faults, value_from_text};
 use baton_core::ids::ConversationId;
-use baton_core::plan::Plan;
+use baton_core::plan::{Plan, Work};
 use baton_core::words::Origin;
 use baton_core::workflow::rows::WorkflowCard;
+use baton_models::script_file;
 use baton_server::wire::{Ask, Submission};
 use serde_json::{Map, Value};
 
@@ -16,6 +18,7 @@ use super::stay::stay;
 use crate::catalog::{LocalCatalog, read_source};
 use crate::cli::{Common, Run};
 use crate::config::Config;
+use crate::display::say;
 use crate::exit::{Exit, Failed};
 use crate::remote::Remote;
 use crate::runtime::SystemClock;
@@ -35,9 +38,11 @@ pub fn run(common: &Common, run: &Run) -> anyhow::Result<Exit> {
     if let Some(remote) = Remote::named(common)? {
         return super::there::run(common, remote, run);
     }
-    let config = Config::read(common.config.as_deref())?;
+    let config = Config::of(common)?;
+    tell_script(common);
     let tools = tools(common, &config)?;
     let plan = read_definition(common, &config, &tools, &run.definition)?;
+    tell_models(&config, &plan);
     let inputs = read_inputs(&plan, &run.inputs)?;
     let submission = Submission {
         plan,
@@ -50,6 +55,34 @@ pub fn run(common: &Common, run: &Run) -> anyhow::Result<Exit> {
     };
     let (session, started) = submit(common, &config, &tools, &submission)?;
     stay(common, session, started.id)
+}
+
+/// Says that no model is asked, where that is so.
+pub(super) fn tell_script(common: &Common) {
+    if let Some(file) = common.model.as_deref().and_then(script_file) {
+        say(&format!("scripted answers from {}: no model is asked", file.display()));
+    }
+}
+
+/// Says which models are asked where nobody chose one.
+fn tell_models(config: &Config, plan: &Plan) {
+    if config.models.only.is_some() || !config.models.worker.is_empty() {
+        return;
+    }
+    let asked = plan.tasks.iter().filter_map(|task| match &task.work {
+        Work::Agent(agent) => agent.models.first(),
+        Work::Tool(_)
+        | Work::Human(_)
+        | Work::Wait(_)
+        | Work::Emit(_)
+        | Work::Workflow(_)
+        | Work::Worker(_) => None,
+    });
+    let asked: BTreeSet<&str> = asked.map(|model| model.name.as_str()).collect();
+    if !asked.is_empty() {
+        let names: Vec<&str> = asked.into_iter().collect();
+        say(&clean(&format!("agents ask {}", names.join(", "))));
+    }
 }
 
 /// Has a workflow admitted, once, also when the owner it goes to is just leaving: its conversation
@@ -108,6 +141,7 @@ pub(super) fn read_definition(
     // A pipe is read as a file is, and has nothing beside it.
     let folder = parent.as_deref().filter(|_| path.is_file());
     let catalog = LocalCatalog::new(Arc::new(tools.clone()), config, folder, views);
+    let catalog = catalog.with_agents_of(folder);
     let (file, source) = if path.exists() && !path.is_dir() {
         let source = read_source(path)
             .map_err(|cause| Failed::usage(format!("{} cannot be read: {cause}", clean(named))))?;

@@ -18,6 +18,7 @@ use baton_server::wire::{Answer, Ask};
 use baton_store::StoreUrl;
 
 use super::listening;
+use super::run::tell_script;
 use super::stay::leave;
 use crate::cli::{Common, Serve};
 use crate::config::Config;
@@ -37,7 +38,8 @@ const LEARN_MAX: Duration = Duration::from_secs(10);
 
 /// Serves until a signal comes.
 pub fn serve(common: &Common, serve: &Serve) -> anyhow::Result<Exit> {
-    let config = Config::read(common.config.as_deref())?;
+    let config = Config::of(common)?;
+    tell_script(common);
     let listening = listening::listen(&config.server, serve)?;
     let scheme = if listening.tls.is_some() { "https" } else { "http" };
     let toolbox = tools(common, &config)?;

@@ -2,23 +2,27 @@
 
 use anyhow::Context;
 use baton_core::codes::Code;
-use baton_core::ids::WorkflowId;
-use baton_core::spoken::{cut, span};
+use baton_core::ids::{TaskId, WorkflowId};
+use baton_core::spoken::{cut, many, span};
 use baton_core::time::Timestamp;
 use baton_core::workflow::Event;
+use baton_engine::turn_view::{AgentView, TurnView};
 use baton_engine::view::{TaskView, WorkflowView};
 use serde::Serialize;
 
 use super::list::now;
+use super::turns;
 use crate::cli::{Common, Show};
-use crate::display::say_out;
-use crate::exit::Exit;
+use crate::display::{say, say_out};
+use crate::exit::{Exit, Failed};
 use crate::reading::{Reading, ShownEvent, find_task};
 use crate::session::read;
-use crate::text::{ago, clean, output_text};
+use crate::text::{ago, clean, clean_lines, output_text};
 
 /// How many tasks are printed.
 const TASKS_SHOWN_MAX: usize = 200;
+/// Of how many agents it is told what they did.
+const AGENTS_SHOWN_MAX: usize = 50;
 /// How many events are read at a time.
 const EVENTS_AT_ONCE: u32 = 1_000;
 
@@ -28,6 +32,20 @@ struct Shown<'s> {
     workflow: &'s WorkflowView,
     tasks: &'s [TaskView],
     events: &'s [ShownEvent],
+    /// What agents did in sum.
+    agents: Vec<AgentShown<'s>>,
+    /// The turns of the agent's task that was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transcript: Option<&'s [TurnView]>,
+}
+
+/// What the agent of a task did.
+#[derive(Serialize)]
+struct AgentShown<'s> {
+    task_id: TaskId,
+    task: &'s str,
+    #[serde(flatten)]
+    done: AgentView,
 }
 
 /// Shows one workflow.
@@ -39,6 +57,9 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let id = brief.id;
+    if let Some(call) = show.prompt {
+        return prompt(common, named.map(|named| id.task(named)), call, reading.as_mut());
+    }
     let workflow = reading.workflow(id)?.with_context(|| format!("the workflow {id} is gone"))?;
     let mut tasks = reading.tasks(id)?;
     let mut events = if show.events { all_events(id, reading.as_mut())? } else { Vec::new() };
@@ -46,18 +67,20 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
         tasks.retain(|task| task.ordinal == named);
         events.retain(|event| event.is_about(id.task(named)));
     }
+    let agents = agents(&tasks, reading.as_mut())?;
+    let agent = tasks.first().filter(|task| named.is_some() && task.kind == "agent");
+    let transcript = agent.map(|task| reading.transcript(task)).transpose()?;
     if common.json {
-        let shown = Shown { workflow: &workflow, tasks: &tasks, events: &events };
+        let transcript = transcript.as_deref();
+        let (workflow, tasks, events) = (&workflow, &tasks, &events);
+        let shown = Shown { workflow, tasks, events, agents, transcript };
         say_out(&serde_json::to_string(&shown)?);
         return Ok(Exit::Done);
     }
     say_out(&head(&workflow));
-    let failures = failures(id, &tasks, reading.as_mut())?;
-    for task in tasks.iter().take(TASKS_SHOWN_MAX) {
-        say_out(&task_line(task, failures.get(&task.ordinal)));
-    }
-    if tasks.len() > TASKS_SHOWN_MAX {
-        say_out(&format!("  … and {} more (--json shows all)", tasks.len() - TASKS_SHOWN_MAX));
+    say_tasks((id, &tasks), &agents, reading.as_mut())?;
+    if let Some(transcript) = &transcript {
+        say_out(&format!("\n{}", turns::told(transcript)));
     }
     let output = match (named, tasks.first()) {
         (Some(_), Some(task)) => reading.output(task)?,
@@ -70,6 +93,64 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
         say_out("");
         events.iter().for_each(|event| say_out(&event_line(event)));
     }
+    Ok(Exit::Done)
+}
+
+/// A line for each task, and what its agent did.
+fn say_tasks(
+    (id, tasks): (WorkflowId, &[TaskView]),
+    agents: &[AgentShown<'_>],
+    reading: &mut dyn Reading,
+) -> anyhow::Result<()> {
+    let failures = failures(id, tasks, reading)?;
+    for task in tasks.iter().take(TASKS_SHOWN_MAX) {
+        say_out(&task_line(task, failures.get(&task.ordinal)));
+        if let Some(agent) = agents.iter().find(|agent| agent.task_id == task.id) {
+            say_out(&format!("      {}", turns::in_sum(&agent.done)));
+        }
+    }
+    if tasks.len() > TASKS_SHOWN_MAX {
+        say_out(&format!("  … and {} more (--json shows all)", tasks.len() - TASKS_SHOWN_MAX));
+    }
+    Ok(())
+}
+
+/// What the agents of these tasks did.
+fn agents<'t>(
+    tasks: &'t [TaskView],
+    reading: &mut dyn Reading,
+) -> anyhow::Result<Vec<AgentShown<'t>>> {
+    let mut agents = Vec::new();
+    for task in tasks.iter().filter(|task| task.kind == "agent").take(AGENTS_SHOWN_MAX) {
+        let done = reading.agent(task)?;
+        agents.extend(done.map(|done| AgentShown { task_id: task.id, task: &task.key, done }));
+    }
+    Ok(agents)
+}
+
+/// What a model was asked, and that it is what was journaled.
+fn prompt(
+    common: &Common,
+    task: Option<TaskId>,
+    call: u32,
+    reading: &mut dyn Reading,
+) -> anyhow::Result<Exit> {
+    let task = task.ok_or_else(|| {
+        Failed::usage("`--prompt` shows a call of one task; name it as `WORKFLOW/KEY`")
+    })?;
+    let prompt = reading.prompt(task, call)?;
+    if common.json {
+        say_out(&serde_json::to_string(&prompt)?);
+        return Ok(Exit::Done);
+    }
+    say(&format!(
+        "call {call} of {}: {}, {}; its digest is the one that was journaled before it: {}",
+        clean(&prompt.model),
+        many(prompt.messages.into(), "message"),
+        many(prompt.request.as_str().len() as u64, "byte"),
+        clean(&prompt.digest),
+    ));
+    say_out(&clean_lines(prompt.request.as_str()));
     Ok(Exit::Done)
 }
 
@@ -145,8 +226,9 @@ fn task_line(task: &TaskView, failure: Option<&String>) -> String {
         (Some(started), Some(ended)) => span(ended.since(started)),
         (Some(_), None) | (None, _) => String::new(),
     };
-    let attempts =
-        if task.attempts > 1 { format!(" · {} attempts", task.attempts) } else { String::new() };
+    // Each turn of an agent is an attempt: they are told by themselves.
+    let is_told = task.attempts > 1 && task.kind != "agent";
+    let attempts = if is_told { format!(" · {} attempts", task.attempts) } else { String::new() };
     let what = task.tool.clone().unwrap_or_else(|| task.kind.to_owned());
     let used = task.usage.and_then(|used| used.line()).map(|line| format!(" · {line}"));
     let used = used.unwrap_or_default();

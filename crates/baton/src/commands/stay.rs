@@ -23,6 +23,7 @@ use crate::follow::{Follower, Going, Pages, Rest};
 use crate::log::{Level, log};
 use crate::outside::Outside;
 use crate::reading::{Reading, ShownEvent};
+use crate::runtime::Handle;
 use crate::session::{LOOK_AGAIN, Purpose, Session, read};
 use crate::signals::{self, Role};
 use crate::text::{clean, output_text};
@@ -146,9 +147,11 @@ pub(super) fn follow(
     loop {
         let children = follower.children(CHILDREN_SHOWN_MAX)?;
         display.children(&follower.state, children);
-        if let Some(owner) = session.owner() {
-            display.said(&follower.state, owner.live().of(follower.state.id));
+        if let Some(live) = session.owner().map(Handle::live) {
+            display.said(&follower.state, live.of(id));
         }
+        let texts = [follower.texts(), session.texts(&follower.state)].concat();
+        display.spoken(&follower.state, texts);
         match follower.rest()? {
             Some(Rest::Ended) => {
                 display.end();
@@ -176,10 +179,11 @@ pub(super) fn follow(
             display.end();
             return leave_to_workers(common, &mut follower, &workers).map(Some);
         }
-        going = follower.catch_up(LOOK_AGAIN, &mut |state, shown, event| {
-            quiet.since = Instant::now();
-            display.event(state, shown, event);
-        })?;
+        going =
+            follower.catch_up(session.patience(&follower.state), &mut |state, shown, event| {
+                quiet.since = Instant::now();
+                display.event(state, shown, event);
+            })?;
     }
 }
 

@@ -22,6 +22,10 @@ use crate::text::clean;
 
 /// Has a definition checked and run, and shows it until it rests.
 pub(super) fn run(common: &Common, remote: Remote, run: &Run) -> anyhow::Result<Exit> {
+    if common.model.is_some() {
+        let message = "a server asks its own models: start it with `--model`, or call this without";
+        return Err(Failed::usage(message).into());
+    }
     let source = source_of(&run.definition)?;
     let described = match &source {
         Some(source) => checked(&remote, &run.definition, source)?,

@@ -119,7 +119,7 @@ fn bearer(token: &str) -> Result<HeaderValue, Failed> {
 }
 
 /// The authorities of a file, or those that this system trusts.
-fn trusted() -> Result<TlsConfig, Failed> {
+pub(crate) fn trusted() -> Result<TlsConfig, Failed> {
     let file = std::env::var_os(AUTHORITIES).filter(|file| !file.is_empty());
     let certificates = match &file {
         Some(file) => of_file(Path::new(file))?,

@@ -14,10 +14,12 @@ use baton_core::body::Json;
 use baton_core::ids::WorkflowId;
 use baton_core::plan::ToolSpec;
 use baton_engine::view::WorkflowView;
+use baton_server::http::AgentItem;
 use baton_server::wire::{Ask, Verb};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub(crate) use address::trusted;
 pub use answers::{FieldError, Problem};
 
 use answers::{Fault, Page};
@@ -141,6 +143,12 @@ impl Remote {
     /// The tools that definitions can use.
     pub fn tools(&self) -> anyhow::Result<Vec<ToolSpec>> {
         let page: Result<Page<ToolSpec>, Fault> = self.client.get("/tools");
+        Ok(page.map_err(|fault| self.failed(fault))?.items)
+    }
+
+    /// The agents that tasks can name.
+    pub fn agents(&self) -> anyhow::Result<Vec<AgentItem>> {
+        let page: Result<Page<AgentItem>, Fault> = self.client.get("/agents");
         Ok(page.map_err(|fault| self.failed(fault))?.items)
     }
 

@@ -6,7 +6,9 @@ use baton_core::definition::InputFault;
 use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::plan::Plan;
 use baton_engine::inbox::InboxItem;
+use baton_engine::prompt::PromptView;
 use baton_engine::store::Filter;
+use baton_engine::turn_view::{AgentView, TurnView};
 use baton_engine::usage::{UsageQuery, UsageReport};
 use baton_engine::view::{TaskView, WorkflowView};
 use serde::Deserialize;
@@ -21,6 +23,8 @@ use crate::reading::{Reading, ShownEvent};
 const PAGE_MAX: u32 = 1_000;
 /// The most tasks of a workflow that are taken from a server.
 const TASKS_MAX: usize = 1 << 20;
+/// The most turns of an agent that are taken from a server.
+const TURNS_MAX: usize = 10_000;
 
 /// Reads through a server.
 pub(super) struct RemoteReading {
@@ -31,6 +35,8 @@ pub(super) struct RemoteReading {
 #[derive(Deserialize)]
 struct TaskAlone {
     output: Option<Json>,
+    #[serde(default)]
+    agent: Option<AgentView>,
 }
 
 impl RemoteReading {
@@ -139,6 +145,25 @@ impl Reading for RemoteReading {
     fn output(&mut self, task: &TaskView) -> anyhow::Result<Option<Json>> {
         let alone: TaskAlone = self.get(&format!("/tasks/{}", task.id))?;
         Ok(alone.output)
+    }
+
+    fn agent(&mut self, task: &TaskView) -> anyhow::Result<Option<AgentView>> {
+        if task.kind != "agent" {
+            return Ok(None);
+        }
+        let alone: TaskAlone = self.get(&format!("/tasks/{}", task.id))?;
+        Ok(alone.agent)
+    }
+
+    fn transcript(&mut self, task: &TaskView) -> anyhow::Result<Vec<TurnView>> {
+        if task.kind != "agent" {
+            return Ok(Vec::new());
+        }
+        self.pages(&format!("/tasks/{}/transcript", task.id), TURNS_MAX)
+    }
+
+    fn prompt(&mut self, task: TaskId, call: u32) -> anyhow::Result<PromptView> {
+        self.get(&format!("/tasks/{task}/calls/{call}/prompt"))
     }
 }
 

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use baton_core::ids::WorkflowId;
 use baton_core::spoken::span;
+use baton_engine::chunks::Chunk;
+use serde::Deserialize;
 
 use super::answers::{Fault, Problem};
 use super::client::Client;
@@ -29,14 +31,20 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 const WAITING_MAX: usize = 1_000;
 
 /// What the reading thread hands over.
-type Came = Result<ShownEvent, Fault>;
+type Came = Result<Item, Fault>;
+
+/// What a stream tells.
+enum Item {
+    Event(Box<ShownEvent>),
+    Text(Chunk),
+}
 
 /// A workflow's events, as a thread of its own reads them.
 pub(super) struct Stream {
     client: Client,
     came: Receiver<Came>,
-    /// What ended the stream, when the events before it have been taken.
-    fault: Option<Fault>,
+    /// What came and was not taken yet: what is of another kind than what came before it.
+    next: Option<Came>,
     /// Whether nobody takes events any more.
     left: Arc<AtomicBool>,
 }
@@ -69,33 +77,54 @@ impl Stream {
             // Nobody else sends here, and there is room.
             let _ = told.try_send(Err(Fault::Lost(format!("no thread can be made: {cause}"))));
         }
-        Self { client, came, fault: None, left }
+        Self { client, came, next: None, left }
     }
 }
 
 impl Feed for Stream {
     fn next(&mut self, wait: Duration) -> anyhow::Result<News> {
-        if let Some(fault) = self.fault.take() {
-            return Err(fault.failed(self.client.base()).into());
-        }
-        let mut events = Vec::new();
-        let mut came = match self.came.recv_timeout(wait) {
-            Ok(came) => Some(came),
-            Err(RecvTimeoutError::Timeout) => return Ok(News::Nothing),
-            Err(RecvTimeoutError::Disconnected) => {
-                let message = "the stream of events has ended; `baton watch` follows it again";
-                return Err(Failed::unreachable(anyhow!(message)).into());
-            }
+        let first = match self.next.take() {
+            Some(first) => first,
+            None => match self.came.recv_timeout(wait) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) => return Ok(News::Nothing),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let message = "the stream of events has ended; `baton watch` follows it again";
+                    return Err(Failed::unreachable(anyhow!(message)).into());
+                }
+            },
         };
-        while let Some(Ok(event)) = came {
-            events.push(event);
-            came = if events.len() < WAITING_MAX { self.came.try_recv().ok() } else { None };
+        let first = first.map_err(|fault| fault.failed(self.client.base()))?;
+        Ok(match first {
+            Item::Event(first) => News::Events(self.more(*first, |item| match item {
+                Item::Event(event) => Ok(*event),
+                text @ Item::Text(_) => Err(text),
+            })),
+            Item::Text(first) => News::Texts(self.more(first, |item| match item {
+                Item::Text(text) => Ok(text),
+                event @ Item::Event(_) => Err(event),
+            })),
+        })
+    }
+}
+
+impl Stream {
+    /// What has come already of one kind, and no more than may wait.
+    fn more<T>(&mut self, first: T, of_kind: impl Fn(Item) -> Result<T, Item>) -> Vec<T> {
+        let mut all = vec![first];
+        while all.len() < WAITING_MAX
+            && let Ok(came) = self.came.try_recv()
+        {
+            match came.map(&of_kind) {
+                Ok(Ok(item)) => all.push(item),
+                Ok(Err(other)) => self.next = Some(Ok(other)),
+                Err(fault) => self.next = Some(Err(fault)),
+            }
+            if self.next.is_some() {
+                break;
+            }
         }
-        self.fault = came.and_then(Result::err);
-        match self.fault.take_if(|_| events.is_empty()) {
-            Some(fault) => Err(fault.failed(self.client.base()).into()),
-            None => Ok(News::Events(events)),
-        }
+        all
     }
 }
 
@@ -184,7 +213,13 @@ impl Reader {
                     // position of the task's event, which says the same.
                     if !event.is_call() && event.position() > self.told {
                         self.told = event.position();
-                        self.sender.send(Ok(event)).map_err(|_| Left)?;
+                        self.sender.send(Ok(Item::Event(Box::new(event)))).map_err(|_| Left)?;
+                    }
+                }
+                (None, "text.delta") => {
+                    // What cannot be read is in the answer.
+                    if let Some(chunk) = chunk(&message.data) {
+                        self.sender.send(Ok(Item::Text(chunk))).map_err(|_| Left)?;
                     }
                 }
                 (None, "done") => return Ok(Ended::Done),
@@ -205,6 +240,19 @@ impl Reader {
             }
         }
     }
+}
+
+/// A piece of a model's text.
+fn chunk(text: &str) -> Option<Chunk> {
+    #[derive(Deserialize)]
+    struct Delta {
+        stream: String,
+        offset: u64,
+        text: String,
+    }
+    let Delta { stream, offset, text } = serde_json::from_str(text).ok()?;
+    // The number of the workflow is the server's own.
+    Some(Chunk { stream: 0, turn: stream.parse().ok()?, offset, text })
 }
 
 /// Whether to go on after a fault: a server that went away is waited for, for a while, and whoever

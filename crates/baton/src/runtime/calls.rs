@@ -44,10 +44,11 @@ impl Caller {
         &self,
         asking: &turns::Asking,
         control: &Control,
+        told: &mut dyn FnMut(&str),
     ) -> Result<ModelTurn, CallFailure> {
         let agent = asking.agent().ok_or_else(|| refused("the plan has no such agent"))?;
         let request = asking.request(&mut |hash| self.patient_blob(hash)).map_err(unrendered)?;
-        let answer = self.models.call(&request, control, &mut |_| {})?;
+        let answer = self.models.call(&request, control, told)?;
         Ok(turns::heard(agent, answer))
     }
 

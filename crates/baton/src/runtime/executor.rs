@@ -13,6 +13,7 @@ use baton_core::ids::TaskId;
 use baton_core::words::{AttemptStatus, FailureKind};
 use baton_engine::asking::{Asking, Heard, Wish};
 use baton_engine::attempt_status;
+use baton_engine::chunks::TurnId;
 use baton_engine::exchange::{Call, CallResult, Effect, Input, JobKey};
 use baton_engine::meters::Meters;
 use baton_engine::ports::{Control, Hearer, Live, Models, Tools};
@@ -353,7 +354,10 @@ impl Shared {
         let (what, told) = (Called::Model, false);
         self.watch_over(job, Running { what, task, control: control.clone(), deadline, told });
         let began = Instant::now();
-        let result = caught(|| self.caller.ask(asking, &control));
+        let turn = TurnId { task, attempt: job.attempt };
+        self.reports.speech.begin(job.number, turn);
+        let mut told = |text: &str| self.reports.tell(turn, text);
+        let result = caught(|| self.caller.ask(asking, &control, &mut told));
         if !self.strike_off(job, task) {
             return None;
         }

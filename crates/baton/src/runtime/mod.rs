@@ -9,8 +9,10 @@ mod executor;
 mod handle;
 mod hub;
 mod inbox;
+mod keeper;
 mod owner;
 mod reports;
+mod speech;
 
 pub use clock::SystemClock;
 pub use death::{Death, DeathPoint};

@@ -7,7 +7,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use baton_core::ids::WorkflowId;
+use baton_core::words::TaskStatus;
+use baton_core::workflow::rows::TaskRow;
 use baton_engine::check::SelfCheck;
+use baton_engine::chunks::{Chunk, ChunkLog};
 use baton_engine::engine::{Engine, Settings, TakeUp};
 use baton_engine::exchange::{Input, Turn};
 use baton_engine::meters::Meters;
@@ -23,6 +26,7 @@ use super::executor::{Bounds, Executor, Wires};
 use super::handle::{Desk, Handle};
 use super::hub::Hub;
 use super::inbox::Inbox;
+use super::keeper::Keeper;
 
 /// After a sync longer than this, the owner waits a little for the answers to what it released.
 const SLOW_SYNC: Duration = Duration::from_millis(1);
@@ -49,6 +53,8 @@ pub struct Parts {
     pub views: Box<dyn Views>,
     /// A reader for the continuous self-check.
     pub check_views: Box<dyn Views>,
+    /// Where the text of running turns is kept.
+    pub chunks: Box<dyn ChunkLog>,
     /// What can be called.
     pub tools: Arc<dyn Tools>,
     /// Who can be asked.
@@ -117,7 +123,8 @@ impl Owner {
         let Parts {
             mut store,
             views,
-            check_views,
+            mut check_views,
+            chunks,
             tools,
             models,
             settings,
@@ -127,6 +134,8 @@ impl Owner {
         } = parts;
         let mut clock = SystemClock::default();
         let engine = Engine::open(store.as_mut(), settings, take_up, clock.now())?;
+        let runs = |chunk: &Chunk| ran(chunk, check_views.as_mut());
+        let keeper = Keeper::start(&handle.reports, chunks, runs);
         let (inbox, reports) = (Arc::clone(&handle.inbox), Arc::clone(&handle.reports));
         let wires = Wires { inbox, reports, meters: handle.meters() };
         let executor = Executor::start((tools, models), views, bounds, wires);
@@ -146,6 +155,7 @@ impl Owner {
                 check: Check::new(check_views, owned_meters),
                 death,
                 commits: 0,
+                _keeper: keeper,
             };
             let ended = work.until_drained();
             if let Err(why) = &ended {
@@ -178,6 +188,16 @@ impl Owner {
     }
 }
 
+/// Whether the turn of a piece ran when the store was last written. What cannot be read did not.
+fn ran(chunk: &Chunk, views: &mut dyn Views) -> bool {
+    let Some((_, ordinal)) = chunk.turn.task.split() else { return false };
+    let is_it = |row: &TaskRow| {
+        let at = (row.ordinal, row.attempts, row.status);
+        at == (ordinal, chunk.turn.attempt, TaskStatus::Executing)
+    };
+    views.tasks(chunk.stream).is_ok_and(|rows| rows.iter().any(is_it))
+}
+
 struct Work {
     store: Box<dyn Store + Send>,
     engine: Engine,
@@ -189,6 +209,8 @@ struct Work {
     death: Option<Death>,
     /// Commits of this process.
     commits: u64,
+    /// Ends with this.
+    _keeper: Keeper,
 }
 
 /// The continuous self-check: after commits, every few seconds, a few workflows.
@@ -303,6 +325,8 @@ impl Work {
             // Whoever hears of the commit finds it counted.
             self.count(began.elapsed(), took);
             self.handle.meters.booked(&commit.usage);
+            let running = |stream, turn| self.engine.is_running(stream, turn);
+            self.handle.reports.speech.committed(&commit.records, running);
             self.handle.hub.publish(&commit.records);
         }
         // A call brings its result, and whoever is answered often asks for the next thing.

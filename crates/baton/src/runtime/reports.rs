@@ -1,5 +1,5 @@
-//! What running calls and workers say of themselves, for those who watch. Nothing of it is written
-//! down, and what nobody asks for costs its place alone.
+//! What running calls, workers and models say, for those who watch. What calls and workers say is
+//! never written down, and what nobody asks for costs its place alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,8 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use baton_core::ids::{Ordinal, TaskId, WorkflowId};
 use baton_core::time::Timestamp;
+use baton_engine::chunks::{Chunk, TurnId};
 use baton_engine::ports::{Live, Progress};
 use baton_engine::said::Said;
+
+use super::speech::Speech;
 
 /// The most tasks of which something is kept; those of the oldest workflow make room.
 const TASKS_MAX: usize = 20_000;
@@ -21,6 +24,8 @@ type News = Box<dyn FnMut() -> bool + Send>;
 /// What was said of the tasks that run just now.
 pub(super) struct Reports {
     board: Mutex<Board>,
+    /// And what models say.
+    pub(super) speech: Speech,
     /// None from the owner's end on.
     followers: Mutex<Option<Followers>>,
 }
@@ -43,7 +48,11 @@ struct Running {
 
 impl Default for Reports {
     fn default() -> Self {
-        Self { board: Mutex::default(), followers: Mutex::new(Some(Vec::new())) }
+        Self {
+            board: Mutex::default(),
+            speech: Speech::default(),
+            followers: Mutex::new(Some(Vec::new())),
+        }
     }
 }
 
@@ -75,9 +84,20 @@ impl Reports {
 
     fn keep(&self, said: Said) {
         let workflow = said.task.split().map(|(workflow, _)| workflow);
-        if !self.board().keep(said) {
-            return;
+        if self.board().keep(said) {
+            self.ring(workflow);
         }
+    }
+
+    /// A model says something in a turn.
+    pub(super) fn tell(&self, turn: TurnId, text: &str) {
+        if self.speech.tell(turn, text) {
+            self.ring(turn.workflow());
+        }
+    }
+
+    /// There is news of a workflow.
+    fn ring(&self, workflow: Option<WorkflowId>) {
         if let Some(followers) = self.followers().as_mut() {
             followers.retain_mut(|(of, news)| (of.is_some() && *of != workflow) || news());
         }
@@ -148,6 +168,18 @@ impl Live for Reports {
             left.is_some()
         });
         (due, rest)
+    }
+
+    fn texts(&self, workflow: Option<WorkflowId>, until: u64) -> Vec<Chunk> {
+        self.speech.texts(workflow, until)
+    }
+
+    fn spoken(&self) -> Vec<(u64, Chunk)> {
+        self.speech.spoken()
+    }
+
+    fn is_running(&self, turn: TurnId) -> bool {
+        self.speech.is_running(turn)
     }
 
     fn follow(&self, workflow: Option<WorkflowId>, news: News) {

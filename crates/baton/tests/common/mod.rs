@@ -48,7 +48,9 @@ impl Desk {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
         command.current_dir(self.folder.path()).args(arguments);
-        for name in ["BATON_DATA", "BATON_CONFIG", "BATON_SERVER", "BATON_TOKEN", "BATON_CA"] {
+        for name in
+            ["BATON_DATA", "BATON_CONFIG", "BATON_SERVER", "BATON_TOKEN", "BATON_CA", "BATON_MODEL"]
+        {
             command.env_remove(name);
         }
         command.stdin(Stdio::null());

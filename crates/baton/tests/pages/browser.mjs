@@ -42,7 +42,10 @@ async function changesWithoutReload() {
   await page.evaluate(() => {
     window.sameDocument = true;
     window.shifted = [];
-    new PerformanceObserver((all) => all.getEntries().forEach((it) => window.shifted.push(...it.sources.map(({ node }) => node?.outerHTML?.slice(0, 80)))))
+    const at = ({ x, y, width, height }) => [x, y, width, height].map(Math.round).join(" ");
+    const told = ({ node, previousRect, currentRect }) =>
+      `${node?.outerHTML?.slice(0, 80)} from ${at(previousRect)} to ${at(currentRect)}`;
+    new PerformanceObserver((all) => all.getEntries().forEach((it) => window.shifted.push(...it.sources.map(told))))
       .observe({ type: "layout-shift" });
   });
   await page.locator("#filter").fill("half a word");
@@ -51,6 +54,8 @@ async function changesWithoutReload() {
   openGate("first");
   await page.locator("#t-0 .pill.good").waitFor();
   const took = performance.now() - began;
+  // An age that grows under the reader's eyes moves nothing either.
+  await page.locator(".meta time", { hasText: "ago" }).waitFor();
   const now = await page.evaluate(() => {
     const { id, value, selectionStart, selectionEnd } = document.activeElement;
     return { sameDocument: window.sameDocument, id, value, selection: [selectionStart, selectionEnd], shifted: window.shifted };

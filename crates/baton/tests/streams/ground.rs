@@ -1,6 +1,7 @@
 //! A whole Baton on an embedded store, answering on a free port.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
@@ -19,7 +20,7 @@ use baton_core::workflow::Command;
 use baton_engine::engine::{Settings, TakeUp};
 use baton_engine::exchange::{Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
-use baton_engine::ports::{Door, Tools};
+use baton_engine::ports::{Door, Models, Tools};
 use baton_engine::store::Views;
 use baton_server::http::{Api, Definitions, Listed};
 use baton_store::StoreUrl;
@@ -62,7 +63,8 @@ pub struct Ground {
     pub handle: Handle,
     pub tools: Arc<dyn Tools>,
     running: Option<(Web, Owner)>,
-    _folder: tempfile::TempDir,
+    /// Its own, unless it was given one.
+    folder: Option<tempfile::TempDir>,
 }
 
 struct Known(Arc<[ToolSpec]>);
@@ -108,19 +110,33 @@ impl Definitions for Nothing {
 
 impl Ground {
     pub fn new() -> Self {
+        let none = baton_models::ModelSet::new(Default::default()).expect("no models");
+        Self::with(Arc::new(none))
+    }
+
+    /// One whose agents ask these models.
+    pub fn with(models: Arc<dyn Models>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let url = StoreUrl::Sqlite(folder.path().join("baton.db"));
+        let mut ground = Self::open(folder.path(), models, TakeUp::All);
+        ground.folder = Some(folder);
+        ground
+    }
+
+    /// On the store in a folder.
+    pub fn open(folder: &Path, models: Arc<dyn Models>, take_up: TakeUp) -> Self {
+        let url = StoreUrl::Sqlite(folder.join("baton.db"));
         let tools: Arc<dyn Tools> =
             Arc::new(BuiltinTools::new(ToolsConfig::default()).expect("tools"));
         let parts = Parts {
             store: baton_store::open(&url).expect("a store"),
             views: baton_store::open_views(&url).expect("a reader"),
             check_views: baton_store::open_views(&url).expect("a reader"),
+            chunks: baton_store::chunks_of(&url),
             tools: Arc::clone(&tools),
-            models: Arc::new(baton_models::ModelSet::new(Default::default()).expect("none")),
+            models,
             settings: Settings::default(),
             bounds: Bounds::default(),
-            take_up: TakeUp::All,
+            take_up,
             death: None,
         };
         let owner = Owner::start(parts).expect("an owner");
@@ -130,12 +146,15 @@ impl Ground {
         let api = |base| Api::new(base, Arc::clone(&tools), known);
         let web = Web::start(listener, &handle, &url, api).expect("a server");
         let address = web.address();
-        Self { address, url, handle, tools, running: Some((web, owner)), _folder: folder }
+        Self { address, url, handle, tools, running: Some((web, owner)), folder: None }
+    }
+
+    pub fn plan(&self, source: &str) -> Plan {
+        definition::read(source, &Known(self.tools.specs())).expect("a plan")
     }
 
     fn loaded(&self, source: &str) -> Arc<Loaded> {
-        let plan = definition::read(source, &Known(self.tools.specs())).expect("a plan");
-        Arc::new(Loaded::new(plan).expect("a plan"))
+        Arc::new(Loaded::new(self.plan(source)).expect("a plan"))
     }
 
     pub fn ask(&self, request: Request) -> Reply {
@@ -147,7 +166,11 @@ impl Ground {
     }
 
     pub fn submit(&self, source: &str) -> WorkflowId {
-        let reply = self.ask(submission(self.loaded(source)));
+        self.submit_plan(self.plan(source))
+    }
+
+    pub fn submit_plan(&self, plan: Plan) -> WorkflowId {
+        let reply = self.ask(submission(Arc::new(Loaded::new(plan).expect("a plan"))));
         let Reply::Workflow { id, .. } = reply else { panic!("not a workflow but {reply:?}") };
         id
     }
@@ -175,6 +198,11 @@ impl Ground {
     /// Waits until this many follow.
     pub fn until_subscribers(&self, count: usize) {
         until("subscribers", || self.web().broadcaster().subscribers() == count);
+    }
+
+    /// Waits until this many or more follow.
+    pub fn until_followed(&self, count: usize) {
+        until("followers", || self.web().broadcaster().subscribers() >= count);
     }
 
     /// Waits until a workflow asks a person.

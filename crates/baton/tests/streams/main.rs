@@ -11,6 +11,7 @@
 mod faults;
 mod ground;
 mod listening;
+mod speaking;
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -5,8 +5,8 @@ use serde_json::json;
 use super::{Known, plan, with_tasks};
 use crate::definition::read;
 use crate::ids::Ordinal;
-use crate::plan::{Wait, Work};
-use crate::words::{Effect, HumanKind, OnFailure, Permission, ProgressMethod};
+use crate::plan::{Budget, Wait, Work};
+use crate::words::{AtLimit, Effect, HumanKind, OnFailure, Permission, ProgressMethod};
 
 pub(super) const ALL_KINDS: &str = r#"
 name: everything
@@ -19,7 +19,7 @@ inputs:
   properties:
     repo: { type: string }
     files: { type: array, default: [] }
-budget: { time: 10m, at_limit: ask }
+budget: { time: 10m, tokens: 5000000000, usd: "0.50", calls: 200, at_limit: stop }
 progress: stage-weighted
 stages:
   - name: gather
@@ -64,6 +64,13 @@ fn every_field_is_read() {
     assert_eq!((plan.name.as_str(), plan.version), ("everything", 3));
     assert_eq!(plan.progress, ProgressMethod::StageWeighted);
     assert_eq!(plan.time_max.map(|span| span.to_string()).as_deref(), Some("10m"));
+    let budget = Budget {
+        tokens_max: Some(5_000_000_000),
+        cost_max: "0.5".parse().ok(),
+        calls_max: Some(200),
+        at_limit: AtLimit::Stop,
+    };
+    assert_eq!(plan.budget, budget);
     let stages: Vec<_> =
         plan.stages.iter().map(|stage| (stage.name.as_str(), stage.weight)).collect();
     assert_eq!(stages, [("gather", 1), ("judge", 3)]);

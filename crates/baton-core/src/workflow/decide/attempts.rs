@@ -9,12 +9,18 @@ use crate::failure::CallFailure;
 use crate::ids::Ordinal;
 use crate::plan::{Retry, WORKFLOW_TASKS_MAX};
 use crate::time::Moment;
-use crate::words::{AttemptStatus, Effect, Happened, OnFailure};
+use crate::words::{AttemptStatus, Effect, FailureKind, Happened, OnFailure};
 use crate::workflow::command::Refusal;
 use crate::workflow::event::{
-    AttemptFailed, Event, TaskCancelled, TaskExpanded, TaskFailed, TaskStarted,
+    AttemptFailed, Event, TaskCancelled, TaskExpanded, TaskFailed, TaskStarted, TaskWaited,
 };
-use crate::workflow::state::{Lease, Next, Phase, Resume, TaskPhase, Waiting, WorkflowState};
+use crate::workflow::state::{
+    AskedCall, Lease, Next, Phase, Resume, TaskPhase, Waiting, WorkflowState,
+};
+
+/// Arguments up to this many bytes stand in the question itself; whoever wants to see longer ones looks
+/// at the call's task.
+const ARGUMENTS_SHOWN_MAX: usize = 500;
 
 impl WorkflowState {
     /// Whether a task may start now: it is ready, or its pause before the next attempt is over.
@@ -42,15 +48,32 @@ impl WorkflowState {
         ordinal: Ordinal,
         input: Option<&Body>,
         lease: Option<&Lease>,
+        moment: &Moment,
     ) -> Decision {
         self.startable(ordinal)?;
         if self.worker_call(ordinal).is_some() != lease.is_some() {
             return Err(Refusal::NotReady);
         }
         let (rung, attempts) = self.task(ordinal).map_or((0, 0), |task| (task.rung, task.attempts));
-        let model = self.model_call(ordinal, input);
+        if let Some(wait) = self.approval_of(ordinal, moment) {
+            return Ok(one(TaskWaited { task: ordinal, on: wait }));
+        }
+        let model = match self.next_turn(ordinal, input) {
+            Ok(model) => model,
+            Err(instead) => return instead,
+        };
         let (input, lease) = (input.cloned(), lease.cloned());
         Ok(one(TaskStarted { task: ordinal, attempt: attempts + 1, input, lease, rung, model }))
+    }
+
+    /// The approval that a call waits for before it is made, unless it has it.
+    fn approval_of(&self, ordinal: Ordinal, moment: &Moment) -> Option<Waiting> {
+        let call = self.asked_call(ordinal)?;
+        let rule = call.approval?;
+        let digest = call.digest();
+        let until = rule.within.map(|within| moment.now.plus(within.0));
+        let is_approved = self.task(ordinal)?.approved == Some(digest);
+        (!is_approved).then(|| Waiting::Approval { digest, ask: approval_question(call), until })
     }
 
     pub(super) fn expand_task(&self, task: Ordinal, count: u32, list: &Body) -> Decision {
@@ -93,6 +116,29 @@ impl WorkflowState {
         let task = self.task(ordinal).ok_or(Refusal::NoSuchTask)?;
         let current = task.attempts == attempt && matches!(task.phase, TaskPhase::Executing { .. });
         if current { Ok(()) } else { Err(Refusal::StaleAttempt) }
+    }
+
+    /// The same, and what is left out of the transcript where it was too long for the model.
+    pub(super) fn after_attempt(
+        &self,
+        task: Ordinal,
+        attempt: u32,
+        status: AttemptStatus,
+        failure: &CallFailure,
+        moment: &Moment,
+    ) -> Vec<Event> {
+        let compacted = match (failure.kind, &self.phase) {
+            (FailureKind::ContextTooLong, Phase::Running { failing: None }) => {
+                self.compaction_after_refusal(task)
+            }
+            (_, _) => None,
+        };
+        let Some(compacted) = compacted else {
+            return vec![self.after_failure(task, attempt, status, failure, moment)];
+        };
+        let failure = failure.clone();
+        let failed = AttemptFailed { task, attempt, status, failure, next: Next::Repeat };
+        vec![failed.into(), compacted.into()]
     }
 
     /// What a failed attempt leads to: the rules of effect classes, retry and fallback.
@@ -176,6 +222,17 @@ impl WorkflowState {
         let most = each.and_then(|each| each.concurrency);
         most.is_none_or(|most| items.running < most)
     }
+}
+
+/// What a person is asked before a call is made.
+fn approval_question(call: &AskedCall) -> String {
+    let with = match &call.input {
+        Body::Inline(json) if json.as_str().len() <= ARGUMENTS_SHOWN_MAX => {
+            json.as_str().to_owned()
+        }
+        Body::Inline(_) | Body::Blob { .. } => format!("{} bytes of arguments", call.input.size()),
+    };
+    format!("Call `{}` with {with}?", call.tool)
 }
 
 /// `backoff * 2^(tries-1)`, at most `max`, and of that a random share between a half and all.

@@ -79,6 +79,8 @@ impl WorkflowState {
             | Waiting::Timer { .. }
             | Waiting::Event { .. }
             | Waiting::InDoubt { .. }
+            | Waiting::Approval { .. }
+            | Waiting::Budget { .. }
             | Waiting::Child { .. } => Err(Refusal::NotWaiting),
         }
     }
@@ -119,6 +121,8 @@ impl WorkflowState {
             | Waiting::Timer { .. }
             | Waiting::Event { .. }
             | Waiting::InDoubt { .. }
+            | Waiting::Approval { .. }
+            | Waiting::Budget { .. }
             | Waiting::Child { .. } => None,
         });
         open.map(|(task, number)| {

@@ -2,13 +2,14 @@
 //! [`attempts`](super::attempts).
 
 use super::{Decision, completed, one};
-use crate::agent::{Message, RequestHead};
+use crate::agent::{Digest, Message, RequestHead};
 use crate::body::{Body, Json};
 use crate::failure::CallFailure;
 use crate::ids::Ordinal;
 use crate::plan::{AgentCall, WORKFLOW_TASKS_MAX};
 use crate::time::Moment;
 use crate::words::{AttemptStatus, FailureKind, Happened};
+use crate::workflow::accounts::Amount;
 use crate::workflow::command::{Refusal, TurnAnswer};
 use crate::workflow::event::{ModelCall, TaskAnswered};
 use crate::workflow::state::{AgentRun, AskedCall, WorkflowState};
@@ -19,19 +20,45 @@ pub const REPEATS_MAX: u32 = 3;
 pub const CALLS_AT_ONCE_MAX: usize = 64;
 
 impl WorkflowState {
-    /// The call of a model that the task's next turn is; `prompt` is what it is asked where this is
-    /// its first.
-    pub(super) fn model_call(&self, ordinal: Ordinal, prompt: Option<&Body>) -> Option<ModelCall> {
-        let agent = self.agent_call(ordinal)?;
+    /// The call of a model that the task's next turn is, if it is an agent's; `prompt` is what it is
+    /// asked where this is its first. `Err` is what happens instead: something is left out of the
+    /// transcript first, or a budget has no room.
+    pub(super) fn next_turn(
+        &self,
+        ordinal: Ordinal,
+        prompt: Option<&Body>,
+    ) -> Result<Option<ModelCall>, Decision> {
+        let one_call = Amount { calls: 1, ..Amount::default() };
+        let (Some(agent), Some(model)) = (self.agent_call(ordinal), self.model_of(ordinal)) else {
+            if self.asked_call(ordinal).is_some() {
+                self.make_room(ordinal, one_call, None)?;
+            }
+            return Ok(None);
+        };
+        let head = request_head(agent, &model.name);
+        if let Some(compacted) = self.compaction(ordinal, prompt, &head) {
+            return Err(Ok(one(compacted)));
+        }
+        let read = self.input_tokens_max(ordinal, prompt, head.bytes());
+        let written = u64::from(agent.limits.output_tokens_max);
+        let tokens_max = read.saturating_add(written);
+        let cost_max = model.price.map(|price| price.at_most(read, written));
+        let need = Amount { tokens: tokens_max, cost: cost_max.unwrap_or_default(), ..one_call };
+        self.make_room(ordinal, need, Some(model))?;
+        let (messages, digest) = self.request_of(ordinal, prompt);
+        let (model, digest) = (model.name.clone(), digest.request(&head));
+        Ok(Some(ModelCall { model, messages, digest, tokens_max, cost_max }))
+    }
+
+    /// How many messages an agent's next request has, and their digest.
+    fn request_of(&self, ordinal: Ordinal, prompt: Option<&Body>) -> (u32, Digest) {
         let run = self.agent_run(ordinal);
         let (digest, known) =
             run.map_or_else(Default::default, |run| (run.digest, run.transcript.len()));
         let asked = prompt.filter(|_| known == 0);
         let digest = asked.map_or(digest, |prompt| digest.then("user", [prompt]));
-        let model = self.model_of(ordinal)?.name.as_str();
         let messages = u32::try_from(known + usize::from(asked.is_some())).unwrap_or(u32::MAX);
-        let digest = digest.request(&request_head(agent, model));
-        Some(ModelCall { model: model.to_owned(), messages, digest })
+        (messages, digest)
     }
 
     /// Whether an agent's next model may succeed where this one failed.
@@ -109,15 +136,12 @@ pub fn request_head<'a>(agent: &'a AgentCall, model: &'a str) -> RequestHead<'a>
 fn spent(agent: &AgentCall, run: &AgentRun, answer: &TurnAnswer) -> Option<CallFailure> {
     let limits = &agent.limits;
     let calls = u32::try_from(answer.calls.len()).unwrap_or(u32::MAX);
-    let tokens = run.usage.tokens().saturating_add(answer.usage.tokens());
     let over = if run.turns.saturating_add(1) >= limits.turns_max {
         format!("{} turns (`turns`)", limits.turns_max)
     } else if run.calls.saturating_add(calls) > limits.calls_max {
         format!("{} calls (`calls`)", limits.calls_max)
     } else if answer.calls.len() > CALLS_AT_ONCE_MAX {
         format!("{CALLS_AT_ONCE_MAX} calls in one answer, and this one asks for {calls}")
-    } else if limits.tokens_max.is_some_and(|most| tokens >= most) {
-        format!("{} tokens (`tokens`), of which {tokens} are used", limits.tokens_max.unwrap_or(0))
     } else {
         return None;
     };

@@ -4,14 +4,15 @@
 use serde_json::Value;
 
 use super::{ANSWER_BYTES_MAX, Decision, completed, one};
-use crate::body::{Body, Json};
+use crate::body::{BlobHash, Body, Json};
 use crate::failure::CallFailure;
 use crate::ids::{Ordinal, WorkflowId};
 use crate::plan::{Human, Work};
 use crate::time::Moment;
 use crate::words::{AttemptStatus, FailureKind, HumanKind};
+use crate::workflow::accounts::{Amount, BudgetScope};
 use crate::workflow::command::{Refusal, Verdict};
-use crate::workflow::event::{CallUndone, TaskCancelled, TaskFailed};
+use crate::workflow::event::{BudgetRaised, CallApproved, CallUndone, TaskCancelled, TaskFailed};
 use crate::workflow::state::{Outcome, Phase, Resume, TaskPhase, Waiting, WorkflowState};
 
 impl WorkflowState {
@@ -41,18 +42,76 @@ impl WorkflowState {
         if let Waiting::Question { .. } = on {
             return self.answer_question(ordinal, value, question);
         }
-        let (Waiting::Person { .. }, None) = (on, question) else {
+        if question.is_some() {
             return Err(Refusal::NotWaiting);
-        };
-        let Work::Human(human) = &plan.work else {
-            return Err(Refusal::NotWaiting);
-        };
+        }
         if value.to_string().len() > ANSWER_BYTES_MAX {
             return Err(Refusal::InvalidAnswer);
         }
-        match answer(human, value, by)? {
+        let answered = match (on, &plan.work) {
+            (Waiting::Approval { digest, .. }, _) => {
+                return self.approve_call(ordinal, *digest, (value, by));
+            }
+            (Waiting::Budget { scope, .. }, _) => return self.grant(ordinal, *scope, (value, by)),
+            (Waiting::Person { .. }, Work::Human(human)) => answer(human, value, by)?,
+            // An agent's task that was handed over: its output is checked as the agent's would be.
+            (Waiting::Person { .. }, Work::Agent(agent)) => match &agent.output {
+                Some(schema) => form(schema, value)?,
+                None => Answer::Output(value.clone()),
+            },
+            (_, _) => return Err(Refusal::NotWaiting),
+        };
+        match answered {
             Answer::Output(output) => Ok(one(completed(ordinal, Body::Inline(Json::of(&output))))),
             Answer::No(failure) => Ok(one(TaskFailed { task: ordinal, status: None, failure })),
+        }
+    }
+
+    /// A person's word on one exact call. An approval names the digest it was given for, where it
+    /// wants to be sure; a denial is told to the agent.
+    fn approve_call(
+        &self,
+        task: Ordinal,
+        digest: BlobHash,
+        (value, by): (&Value, &str),
+    ) -> Decision {
+        let named = value.get("digest").and_then(Value::as_str);
+        if named.is_some_and(|named| named != digest.to_string()) {
+            return Err(Refusal::InvalidAnswer);
+        }
+        match approval(value, by)? {
+            Answer::Output(_) => Ok(one(CallApproved { task, digest })),
+            Answer::No(failure) => Ok(one(TaskFailed { task, status: None, failure })),
+        }
+    }
+
+    /// A person grants more, as much again or as much as they say, or does not.
+    fn grant(&self, task: Ordinal, scope: BudgetScope, (value, by): (&Value, &str)) -> Decision {
+        let by_amount: Option<Amount> = match value {
+            Value::Object(fields) if !fields.contains_key("approved") => {
+                let amount = serde_json::from_value(value.clone());
+                Some(amount.map_err(|_| Refusal::InvalidAnswer)?)
+            }
+            Value::Object(_)
+            | Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => None,
+        };
+        if let Some(by) = by_amount {
+            let is_nothing = by == Amount::default();
+            let raised = BudgetRaised { task, scope, by };
+            return if is_nothing { Err(Refusal::InvalidAnswer) } else { Ok(one(raised)) };
+        }
+        match approval(value, by)? {
+            Answer::Output(_) => {
+                Ok(one(BudgetRaised { task, scope, by: self.tranche(task, scope) }))
+            }
+            Answer::No(refused) => {
+                let failure = CallFailure { kind: FailureKind::Budget, ..refused };
+                Ok(one(TaskFailed { task, status: None, failure }))
+            }
         }
     }
 
@@ -80,7 +139,14 @@ impl WorkflowState {
                 let failure = CallFailure::refused(FailureKind::NoEvent, message);
                 Ok(one(TaskFailed { task: ordinal, status: None, failure }))
             }
+            Waiting::Approval { until: Some(_), .. } => {
+                let message = "nobody approved the call in time";
+                let failure = CallFailure::refused(FailureKind::Rejected, message);
+                Ok(one(TaskFailed { task: ordinal, status: None, failure }))
+            }
             Waiting::Timer { then: Resume::Retry, .. }
+            | Waiting::Approval { until: None, .. }
+            | Waiting::Budget { .. }
             | Waiting::Event { until: None, .. }
             | Waiting::Person { .. }
             | Waiting::Question { .. }
@@ -96,6 +162,8 @@ impl WorkflowState {
             | Waiting::Person { .. }
             | Waiting::Question { .. }
             | Waiting::InDoubt { .. }
+            | Waiting::Approval { .. }
+            | Waiting::Budget { .. }
             | Waiting::Child { .. } => Err(Refusal::NotWaiting),
         }
     }
@@ -114,6 +182,8 @@ impl WorkflowState {
             | Waiting::Person { .. }
             | Waiting::Question { .. }
             | Waiting::Event { .. }
+            | Waiting::Approval { .. }
+            | Waiting::Budget { .. }
             | Waiting::InDoubt { .. } => return Err(Refusal::NotWaiting),
         }
         let message = match outcome {
@@ -149,11 +219,14 @@ fn answer(human: &Human, value: &Value, by: &str) -> Result<Answer, Refusal> {
         }
         HumanKind::Form => {
             let schema = human.form.as_ref().ok_or(Refusal::InvalidAnswer)?;
-            let valid =
-                jsonschema::validator_for(schema).is_ok_and(|validator| validator.is_valid(value));
-            if valid { Ok(Answer::Output(value.clone())) } else { Err(Refusal::InvalidAnswer) }
+            form(schema, value)
         }
     }
+}
+
+fn form(schema: &Value, value: &Value) -> Result<Answer, Refusal> {
+    let valid = jsonschema::validator_for(schema).is_ok_and(|validator| validator.is_valid(value));
+    if valid { Ok(Answer::Output(value.clone())) } else { Err(Refusal::InvalidAnswer) }
 }
 
 fn approval(value: &Value, by: &str) -> Result<Answer, Refusal> {

@@ -9,7 +9,9 @@ use serde_json::json;
 
 use crate::body::{BlobHash, Body, Json};
 use crate::ids::Ordinal;
+use crate::plan::Approval;
 use crate::words::Effect;
+use crate::workflow::accounts::{Account, Amount};
 
 /// An agent's loop between two of its turns.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,9 +32,15 @@ pub struct AgentRun {
     pub usage: Usage,
     /// Turns that were cut off: what they used is not known.
     pub cut_off: u32,
-    /// The attempt that was answered last; 0 before the first answer.
-    #[serde(default)]
-    pub answered: u32,
+    /// How often its transcript was compacted.
+    pub compactions: u32,
+    /// Against its own budget.
+    pub account: Account,
+    /// What is held for its turn that runs.
+    pub(in crate::workflow) held: Option<Amount>,
+    /// How many tokens its model counted last, and for how many entries of the transcript: the
+    /// answer is among them.
+    pub(in crate::workflow) counted: Option<(u64, u32)>,
     /// What each call brought last and how often in a row, by the call's digest.
     pub(in crate::workflow) results: BTreeMap<BlobHash, Repeated>,
 }
@@ -61,6 +69,13 @@ pub enum Entry {
         /// How many.
         count: u32,
     },
+    /// The same, without what they brought: it would not fit any more.
+    LeftOut {
+        /// The task of the first call.
+        first: Ordinal,
+        /// How many.
+        count: u32,
+    },
 }
 
 /// A call that an agent asked for.
@@ -77,6 +92,9 @@ pub struct AskedCall {
     /// Why it is not made, where it is not: for the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// Whether a person approves it first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
 }
 
 /// How a call that an agent asked for ended, as its model is told.
@@ -89,7 +107,16 @@ pub enum CallEnd {
 }
 
 impl CallEnd {
-    fn body(&self) -> Body {
+    /// How long it is.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Output(body) => body.size(),
+            Self::Error(message) => message.len() as u64,
+        }
+    }
+
+    /// What a transcript's digest counts of it.
+    pub fn body(&self) -> Body {
         match self {
             Self::Output(body) => body.clone(),
             Self::Error(message) => Body::Inline(Json::of(&json!({ "error": message }))),
@@ -97,7 +124,29 @@ impl CallEnd {
     }
 }
 
+impl Digest {
+    /// With what came of calls.
+    pub(in crate::workflow) fn with_results(self, results: &[(AskedCall, CallEnd)]) -> Self {
+        let one = |digest: Self, (call, end): &(AskedCall, CallEnd)| {
+            digest.then(&call.id, [&call.input, &end.body()])
+        };
+        results.iter().fold(self, one)
+    }
+
+    /// With calls of which the results are left out.
+    pub(in crate::workflow) fn with_left_out(self, results: &[(AskedCall, CallEnd)]) -> Self {
+        let one =
+            |digest: Self, (call, _): &(AskedCall, CallEnd)| digest.then(&call.id, [&call.input]);
+        results.iter().fold(self.then("left_out", []), one)
+    }
+}
+
 impl AgentRun {
+    /// Whether it has been asked anything.
+    pub fn has_begun(&self) -> bool {
+        !self.transcript.is_empty()
+    }
+
     /// What it is asked first.
     pub(in crate::workflow) fn ask(&mut self, message: Body) {
         self.digest = self.digest.then("user", [&message]);
@@ -110,15 +159,21 @@ impl AgentRun {
         self.transcript.push(Entry::Assistant(message));
     }
 
+    /// How many tokens its model counted for all of that.
+    pub(in crate::workflow) fn note_count(&mut self, usage: &Usage) {
+        let entries = u32::try_from(self.transcript.len()).unwrap_or(u32::MAX);
+        self.counted = (usage.input_tokens > 0).then(|| (usage.tokens(), entries));
+    }
+
     /// What came of calls.
     pub(in crate::workflow) fn take_results(
         &mut self,
         first: Ordinal,
         results: &[(AskedCall, CallEnd)],
     ) {
+        self.digest = self.digest.with_results(results);
         for (call, end) in results {
             let result = end.body();
-            self.digest = self.digest.then(&call.id, [&call.input, &result]);
             let result = result.content_hash();
             let last = self.results.entry(call.digest()).or_insert(Repeated { result, times: 0 });
             let times = if last.result == result { last.times + 1 } else { 1 };
@@ -126,6 +181,36 @@ impl AgentRun {
         }
         let count = u32::try_from(results.len()).unwrap_or(u32::MAX);
         self.transcript.push(Entry::Results { first, count });
+    }
+
+    /// The turns of the transcript: what it said, and what came of that.
+    pub(in crate::workflow) fn turns_of_transcript(&self) -> Vec<&[Entry]> {
+        let begins = |entry: &Entry| matches!(entry, Entry::Assistant(_));
+        let starts: Vec<usize> = (0..self.transcript.len())
+            .filter(|at| self.transcript.get(*at).is_some_and(begins))
+            .collect();
+        let ends = starts.iter().skip(1).copied().chain([self.transcript.len()]);
+        starts.iter().zip(ends).filter_map(|(from, to)| self.transcript.get(*from..to)).collect()
+    }
+
+    /// Leaves out what the first `left_out` results brought, and the first `dropped` turns wholly.
+    pub(in crate::workflow) fn compact(&mut self, left_out: u32, dropped: u32) {
+        let results = self.transcript.iter_mut().filter_map(|entry| match entry {
+            Entry::Results { first, count } => Some((*first, *count, entry)),
+            Entry::User(_) | Entry::Assistant(_) | Entry::LeftOut { .. } => None,
+        });
+        for (first, count, entry) in results.take(left_out as usize) {
+            *entry = Entry::LeftOut { first, count };
+        }
+        let gone: usize =
+            self.turns_of_transcript().iter().take(dropped as usize).map(|it| it.len()).sum();
+        let begins = |entry: &Entry| matches!(entry, Entry::Assistant(_));
+        if let Some(from) = self.transcript.iter().position(begins) {
+            let to = (from + gone).min(self.transcript.len());
+            self.transcript.drain(from..to);
+        }
+        self.compactions += 1;
+        self.counted = None;
     }
 
     /// How often in a row this very call brought the same.
@@ -136,7 +221,7 @@ impl AgentRun {
 
 impl AskedCall {
     /// Of the tool and its arguments.
-    fn digest(&self) -> BlobHash {
+    pub fn digest(&self) -> BlobHash {
         BlobHash::of(&[self.tool.as_bytes(), &[0], &self.input.content_hash().0].concat())
     }
 }

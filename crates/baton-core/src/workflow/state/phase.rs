@@ -8,12 +8,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::agent::AgentRun;
-use crate::body::Body;
+use crate::body::{BlobHash, Body};
 use crate::codes;
 use crate::failure::CallFailure;
 use crate::ids::{Ordinal, WorkflowId};
 use crate::time::Timestamp;
 use crate::words::{SkipCause, TaskStatus, WaitReason, WorkflowStatus};
+use crate::workflow::accounts::BudgetScope;
 use crate::workflow::question::{Asked, Question};
 
 /// Where a run stands.
@@ -138,6 +139,8 @@ pub struct Task {
     pub rung: u32,
     /// Whether it is a call that an agent asked for; `of` is the agent's task then.
     pub is_call: bool,
+    /// The call that a person approved, by its digest.
+    pub approved: Option<BlobHash>,
     /// What its agent has done in the present run.
     pub agent: Option<Box<AgentRun>>,
     /// Questions that its calls have asked.
@@ -229,6 +232,7 @@ impl Task {
             lost: 0,
             rung: 0,
             is_call: false,
+            approved: None,
             agent: None,
             asked: Asked::default(),
             started_at: None,
@@ -330,6 +334,23 @@ pub enum Waiting {
         /// What is known of the call's end.
         failure: CallFailure,
     },
+    /// The approval of the call that its agent asked for.
+    Approval {
+        /// Of the tool and its arguments.
+        digest: BlobHash,
+        /// The call, for people.
+        ask: String,
+        /// After which it counts as denied.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// Room in a budget.
+    Budget {
+        /// Whose.
+        scope: BudgetScope,
+        /// What is missing, for people.
+        ask: String,
+    },
     /// The end of a child workflow.
     Child {
         /// Which.
@@ -377,13 +398,15 @@ impl Waiting {
             Self::Timer { .. } => WaitReason::Timer,
             Self::Event { .. } => WaitReason::Event,
             Self::InDoubt { .. } => WaitReason::InDoubt,
+            Self::Approval { .. } => WaitReason::Approval,
+            Self::Budget { .. } => WaitReason::Budget,
             Self::Child { .. } => WaitReason::Child,
         }
     }
 
     /// Whether it is a person who must act.
     pub fn is_for_people(&self) -> bool {
-        matches!(self, Self::Person { .. } | Self::Question { .. } | Self::InDoubt { .. })
+        self.reason().is_for_people()
     }
 }
 

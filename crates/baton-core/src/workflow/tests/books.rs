@@ -8,8 +8,9 @@ use proptest::prelude::*;
 use super::laws::{command, random_plan};
 use super::*;
 use crate::actor::Actor;
-use crate::agent::{Cost, Price, Spending};
+use crate::agent::{AtMost, Cost, Price, Spending};
 use crate::words::Billing;
+use crate::workflow::ModelCall;
 use crate::workflow::usage::{UsageRow, day_of, usage_row};
 
 /// A price with odd digits, so that a sum that rounds is found out.
@@ -34,19 +35,20 @@ struct Told {
     attempt: u32,
     model: String,
     used: Option<Usage>,
+    at_most: (Option<u64>, Option<Cost>),
 }
 
 /// The calls that a journal tells of, each under the position of the event that settled it.
 #[derive(Default)]
 struct Ledger {
-    open: BTreeMap<Ordinal, (u32, String)>,
+    open: BTreeMap<Ordinal, (u32, ModelCall)>,
     settled: BTreeMap<u64, Told>,
 }
 
 impl Ledger {
     fn take(&mut self, event: &Event, position: u64) {
         if let Event::TaskStarted(TaskStarted { task, attempt, model: Some(call), .. }) = event {
-            self.open.insert(*task, (*attempt, call.model.clone()));
+            self.open.insert(*task, (*attempt, call.clone()));
             return;
         }
         let used = match event {
@@ -56,15 +58,14 @@ impl Ledger {
                 (failure.happened != Happened::No).then_some(None)
             }
             Event::TaskCancelled(_) => Some(None),
-            // It let go of its executor: nothing was called.
-            Event::TaskWaited(_) => None,
             _ => return,
         };
-        let Some((attempt, model)) = event.task().and_then(|task| self.open.remove(&task)) else {
+        let Some((attempt, call)) = event.task().and_then(|task| self.open.remove(&task)) else {
             return;
         };
         if let Some(used) = used {
-            self.settled.insert(position, Told { attempt, model, used });
+            let at_most = (Some(call.tokens_max), call.cost_max);
+            self.settled.insert(position, Told { attempt, model: call.model, used, at_most });
         }
     }
 }
@@ -112,7 +113,7 @@ fn by<K: Ord>(rows: &[UsageRow], key: impl Fn(&UsageRow) -> K) -> BTreeMap<K, Sp
 }
 
 /// One figure of a sum, and what it should be, in numbers that do not end.
-fn figures(spending: &Spending) -> [u128; 8] {
+fn figures(spending: &Spending) -> [u128; 11] {
     let Usage { input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens } =
         spending.usage;
     [
@@ -124,15 +125,22 @@ fn figures(spending: &Spending) -> [u128; 8] {
         output_tokens,
         reasoning_tokens,
         spending.cost.as_pico(),
+        spending.at_most.tokens,
+        spending.at_most.cost.as_pico(),
+        spending.at_most.priced,
     ]
     .map(u128::from)
 }
 
-fn told(ledger: &Ledger) -> [u128; 8] {
-    let mut sums = [0; 8];
+fn told(ledger: &Ledger) -> [u128; 11] {
+    let mut sums = [0; 11];
     for call in ledger.settled.values() {
         let used = call.used.unwrap_or_default();
         let price = (call.model == "scripted/one").then_some(PRICE).filter(|_| call.used.is_some());
+        let (tokens_max, cost_max) = match call.used {
+            Some(_) => (None, None),
+            None => call.at_most,
+        };
         let plain = used.input_tokens - used.cached_tokens - used.cache_write_tokens;
         let cost = price.map_or(0, |price| {
             u128::from(plain + used.cache_write_tokens) * u128::from(price.input)
@@ -148,6 +156,9 @@ fn told(ledger: &Ledger) -> [u128; 8] {
             u128::from(used.output_tokens),
             u128::from(used.reasoning_tokens),
             cost,
+            u128::from(tokens_max.unwrap_or(0)),
+            u128::from(cost_max.map_or(0, Cost::as_pico)),
+            u128::from(cost_max.is_some()),
         ];
         for (sum, part) in sums.iter_mut().zip(parts) {
             *sum += part;
@@ -162,7 +173,8 @@ fn rolls_up(plan: Plan, commands: &[(u8, u16, u8)]) -> Result<(), TestCaseError>
         .iter()
         .map(|row| {
             let (attempt, model) = (row.attempt, row.model.clone());
-            (row.position, Told { attempt, model, used: row.used })
+            let at_most = (row.reserved_tokens, row.reserved_cost);
+            (row.position, Told { attempt, model, used: row.used, at_most })
         })
         .collect();
     prop_assert_eq!(&booked, &ledger.settled, "call: each is booked once, as it was told");
@@ -183,6 +195,13 @@ fn rolls_up(plan: Plan, commands: &[(u8, u16, u8)]) -> Result<(), TestCaseError>
         prop_assert_eq!(sum, whole, "{}", level);
     }
     prop_assert_eq!(figures(&whole), told(&ledger));
+    for task in tasks.keys().filter(|_| story.state.run == 1) {
+        let run = story.state.agent_run(*task).expect("it called a model");
+        let cut_off = tasks[task].possibly_billed;
+        prop_assert_eq!(cut_off, u64::from(run.cut_off), "a budget counts the same as cut off");
+        prop_assert_eq!(tasks[task].at_most.tokens, run.account.possibly.tokens);
+        prop_assert_eq!(tasks[task].at_most.cost, run.account.possibly.cost);
+    }
     for row in &rows {
         prop_assert_eq!(row.used.is_some(), row.billing == Billing::Answered);
         let is_priced = row.model == "scripted/one" && row.used.is_some();
@@ -225,15 +244,19 @@ fn a_call_is_booked_with_all_that_is_asked_of_it() {
     assert_eq!((row.model.as_str(), row.user.as_str()), ("scripted/one", "system:baton"));
     assert_eq!((row.billing, row.day()), (Billing::Answered, day_of(second(0))));
     assert_eq!(row.cost, Some(Cost::pico(100 * 3_000_001 + 10 * 15_000_007)));
+    assert!(row.reserved_tokens > Some(110) && row.reserved_cost > row.cost, "it was allowed more");
+    assert_eq!(row.spending().at_most, AtMost::default(), "what it used is known");
 }
 
 #[test]
 fn what_did_not_happen_is_not_booked_and_what_may_have_is() {
     let billing = |happened| {
         let rows = settled_by(fail(0, 1, failure(happened)));
-        rows.into_iter().map(|row| (row.billing, row.used, row.cost)).collect::<Vec<_>>()
+        let bounded = |row: &UsageRow| row.spending().possible_cost() > Some(Cost::default());
+        let facts = |row: UsageRow| (row.billing, row.used, row.cost, bounded(&row));
+        rows.into_iter().map(facts).collect::<Vec<_>>()
     };
-    let possibly = vec![(Billing::PossiblyBilled, None, None)];
+    let possibly = vec![(Billing::PossiblyBilled, None, None, true)];
     assert_eq!(billing(Happened::No), []);
     assert_eq!(billing(Happened::Unknown), possibly);
     assert_eq!(billing(Happened::Yes), possibly, "its provider was paid, and nobody knows what");

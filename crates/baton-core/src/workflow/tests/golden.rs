@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::agent::Usage;
+use crate::agent::{Cost, Usage};
 use crate::codes::Code;
 use crate::ids::TaskId;
 use crate::workflow::event::{CallUndone, ClockSet, Retried, SentBack, TaskEmitted};
 use crate::workflow::rows::{Tombstone, WorkflowCard, WorkflowRow, workflow_card, workflow_row};
 use crate::workflow::tombstones::Tombstones;
+use crate::workflow::{Amount, BudgetScope};
 use crate::workflow::{
-    BatchPurged, DefinitionRegistered, DefinitionRemoved, EventKind, EventReceived, FiringCause,
-    ModelCall, Purged, ServerReleased, TaskAnswered, TokenCreated, TokenRevoked, TriggerFired,
+    BatchPurged, BudgetRaised, CallApproved, DefinitionRegistered, DefinitionRemoved, EventKind,
+    EventReceived, FiringCause, ModelCall, ModelChanged, Purged, ServerReleased, TaskAnswered,
+    TokenCreated, TokenRevoked, TranscriptCompacted, TriggerFired,
 };
 
 fn file(kind: EventKind) -> PathBuf {
@@ -96,6 +98,15 @@ fn example(kind: EventKind) -> Event {
             again: Some(body(json!({ "user": [{ "text": "again" }] }))),
         }
         .into(),
+        EventKind::CallApproved => CallApproved { task, digest: BlobHash::of(b"a call") }.into(),
+        EventKind::BudgetRaised => {
+            let by = Amount { tokens: 50_000, cost: Cost::pico(500_000_000_000), calls: 20 };
+            BudgetRaised { task, scope: BudgetScope::Agent, by }.into()
+        }
+        EventKind::ModelChanged => ModelChanged { task, model: 1 }.into(),
+        EventKind::TranscriptCompacted => {
+            TranscriptCompacted { task, left_out: 3, dropped: 1 }.into()
+        }
         EventKind::QuestionAsked => {
             let schema = json!({
                 "type": "object", "required": ["size"],
@@ -206,7 +217,13 @@ fn a_turn_is_written_as_it_ever_was() {
     let event = Event::read(EventKind::TaskStarted, golden).expect("what was stored is readable");
     let prompt = Some(prompt("Well?"));
     let digest = BlobHash::of(b"a request");
-    let model = Some(ModelCall { model: "scripted/one".to_owned(), messages: 1, digest });
+    let model = Some(ModelCall {
+        model: "scripted/one".to_owned(),
+        messages: 1,
+        digest,
+        tokens_max: 4_200,
+        cost_max: Some(Cost::pico(63_000_000_000)),
+    });
     let turn =
         TaskStarted { task: Ordinal(2), attempt: 3, input: prompt, lease: None, rung: 0, model };
     assert_eq!(event, turn.clone().into());

@@ -14,6 +14,7 @@ mod each;
 mod failures;
 mod golden;
 mod laws;
+mod limits;
 mod people;
 mod questions;
 mod reach;
@@ -434,6 +435,7 @@ fn wants(path: &str) -> AskedCall {
         effect: Effect::Read,
         input: body(json!({ "path": path })),
         refused: None,
+        approval: None,
     }
 }
 

@@ -5,6 +5,7 @@
 #![expect(dead_code, reason = "read by the generator, never built")]
 
 mod tasks;
+mod turns;
 mod usage;
 mod workers;
 mod workflows;
@@ -17,8 +18,8 @@ use std::collections::BTreeMap;
 
 use baton_core::codes::Code;
 use baton_core::words::{
-    AttemptStatus, Effect, Happened, HumanKind, Missed, Origin, Permission, ProgressMethod, Role,
-    StageStatus, TaskStatus, UsageBy, WaitReason, WorkflowStatus,
+    AttemptStatus, Compaction, Effect, Happened, HumanKind, Missed, Origin, Permission,
+    ProgressMethod, Role, StageStatus, TaskStatus, UsageBy, WaitReason, WorkflowStatus,
 };
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -29,6 +30,7 @@ use super::code::ProblemCode;
 use super::problem::Problem;
 
 pub(super) use tasks::{TaskDetailSchema, TaskSchema, ToolSchema};
+pub(super) use turns::{PromptSchema, TurnSchema};
 pub(super) use usage::{ForecastSchema, UsageReportSchema};
 pub(super) use workers::{AliveSchema, AnsweredSchema, HoldingPageSchema, LeaseSchema};
 pub(super) use workflows::{EventSchema, InboxItemSchema, SpanSchema, StageSchema, WorkflowSchema};
@@ -60,6 +62,7 @@ macro_rules! vocabularies {
 
 vocabularies! {
     AttemptStatusWord = AttemptStatus;
+    CompactionWord = Compaction;
     EffectWord = Effect;
     HappenedWord = Happened;
     HumanKindWord = HumanKind;

@@ -2,6 +2,7 @@
 
 use utoipa::ToSchema;
 
+use super::turns::AgentSchema;
 use super::usage::SpentSchema;
 use super::{
     Any, AttemptStatusWord, EffectWord, HumanKindWord, PermissionWord, TaskStatusWord,
@@ -15,7 +16,7 @@ pub(in crate::http) struct TaskSchema {
     /// Its id.
     #[schema(format = "uuid")]
     id: String,
-    /// Its key; an item's has its index behind it.
+    /// Its key; an item's has its index behind it, a call's its number.
     key: String,
     /// For people.
     title: Option<String>,
@@ -23,8 +24,11 @@ pub(in crate::http) struct TaskSchema {
     stage: String,
     /// What it does.
     kind: String,
-    /// The tool, if it calls one.
+    /// The tool, if it calls one; the type of worker, if it is for one; the name of its agent.
     tool: Option<String>,
+    /// The agent's task that asked for it, of a call that an agent asked for.
+    #[schema(format = "uuid")]
+    call_of: Option<String>,
     /// Where it stands.
     status: TaskStatusWord,
     /// What it waits for.
@@ -88,6 +92,8 @@ pub(in crate::http) struct TaskDetailSchema {
     output: Option<Any>,
     /// Why it failed.
     failure: Option<FailureSchema>,
+    /// What its agent did in sum, where it has one: `…/transcript` tells it turn by turn.
+    agent: Option<AgentSchema>,
     /// Its attempts over all runs, oldest first.
     calls: Vec<CallSchema>,
 }
@@ -100,6 +106,8 @@ pub(in crate::http) struct CallSchema {
     attempt: u32,
     /// The tool it called, if it called one.
     tool: Option<String>,
+    /// The model it called, if it called one: `provider/name`.
+    model: Option<String>,
     /// What the tool was given.
     input: Option<Any>,
     /// How it ended, or that it has not.

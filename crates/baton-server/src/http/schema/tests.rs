@@ -68,7 +68,14 @@ fn schemas_have_the_fields_of_the_views_that_are_served() {
     let view = include_str!("../../../../baton-engine/src/view.rs");
     let usage = include_str!("../../../../baton-engine/src/usage.rs");
     let forecast = include_str!("../../../../baton-engine/src/forecast.rs");
+    let turns = include_str!("../../../../baton-engine/src/turn_view.rs");
     let cases = [
+        ("AgentWork", turns, "AgentView"),
+        ("Turn", turns, "TurnView"),
+        ("Piece", turns, "PieceView"),
+        ("AskedCall", turns, "AskedCallView"),
+        ("Tokens", include_str!("../../../../baton-core/src/agent/usage.rs"), "Usage"),
+        ("Prompt", include_str!("../../../../baton-engine/src/prompt.rs"), "PromptView"),
         ("Workflow", view, "WorkflowView"),
         ("Task", view, "TaskView"),
         ("Spent", usage, "Spent"),

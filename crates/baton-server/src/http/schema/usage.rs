@@ -32,6 +32,12 @@ pub(super) struct SpentSchema {
     calls: u64,
     /// Of these, calls that were cut off: what they used is not in the tokens.
     possibly_billed_calls: u64,
+    /// What these may have used at most.
+    possibly_billed_tokens_max: u64,
+    /// What these may have cost at most, in US dollars; absent where none was cut off, or the price of
+    /// one is not known.
+    #[schema(nullable = false, pattern = "^[0-9]+\\.[0-9]+$")]
+    possibly_billed_cost_max: Option<String>,
 }
 
 /// What a workflow used.

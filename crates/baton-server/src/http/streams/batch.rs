@@ -9,6 +9,7 @@ use std::ops::Range;
 use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::words::WorkflowStatus;
 use baton_core::workflow::Event;
+use baton_engine::chunks::{Chunk, TurnId};
 use baton_engine::events::{EventView, Showing, StreamName, matches_type};
 use baton_engine::said::Said;
 use baton_engine::store::{Record, StoreError, Views};
@@ -17,6 +18,7 @@ use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 
 use super::cursor::Cursor;
+use super::text::{self, Heard};
 
 /// Which events a subscriber gets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,6 +52,17 @@ pub(super) struct Message {
     data: Range<usize>,
     /// The run's end, where this is it.
     pub end: Option<End>,
+    /// Whose text it is up to where, where it is a model's.
+    text: Option<(TurnId, u64)>,
+}
+
+/// What a subscriber has been told.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Place {
+    /// Every event up to here.
+    pub cursor: Cursor,
+    /// And so much of what models say.
+    pub heard: Heard,
 }
 
 /// How a run ended: what the last message of its stream says.
@@ -75,8 +88,11 @@ pub(in crate::http) fn fits(types: &[Box<str>], kind: &str, name: &str) -> bool 
 }
 
 impl Message {
-    fn is_behind(&self, place: Cursor) -> bool {
-        self.id.is_none_or(|id| id > place)
+    fn is_behind(&self, place: &Place) -> bool {
+        match &self.text {
+            Some((turn, seq)) => place.heard.is_behind(*turn, *seq),
+            None => self.id.is_none_or(|id| id > place.cursor),
+        }
     }
 }
 
@@ -106,13 +122,23 @@ impl Batch {
         let data = begin..text.len();
         text.push_str("\n\n");
         let frame = 0..text.len();
-        let message = Message { id: None, stream, kind: kind.into(), name, frame, data, end: None };
+        let kind = kind.into();
+        let message = Message { id: None, stream, kind, name, frame, data, end: None, text: None };
         Some(Self { through: 0, messages: Box::new([message]), frames: text.into() })
     }
 
-    /// The messages of events, in their order; of those streams that are wanted.
+    /// What models say, as messages that stand behind what was told before.
+    pub fn of_texts(chunks: &[Chunk]) -> Result<Self, StoreError> {
+        let (mut text, mut messages) = (String::new(), Vec::new());
+        chunks.iter().try_for_each(|chunk| say(&mut text, &mut messages, chunk))?;
+        Ok(Self { through: 0, messages: messages.into_boxed_slice(), frames: text.into() })
+    }
+
+    /// The messages of events, in their order, and between them what models said; of those streams
+    /// that are wanted.
     pub fn of(
         records: &[Record],
+        mut spoken: &[(u64, Chunk)],
         through: u64,
         wanted: &dyn Fn(u64) -> bool,
         showing: &mut Showing,
@@ -121,6 +147,12 @@ impl Batch {
         let mut text = String::new();
         let mut messages = Vec::new();
         for record in records.iter().filter(|record| wanted(record.stream)) {
+            while let Some(((behind, chunk), rest)) = spoken.split_first()
+                && *behind < record.position
+            {
+                say(&mut text, &mut messages, chunk)?;
+                spoken = rest;
+            }
             let shown = showing.show(record, views)?;
             let end = match &shown.event {
                 Some(Event::Finished(finished)) => {
@@ -137,6 +169,7 @@ impl Batch {
                 last.end = end;
             }
         }
+        spoken.iter().try_for_each(|(_, chunk)| say(&mut text, &mut messages, chunk))?;
         Ok(Self { through, messages: messages.into_boxed_slice(), frames: text.into() })
     }
 
@@ -151,7 +184,7 @@ impl Batch {
     pub fn wanted<'b>(
         &'b self,
         filter: &'b Filter,
-        after: Cursor,
+        after: &'b Place,
     ) -> impl Iterator<Item = &'b Message> {
         let of_one = filter.stream;
         let new = self.messages.iter().filter(move |message| message.is_behind(after));
@@ -165,14 +198,14 @@ impl Batch {
     }
 
     /// How the run of the workflow that is asked for ended, if it did behind a place.
-    pub fn end(&self, filter: &Filter, after: Cursor) -> Option<End> {
+    pub fn end(&self, filter: &Filter, after: &Place) -> Option<End> {
         let stream = filter.stream?;
         let own = |m: &&Message| m.stream == stream && m.is_behind(after);
         self.messages.iter().filter(own).find_map(|message| message.end)
     }
 
     /// The SSE messages of those a subscriber gets: shared, where they stand side by side.
-    pub fn frames(&self, filter: &Filter, after: Cursor) -> Bytes {
+    pub fn frames(&self, filter: &Filter, after: &Place) -> Bytes {
         let mut runs: Vec<Range<usize>> = Vec::new();
         for message in self.wanted(filter, after) {
             match runs.last_mut() {
@@ -189,6 +222,13 @@ impl Batch {
                 all.freeze()
             }
         }
+    }
+
+    /// How much of which texts it tells, of the streams that are asked for.
+    pub fn texts(&self, filter: &Filter) -> impl Iterator<Item = (TurnId, u64)> {
+        let of = filter.stream;
+        let own = self.messages.iter().filter(move |m| of.is_none_or(|of| of == m.stream));
+        own.filter_map(|message| message.text)
     }
 
     /// What a message says: the event's JSON.
@@ -223,7 +263,31 @@ fn write(
         frame: begin..text.len(),
         data,
         end: None,
+        text: None,
     })
+}
+
+/// Writes a piece of text behind other messages, cut where it is long.
+fn say(text: &mut String, messages: &mut Vec<Message>, chunk: &Chunk) -> Result<(), StoreError> {
+    for delta in text::Delta::all(chunk) {
+        let begin = text.len();
+        text.push_str(&format!("event: {}\ndata: ", text::NAME));
+        let data = text.len();
+        text.push_str(&one_line(&delta)?);
+        let data = data..text.len();
+        text.push_str("\n\n");
+        messages.push(Message {
+            id: None,
+            stream: chunk.stream,
+            kind: text::NAME.into(),
+            name: text::NAME,
+            frame: begin..text.len(),
+            data,
+            end: None,
+            text: Some((chunk.turn, delta.seq)),
+        });
+    }
+    Ok(())
 }
 
 /// How a run ended that ended with this record.

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use baton_core::ids::WorkflowId;
+use baton_engine::chunks::{Chunk, TurnId};
 use baton_engine::events::Showing;
 use baton_engine::ports::{Door, Live};
 use baton_engine::store::{Record, StoreError, Views};
@@ -27,6 +29,8 @@ use crate::http::Report;
 const LINE_MAX: usize = 32;
 /// How many events are read at a time.
 const BATCH_MAX: u32 = 256;
+/// How much of what models say may wait for events that stand before it, in bytes.
+const HELD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The pause before a store that could not be read is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -55,6 +59,7 @@ struct Shared {
     registry: Mutex<Registry>,
     /// What reads again for subscribers that come late.
     showing: Mutex<Showing>,
+    live: Arc<dyn Live>,
     lagged: AtomicU64,
     /// Why nothing can be read at the moment.
     fault: Mutex<Option<String>>,
@@ -100,6 +105,7 @@ impl Broadcaster {
         let broadcaster = Self(Arc::new(Shared {
             registry: Mutex::default(),
             showing: Mutex::new(Showing::with(Arc::clone(&wordings))),
+            live: Arc::clone(&live),
             lagged: AtomicU64::new(0),
             fault: Mutex::default(),
             over: watch::Sender::new(false),
@@ -115,7 +121,10 @@ impl Broadcaster {
         live.follow(None, Box::new(move || wake(&said)));
         broadcaster.0.registry().position = views.head().map_err(io::Error::other)?.position;
         let showing = Showing::with(wordings);
-        let mut work = Work { shared: broadcaster.clone(), views, showing, newest, live, report };
+        // What is said from now on waits here until it is told.
+        let spoken = live.spoken();
+        let shared = broadcaster.clone();
+        let mut work = Work { shared, views, showing, newest, live, report, spoken };
         let thread = std::thread::Builder::new()
             .name("broadcaster".to_owned())
             .spawn(move || work.follow(&bell))?;
@@ -165,6 +174,17 @@ impl Broadcaster {
             registry.lines.insert(key, sender);
         }
         Line { shared: Arc::clone(&self.0), key, from: registry.position, batches }
+    }
+
+    /// The text of the turns that had begun at a position, such as where a line begins: what is said
+    /// behind it comes by the line, and so does all that is said in other turns.
+    pub(super) fn texts(&self, workflow: Option<WorkflowId>, until: u64) -> Vec<Chunk> {
+        self.0.live.texts(workflow, until)
+    }
+
+    /// Whether a turn runs.
+    pub(super) fn is_running(&self, turn: TurnId) -> bool {
+        self.0.live.is_running(turn)
     }
 
     /// Shows events to those who come late, with what is known of their workflows.
@@ -277,6 +297,8 @@ struct Work {
     newest: Arc<AtomicU64>,
     report: Report,
     live: Arc<dyn Live>,
+    /// What models said behind events that are not told yet.
+    spoken: Vec<(u64, Chunk)>,
 }
 
 impl Work {
@@ -292,10 +314,16 @@ impl Work {
                 return self.shared.close();
             }
             // Subscribers wait meanwhile: they miss nothing, and their own reads say what is wrong.
-            let caught_up = self.catch_up();
+            // In this order: what was said behind an event is told behind it.
+            let newest = self.newest.load(Ordering::Acquire);
+            self.spoken.extend(self.live.spoken());
+            let caught_up = self.catch_up(newest);
             again = match &caught_up {
                 Ok(()) => self.tell_live(),
-                Err(_) => Some(RETRY),
+                Err(_) => {
+                    self.hold_within_bounds();
+                    Some(RETRY)
+                }
             };
             self.tell(caught_up.err());
         }
@@ -311,16 +339,17 @@ impl Work {
         }
     }
 
-    /// Gives out everything that was committed.
-    fn catch_up(&mut self) -> Result<(), StoreError> {
-        while let Some(from) = self.next() {
+    /// Gives out everything that was committed up to a position, and what models said meanwhile.
+    fn catch_up(&mut self, newest: u64) -> Result<(), StoreError> {
+        while let Some(from) = self.next(newest) {
             let records = self.views.events(from, None, BATCH_MAX)?;
-            let Some(last) = records.last() else { return Ok(()) };
+            let Some(last) = records.last() else { break };
             let through = last.position;
-            let (all, streams) = self.wanted(&records, through);
+            let spoken = self.spoken_until(through);
+            let (all, streams) = self.wanted(&records, &spoken, through);
             let wanted = |stream| all || streams.contains(&stream);
             let views = self.views.as_mut();
-            match Batch::of(&records, through, &wanted, &mut self.showing, views) {
+            match Batch::of(&records, &spoken, through, &wanted, &mut self.showing, views) {
                 Ok(batch) => self.shared.0.give(&Arc::new(batch), &streams),
                 Err(fault) => {
                     // They read it themselves, then.
@@ -329,6 +358,34 @@ impl Work {
                 }
             }
         }
+        let position = self.shared.0.registry().position;
+        let spoken = self.spoken_until(position);
+        self.tell_texts(spoken)
+    }
+
+    /// While nothing can be read, what models say waits. Where that is too much, subscribers read anew
+    /// what they missed.
+    fn hold_within_bounds(&mut self) {
+        let held: usize = self.spoken.iter().map(|(_, chunk)| chunk.text.len()).sum();
+        if held > HELD_BYTES_MAX {
+            self.spoken.clear();
+            self.shared.0.registry().lines.clear();
+        }
+    }
+
+    /// What was said behind a position at most, taken out of what waits to be told.
+    fn spoken_until(&mut self, position: u64) -> Vec<(u64, Chunk)> {
+        self.spoken.extract_if(.., |(behind, _)| *behind <= position).collect()
+    }
+
+    /// Tells what models say between two commits.
+    fn tell_texts(&self, spoken: Vec<(u64, Chunk)>) -> Result<(), StoreError> {
+        let (all, streams) = self.followed(spoken.iter().map(|(_, chunk)| chunk.stream));
+        let chunks: Vec<Chunk> = spoken.into_iter().map(|(_, chunk)| chunk).collect();
+        if chunks.is_empty() || (!all && streams.is_empty()) {
+            return Ok(());
+        }
+        self.shared.0.give(&Arc::new(Batch::of_texts(&chunks)?), &streams);
         Ok(())
     }
 
@@ -351,8 +408,7 @@ impl Work {
     }
 
     /// From where on to read, if there is anything to read and anybody to read it for.
-    fn next(&self) -> Option<u64> {
-        let newest = self.newest.load(Ordering::Acquire);
+    fn next(&self, newest: u64) -> Option<u64> {
         let mut registry = self.shared.0.registry();
         if registry.lines.is_empty() {
             registry.position = registry.position.max(newest);
@@ -360,14 +416,26 @@ impl Work {
         (registry.position < newest).then_some(registry.position)
     }
 
-    /// Whether somebody follows everything, and which of the streams of some events have followers.
+    /// Whether somebody follows everything, and which of the streams of some events and texts have
+    /// followers.
     ///
     /// Who comes from now on reads these events from the journal.
-    fn wanted(&self, records: &[Record], through: u64) -> (bool, HashSet<u64>) {
-        let mut registry = self.shared.0.registry();
-        registry.position = through;
+    fn wanted(
+        &self,
+        records: &[Record],
+        spoken: &[(u64, Chunk)],
+        through: u64,
+    ) -> (bool, HashSet<u64>) {
+        self.shared.0.registry().position = through;
+        let texts = spoken.iter().map(|(_, chunk)| chunk.stream);
+        self.followed(records.iter().map(|record| record.stream).chain(texts))
+    }
+
+    /// Whether somebody follows everything, and which of some streams have followers.
+    fn followed(&self, streams: impl Iterator<Item = u64>) -> (bool, HashSet<u64>) {
+        let streams: HashSet<u64> = streams.collect();
+        let registry = self.shared.0.registry();
         let follows = |group| registry.lines.range((group, 0)..=(group, u64::MAX)).next().is_some();
-        let streams: HashSet<u64> = records.iter().map(|record| record.stream).collect();
         (follows(None), streams.into_iter().filter(|stream| follows(Some(*stream))).collect())
     }
 }

@@ -9,6 +9,7 @@ mod cursor;
 pub(super) mod socket;
 pub(super) mod sse;
 mod subscription;
+mod text;
 
 use baton_core::ids::WorkflowId;
 use serde_json::json;

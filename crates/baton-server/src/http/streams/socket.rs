@@ -1,6 +1,6 @@
 //! The same messages over a WebSocket, as `{"id", "event", "data"}`.
 //!
-//! The client says what it wants: `{"workflow"?, "type"?, "after"?}`. Saying it again puts the new
+//! The client says what it wants: `{"workflow"?, "type"?, "after"?, "chunks"?}`. Saying it again puts the new
 //! stream in the place of the old one. It has nothing else to say.
 
 use std::pin::pin;
@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::cursor::Cursor;
 use super::subscription::{Said, Subscription, Wanted};
+use super::text::Heard;
 use super::{Note, Streams, patterns};
 use crate::http::Api;
 use crate::http::code::ProblemCode;
@@ -36,11 +37,13 @@ struct Ask {
     r#type: Option<String>,
     /// What comes behind the message with this `id`.
     after: Option<Cursor>,
+    /// How far the texts of running turns were heard: `STREAM:SEQ`, divided by commas.
+    chunks: Option<String>,
 }
 
 /// Streams over a WebSocket.
 ///
-/// Send `{"workflow"?, "type"?, "after"?}`; messages are `{"id", "event", "data"}` as on the
+/// Send `{"workflow"?, "type"?, "after"?, "chunks"?}`; messages are `{"id", "event", "data"}` as on the
 /// streams of server-sent events.
 #[utoipa::path(get, path = "/ws", tag = "streams", operation_id = "open_socket",
     params(("ticket" = Option<String>, Query, description = "What `POST /tickets` gave, where no header can be sent")),
@@ -95,8 +98,8 @@ async fn converse(mut socket: WebSocket, streams: &Streams, pass: Pass) -> Resul
     }
 }
 
-const WHAT_TO_SAY: &str = "send `{\"workflow\": ID, \"type\": \"task.*\", \"after\": POSITION}`; \
-     each field may be left out";
+const WHAT_TO_SAY: &str = "send `{\"workflow\": ID, \"type\": \"task.*\", \"after\": POSITION, \
+     \"chunks\": \"STREAM:SEQ,…\"}`; each field may be left out";
 
 /// Never, while there is no subscription.
 async fn next(subscription: &mut Option<Subscription>) -> Option<Said> {
@@ -112,7 +115,8 @@ async fn subscribe(text: &str, streams: &Streams) -> Result<Subscription, Proble
     let ask: Ask = serde_json::from_str(text).map_err(wrong)?;
     let workflow = ask.workflow.as_deref().map(super::workflow_id).transpose()?;
     let types = patterns(ask.r#type.as_deref());
-    streams.subscribe(Wanted { workflow, types, after: ask.after }).await
+    let heard = ask.chunks.as_deref().map(Heard::read).transpose()?;
+    streams.subscribe(Wanted { workflow, types, after: ask.after, heard }).await
 }
 
 async fn tell(
@@ -123,7 +127,7 @@ async fn tell(
     match said {
         Said::Events(batch, after) => {
             let Some(subscription) = subscription else { return Ok(()) };
-            for message in batch.wanted(subscription.filter(), after) {
+            for message in batch.wanted(subscription.filter(), &after) {
                 let data = batch.data(message);
                 let data = String::from_utf8_lossy(&data);
                 let id = message.id.map(|id| format!("\"id\":{id},")).unwrap_or_default();

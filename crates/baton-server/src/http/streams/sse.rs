@@ -1,7 +1,7 @@
 //! Streams as server-sent events.
 //!
-//! An event's message is `id: PLACE`, `event: NAME`, `data: JSON`. What is no event (`lagged`,
-//! `done`, `problem`) has no `id`, so that a reader who comes back still names the last event.
+//! An event's message is `id: PLACE`, `event: NAME`, `data: JSON`. What is no event (`text.delta`,
+//! `lagged`, `done`, `problem`) has no `id`, so that a reader who comes back still names the last event.
 
 use std::convert::Infallible;
 
@@ -18,6 +18,7 @@ use utoipa::IntoParams;
 
 use super::cursor::Cursor;
 use super::subscription::{Said, Subscription, Wanted};
+use super::text::Heard;
 use super::{Note, patterns};
 use crate::http::Api;
 use crate::http::code::ProblemCode;
@@ -38,6 +39,10 @@ pub(in crate::http) struct Part {
     /// with the first event.
     #[param(value_type = Option<String>, pattern = r"^[0-9]+(\.[0-9])?$", example = "41")]
     after: Option<Cursor>,
+    /// How far the texts of running turns were heard: `STREAM:SEQ` of the last `text.delta` of each,
+    /// divided by commas. Of those that are not named, and without this, a stream that goes on from a
+    /// place tells them from their beginning; `offset` says where each piece belongs.
+    chunks: Option<String>,
     /// What `POST /tickets` gave, where no header can be sent.
     #[expect(dead_code, reason = "read before, with who calls")]
     ticket: Option<String>,
@@ -57,6 +62,10 @@ pub(in crate::http) struct Selection {
     /// now.
     #[param(value_type = Option<String>, pattern = r"^[0-9]+(\.[0-9])?$", example = "41")]
     after: Option<Cursor>,
+    /// How far the texts of running turns were heard: `STREAM:SEQ` of the last `text.delta` of each,
+    /// divided by commas. Of those that are not named, and without this, a stream that goes on from a
+    /// place tells them from their beginning; `offset` says where each piece belongs.
+    chunks: Option<String>,
     /// What `POST /tickets` gave, where no header can be sent.
     #[expect(dead_code, reason = "read before, with who calls")]
     ticket: Option<String>,
@@ -65,6 +74,9 @@ pub(in crate::http) struct Selection {
 /// What happens to a workflow, as it happens.
 ///
 /// Events from the first on, or behind a position; when the run has ended, `done {status, usage}`.
+/// Between them `text.delta {stream, seq, offset, text, …}`, without an `id`, tells what a model says
+/// while it says it: `text` belongs behind `offset` characters of the turn's text, and what a client
+/// has behind that is taken away. The event of the turn's answer has the whole.
 #[utoipa::path(get, path = "/workflows/{id}/stream", tag = "streams", operation_id = "stream_workflow",
     params(("id" = String, Path, description = "The workflow's id"), Part),
     responses((status = 200, description = "Server-sent events", content_type = "text/event-stream"),
@@ -76,11 +88,13 @@ pub(in crate::http) async fn of_workflow(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let types = patterns(part.r#type.as_deref());
-    let wanted = Wanted { workflow: Some(id), types, after: last_id(&headers)?.or(part.after) };
+    let heard = part.chunks.as_deref().map(Heard::read).transpose()?;
+    let after = last_id(&headers)?.or(part.after);
+    let wanted = Wanted { workflow: Some(id), types, after, heard };
     Ok(answer(api.streams.subscribe(wanted).await?))
 }
 
-/// What happens to all workflows, as it happens.
+/// What happens to all workflows, as it happens; `text.delta` as on the stream of one.
 #[utoipa::path(get, path = "/events/stream", tag = "streams", operation_id = "stream_events", params(Selection),
     responses((status = 200, description = "Server-sent events", content_type = "text/event-stream"),
         Problems))]
@@ -91,7 +105,9 @@ pub(in crate::http) async fn of_all(
 ) -> Result<Response, Problem> {
     let workflow = selection.workflow.as_deref().map(super::workflow_id).transpose()?;
     let types = patterns(selection.r#type.as_deref());
-    let wanted = Wanted { workflow, types, after: last_id(&headers)?.or(selection.after) };
+    let heard = selection.chunks.as_deref().map(Heard::read).transpose()?;
+    let after = last_id(&headers)?.or(selection.after);
+    let wanted = Wanted { workflow, types, after, heard };
     Ok(answer(api.streams.subscribe(wanted).await?))
 }
 
@@ -123,7 +139,7 @@ fn answer(subscription: Subscription) -> Response {
 
 fn text(said: Said, subscription: &Subscription) -> Bytes {
     match said {
-        Said::Events(batch, after) => batch.frames(subscription.filter(), after),
+        Said::Events(batch, after) => batch.frames(subscription.filter(), &after),
         Said::Beat => Bytes::from_static(b":\n\n"),
         Said::Lagged(_) | Said::Done(_) | Said::Problem(_) => {
             let Note { name, data } = Note::of(&said);

@@ -10,15 +10,17 @@ use std::time::Duration;
 
 use baton_core::ids::WorkflowId;
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
+use baton_engine::chunks::Chunk;
 use baton_engine::cursor::removed_after;
 use baton_engine::store::Views;
 use baton_engine::usage::{Usage, spending_of};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::batch::{Batch, End, Filter};
+use super::batch::{Batch, End, Filter, Place};
 use super::broadcaster::{Broadcaster, Line};
 use super::cursor::Cursor;
+use super::text::Heard;
 use crate::http::code::ProblemCode;
 use crate::http::problem::Problem;
 use crate::http::readers::Readers;
@@ -50,13 +52,16 @@ pub(super) struct Wanted {
     pub types: Box<[Box<str>]>,
     /// What comes behind this place. Without: a workflow's from its beginning, all from now on.
     pub after: Option<Cursor>,
+    /// How far it has heard the turns that run. Without, and without a place: what is said from now on
+    /// where everything is followed.
+    pub heard: Option<Heard>,
 }
 
 /// What is said to a subscriber.
 #[derive(Debug)]
 pub(super) enum Said {
     /// The messages of a batch behind a place.
-    Events(Arc<Batch>, Cursor),
+    Events(Arc<Batch>, Place),
     /// Its line was full. What it missed comes now, from the journal, behind this position.
     Lagged(u64),
     /// The run has ended, and with it this stream.
@@ -72,8 +77,8 @@ pub(super) struct Subscription {
     streams: Streams,
     workflow: Option<WorkflowId>,
     filter: Filter,
-    /// Everything up to here was said.
-    cursor: Cursor,
+    /// What was said.
+    place: Place,
     phase: Phase,
 }
 
@@ -113,7 +118,7 @@ impl Streams {
         if self.broadcaster.is_over() {
             return Err(Problem::new(ProblemCode::Draining, "the server is shutting down"));
         }
-        let Wanted { workflow, types, after } = wanted;
+        let Wanted { workflow, types, after, heard } = wanted;
         let stream = match workflow {
             Some(id) => Some(self.readers.read(move |views| Ok(kept(id, views)?.0.number)).await?),
             None => None,
@@ -125,8 +130,18 @@ impl Streams {
         }
         let beginning = if stream.is_some() { 0 } else { line.from };
         let cursor = after.unwrap_or(Cursor::from(beginning));
-        let phase = Phase::Over;
-        let mut new = Subscription { streams: self.clone(), workflow, filter, cursor, phase };
+        let heard = match heard {
+            Some(heard) => heard,
+            None if stream.is_some() || after.is_some() => Heard::default(),
+            None => self
+                .broadcaster
+                .texts(None, line.from)
+                .iter()
+                .map(|chunk| (chunk.turn, chunk.seq()))
+                .collect(),
+        };
+        let (place, phase) = (Place { cursor, heard }, Phase::Over);
+        let mut new = Subscription { streams: self.clone(), workflow, filter, place, phase };
         let missed = new.missed(line.from).await?;
         new.phase = Phase::Behind(line, Some(missed));
         Ok(new)
@@ -161,7 +176,7 @@ impl Subscription {
                 Phase::Cut => {
                     let line = self.streams.broadcaster.line(self.filter.stream);
                     self.phase = Phase::Behind(line, None);
-                    Some(Said::Lagged(self.cursor.position))
+                    Some(Said::Lagged(self.place.cursor.position))
                 }
                 Phase::Live(line) => match timeout(BEAT, line.next()).await {
                     Ok(Some(batch)) => self.take(batch),
@@ -187,7 +202,7 @@ impl Subscription {
 
     /// A batch that came by the line.
     fn take(&mut self, batch: Arc<Batch>) -> Option<Said> {
-        if let Some(end) = batch.end(&self.filter, self.cursor) {
+        if let Some(end) = batch.end(&self.filter, &self.place) {
             self.phase = Phase::Ended(end);
         }
         self.say(batch)
@@ -213,9 +228,12 @@ impl Subscription {
 
     /// Says what a batch holds for this subscriber behind its cursor, if anything.
     fn say(&mut self, batch: Arc<Batch>) -> Option<Said> {
-        let after = self.cursor;
-        self.cursor = after.max(Cursor::from(batch.through));
-        let any = batch.wanted(&self.filter, after).next().is_some();
+        let after = self.place.clone();
+        self.place.cursor = after.cursor.max(Cursor::from(batch.through));
+        let broadcaster = &self.streams.broadcaster;
+        let runs = |turn| broadcaster.is_running(turn);
+        self.place.heard.extend(batch.texts(&self.filter), runs);
+        let any = batch.wanted(&self.filter, &after).next().is_some();
         any.then_some(Said::Events(batch, after))
     }
 
@@ -235,19 +253,25 @@ impl Subscription {
         &self.filter
     }
 
-    /// What was missed behind the cursor, up to a position: as much as is read at a time.
+    /// What was missed behind the cursor, up to a position: as much as is read at a time. Where that is
+    /// all of it, also what the models have said that spoke then.
     async fn missed(&self, until: u64) -> Result<Missed, Problem> {
         let turn = self.streams.replays.acquire().await;
         let closed = |_| Problem::new(ProblemCode::Draining, "the server is shutting down");
         let _turn = turn.map_err(closed)?;
-        let (workflow, stream, after) = (self.workflow, self.filter.stream, self.cursor.position);
+        let (workflow, stream, place) = (self.workflow, self.filter.stream, self.place.clone());
         let broadcaster = self.streams.broadcaster.clone();
         let read = move |views: &mut dyn Views| {
             let end = match workflow {
                 Some(id) => ended_by(id, until, views)?,
                 None => None,
             };
-            let batch = replay(&broadcaster, stream, after..=until, views)?;
+            let texts = || {
+                let texts = broadcaster.texts(workflow, until).into_iter();
+                texts.filter_map(|chunk| place.heard.rest(chunk)).collect()
+            };
+            let span = place.cursor.position..=until;
+            let batch = replay(&broadcaster, (stream, span), &texts, views)?;
             Ok(Missed { batch, end })
         };
         self.streams.readers.read(read).await
@@ -274,11 +298,11 @@ fn ended_by(id: WorkflowId, until: u64, views: &mut dyn Views) -> Result<Option<
     Ok(Some(End { status: row.status, usage: Usage::until(ended_at, &row, spent) }))
 }
 
-/// Events of the journal behind the first position and up to the second.
+/// Events of the journal behind the first position and up to the second; behind the last, texts.
 fn replay(
     broadcaster: &Broadcaster,
-    stream: Option<u64>,
-    span: RangeInclusive<u64>,
+    (stream, span): (Option<u64>, RangeInclusive<u64>),
+    texts: &dyn Fn() -> Vec<Chunk>,
     views: &mut dyn Views,
 ) -> Result<Batch, Problem> {
     let (after, until) = span.into_inner();
@@ -300,6 +324,8 @@ fn replay(
     }
     let through = if is_all { until } else { read };
     let mut showing = broadcaster.showing();
-    let batch = Batch::of(&records, through.max(after), &|_| true, &mut showing, views)?;
+    let texts = if is_all { texts() } else { Vec::new() };
+    let behind: Vec<_> = texts.into_iter().map(|chunk| (until, chunk)).collect();
+    let batch = Batch::of(&records, &behind, through.max(after), &|_| true, &mut showing, views)?;
     Ok(batch.without_ends())
 }

@@ -5,6 +5,7 @@
 mod contents;
 mod file;
 mod folder;
+mod models;
 mod server;
 mod world;
 
@@ -16,6 +17,8 @@ use serde::Serialize;
 
 use crate::config::Config;
 use baton_core::spoken::many;
+
+pub use models::Trying;
 
 /// What mends a store whose journal or bodies are at fault.
 const RESTORE: &str = "restore a backup of the store";

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use baton_core::actor::Actor;
+use baton_core::agent::Message;
 use baton_core::body::{Body, Json};
 use baton_core::definition;
 use baton_core::failure::CallFailure;
@@ -21,9 +22,10 @@ use baton_engine::exchange::{
 };
 use baton_engine::live::read_blob;
 use baton_engine::loaded::Loaded;
-use baton_engine::ports::{Door, Then};
+use baton_engine::ports::{Door, ModelAnswer, ModelRequest, Then};
 use baton_engine::scope::{render, render_output};
 use baton_engine::store::Store;
+use baton_engine::turns::{Asking, ModelTurn, heard};
 use baton_store::StoreUrl;
 
 /// How a test's calls end.
@@ -47,6 +49,12 @@ pub struct Driver {
     inbox: VecDeque<Input>,
     answer: Option<Result<Reply, Declined>>,
     hanging: Vec<JobKey>,
+    /// What models answer: an agent's first turn, its second, and so on.
+    pub script: Vec<ModelAnswer>,
+    /// What models were asked.
+    pub prompts: Vec<ModelRequest>,
+    /// Which of the calls of models is never answered, from 1.
+    pub hangs_at: Option<usize>,
     seed: u64,
 }
 
@@ -81,6 +89,9 @@ impl Driver {
             inbox: VecDeque::new(),
             answer: None,
             hanging: Vec::new(),
+            script: Vec::new(),
+            prompts: Vec::new(),
+            hangs_at: None,
             seed,
         }
     }
@@ -164,7 +175,11 @@ impl Driver {
     }
 
     pub fn submit(&mut self, source: &str) -> WorkflowId {
-        let admitted = self.ask(submission(source)).expect("admitted");
+        self.submit_plan(plan(source))
+    }
+
+    pub fn submit_plan(&mut self, plan: Plan) -> WorkflowId {
+        let admitted = self.ask(submission_of(plan)).expect("admitted");
         let Reply::Workflow { id, .. } = admitted else {
             panic!("not a workflow but {admitted:?}");
         };
@@ -192,8 +207,12 @@ impl Driver {
                 let result = Err((AttemptStatus::Cancelled, failure));
                 Input::Called { job, result }
             }
-            // No plan of these tests has an agent.
-            Effect::Answer { .. } | Effect::Ask(_) => return None,
+            Effect::Answer { .. } => return None,
+            Effect::Ask(asking) => {
+                let job = asking.job;
+                let turn = self.answer_as_a_model(&asking)?;
+                Input::Answered { job, result: Ok(turn) }
+            }
             Effect::Snapshot(job) => Input::Snapshot { number: job.number, row: job.row() },
             Effect::Prepare(job) => Input::Prepared {
                 number: job.number,
@@ -212,6 +231,22 @@ impl Driver {
                 Input::Concluded { number: job.number, result }
             }
         })
+    }
+
+    /// What the model answers whose agent has had so many answers; nothing where it hangs.
+    fn answer_as_a_model(&mut self, asking: &Asking) -> Option<ModelTurn> {
+        let agent = asking.agent().expect("an agent");
+        let read = &mut |hash| read_blob(hash, self.store.as_mut());
+        let request = asking.request(read).expect("a request");
+        let is_answer = |message: &&Message| matches!(message, Message::Assistant(_));
+        let before = request.messages.iter().filter(is_answer).count();
+        let said = self.script.get(before).or(self.script.last()).expect("a script").clone();
+        self.prompts.push(request);
+        if self.hangs_at == Some(self.prompts.len()) {
+            self.hanging.push(asking.job);
+            return None;
+        }
+        Some(heard(agent, said))
     }
 
     fn call(&mut self, job: JobKey) -> Option<CallResult> {
@@ -244,7 +279,15 @@ impl Driver {
 
 /// A request that admits this definition.
 pub fn submission(source: &str) -> Request {
-    let plan = definition::read(source, &Tools::default()).expect("a sound definition");
+    submission_of(plan(source))
+}
+
+/// What a definition says.
+pub fn plan(source: &str) -> Plan {
+    definition::read(source, &Tools::default()).expect("a sound definition")
+}
+
+fn submission_of(plan: Plan) -> Request {
     Request::Submit(Box::new(Submit {
         loaded: Arc::new(Loaded::new(plan).expect("a plan that compiles")),
         inputs: (Body::Inline(Json::of(&serde_json::json!({}))), None),

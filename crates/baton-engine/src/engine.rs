@@ -20,7 +20,7 @@ use baton_core::workflow::{Admitted, Command, Event, Kept, Refusal, WorkflowStat
 use crate::clock::offset;
 use crate::deliver::Arrival;
 use crate::exchange::{Declined, Effect, Input, Reply, Token, Turn};
-use crate::ledger::{Budgets, Ledger};
+use crate::ledger::{Budgets, Ledger, Used};
 use crate::live::Live;
 use crate::loaded::Loaded;
 use crate::questions::Questions;
@@ -46,6 +46,8 @@ pub struct Settings {
     pub snapshot_events_min: u64,
     /// What agents may use over several workflows.
     pub budgets: Budgets,
+    /// What they had used before.
+    pub used: Used,
 }
 
 /// Below this many events, folding them costs less than reading a snapshot is worth.
@@ -59,6 +61,7 @@ impl Default for Settings {
             cancel_deadline: Duration::from_secs(10),
             snapshot_events_min: SNAPSHOT_EVENTS_MIN,
             budgets: Budgets::default(),
+            used: Used::default(),
         }
     }
 }
@@ -131,7 +134,7 @@ impl Engine {
         let now = Now { moment: now.moment.not_before(head.at), ..now };
         let mut engine = Self {
             queue: Queue::new(settings.limits, rates),
-            ledger: Ledger::new(settings.budgets),
+            ledger: Ledger::new(settings.budgets, settings.used.clone()),
             settings,
             now,
             wall,
@@ -313,7 +316,7 @@ impl Engine {
         self.staging.usage.extend(usage_row(&live.state, number, event, settled));
         live.state.evolve(event, self.now.moment.now);
         // The next run has an account of its own; what this one used stays used.
-        if !matches!(event, Event::Retried(_)) {
+        if self.ledger.is_needed() && !matches!(event, Event::Retried(_)) {
             let after = live.state.account();
             self.ledger.follow(&live.payer(), &before, after, self.now.moment.now);
         }

@@ -6,10 +6,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use baton_core::agent::Spending;
 use baton_core::ids::ConversationId;
 use baton_core::plan::Budget;
 use baton_core::time::Timestamp;
+use baton_core::words::UsageBy;
 use baton_core::workflow::{Above, Account, Amount, BudgetScope};
+
+use crate::store::{StoreError, UsageFilter, UsageKey, Views};
 
 /// How many milliseconds a day has; days are UTC's.
 const DAY_MS: i64 = 86_400_000;
@@ -34,6 +38,62 @@ pub struct Payer {
     pub user: Option<Arc<str>>,
 }
 
+/// What was used before an owner began, as the books say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// The day of what is told of users and of all, in days since 1970 (UTC).
+    pub day: i64,
+    /// By conversation, over all days.
+    pub conversations: Vec<(ConversationId, Amount)>,
+    /// By user.
+    pub users: Vec<(Arc<str>, Amount)>,
+    /// Of all.
+    pub workspace: Amount,
+}
+
+impl Used {
+    /// What the books say now; nothing where nothing is bounded.
+    pub fn of(
+        budgets: &Budgets,
+        now: Timestamp,
+        views: &mut dyn Views,
+    ) -> Result<Self, StoreError> {
+        let day = now.as_millis().div_euclid(DAY_MS);
+        if *budgets == Budgets::default() {
+            return Ok(Self { day, ..Self::default() });
+        }
+        let all = UsageFilter { limit: u32::MAX, ..UsageFilter::default() };
+        let today = UsageFilter { from_day: Some(day), ..all.clone() };
+        let by = |filter: &UsageFilter, by| UsageFilter { by: Some(by), ..filter.clone() };
+        let conversations = views.usage(&by(&all, UsageBy::Conversation))?;
+        let users = views.usage(&by(&today, UsageBy::User))?;
+        let workspace = views.usage(&today)?;
+        let id = |(key, spent): (UsageKey, Spending)| match key {
+            UsageKey::Id(id) => Some((ConversationId::from_bytes(id), amount(&spent))),
+            UsageKey::Number(_) | UsageKey::Name(_) => None,
+        };
+        let name = |(key, spent): (UsageKey, Spending)| match key {
+            UsageKey::Name(name) => Some((Arc::from(name), amount(&spent))),
+            UsageKey::Number(_) | UsageKey::Id(_) => None,
+        };
+        Ok(Self {
+            day,
+            conversations: conversations.into_iter().filter_map(id).collect(),
+            users: users.into_iter().filter_map(name).collect(),
+            workspace: workspace.first().map(|(_, spent)| amount(spent)).unwrap_or_default(),
+        })
+    }
+}
+
+/// What is gone of a budget by a sum of the books: what may have been billed counts as billed.
+fn amount(spent: &Spending) -> Amount {
+    Amount {
+        tokens: spent.usage.tokens().saturating_add(spent.at_most.tokens),
+        cost: spent.cost.plus(spent.at_most.cost),
+        calls: u32::try_from(spent.calls).unwrap_or(u32::MAX),
+    }
+}
+
 /// The accounts of one store.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -45,9 +105,20 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// With nothing used.
-    pub fn new(budgets: Budgets) -> Self {
-        Self { budgets, ..Self::default() }
+    /// With what was used before.
+    pub fn new(budgets: Budgets, used: Used) -> Self {
+        let account = |used| Account { used, ..Account::default() };
+        Self {
+            budgets,
+            day: used.day,
+            workspace: account(used.workspace),
+            users: used.users.into_iter().map(|(user, used)| (user, account(used))).collect(),
+            conversations: used
+                .conversations
+                .into_iter()
+                .map(|(conversation, used)| (conversation, account(used)))
+                .collect(),
+        }
     }
 
     /// Whether anything is bounded: else nothing is kept.
@@ -55,20 +126,9 @@ impl Ledger {
         self.budgets != Budgets::default()
     }
 
-    /// Takes over what was used of a workflow, or of several, before this owner began; `today` is what
-    /// of it falls into the present day.
-    pub fn take_over(&mut self, payer: &Payer, all: Amount, today: Amount) {
-        let add = |account: &mut Account, by: Amount| account.used = account.used.plus(by);
-        add(self.conversations.entry(payer.conversation).or_default(), all);
-        add(&mut self.workspace, today);
-        if let Some(user) = &payer.user {
-            add(self.users.entry(Arc::clone(user)).or_default(), today);
-        }
-    }
-
     /// Follows a workflow's own account from one event to the next.
     pub fn follow(&mut self, payer: &Payer, before: &Account, after: &Account, now: Timestamp) {
-        if before == after || !self.is_needed() {
+        if before == after {
             return;
         }
         self.turn_the_page(now);
@@ -135,7 +195,8 @@ mod tests {
 
     fn bounded() -> Ledger {
         let of = |most| Budget { tokens_max: Some(most), ..Budget::default() };
-        Ledger::new(Budgets { conversation: of(100), user: of(200), workspace: of(300) })
+        let budgets = Budgets { conversation: of(100), user: of(200), workspace: of(300) };
+        Ledger::new(budgets, Used::default())
     }
 
     fn gone(ledger: &mut Ledger, payer: &Payer, day: i64) -> Vec<(BudgetScope, u64, u64)> {
@@ -165,11 +226,17 @@ mod tests {
 
     #[test]
     fn what_was_used_before_is_taken_over() {
-        let (mut ledger, ada) = (bounded(), payer(1, "ada"));
-        gone(&mut ledger, &ada, 1);
-        ledger.take_over(&ada, tokens(90), tokens(40));
+        let (budgets, ada) = (bounded().budgets, payer(1, "ada"));
+        let used = Used {
+            day: 1,
+            conversations: vec![(ada.conversation, tokens(90))],
+            users: vec![(Arc::from("ada"), tokens(40))],
+            workspace: tokens(70),
+        };
+        let mut ledger = Ledger::new(budgets, used);
         let sums: Vec<u64> = gone(&mut ledger, &ada, 1).iter().map(|(_, gone, _)| *gone).collect();
-        assert_eq!(sums, [90, 40, 40]);
-        assert!(Ledger::default().above(&ada, Timestamp::from_millis(0)).is_empty());
+        assert_eq!(sums, [90, 40, 70]);
+        let mut nothing = Ledger::default();
+        assert!(nothing.above(&ada, Timestamp::from_millis(0)).is_empty());
     }
 }

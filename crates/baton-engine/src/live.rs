@@ -101,7 +101,8 @@ impl Live {
 
     /// Whose budgets it is under.
     pub fn payer(&self) -> Payer {
-        Payer { conversation: self.state.conversation, user: None }
+        let user = self.state.user.as_ref().map(|user| Arc::from(user.to_string()));
+        Payer { conversation: self.state.conversation, user }
     }
 
     /// The index and value of an item; the list is read anew after a restart.

@@ -14,6 +14,7 @@ use baton_core::words::WorkflowStatus;
 use baton_core::workflow::WorkflowState;
 use baton_engine::chunks::{Chunk, ChunkLog};
 use baton_engine::engine::TakeUp;
+use baton_engine::ledger::Used;
 use baton_engine::ports::{Door, Tools};
 use baton_engine::store::Views;
 use baton_models::ModelSet;
@@ -30,7 +31,7 @@ use crate::follow::{Feed, Pages, has_children};
 use crate::place::{Lock, Owned, Place};
 use crate::reading::{Reading, StoreReading};
 use crate::remote::Remote;
-use crate::runtime::{Death, Handle, Owner, OwnerEnded, OwnerReport, Parts};
+use crate::runtime::{Death, Handle, Owner, OwnerEnded, OwnerReport, Parts, SystemClock};
 use crate::speaking;
 use crate::telemetry;
 use crate::toolbox::Toolbox;
@@ -356,10 +357,14 @@ fn own(
     let models =
         ModelSet::new(config.models.clone()).map_err(|fault| Failed::usage(fault.to_string()))?;
     let telemetry_to = telemetry::settings(&config.telemetry)?;
+    let mut reader = views(&place)?;
+    settings.used =
+        Used::of(&settings.budgets, SystemClock::default().now().moment.now, reader.as_mut())
+            .map_err(Failed::unreachable)?;
     let parts = Parts {
         models: Arc::new(models),
         store: baton_store::open(place.store()).map_err(Failed::unreachable)?,
-        views: views(&place)?,
+        views: reader,
         check_views: views(&place)?,
         chunks: baton_store::chunks_of(place.store()),
         tools: Arc::clone(&tools),

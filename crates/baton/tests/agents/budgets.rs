@@ -95,3 +95,20 @@ fn a_price_that_is_not_known_is_never_taken_for_nothing() {
     assert_eq!(sum(&desk)["cost_usd"], json!(null));
     assert!(desk.expect(0, &["show", "last"]).out.contains("cost unknown"));
 }
+
+#[test]
+fn or8_a_budget_above_workflows_counts_what_earlier_ones_used_also_over_a_restart() {
+    let config = format!("{CONFIG}\n[budgets.workspace]\ntokens = 20000\n");
+    let desk = desk(&config, TASK, SCRIPT);
+    define(&desk, "", TASK);
+    call(&desk, 0, &["run", "work.yaml"]);
+    // Another process: it knows of the first run by the books alone.
+    call(&desk, 3, &["run", "work.yaml"]);
+    let ask = asked(&desk)["ask"].as_str().unwrap().to_owned();
+    assert!(
+        ask.contains("the workspace's budget for today has 20000 tokens, 18155 are used"),
+        "{ask}"
+    );
+    desk.expect(0, &["approve", "last"]);
+    call(&desk, 0, &["resume", "last"]);
+}

@@ -357,13 +357,15 @@ fn own(
     let models =
         ModelSet::new(config.models.clone()).map_err(|fault| Failed::usage(fault.to_string()))?;
     let telemetry_to = telemetry::settings(&config.telemetry)?;
+    // First, as it makes the store where there is none.
+    let store = baton_store::open(place.store()).map_err(Failed::unreachable)?;
     let mut reader = views(&place)?;
     settings.used =
         Used::of(&settings.budgets, SystemClock::default().now().moment.now, reader.as_mut())
             .map_err(Failed::unreachable)?;
     let parts = Parts {
         models: Arc::new(models),
-        store: baton_store::open(place.store()).map_err(Failed::unreachable)?,
+        store,
         views: reader,
         check_views: views(&place)?,
         chunks: baton_store::chunks_of(place.store()),

@@ -147,12 +147,12 @@ fn people_find_what_waits_for_them(site: &dyn Site) {
     let people: Vec<u32> = for_people.map(|(ordinal, _)| *ordinal).collect();
     assert_eq!(waiting(10), people);
     assert_eq!(waiting(2), people.get(..2).expect("two"));
-    let ended = people.get(1).expect("two");
-    script.task(number, *ended, TaskStatus::Completed, None);
+    let ended = *people.get(1).expect("two");
+    script.task(number, ended, TaskStatus::Completed, None);
     owner.commit(&script.take()).expect("a commit");
     let rows = reader.waiting_for_people(10).expect("rows");
     let left: Vec<u32> = rows.iter().map(|(_, row)| row.ordinal.0).collect();
-    assert_eq!(left, people.into_iter().filter(|ordinal| ordinal != ended).collect::<Vec<_>>());
+    assert_eq!(left, people.into_iter().filter(|ordinal| *ordinal != ended).collect::<Vec<_>>());
 }
 
 fn definitions_are_found_by_version(site: &dyn Site) {

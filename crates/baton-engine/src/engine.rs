@@ -18,6 +18,7 @@ use baton_core::workflow::{Admitted, Command, Event, Kept, Refusal, WorkflowStat
 use crate::clock::offset;
 use crate::deliver::Arrival;
 use crate::exchange::{Declined, Effect, Input, Reply, Token, Turn};
+use crate::ledger::{Budgets, Ledger};
 use crate::live::Live;
 use crate::loaded::Loaded;
 use crate::questions::Questions;
@@ -41,6 +42,8 @@ pub struct Settings {
     /// How many events of a workflow there are at least between two snapshots of it; more where its
     /// state is large. At 1, it is always enough.
     pub snapshot_events_min: u64,
+    /// What agents may use over several workflows.
+    pub budgets: Budgets,
 }
 
 /// Below this many events, folding them costs less than reading a snapshot is worth.
@@ -53,6 +56,7 @@ impl Default for Settings {
             rates: BTreeMap::new(),
             cancel_deadline: Duration::from_secs(10),
             snapshot_events_min: SNAPSHOT_EVENTS_MIN,
+            budgets: Budgets::default(),
         }
     }
 }
@@ -96,6 +100,7 @@ pub struct Engine {
     pub(crate) listeners: Vec<(u64, Ordinal, String)>,
     pub(crate) draining: bool,
     pub(crate) questions: Questions,
+    pub(crate) ledger: Ledger,
     pub(crate) unsettled: VecDeque<u64>,
     pub(crate) follow_ups: VecDeque<(u64, Command)>,
     pub(crate) arrivals: VecDeque<Arrival>,
@@ -124,6 +129,7 @@ impl Engine {
         let now = Now { moment: now.moment.not_before(head.at), ..now };
         let mut engine = Self {
             queue: Queue::new(settings.limits, rates),
+            ledger: Ledger::new(settings.budgets),
             settings,
             now,
             wall,
@@ -296,7 +302,13 @@ impl Engine {
             return;
         };
         live.look_at_clock(&self.now);
+        let before = *live.state.spending();
         live.state.evolve(event, self.now.moment.now);
+        // The next run has an account of its own; what this one used stays used.
+        if !matches!(event, Event::Retried(_)) {
+            let after = live.state.spending();
+            self.ledger.follow(&live.payer(), &before, after, self.now.moment.now);
+        }
         let place = Place { stream: number, version: live.state.revision, previous: live.head };
         let position = self.staging.head().position + 1;
         let cause = live.calling.see(&live.state, event, position).unwrap_or(cause);

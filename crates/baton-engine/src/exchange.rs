@@ -52,6 +52,13 @@ pub enum Input {
         /// How it ended.
         result: Result<ModelTurn, (AttemptStatus, CallFailure)>,
     },
+    /// The tokens of an agent's next request were counted.
+    Counted {
+        /// The agent's task, and its attempt before that turn.
+        job: JobKey,
+        /// How many; `None` where they could not be counted.
+        tokens: Option<u64>,
+    },
     /// A running call asks a person something.
     Asked {
         /// Which.
@@ -511,6 +518,8 @@ pub enum Effect {
     Call(Call),
     /// Call a model.
     Ask(Box<Asking>),
+    /// Count the tokens of what a model would be asked.
+    Count(Box<Asking>),
     /// Tell a running call, of a tool or a model, to end.
     Cancel(JobKey),
     /// Tell a running call what came of its question.

@@ -10,7 +10,7 @@ use baton_core::failure::CallFailure;
 use baton_core::ids::{Ordinal, TaskId};
 use baton_core::time::Timestamp;
 use baton_core::words::{AttemptStatus, FailureKind};
-use baton_core::workflow::{Command, Lease as Term, Phase, Refusal, TaskPhase};
+use baton_core::workflow::{Command, Lease as Term, Phase, Refusal, RoomFor, TaskPhase};
 use serde_json::Value;
 
 use crate::engine::Engine;
@@ -158,7 +158,8 @@ impl Engine {
         if !constant {
             self.staging.offer(blob.clone());
         }
-        let start = Command::StartTask { task, input: stated, lease: Some(term) };
+        let start =
+            Command::StartTask { task, input: stated, lease: Some(term), room: RoomFor::default() };
         // A refusal means that the task may not start any more.
         self.apply(number, &start, actor).ok()?;
         self.queue.begin(number, task);

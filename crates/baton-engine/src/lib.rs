@@ -18,6 +18,7 @@ pub mod events;
 pub mod exchange;
 pub mod inbox;
 mod lease;
+pub mod ledger;
 pub mod live;
 pub mod loaded;
 mod made;

@@ -13,6 +13,7 @@ use crate::calling::Calling;
 use crate::clock::{Ahead, offset};
 use crate::engine::Now;
 use crate::exchange::Token;
+use crate::ledger::Payer;
 use crate::loaded::Loaded;
 use crate::snapshot::Mark;
 use crate::store::{Record, Store, StoreError};
@@ -58,6 +59,8 @@ pub struct Live {
     /// By the steady clock, when the pauses of this owner before the next attempt are over; the
     /// attempt before them.
     pub pauses: HashMap<Ordinal, (u32, Duration)>,
+    /// How many tokens the next request of an agent has, and after which attempt.
+    pub counted: HashMap<Ordinal, (u32, u64)>,
     /// Calls for which a budget has no room while others run.
     pub without_room: Vec<Ordinal>,
 }
@@ -85,8 +88,20 @@ impl Live {
             mark: Mark::default(),
             clock: Ahead::from(offset(now)),
             pauses: HashMap::new(),
+            counted: HashMap::new(),
             without_room: Vec::new(),
         }
+    }
+
+    /// How many tokens an agent's next request has, where that was counted.
+    pub fn count_of(&self, task: Ordinal) -> Option<u64> {
+        let (attempt, tokens) = self.counted.get(&task)?;
+        (self.state.task(task)?.attempts == *attempt).then_some(*tokens)
+    }
+
+    /// Whose budgets it is under.
+    pub fn payer(&self) -> Payer {
+        Payer { conversation: self.state.conversation, user: None }
     }
 
     /// The index and value of an item; the list is read anew after a restart.

@@ -72,6 +72,12 @@ pub trait Models: Send + Sync {
         control: &Control,
         told: &mut dyn FnMut(&str),
     ) -> Result<ModelAnswer, CallFailure>;
+
+    /// How many tokens a request has, by the model's own count or more; `None` where nobody can say.
+    /// Blocks as a call does.
+    fn count(&self, _request: &ModelRequest, _control: &Control) -> Option<u64> {
+        None
+    }
 }
 
 /// What a model is asked.

@@ -6,18 +6,20 @@ use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::plan::TaskPlan;
 use baton_core::words::{AttemptStatus, FailureKind};
 use baton_core::workflow::{
-    Command, Event, Lease, ModelChanged, Next, Phase, Resume, Task, TaskPhase, TranscriptCompacted,
-    Verdict, Waiting,
+    Command, Event, Lease, ModelChanged, Next, Phase, Resume, Spending, Task, TaskPhase,
+    TranscriptCompacted, Verdict, Waiting,
 };
 
 use crate::engine::Engine;
 use crate::exchange::{Effect, JobKey, Prepare, Reply};
+use crate::live::Live;
 use crate::scope::Ingredients;
 use crate::store::{Store, StoreError};
 use crate::timers::Due;
 
 impl Engine {
     /// What an event just staged leads to.
+    // Long because it has one arm for each event.
     pub(crate) fn react(&mut self, number: u64, event: &Event) {
         if event.attempt_end().is_some() || matches!(event, Event::BudgetRaised(_)) {
             self.let_ask_for_room(number);
@@ -40,7 +42,10 @@ impl Engine {
                 self.workers.withdraw(number);
             }
             Event::CancelRequested(_) => self.stop_calls(number),
-            Event::Finished(_) => self.tell_of_end(number),
+            Event::Finished(_) => {
+                self.free_agents_keys(number);
+                self.tell_of_end(number);
+            }
             Event::TaskWaited(waited) => {
                 self.release(number, waited.task);
                 self.await_outside(number, waited.task, &waited.on);
@@ -97,9 +102,34 @@ impl Engine {
 
     /// What calls held of a budget may be free now.
     fn let_ask_for_room(&mut self, number: u64) {
-        let live = self.lives.get_mut(&number);
-        let parked = live.map(|live| std::mem::take(&mut live.without_room)).unwrap_or_default();
-        self.enqueue(number, &parked);
+        let take = |live: &mut Live| std::mem::take(&mut live.without_room);
+        let own = self.lives.get_mut(&number).map(take).unwrap_or_default();
+        self.enqueue(number, &own);
+        if !self.ledger.is_needed() {
+            return;
+        }
+        // A budget above is others' too.
+        let others = self.lives.iter_mut().map(|(number, live)| (*number, take(live)));
+        let others: Vec<(u64, Vec<Ordinal>)> =
+            others.filter(|(_, tasks)| !tasks.is_empty()).collect();
+        for (number, tasks) in others {
+            self.enqueue(number, &tasks);
+        }
+    }
+
+    /// An agent whose run ended between two of its turns has had its key until now.
+    fn free_agents_keys(&mut self, number: u64) {
+        let Some(live) = self.lives.get(&number) else {
+            return;
+        };
+        if *live.state.spending() == Spending::default() {
+            return;
+        }
+        let agents = live.state.tasks().iter().zip((0..).map(Ordinal));
+        let agents = agents.filter(|(task, _)| task.agent.is_some()).map(|(_, task)| task);
+        for task in agents.collect::<Vec<_>>() {
+            self.queue.end(number, task, self.now.uptime);
+        }
     }
 
     /// A task executes no longer: its places are free.

@@ -21,6 +21,7 @@ impl Engine {
         match input {
             Input::Request { token, actor, request } => self.request(token, &actor, request, store),
             Input::Called { job, result } => self.called(job, result),
+            Input::Counted { job, tokens } => self.counted(job, tokens),
             Input::Answered { job, result } => self.take_answer(job, result),
             Input::Prepared { number, task, run, result } => {
                 self.prepared(number, (task, run), result)

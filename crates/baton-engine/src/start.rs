@@ -12,7 +12,9 @@ use baton_core::failure::CallFailure;
 use baton_core::ids::Ordinal;
 use baton_core::plan::{Plan, TaskPlan, Work};
 use baton_core::words::{AttemptStatus, FailureKind, Origin};
-use baton_core::workflow::{Admitted, Command, Refusal, Resume, TaskPhase, Waiting};
+use baton_core::workflow::{
+    Above, Admitted, Command, Refusal, Resume, RoomFor, TaskPhase, Waiting,
+};
 
 use crate::engine::{Admission, Engine};
 use crate::exchange::{Call, CallResult, Effect, JobKey, Parts, Prepare, Split};
@@ -240,22 +242,45 @@ impl Engine {
         }
     }
 
+    /// The budgets above a workflow, where the task is an agent's, or a call of one.
+    fn budgets_above(&mut self, number: u64, task: Ordinal) -> Vec<Above> {
+        let Some(live) = self.lives.get(&number).filter(|_| self.ledger.is_needed()) else {
+            return Vec::new();
+        };
+        let is_agents =
+            live.state.agent_call(task).is_some() || live.state.asked_call(task).is_some();
+        if !is_agents {
+            return Vec::new();
+        }
+        self.ledger.above(&live.payer(), self.now.moment.now)
+    }
+
     /// Records the start of an attempt and returns its number; `None` when it may not start.
-    pub(crate) fn begin(&mut self, number: u64, task: Ordinal, input: Option<Body>) -> Option<u32> {
-        let started = self.apply_own(number, &Command::StartTask { task, input, lease: None });
-        let live = self.lives.get_mut(&number)?;
+    pub(crate) fn begin(
+        &mut self,
+        number: u64,
+        task: Ordinal,
+        input: Option<Body>,
+    ) -> Result<u32, Refusal> {
+        let above = self.budgets_above(number, task);
+        let counted = self.lives.get(&number).and_then(|live| live.count_of(task));
+        let room = RoomFor { above, counted };
+        let started =
+            self.apply_own(number, &Command::StartTask { task, input, lease: None, room });
+        let live = self.lives.get_mut(&number).ok_or(Refusal::NotReady)?;
         if started == Err(Refusal::NoRoom) {
             live.without_room.push(task);
         }
+        started?;
         // It may wait for an approval or for a budget instead.
-        started.ok().filter(|()| executes(live, task))?;
-        live.state.task(task).map(|facts| facts.attempts)
+        let facts = live.state.task(task).filter(|_| executes(live, task));
+        facts.map(|facts| facts.attempts).ok_or(Refusal::NotReady)
     }
 
     fn start_call(&mut self, number: u64, task: Ordinal, input: Option<Split>) {
         let (input, blob) = input.map_or((None, None), |(body, blob)| (Some(body), blob));
         self.staging.offer(blob);
-        let Some(attempt) = self.begin(number, task, input.clone()) else {
+        let Ok(attempt) = self.begin(number, task, input.clone()) else {
             return;
         };
         self.queue.begin(number, task);
@@ -285,7 +310,7 @@ impl Engine {
     }
 
     fn start_wait(&mut self, number: u64, task: Ordinal, on: Waiting) {
-        if let Some(attempt) = self.begin(number, task, None) {
+        if let Ok(attempt) = self.begin(number, task, None) {
             // Just started, it cannot be refused.
             let _ = self.apply_own(number, &Command::Suspend { task, attempt, on });
         }
@@ -294,7 +319,7 @@ impl Engine {
     fn emit(&mut self, number: u64, task: Ordinal, event_type: String, data: Split) {
         let (data, blob) = data;
         self.staging.offer(blob);
-        if let Some(attempt) = self.begin(number, task, None) {
+        if let Ok(attempt) = self.begin(number, task, None) {
             // Just started, it cannot be refused.
             let _ = self.apply_own(number, &Command::Emit { task, attempt, event_type, data });
         }
@@ -322,7 +347,7 @@ impl Engine {
         let (conversation, priority) = (live.state.conversation, live.state.priority);
         let (hops, project) = (live.state.hops, live.state.project);
         let (parent, folder) = (live.state.id.task(task), live.state.folder.clone());
-        let Some(attempt) = self.begin(number, task, None) else {
+        let Ok(attempt) = self.begin(number, task, None) else {
             return;
         };
         let cause = self.lives.get(&number).map_or(0, |live| live.head);

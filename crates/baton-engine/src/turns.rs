@@ -14,7 +14,7 @@ use baton_core::ids::Ordinal;
 use baton_core::plan::{AgentCall, Work};
 use baton_core::words::{AttemptStatus, Effect as EffectClass, FailureKind};
 use baton_core::workflow::{
-    AgentRun, AskedCall, CallEnd, Command, Entry, TurnAnswer, WorkflowState,
+    AgentRun, AskedCall, CallEnd, Command, Entry, Refusal, TurnAnswer, WorkflowState,
 };
 
 use crate::engine::Engine;
@@ -44,6 +44,8 @@ pub struct Asking {
     pub model: String,
     /// The transcript so far.
     pub transcript: Vec<Line>,
+    /// What it begins with, where the store does not have it yet.
+    pub prompt: Option<Blob>,
     /// So many of the oldest turns were left out of it.
     pub turns_left_out: u32,
     /// What it belongs to.
@@ -77,29 +79,50 @@ impl Engine {
         let runs = |live: &Live| live.state.agent_run(task).is_some_and(AgentRun::has_begun);
         let prompt = prompt.filter(|_| !self.lives.get(&number).is_some_and(runs));
         let (prompt, blob) = prompt.map_or((None, None), |(body, blob)| (Some(body), blob));
-        self.staging.offer(blob);
-        let Some(attempt) = self.begin(number, task, prompt) else {
-            return;
-        };
-        self.queue.begin(number, task);
-        let Some(live) = self.lives.get(&number) else {
-            return;
-        };
+        match self.begin(number, task, prompt.clone()) {
+            Ok(_) => {
+                self.staging.offer(blob);
+                self.queue.begin(number, task);
+                let asking = self.asking(number, task);
+                self.turn.effects.extend(asking.map(|asking| Effect::Ask(Box::new(asking))));
+            }
+            Err(Refusal::NotCounted) => {
+                let Some(mut asking) = self.asking(number, task) else { return };
+                asking.transcript.extend(prompt.map(Line::Message));
+                asking.prompt = blob;
+                self.effect(Effect::Count(Box::new(asking)));
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// The call of a model that an agent's present turn is, or the next one where none runs.
+    fn asking(&self, number: u64, task: Ordinal) -> Option<Asking> {
+        let live = self.lives.get(&number)?;
         let state = &live.state;
-        let (Some(facts), Some(model)) = (state.task(task), state.model_of(task)) else {
-            return;
-        };
-        let asking = Asking {
+        let (facts, model) = (state.task(task)?, state.model_of(task)?);
+        let attempt = facts.attempts;
+        Some(Asking {
             job: JobKey { number, task, attempt },
             loaded: Arc::clone(&live.loaded),
             of: facts.of,
             model: model.name.clone(),
             transcript: lines(state, task),
+            prompt: None,
             turns_left_out: state.agent_run(task).map_or(0, AgentRun::turns_left_out),
             context: CallContext::new(state.id, (task, attempt), state.conversation),
             timeout: state.task_plan(task).and_then(|plan| plan.timeout).map(|span| span.0),
-        };
-        self.effect(Effect::Ask(Box::new(asking)));
+        })
+    }
+
+    /// Takes in how many tokens the next request of an agent has; its turn is asked for again. A job
+    /// names the attempt before it. What could not be counted has as many as bytes.
+    pub(crate) fn counted(&mut self, job: JobKey, tokens: Option<u64>) {
+        let JobKey { number, task, attempt } = job;
+        if let Some(live) = self.lives.get_mut(&number) {
+            live.counted.insert(task, (attempt, tokens.unwrap_or(u64::MAX)));
+            self.enqueue(number, &[task]);
+        }
     }
 
     /// Takes in what a model said. A late or double answer is refused and changes nothing.

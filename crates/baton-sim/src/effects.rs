@@ -23,6 +23,12 @@ impl World {
         match effect {
             Effect::Call(call) => self.call(&call),
             Effect::Ask(asking) => self.ask(&asking),
+            Effect::Count(asking) => {
+                // Some models count, some do not.
+                let tokens = (asking.job.task.0 % 2 == 0).then_some(200);
+                self.later(Input::Counted { job: asking.job, tokens });
+                Ok(())
+            }
             Effect::Cancel(job) => self.cancel(job),
             Effect::Answer { job, ticket, heard } => self.hears(job, ticket, &heard),
             Effect::Prepare(job) => {

@@ -68,10 +68,9 @@ fn careful(window: u64, within: Option<Span>) -> AgentCall {
         tool.approval = Some(Approval { within });
     }
     agent.limits.output_tokens_max = 100;
-    for model in &mut agent.models {
+    for (model, input) in agent.models.iter_mut().zip([2_000_000, 1_000_000]) {
         model.window_tokens = Some(window);
-        model.price =
-            Some(Price { input: 1_000_000, output: 5_000_000, cached: None, cache_write: None });
+        model.price = Some(Price { input, output: 5 * input, cached: None, cache_write: None });
     }
     agent
 }
@@ -158,7 +157,7 @@ fn work(rng: &mut Rng, depth: u32) -> Work {
             effect: effect(rng),
         }),
         9..=10 => agent(),
-        11 => Work::Agent(careful(300 + rng.below(1_000), Some(seconds(3_600)))),
+        11..=12 => Work::Agent(careful(300 + rng.below(1_000), Some(seconds(3_600)))),
         _ => {
             let effect = effect(rng);
             Work::Tool(call(effect, json!({ "constant": true })))

@@ -16,6 +16,7 @@ use baton_models::ModelsConfig;
 use serde::Deserialize;
 
 mod agents;
+mod budgets;
 mod server;
 mod telemetry;
 
@@ -24,6 +25,7 @@ use crate::cli::Common;
 use crate::runtime::Bounds;
 
 pub use agents::{Agent, AgentName, Agents, Instructions, beside};
+pub use budgets::Budgets;
 pub use server::{Server, Tls};
 pub use telemetry::Telemetry;
 
@@ -44,6 +46,8 @@ pub struct Config {
     pub agents: Agents,
     /// `[server]`: where `serve` listens, and for whom.
     pub server: Server,
+    /// `[budgets]`: what agents may use over several workflows.
+    pub budgets: Budgets,
     /// `[limits]`: the bounds of running.
     pub limits: Limits,
     /// `[definitions]`: where definitions are found by name.
@@ -161,6 +165,7 @@ impl Config {
         Settings {
             limits,
             rates: self.limits.rates.clone(),
+            budgets: self.budgets.into(),
             cancel_deadline: self.limits.cancel_deadline.0,
             ..Settings::default()
         }

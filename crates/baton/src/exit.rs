@@ -128,7 +128,7 @@ fn refused(refusal: Refusal) -> &'static str {
         Refusal::AlreadyCancelling => "it is being cancelled already; `baton watch ID` follows it",
         Refusal::NoSuchTask => "it has no such task; `baton show ID` lists them",
         Refusal::StaleAttempt => "that attempt is over; `baton show ID` tells what became of it",
-        Refusal::NotReady | Refusal::NoRoom => {
+        Refusal::NotReady | Refusal::NoRoom | Refusal::NotCounted => {
             "the task cannot start now; `baton show ID` tells where it stands"
         }
         Refusal::NotWaiting => {

@@ -8,6 +8,7 @@ use crate::ids::{Ordinal, WorkflowId};
 use crate::words::AttemptStatus;
 
 use super::question::Question;
+use super::spending::RoomFor;
 use super::state::{AskedCall, Lease, Outcome, PauseCause, Waiting};
 
 /// Something to decide. People's commands and the world's answers come through the same door.
@@ -48,6 +49,8 @@ pub enum Command {
         input: Option<Body>,
         /// The worker that takes it; work for workers starts in no other way.
         lease: Option<Lease>,
+        /// What bounds an agent's turn beside its workflow.
+        room: RoomFor,
     },
     /// An attempt began and found that it must wait.
     Suspend {
@@ -254,6 +257,8 @@ codes! {
         TooManyTasks = 14 "too_many_tasks",
         /// A budget has no room while other calls run.
         NoRoom = 15 "no_room",
+        /// A budget may have room: the tokens of the request must be counted.
+        NotCounted = 16 "not_counted",
     }
 }
 

@@ -52,8 +52,8 @@ impl WorkflowState {
             Command::Cancel { reason } => self.cancel(reason.as_ref()),
             Command::Retry { tasks } => self.retry(tasks),
             Command::NoteClock { ahead_ms } => self.note_clock(*ahead_ms),
-            Command::StartTask { task, input, lease } => {
-                self.start(*task, input.as_ref(), lease.as_ref(), moment)
+            Command::StartTask { task, input, lease, room } => {
+                self.start(*task, input.as_ref(), (lease.as_ref(), room), moment)
             }
             Command::Suspend { task, attempt, on } => {
                 self.executing_attempt(*task, *attempt)?;

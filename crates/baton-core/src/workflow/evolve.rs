@@ -6,7 +6,7 @@
 //! [`enter`]: super::enter
 //! [`reindex`]: WorkflowState::reindex
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +52,7 @@ impl WorkflowState {
             updated_at: at,
             used: Duration::ZERO,
             spending: Spending::default(),
+            granted_above: BTreeMap::new(),
             tally: Tally::default(),
             tasks,
             items: Vec::new(),
@@ -318,6 +319,7 @@ impl WorkflowState {
         self.phase = Phase::Running { failing: None };
         self.used = Duration::ZERO;
         self.spending = Spending::default();
+        self.granted_above.clear();
         self.changed.extend_from_slice(tasks);
         for ordinal in tasks {
             self.supersede_items(*ordinal, at);

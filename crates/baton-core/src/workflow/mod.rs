@@ -30,7 +30,7 @@ pub use event::{
 };
 pub use graph::Graph;
 pub use snapshot::{SNAPSHOT_SHAPE, Snapshot};
-pub use spending::{Amount, BudgetScope, Spending};
+pub use spending::{Above, Amount, BudgetScope, RoomFor, Spending};
 pub use state::{
     AgentRun, AskedCall, BlockOf, CallEnd, Ended, Entry, Items, Lease, Next, Outcome, Output,
     PauseCause, Phase, Resume, StageCount, Tally, Task, TaskPhase, Waiting, WorkflowState,

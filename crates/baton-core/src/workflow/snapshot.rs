@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::graph::Graph;
 use super::question::Asked;
-use super::spending::Spending;
+use super::spending::{Amount, BudgetScope, Spending};
 use super::state::{
     AgentRun, AskedCall, BlockOf, Items, Lease, Output, Phase, Tally, Task, TaskPhase, Waiting,
     WorkflowState,
@@ -55,6 +55,8 @@ pub struct Snapshot {
     updated_at: Timestamp,
     used_ms: u64,
     spending: Spending,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    granted_above: Vec<(BudgetScope, Amount)>,
     items: Vec<Block>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     agents: Vec<(Ordinal, Box<AgentRun>)>,
@@ -167,6 +169,7 @@ impl WorkflowState {
             updated_at: self.updated_at,
             used_ms: u64::try_from(self.used.as_millis()).unwrap_or(u64::MAX),
             spending: self.spending,
+            granted_above: self.granted_above.iter().map(|(scope, by)| (*scope, *by)).collect(),
             approved: approved.collect(),
             items: self.items.iter().map(Block::of).collect(),
             agents: agents.collect(),
@@ -211,6 +214,7 @@ impl WorkflowState {
             updated_at: snapshot.updated_at,
             used: Duration::from_millis(snapshot.used_ms),
             spending: snapshot.spending,
+            granted_above: snapshot.granted_above.into_iter().collect(),
             tally: Tally::default(),
             tasks,
             items,

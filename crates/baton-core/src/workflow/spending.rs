@@ -10,6 +10,7 @@ use super::state::WorkflowState;
 use crate::agent::{Cost, Usage};
 use crate::codes;
 use crate::ids::Ordinal;
+use crate::plan::Budget;
 use crate::words::Happened;
 
 codes! {
@@ -19,7 +20,33 @@ codes! {
         Workflow = 0 "workflow",
         /// The agent's, within one task.
         Agent = 1 "agent",
+        /// That of the conversation, over all of its workflows.
+        Conversation = 2 "conversation",
+        /// That of whoever asked for the workflow, for a day.
+        User = 3 "user",
+        /// That of all workflows, for a day.
+        Workspace = 4 "workspace",
     }
+}
+
+/// A budget above a workflow: its owner keeps the accounts of those.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Above {
+    /// Whose it is.
+    pub scope: BudgetScope,
+    /// What it has.
+    pub bound: Budget,
+    /// What is gone of it and held.
+    pub account: Spending,
+}
+
+/// What bounds an agent's next turn, beside what its workflow knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomFor {
+    /// The budgets above the workflow, as they stand.
+    pub above: Vec<Above>,
+    /// How many tokens its request has, where that was counted. Until then as many as its bytes.
+    pub counted: Option<u64>,
 }
 
 /// An amount of what budgets bound.
@@ -187,6 +214,12 @@ impl WorkflowState {
         let waiting: Vec<Ordinal> = match scope {
             BudgetScope::Workflow => {
                 self.spending.granted = self.spending.granted.plus(by);
+                self.waiting_for_budget(scope).collect()
+            }
+            // What is granted there holds for this workflow alone.
+            BudgetScope::Conversation | BudgetScope::User | BudgetScope::Workspace => {
+                let granted = self.granted_above.entry(scope).or_default();
+                *granted = granted.plus(by);
                 self.waiting_for_budget(scope).collect()
             }
             BudgetScope::Agent => {

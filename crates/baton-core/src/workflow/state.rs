@@ -6,7 +6,7 @@
 mod agent;
 mod phase;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub use phase::{
 };
 
 use super::graph::Graph;
-use super::spending::Spending;
+use super::spending::{Amount, BudgetScope, Spending};
 use crate::body::{Body, Json};
 use crate::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use crate::plan::{AgentCall, Plan, TaskPlan, ToolCall, Work, WorkerCall};
@@ -64,6 +64,8 @@ pub struct WorkflowState {
     pub(super) used: Duration,
     /// What its agents use.
     pub(super) spending: Spending,
+    /// What people granted it of budgets above it.
+    pub(super) granted_above: BTreeMap<BudgetScope, Amount>,
     /// Counts over its tasks.
     pub(super) tally: Tally,
     pub(super) tasks: Vec<Task>,

@@ -147,7 +147,7 @@ impl From<Refusal> for ProblemCode {
             Refusal::AlreadyCancelling => Self::AlreadyCancelling,
             Refusal::NoSuchTask => Self::NoSuchTask,
             Refusal::StaleAttempt => Self::StaleAttempt,
-            Refusal::NotReady | Refusal::NoRoom => Self::NotReady,
+            Refusal::NotReady | Refusal::NoRoom | Refusal::NotCounted => Self::NotReady,
             Refusal::NotWaiting => Self::NotWaiting,
             Refusal::InvalidAnswer => Self::InvalidAnswer,
             Refusal::NothingToRetry => Self::NothingToRetry,

@@ -121,7 +121,7 @@ fn advice(refusal: Refusal) -> &'static str {
         Refusal::AlreadyCancelling => "it is being cancelled already; `?revision=N` waits for it",
         Refusal::NoSuchTask => "it has no such task; `GET …/tasks` lists them",
         Refusal::StaleAttempt => "that attempt is over; nothing was changed by this answer",
-        Refusal::NotReady | Refusal::NoRoom => {
+        Refusal::NotReady | Refusal::NoRoom | Refusal::NotCounted => {
             "the task cannot start now; its `status` says what it waits for"
         }
         Refusal::NotWaiting => "the task does not wait for that; `GET /api/v1/inbox` says for what",

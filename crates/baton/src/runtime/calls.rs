@@ -21,6 +21,9 @@ const READ_TRIES_MAX: u32 = 5;
 /// The pause before the second reading; it doubles with each.
 const READ_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long counting may take before a request counts as many tokens as it has bytes.
+const COUNT_MAX: Duration = Duration::from_secs(10);
+
 /// Makes calls.
 pub(super) struct Caller {
     tools: Arc<dyn Tools>,
@@ -85,6 +88,17 @@ impl Caller {
             });
         }
         Ok(Body::split(output))
+    }
+
+    /// How many tokens a model counts for what it would be asked, where it says.
+    pub(super) fn count(&self, asking: &turns::Asking) -> Option<u64> {
+        let known = asking.prompt.as_ref();
+        let mut read = |hash| match known.filter(|blob| blob.hash == hash) {
+            Some(blob) => text_of(hash, Some(blob.clone())),
+            None => self.patient_blob(hash),
+        };
+        let request = asking.request(&mut read).ok()?;
+        self.models.count(&request, &Control::new(COUNT_MAX))
     }
 
     pub(super) fn probe(

@@ -172,7 +172,11 @@ impl Executor {
                 }
                 Effect::Prepare(_) | Effect::Conclude(_) => quick.push(effect),
                 Effect::Call(call) if self.shared.is_quick(call) => quick.push(effect),
-                Effect::Call(_) | Effect::Ask(_) | Effect::Probe(_) | Effect::Snapshot(_) => {
+                Effect::Call(_)
+                | Effect::Ask(_)
+                | Effect::Count(_)
+                | Effect::Probe(_)
+                | Effect::Snapshot(_) => {
                     slow.push(effect);
                 }
             }
@@ -295,6 +299,10 @@ impl Shared {
             Effect::Ask(asking) => {
                 let job = asking.job;
                 self.ask(&asking).map(|result| Input::Answered { job, result })
+            }
+            Effect::Count(asking) => {
+                let tokens = caught(|| Ok::<_, CallFailure>(self.caller.count(&asking)));
+                Some(Input::Counted { job: asking.job, tokens: tokens.ok().flatten() })
             }
             Effect::Prepare(job) => {
                 let result = caught(|| render(&job, &mut |hash| self.caller.blob(hash)));
@@ -419,7 +427,8 @@ impl Shared {
         pool.waiting.retain(|effect| match effect {
             Effect::Call(call) => call.job != job,
             Effect::Ask(asking) => asking.job != job,
-            Effect::Cancel(_)
+            Effect::Count(_)
+            | Effect::Cancel(_)
             | Effect::Answer { .. }
             | Effect::Prepare(_)
             | Effect::Conclude(_)

@@ -14,6 +14,7 @@ use crate::workflow::command::Refusal;
 use crate::workflow::event::{
     AttemptFailed, Event, TaskCancelled, TaskExpanded, TaskFailed, TaskStarted, TaskWaited,
 };
+use crate::workflow::spending::RoomFor;
 use crate::workflow::state::{
     AskedCall, Lease, Next, Phase, Resume, TaskPhase, Waiting, WorkflowState,
 };
@@ -47,7 +48,7 @@ impl WorkflowState {
         &self,
         ordinal: Ordinal,
         input: Option<&Body>,
-        lease: Option<&Lease>,
+        (lease, room): (Option<&Lease>, &RoomFor),
         moment: &Moment,
     ) -> Decision {
         self.startable(ordinal)?;
@@ -58,7 +59,7 @@ impl WorkflowState {
         if let Some(wait) = self.approval_of(ordinal, moment) {
             return Ok(one(TaskWaited { task: ordinal, on: wait }));
         }
-        let model = match self.next_turn(ordinal, input) {
+        let model = match self.next_turn(ordinal, input, room) {
             Ok(model) => model,
             Err(instead) => return instead,
         };

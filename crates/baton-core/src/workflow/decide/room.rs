@@ -2,11 +2,10 @@
 //!
 //! A turn may use what its request can have at most, and the longest answer: bounds of the workflow and
 //! of the agent hold for what is gone, what is held for calls that run, and that. No token is shorter
-//! than a byte, so that a text of new bytes counts as so many tokens; what a model has counted
-//! before, counts as it counted.
+//! than a byte: a request counts as many tokens as it has bytes, but for what its model has counted in
+//! an earlier turn; where that does not fit, its tokens are counted first.
 
 use super::{Decision, one};
-use crate::agent::Cost;
 use crate::body::Body;
 use crate::failure::CallFailure;
 use crate::ids::Ordinal;
@@ -14,7 +13,7 @@ use crate::plan::{Budget, ModelSpec};
 use crate::words::{AtLimit, FailureKind};
 use crate::workflow::command::Refusal;
 use crate::workflow::event::{ModelChanged, TaskFailed, TaskWaited};
-use crate::workflow::spending::{Amount, BudgetScope, Spending};
+use crate::workflow::spending::{Above, Amount, BudgetScope, RoomFor, Spending};
 use crate::workflow::state::{Waiting, WorkflowState};
 
 /// What a message costs beside its text, in tokens: its role and what frames it.
@@ -32,6 +31,7 @@ pub(super) enum Room {
 pub(super) struct Shortage {
     scope: BudgetScope,
     ask: String,
+    more: Amount,
     /// No grant would help: a price is not known.
     is_final: bool,
 }
@@ -55,7 +55,12 @@ impl WorkflowState {
     }
 
     /// Whether all budgets have room for this.
-    pub(super) fn room(&self, ordinal: Ordinal, need: Amount, model: Option<&ModelSpec>) -> Room {
+    fn room(
+        &self,
+        ordinal: Ordinal,
+        need: Amount,
+        (model, above): (Option<&ModelSpec>, &[Above]),
+    ) -> Room {
         let agent = self.agent_of(ordinal);
         let own = self.agent_call(agent).map(|call| {
             let (tokens_max, cost_max) = (call.limits.tokens_max, call.limits.cost_max);
@@ -63,9 +68,14 @@ impl WorkflowState {
             let spending = self.agent_run(agent).map(|run| run.spending).unwrap_or_default();
             (BudgetScope::Agent, bound, spending)
         });
-        let all = [Some((BudgetScope::Workflow, self.plan.budget, self.spending)), own];
+        let here = [Some((BudgetScope::Workflow, self.plan.budget, self.spending)), own];
+        let granted = |scope| self.granted_above.get(&scope).copied().unwrap_or_default();
+        let above = above.iter().map(|above| {
+            let account = Spending { granted: granted(above.scope), ..above.account };
+            (above.scope, above.bound, account)
+        });
         let mut later = false;
-        for (scope, bound, spending) in all.into_iter().flatten() {
+        for (scope, bound, spending) in here.into_iter().flatten().chain(above) {
             match within(scope, &bound, &spending, need, model) {
                 Room::Fits => {}
                 Room::Later => later = true,
@@ -77,7 +87,7 @@ impl WorkflowState {
 
     /// What a shortage leads to, as the plan says.
     pub(super) fn at_limit(&self, ordinal: Ordinal, short: Shortage) -> Decision {
-        let Shortage { scope, ask, is_final } = short;
+        let Shortage { scope, ask, more, is_final } = short;
         let stop = |ask: String| {
             let failure = CallFailure::refused(FailureKind::Budget, ask);
             Ok(one(TaskFailed { task: ordinal, status: None, failure }))
@@ -93,7 +103,7 @@ impl WorkflowState {
                 wait(Waiting::Person { ask: format!("{ask}; give the task's output yourself") })
             }
             (AtLimit::Ask | AtLimit::CheaperModel | AtLimit::HandOver, _) => {
-                wait(Waiting::Budget { scope, ask })
+                wait(Waiting::Budget { scope, ask, more })
             }
         }
     }
@@ -111,24 +121,6 @@ impl WorkflowState {
             .next()
     }
 
-    /// What a person grants where they only say yes: as much again as the plan allows.
-    pub(super) fn tranche(&self, ordinal: Ordinal, scope: BudgetScope) -> Amount {
-        let of = |tokens: Option<u64>, cost: Option<Cost>, calls: Option<u32>| Amount {
-            tokens: tokens.unwrap_or_default(),
-            cost: cost.unwrap_or_default(),
-            calls: calls.unwrap_or_default(),
-        };
-        match (scope, self.agent_call(self.agent_of(ordinal))) {
-            (BudgetScope::Agent, Some(agent)) => {
-                of(agent.limits.tokens_max, agent.limits.cost_max, None)
-            }
-            (BudgetScope::Workflow | BudgetScope::Agent, _) => {
-                let Budget { tokens_max, cost_max, calls_max, .. } = self.plan.budget;
-                of(tokens_max, cost_max, calls_max)
-            }
-        }
-    }
-
     /// The tasks that wait for a budget of this scope.
     pub(in crate::workflow) fn waiting_for_budget(
         &self,
@@ -144,10 +136,15 @@ impl WorkflowState {
         &self,
         ordinal: Ordinal,
         need: Amount,
-        model: Option<&ModelSpec>,
+        (model, room): (Option<&ModelSpec>, &RoomFor),
     ) -> Result<(), Decision> {
-        match self.room(ordinal, need, model) {
+        match self.room(ordinal, need, (model, &room.above)) {
             Room::Fits => Ok(()),
+            Room::Later | Room::Short(Shortage { is_final: false, .. })
+                if model.is_some() && room.counted.is_none() =>
+            {
+                Err(Err(Refusal::NotCounted))
+            }
             Room::Later => Err(Err(Refusal::NoRoom)),
             Room::Short(short) => Err(self.at_limit(ordinal, short)),
         }
@@ -166,6 +163,9 @@ fn within(
     let whose = match scope {
         BudgetScope::Workflow => "the workflow's budget",
         BudgetScope::Agent => "the agent's own budget",
+        BudgetScope::Conversation => "the conversation's budget",
+        BudgetScope::User => "your budget for today",
+        BudgetScope::Workspace => "the workspace's budget for today",
     };
     if let (Some(_), Some(model)) = (bound.cost_max, model.filter(|model| model.price.is_none())) {
         let ask = format!(
@@ -173,9 +173,15 @@ fn within(
              [models.known.\"{}\"]",
             model.name, model.name
         );
-        return Room::Short(Shortage { scope, ask, is_final: true });
+        let more = Amount::default();
+        return Room::Short(Shortage { scope, ask, more, is_final: true });
     }
-    let short = |what: String| Room::Short(Shortage { scope, ask: what, is_final: false });
+    let more = Amount {
+        tokens: bound.tokens_max.unwrap_or_default(),
+        cost: bound.cost_max.unwrap_or_default(),
+        calls: bound.calls_max.unwrap_or_default(),
+    };
+    let short = |ask: String| Room::Short(Shortage { scope, ask, more, is_final: false });
     let mut later = false;
     if let Some(most) = bound.tokens_max.map(|most| most.saturating_add(granted.tokens)) {
         if gone.tokens.saturating_add(need.tokens) > most {

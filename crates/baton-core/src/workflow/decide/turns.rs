@@ -11,7 +11,7 @@ use crate::time::Moment;
 use crate::words::{AttemptStatus, FailureKind, Happened};
 use crate::workflow::command::{Refusal, TurnAnswer};
 use crate::workflow::event::{ModelCall, TaskAnswered};
-use crate::workflow::spending::Amount;
+use crate::workflow::spending::{Amount, RoomFor};
 use crate::workflow::state::{AgentRun, AskedCall, WorkflowState};
 
 /// How often in a row the same call may bring the same before its agent is stopped.
@@ -27,11 +27,12 @@ impl WorkflowState {
         &self,
         ordinal: Ordinal,
         prompt: Option<&Body>,
+        room: &RoomFor,
     ) -> Result<Option<ModelCall>, Decision> {
         let one_call = Amount { calls: 1, ..Amount::default() };
         let (Some(agent), Some(model)) = (self.agent_call(ordinal), self.model_of(ordinal)) else {
             if self.asked_call(ordinal).is_some() {
-                self.make_room(ordinal, one_call, None)?;
+                self.make_room(ordinal, one_call, (None, room))?;
             }
             return Ok(None);
         };
@@ -40,11 +41,12 @@ impl WorkflowState {
             return Err(Ok(one(compacted)));
         }
         let read = self.input_tokens_max(ordinal, prompt, head.bytes());
+        let read = room.counted.map_or(read, |counted| counted.min(read));
         let written = u64::from(agent.limits.output_tokens_max);
         let tokens_max = read.saturating_add(written);
         let cost_max = model.price.map(|price| price.at_most(read, written));
         let need = Amount { tokens: tokens_max, cost: cost_max.unwrap_or_default(), ..one_call };
-        self.make_room(ordinal, need, Some(model))?;
+        self.make_room(ordinal, need, (Some(model), room))?;
         let (messages, digest) = self.request_of(ordinal, prompt);
         let (model, digest) = (model.name.clone(), digest.request(&head));
         Ok(Some(ModelCall { model, messages, digest, tokens_max, cost_max }))

@@ -57,7 +57,9 @@ impl WorkflowState {
             (Waiting::Approval { digest, .. }, _) => {
                 return self.approve_call(ordinal, *digest, (value, by));
             }
-            (Waiting::Budget { scope, .. }, _) => return self.grant(ordinal, *scope, (value, by)),
+            (Waiting::Budget { scope, more, .. }, _) => {
+                return grant(ordinal, (*scope, *more), (value, by));
+            }
             (Waiting::Person { .. }, Work::Human(human)) => answer(human, value, by)?,
             // An agent's task that was handed over: its output is checked as the agent's would be.
             (Waiting::Person { .. }, Work::Agent(agent)) => match &agent.output {
@@ -87,36 +89,6 @@ impl WorkflowState {
         match approval(value, by)? {
             Answer::Output(_) => Ok(one(CallApproved { task, digest })),
             Answer::No(failure) => Ok(one(TaskFailed { task, status: None, failure })),
-        }
-    }
-
-    /// A person grants more, as much again or as much as they say, or does not.
-    fn grant(&self, task: Ordinal, scope: BudgetScope, (value, by): (&Value, &str)) -> Decision {
-        let by_amount: Option<Amount> = match value {
-            Value::Object(fields) if !fields.contains_key("approved") => {
-                let amount = serde_json::from_value(value.clone());
-                Some(amount.map_err(|_| Refusal::InvalidAnswer)?)
-            }
-            Value::Object(_)
-            | Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Array(_) => None,
-        };
-        if let Some(by) = by_amount {
-            let is_nothing = by == Amount::default();
-            let raised = BudgetRaised { task, scope, by };
-            return if is_nothing { Err(Refusal::InvalidAnswer) } else { Ok(one(raised)) };
-        }
-        match approval(value, by)? {
-            Answer::Output(_) => {
-                Ok(one(BudgetRaised { task, scope, by: self.tranche(task, scope) }))
-            }
-            Answer::No(refused) => {
-                let failure = CallFailure { kind: FailureKind::Budget, ..refused };
-                Ok(one(TaskFailed { task, status: None, failure }))
-            }
         }
     }
 
@@ -203,6 +175,38 @@ impl WorkflowState {
         let failure = CallFailure::passing(FailureKind::Child, message);
         let attempt = self.task(ordinal).map_or(0, |task| task.attempts);
         Ok(vec![self.after_failure(ordinal, attempt, AttemptStatus::Failed, &failure, moment)])
+    }
+}
+
+/// A person grants more, as much again or as much as they say, or does not.
+fn grant(
+    task: Ordinal,
+    (scope, more): (BudgetScope, Amount),
+    (value, by): (&Value, &str),
+) -> Decision {
+    let by_amount: Option<Amount> = match value {
+        Value::Object(fields) if !fields.contains_key("approved") => {
+            let amount = serde_json::from_value(value.clone());
+            Some(amount.map_err(|_| Refusal::InvalidAnswer)?)
+        }
+        Value::Object(_)
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_) => None,
+    };
+    if let Some(by) = by_amount {
+        let is_nothing = by == Amount::default();
+        let raised = BudgetRaised { task, scope, by };
+        return if is_nothing { Err(Refusal::InvalidAnswer) } else { Ok(one(raised)) };
+    }
+    match approval(value, by)? {
+        Answer::Output(_) => Ok(one(BudgetRaised { task, scope, by: more })),
+        Answer::No(refused) => {
+            let failure = CallFailure { kind: FailureKind::Budget, ..refused };
+            Ok(one(TaskFailed { task, status: None, failure }))
+        }
     }
 }
 

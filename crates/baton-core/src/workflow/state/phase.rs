@@ -15,7 +15,7 @@ use crate::ids::{Ordinal, WorkflowId};
 use crate::time::Timestamp;
 use crate::words::{SkipCause, TaskStatus, WaitReason, WorkflowStatus};
 use crate::workflow::question::{Asked, Question};
-use crate::workflow::spending::BudgetScope;
+use crate::workflow::spending::{Amount, BudgetScope};
 
 /// Where a run stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -350,6 +350,8 @@ pub enum Waiting {
         scope: BudgetScope,
         /// What is missing, for people.
         ask: String,
+        /// What is granted by a plain yes: as much again as the budget has.
+        more: Amount,
     },
     /// The end of a child workflow.
     Child {

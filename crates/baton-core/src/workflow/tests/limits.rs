@@ -7,10 +7,24 @@ use crate::agent::Price;
 use crate::plan::Approval;
 use crate::words::AtLimit;
 use crate::workflow::CallEnd;
-use crate::workflow::{Amount, BudgetScope, Entry, Spending};
+use crate::workflow::{Above, Amount, BudgetScope, Entry, Spending};
+
+/// As if the tokens of the request had been counted, and were as many as its bytes.
+fn counted() -> RoomFor {
+    RoomFor { counted: Some(u64::MAX), ..RoomFor::default() }
+}
+
+fn start(task: u32) -> Command {
+    Command::StartTask { task: Ordinal(task), input: None, lease: None, room: counted() }
+}
 
 fn thinking(work: Plan) -> Story {
-    let first = Command::StartTask { task: Ordinal(0), input: Some(prompt("Well?")), lease: None };
+    let first = Command::StartTask {
+        task: Ordinal(0),
+        input: Some(prompt("Well?")),
+        lease: None,
+        room: counted(),
+    };
     given(work).does(first)
 }
 
@@ -91,7 +105,7 @@ fn a_turn_without_room_asks_and_goes_on_with_what_is_granted() {
     let says_more = TurnAnswer { usage, ..says([wants("x")]) };
     let story = thinking(plan).does(answer(0, 1, says_more)).does(start(1));
     let story = story.does(complete(1, 1)).does(start(0));
-    let Some(Waiting::Budget { scope: BudgetScope::Workflow, ask }) = waits(&story, 0) else {
+    let Some(Waiting::Budget { scope: BudgetScope::Workflow, ask, .. }) = waits(&story, 0) else {
         panic!("900 are used, and 1900 and more may be next: {:?}", story.state.spending());
     };
     assert!(ask.contains("1800 tokens, 900 are used"), "{ask}");
@@ -101,6 +115,42 @@ fn a_turn_without_room_asks_and_goes_on_with_what_is_granted() {
     let story = story.does(start(0)).does(answer(0, 2, says([])));
     assert_eq!(story.status_of(0), TaskStatus::Completed);
     assert_eq!(story.state.spending().reserved, Amount::default(), "nothing is held any more");
+}
+
+#[test]
+fn a_budget_above_bounds_it_and_a_grant_holds_for_this_workflow() {
+    let account =
+        Spending { used: Amount { tokens: 9_500, ..Amount::default() }, ..Spending::default() };
+    let above = || vec![Above { scope: BudgetScope::Conversation, bound: tokens(10_000), account }];
+    let first = || Command::StartTask {
+        task: Ordinal(0),
+        input: Some(prompt("Well?")),
+        lease: None,
+        room: RoomFor { above: above(), ..counted() },
+    };
+    let story = given(plan([agent("a")])).does(first());
+    let Some(Waiting::Budget { scope: BudgetScope::Conversation, ask, more }) = waits(&story, 0)
+    else {
+        panic!("the conversation has 500 left");
+    };
+    assert!(ask.contains("10000 tokens, 9500 are used"), "{ask}");
+    assert_eq!(more.tokens, 10_000);
+    let story = story.does(respond_as(0, json!(true))).does(first());
+    assert_eq!(story.status_of(0), TaskStatus::Executing);
+    assert_eq!(story.state.spending().granted, Amount::default(), "its own is what it was");
+}
+
+#[test]
+fn tokens_are_counted_where_bytes_do_not_fit() {
+    let ask = |counted| Command::StartTask {
+        task: Ordinal(0),
+        input: Some(prompt("Well?")),
+        lease: None,
+        room: RoomFor { counted, ..RoomFor::default() },
+    };
+    let story = given(bounded(tokens(1_200), |_| {}));
+    let story = story.when(ask(None)).refused(Refusal::NotCounted).does(ask(Some(150)));
+    assert_eq!(story.state.spending().reserved.tokens, 1_150);
 }
 
 #[test]
@@ -162,6 +212,7 @@ fn what_others_hold_is_waited_for_and_what_was_cut_off_stays_gone() {
         task: Ordinal(task),
         input: Some(prompt("Well?")),
         lease: None,
+        room: counted(),
     };
     let story = given(two).does(first(0));
     let held = story.state.spending().reserved.tokens;
@@ -263,7 +314,7 @@ proptest! {
             let attempt = facts.map_or(0, |facts| facts.attempts);
             let held = story.state.agent_run(ordinal).and_then(|run| run.held).unwrap_or_default();
             let command = match what {
-                0 | 1 => Command::StartTask { task: ordinal, input: Some(prompt("Well?")), lease: None },
+                0 | 1 => Command::StartTask { task: ordinal, input: Some(prompt("Well?")), lease: None, room: counted() },
                 2 => {
                     let usage = Usage { input_tokens: used.min(held.tokens), ..Usage::default() };
                     let output = Err("not yet".to_owned());

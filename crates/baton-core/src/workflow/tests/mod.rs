@@ -35,7 +35,7 @@ use super::event::{
 use super::question::{Answer, Question, Withdrawal};
 use super::{
     Admitted, AskedCall, Command, Event, Finished, Graph, Kept, Lease, Next, Outcome, Output,
-    PauseCause, QuestionAnswered, QuestionAsked, QuestionWithdrawn, Refusal, TaskStarted,
+    PauseCause, QuestionAnswered, QuestionAsked, QuestionWithdrawn, Refusal, RoomFor, TaskStarted,
     TurnAnswer, Waiting, WorkflowState,
 };
 use crate::agent::Usage;
@@ -418,7 +418,7 @@ fn person() -> Waiting {
 }
 
 fn start(task: u32) -> Command {
-    Command::StartTask { task: Ordinal(task), input: None, lease: None }
+    Command::StartTask { task: Ordinal(task), input: None, lease: None, room: RoomFor::default() }
 }
 
 fn prompt(text: &str) -> Body {
@@ -452,7 +452,12 @@ fn answer(task: u32, attempt: u32, answer: TurnAnswer) -> Command {
 }
 
 fn lease(task: u32) -> Command {
-    Command::StartTask { task: Ordinal(task), input: None, lease: Some(by_ada()) }
+    Command::StartTask {
+        task: Ordinal(task),
+        input: None,
+        lease: Some(by_ada()),
+        room: RoomFor::default(),
+    }
 }
 
 fn leased(task: u32, attempt: u32) -> Event {

@@ -10,7 +10,12 @@ fn thinking() -> Story {
 }
 
 fn thinking_of(task: TaskPlan) -> Story {
-    let first = Command::StartTask { task: Ordinal(0), input: Some(prompt("Well?")), lease: None };
+    let first = Command::StartTask {
+        task: Ordinal(0),
+        input: Some(prompt("Well?")),
+        lease: None,
+        room: RoomFor::default(),
+    };
     given(plan([task])).does(first)
 }
 

@@ -208,6 +208,7 @@ impl Driver {
                 Input::Called { job, result }
             }
             Effect::Answer { .. } => return None,
+            Effect::Count(asking) => Input::Counted { job: asking.job, tokens: None },
             Effect::Ask(asking) => {
                 let job = asking.job;
                 let turn = self.answer_as_a_model(&asking)?;

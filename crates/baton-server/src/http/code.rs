@@ -213,7 +213,10 @@ mod tests {
     #[test]
     fn every_refusal_is_answered_under_its_own_word() {
         for refusal in Refusal::ALL {
-            assert_eq!(ProblemCode::from(*refusal).word(), refusal.word());
+            // Why the engine does not start a task yet is told to nobody.
+            let is_inner = matches!(refusal, Refusal::NoRoom | Refusal::NotCounted);
+            let told = if is_inner { Refusal::NotReady } else { *refusal };
+            assert_eq!(ProblemCode::from(*refusal).word(), told.word());
         }
     }
 }

@@ -3,11 +3,13 @@
 //! What models and tools wrote is data, and bounded here: a text is cut, a large value is named by where
 //! to read it. The whole of what a model was asked is [`prompt`](crate::prompt)'s.
 
+use std::collections::BTreeSet;
+
 use baton_core::agent::{Cost, Message, Part, Piece, Usage};
 use baton_core::body::{Body, Json};
 use baton_core::failure::CallFailure;
 use baton_core::ids::{TaskId, WorkflowId};
-use baton_core::plan::AgentCall;
+use baton_core::plan::{AgentCall, ModelSpec, Plan, TaskPlan, Work};
 use baton_core::spoken::cut;
 use baton_core::time::Timestamp;
 use baton_core::words::{AttemptStatus, Effect, TaskStatus};
@@ -163,6 +165,22 @@ impl PieceView {
     pub fn is_cut(&self) -> bool {
         self.kind != PieceKind::Image && self.bytes != self.text.len() as u64
     }
+}
+
+/// The models that a plan's agents may ask, each once.
+pub fn models_asked(plan: &Plan) -> BTreeSet<&str> {
+    fn models(task: &TaskPlan) -> &[ModelSpec] {
+        match &task.work {
+            Work::Agent(agent) => &agent.models,
+            Work::Tool(_)
+            | Work::Human(_)
+            | Work::Wait(_)
+            | Work::Emit(_)
+            | Work::Workflow(_)
+            | Work::Worker(_) => &[],
+        }
+    }
+    plan.tasks.iter().flat_map(models).map(|model| model.name.as_str()).collect()
 }
 
 /// What a task's agent did in sum.

@@ -340,6 +340,7 @@ pub fn all_tasks(
 
 /// A task without a row has not started: it is ready when its needs are met, and was ended with its
 /// run when that is over.
+// Long because it names every field of a task's view.
 fn task_views(
     (card, row): (&WorkflowCard, &WorkflowRow),
     plan: &Plan,

@@ -213,8 +213,9 @@ mod tests {
     #[test]
     fn every_refusal_is_answered_under_its_own_word() {
         for refusal in Refusal::ALL {
-            // To who asks from outside, a task without room in its budget cannot start now.
-            let told = if *refusal == Refusal::NoRoom { &Refusal::NotReady } else { refusal };
+            // Why the engine does not start a task yet is told to nobody.
+            let is_inner = matches!(refusal, Refusal::NoRoom | Refusal::NotCounted);
+            let told = if is_inner { Refusal::NotReady } else { *refusal };
             assert_eq!(ProblemCode::from(*refusal).word(), told.word());
         }
     }

@@ -13,7 +13,7 @@ use baton_engine::said::Said;
 use baton_engine::stages::stage_views;
 use baton_engine::store::{StoreError, Views};
 use baton_engine::transcript::agent_of;
-use baton_engine::turn_view::Whose;
+use baton_engine::turn_view::{Whose, models_asked};
 use baton_engine::view::{
     TaskView, WorkflowView, add_live, all_tasks, plan_of, workflow_brief, workflow_view,
 };
@@ -49,6 +49,8 @@ pub struct Detail {
     pub sentence: String,
     /// `2 of 5 tasks complete`.
     pub done: String,
+    /// The models that its agents may ask; empty where it has none.
+    pub models: String,
     /// When it was admitted.
     pub created: Age,
     /// What can be done with it.
@@ -173,6 +175,7 @@ pub fn read(
         failures: failures(&tasks, card.number, views)?,
         stages: stages(&stage_views(&plan, &tasks, &usage), &tasks, around),
         panel,
+        models: models_asked(&plan).into_iter().collect::<Vec<_>>().join(", "),
         output: view.output.as_ref().filter(|json| json.as_str() != "null").map(Text::of),
         events: events(views, &history, &tasks, now)?,
         ..head(card.number, view, &tasks, now)
@@ -187,6 +190,7 @@ fn head(number: u64, view: WorkflowView, tasks: &[TaskView], now: Timestamp) -> 
         look: Look::of_workflow(view.status, view.tasks_waiting_for_people),
         sentence: sentence::full(&view, tasks, now),
         done: sentence::done(&view),
+        models: String::new(),
         created: Age::of(view.created_at, now),
         acts: if is_purged { Vec::new() } else { acts(view.status) },
         questions: Vec::new(),

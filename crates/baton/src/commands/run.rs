@@ -1,15 +1,15 @@
 //! `run`: reads a definition and its inputs, has it admitted, and stays with it until it rests.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use baton_core::body::Json;
 use baton_core::definition::{self, Fault, InputFault, input_faults, value_from_text};
 use baton_core::ids::ConversationId;
-use baton_core::plan::{Plan, Work};
+use baton_core::plan::Plan;
 use baton_core::words::Origin;
 use baton_core::workflow::rows::WorkflowCard;
+use baton_engine::turn_view::models_asked;
 use baton_models::script_file;
 use baton_server::wire::{Ask, Submission};
 use serde_json::{Map, Value};
@@ -69,18 +69,8 @@ fn tell_models(config: &Config, plan: &Plan) {
     if config.models.only.is_some() || !config.models.worker.is_empty() {
         return;
     }
-    let asked = plan.tasks.iter().filter_map(|task| match &task.work {
-        Work::Agent(agent) => agent.models.first(),
-        Work::Tool(_)
-        | Work::Human(_)
-        | Work::Wait(_)
-        | Work::Emit(_)
-        | Work::Workflow(_)
-        | Work::Worker(_) => None,
-    });
-    let asked: BTreeSet<&str> = asked.map(|model| model.name.as_str()).collect();
-    if !asked.is_empty() {
-        let names: Vec<&str> = asked.into_iter().collect();
+    let names: Vec<&str> = models_asked(plan).into_iter().collect();
+    if !names.is_empty() {
         say(&clean(&format!("agents ask {}", names.join(", "))));
     }
 }

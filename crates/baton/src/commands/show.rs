@@ -6,7 +6,7 @@ use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::spoken::{cut, many, span};
 use baton_core::time::Timestamp;
 use baton_core::workflow::Event;
-use baton_engine::turn_view::{AgentView, TurnView};
+use baton_engine::turn_view::{AgentView, TurnView, models_asked};
 use baton_engine::view::{TaskView, WorkflowView};
 use serde::Serialize;
 
@@ -78,6 +78,11 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     say_out(&head(&workflow));
+    if !agents.is_empty() {
+        let plan = reading.plan(id)?;
+        let models: Vec<String> = models_asked(&plan).into_iter().map(clean).collect();
+        say_out(&format!("agents ask {}\n", models.join(", ")));
+    }
     say_tasks((id, &tasks), &agents, reading.as_mut())?;
     if let Some(transcript) = &transcript {
         say_out(&format!("\n{}", turns::told(transcript)));

@@ -58,6 +58,7 @@ fn scripted_is_said_on_every_surface() {
         format!("/workflows/{id}/events"),
         format!("/workflows/{id}/plan"),
         format!("/tasks/{task}/transcript"),
+        format!("//workflows/{id}"),
         format!("//workflows/{id}?task=0"),
     ] {
         let answer = server.get(&path);

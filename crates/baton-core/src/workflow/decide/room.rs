@@ -6,6 +6,7 @@
 //! an earlier turn; where that does not fit, its tokens are counted first.
 
 use super::{Decision, one};
+use crate::agent::Cost;
 use crate::body::Body;
 use crate::failure::CallFailure;
 use crate::ids::Ordinal;
@@ -183,7 +184,9 @@ fn within(
     };
     let short = |ask: String| Room::Short(Shortage { scope, ask, more, is_final: false });
     let mut later = false;
-    if let Some(most) = bound.tokens_max.map(|most| most.saturating_add(granted.tokens)) {
+    // A call of a tool takes no tokens: what is gone does not keep it.
+    let tokens_max = bound.tokens_max.filter(|_| need.tokens > 0);
+    if let Some(most) = tokens_max.map(|most| most.saturating_add(granted.tokens)) {
         if gone.tokens.saturating_add(need.tokens) > most {
             let (gone, need) = (gone.tokens, need.tokens);
             return short(format!(
@@ -192,7 +195,8 @@ fn within(
         }
         later |= gone.plus(held).plus(need).tokens > most;
     }
-    if let Some(most) = bound.cost_max.map(|most| most.plus(granted.cost)) {
+    let cost_max = bound.cost_max.filter(|_| need.cost > Cost::default());
+    if let Some(most) = cost_max.map(|most| most.plus(granted.cost)) {
         if gone.cost.plus(need.cost) > most {
             let (gone, need) = (gone.cost, need.cost);
             return short(format!(

@@ -1,9 +1,9 @@
 //! Text that reads like a working agent's and packs like prose: sentences over a list of words, the same
 //! ones for the same seed.
 //!
-//! It means nothing. How well it packs is what matters, and a test holds it: 2,000 bytes of it pack
-//! to some 77 % with LZ4, as those of this project's design documents do (71 % for a licence in English,
-//! 61 % for Rust).
+//! It means nothing. How well it packs is what matters, and a test holds it: 2,000 bytes of it pack to
+//! 48 % with DEFLATE, which is between the GPL (46 %) and this project's ARCHITECTURE.md (51 %); Rust packs
+//! to 41 %.
 
 /// What the words are made of.
 const STEMS: &str = "note report ledger margin harbour signal winter station copper valley letter garden \
@@ -95,7 +95,7 @@ mod tests {
         let texts: Vec<String> = (0..50).map(|seed| Prose::new(seed).text(2_000)).collect();
         let packed: usize = texts.iter().map(|text| Blob::pack(text).packed.len()).sum();
         let share = packed as f64 / texts.iter().map(String::len).sum::<usize>() as f64;
-        assert!((0.75..0.80).contains(&share), "packed to {share}");
+        assert!((0.46..0.50).contains(&share), "packed to {share}");
         assert_eq!(texts.first(), Some(&Prose::new(0).text(2_000)));
     }
 }

@@ -205,6 +205,9 @@ pub fn messages(lines: &[Line], blob: BlobReader<'_>) -> Result<Vec<Message>, St
 /// A result as a model is told it.
 fn bounded(json: Json) -> Json {
     let text = json.as_str();
+    if text.len() <= RESULT_CHARS_MAX {
+        return json;
+    }
     match text.char_indices().nth(RESULT_CHARS_MAX) {
         None => json,
         Some((end, _)) => {

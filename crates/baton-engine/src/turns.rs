@@ -55,8 +55,8 @@ pub struct Asking {
 pub enum Line {
     /// A message that is kept as it is.
     Message(Body),
-    /// What came of calls.
-    Results(Vec<(AskedCall, CallEnd)>),
+    /// What came of calls, in their order.
+    Results(Arc<[AskedCall]>, Vec<CallEnd>),
 }
 
 /// What a model said, ready to be decided on, and the large bodies of it.
@@ -122,10 +122,14 @@ pub fn lines(state: &WorkflowState, task: Ordinal) -> Vec<Line> {
     let entries = state.agent_run(task).map_or(&[][..], |run| &run.transcript);
     let line = |entry: &Entry| match entry {
         Entry::User(body) | Entry::Assistant(body) => Line::Message(body.clone()),
-        Entry::Results { first, .. } => Line::Results(state.results(*first)),
+        Entry::Results { first, .. } => {
+            let calls = state.calls_from(*first).unwrap_or_default();
+            Line::Results(calls, state.ends_from(*first).collect())
+        }
         Entry::LeftOut { first, .. } => {
-            let told = |(call, _)| (call, CallEnd::Error(LEFT_OUT.to_owned()));
-            Line::Results(state.results(*first).into_iter().map(told).collect())
+            let calls = state.calls_from(*first).unwrap_or_default();
+            let told = calls.iter().map(|_| CallEnd::Error(LEFT_OUT.to_owned())).collect();
+            Line::Results(calls, told)
         }
     };
     entries.iter().map(line).collect()
@@ -177,9 +181,9 @@ pub fn messages(lines: &[Line], blob: BlobReader<'_>) -> Result<Vec<Message>, St
                 let damaged = |fault| StoreError::Corrupt(format!("a stored message: {fault}"));
                 serde_json::from_str(text(body)?.as_str()).map_err(damaged)?
             }
-            Line::Results(calls) => {
+            Line::Results(calls, ends) => {
                 let mut results = Vec::with_capacity(calls.len());
-                for (call, end) in calls {
+                for (call, end) in calls.iter().zip(ends) {
                     let (id, tool) = (call.id.clone(), call.tool.clone());
                     results.push(match end {
                         CallEnd::Output(body) => {
@@ -201,6 +205,9 @@ pub fn messages(lines: &[Line], blob: BlobReader<'_>) -> Result<Vec<Message>, St
 /// A result as a model is told it.
 fn bounded(json: Json) -> Json {
     let text = json.as_str();
+    if text.len() <= RESULT_CHARS_MAX {
+        return json;
+    }
     match text.char_indices().nth(RESULT_CHARS_MAX) {
         None => json,
         Some((end, _)) => {

@@ -29,14 +29,24 @@ impl WorkflowState {
 
     /// What came of the calls of the answer whose first call this task is.
     pub fn results(&self, first: Ordinal) -> Vec<(AskedCall, CallEnd)> {
-        let Some((block, _)) = self.item(first) else {
-            return Vec::new();
-        };
-        let BlockOf::Calls(calls) = &block.of else {
-            return Vec::new();
-        };
-        let ends = block.range().map(|ordinal| self.call_end(ordinal));
-        calls.iter().cloned().zip(ends).collect()
+        let calls = self.calls_from(first);
+        let calls = calls.iter().flat_map(|calls| calls.iter().cloned());
+        calls.zip(self.ends_from(first)).collect()
+    }
+
+    /// The calls of the answer whose first call this task is.
+    pub fn calls_from(&self, first: Ordinal) -> Option<Arc<[AskedCall]>> {
+        match &self.item(first)?.0.of {
+            BlockOf::Calls(calls) => Some(Arc::clone(calls)),
+            BlockOf::Each { .. } => None,
+        }
+    }
+
+    /// How each of them ended, in their order.
+    pub fn ends_from(&self, first: Ordinal) -> impl Iterator<Item = CallEnd> {
+        let calls = self.item(first).filter(|(block, _)| !block.is_each());
+        let tasks = calls.into_iter().flat_map(|(block, _)| block.range());
+        tasks.map(|ordinal| self.call_end(ordinal))
     }
 
     fn call_end(&self, ordinal: Ordinal) -> CallEnd {

@@ -16,16 +16,23 @@ use baton_engine::scope::Unrendered;
 use baton_engine::store::{StoreError, Views};
 use baton_engine::turns::{self, ModelTurn};
 
+use super::texts::Texts;
+
 /// How often the input of a call is read while the store does not answer.
 const READ_TRIES_MAX: u32 = 5;
 /// The pause before the second reading; it doubles with each.
 const READ_PAUSE: Duration = Duration::from_millis(50);
+
+/// Messages of agents that are kept to be read again: a transcript of a thousand turns has some four
+/// million bytes.
+const TEXT_BYTES_MAX: usize = 32 << 20;
 
 /// Makes calls.
 pub(super) struct Caller {
     tools: Arc<dyn Tools>,
     models: Arc<dyn Models>,
     views: Mutex<Box<dyn Views>>,
+    texts: Mutex<Texts>,
     output_bytes_max: usize,
 }
 
@@ -36,7 +43,8 @@ impl Caller {
         views: Box<dyn Views>,
         output_bytes_max: usize,
     ) -> Self {
-        Self { tools, models, views: Mutex::new(views), output_bytes_max }
+        let (views, texts) = (Mutex::new(views), Mutex::new(Texts::new(TEXT_BYTES_MAX)));
+        Self { tools, models, views, texts, output_bytes_max }
     }
 
     /// Has a model take its turn.
@@ -47,7 +55,7 @@ impl Caller {
         told: &mut dyn FnMut(&str),
     ) -> Result<ModelTurn, CallFailure> {
         let agent = asking.agent().ok_or_else(|| refused("the plan has no such agent"))?;
-        let request = asking.request(&mut |hash| self.patient_blob(hash)).map_err(unrendered)?;
+        let request = asking.request(&mut |hash| self.text(hash)).map_err(unrendered)?;
         let answer = self.models.call(&request, control, told)?;
         Ok(turns::heard(agent, answer))
     }
@@ -121,6 +129,17 @@ impl Caller {
 
     pub(super) fn blob(&self, hash: BlobHash) -> Result<Json, StoreError> {
         text_of(hash, self.views.lock().unwrap_or_else(PoisonError::into_inner).blob(hash)?)
+    }
+
+    /// A message of a transcript, which is read anew for each turn.
+    fn text(&self, hash: BlobHash) -> Result<Json, StoreError> {
+        let kept = self.texts.lock().unwrap_or_else(PoisonError::into_inner).get(hash);
+        if let Some(text) = kept {
+            return Ok(text);
+        }
+        let text = self.patient_blob(hash)?;
+        self.texts.lock().unwrap_or_else(PoisonError::into_inner).put(hash, text.clone());
+        Ok(text)
     }
 
     /// The input of a call that has been promised: it may wait a little for the store.

@@ -13,6 +13,7 @@ mod keeper;
 mod owner;
 mod reports;
 mod speech;
+mod texts;
 
 pub use clock::SystemClock;
 pub use death::{Death, DeathPoint};

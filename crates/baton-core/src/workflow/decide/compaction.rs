@@ -56,9 +56,7 @@ impl WorkflowState {
     pub(super) fn entry_bytes(&self, entry: &Entry) -> u64 {
         match entry {
             Entry::User(body) | Entry::Assistant(body) => body.size(),
-            Entry::Results { first, .. } => {
-                self.results(*first).iter().map(|(_, end)| end.size()).sum()
-            }
+            Entry::Results { first, .. } => self.ends_from(*first).map(|end| end.size()).sum(),
             Entry::LeftOut { count, .. } => LEFT_OUT_BYTES * u64::from(*count),
         }
     }

@@ -11,6 +11,7 @@ use baton_store::StoreUrl;
 
 use super::rig::{Rig, chain, fan, parked, parked_items};
 use super::speaking;
+use super::turns;
 use super::web;
 use crate::display::say_out;
 
@@ -52,13 +53,23 @@ pub fn measure(figure: &str, store: &StoreUrl, folder: &Path) -> anyhow::Result<
         "first_answer" => return first_answer(store),
         "serve" => return serve(store, folder),
         "serve_http" => return serve_http(store, folder),
-        other => match other.strip_prefix("take_up_").map(str::parse) {
-            Some(Ok(items)) => take_up(store, items)?,
-            Some(Err(_)) | None => bail!("there is no figure `{other}`"),
-        },
+        other => of_a_size(other, store)?,
     };
     say_out(&value.to_string());
     Ok(())
+}
+
+/// Figures that say how much of it is wanted: `NAME_N`.
+fn of_a_size(figure: &str, store: &StoreUrl) -> anyhow::Result<f64> {
+    let (name, size) = figure.rsplit_once('_').unwrap_or_default();
+    let Ok(size) = size.parse() else { bail!("there is no figure `{figure}`") };
+    Ok(match name {
+        "take_up" => take_up(store, size)?,
+        "turns" => turns::run(store, size)?.on_disk(),
+        "turns_whole" => turns::run(store, size)?.whole(),
+        "turn_cpu" => turns::run(store, size)?.turn_cpu(),
+        _ => bail!("there is no figure `{figure}`"),
+    })
 }
 
 fn chain_c1(rig: &Rig, workflows: usize) -> anyhow::Result<Duration> {
@@ -239,7 +250,8 @@ pub fn median(times: &mut [Duration]) -> Duration {
     times.get(times.len() / 2).copied().unwrap_or(Duration::ZERO)
 }
 
-fn cpu_time() -> Duration {
+/// Processor time of this process so far.
+pub fn cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), nanos)

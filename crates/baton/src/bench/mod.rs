@@ -6,8 +6,10 @@
 mod bare;
 mod figures;
 mod outside;
+mod prose;
 mod rig;
 mod speaking;
+mod turns;
 mod web;
 mod workers;
 
@@ -61,7 +63,7 @@ const fn both(figure: Figure) -> Figure {
 }
 
 /// Every figure, in the order of the table.
-const FIGURES: [Figure; 29] = [
+const FIGURES: [Figure; 38] = [
     less("chain_c1_vs_commit", "commits a step", 2.5, 1.5),
     less("syncs_c1", "syncs a step", 1.05, 1.0),
     less("syncs_c64", "syncs a step", 0.1, 0.03),
@@ -90,6 +92,15 @@ const FIGURES: [Figure; 29] = [
     less("list_100000_p99", "ms", 10.0, 2.0),
     less("subscribers", "KiB each", 10.0, 5.0),
     less("sockets", "KiB each", 10.0, 5.0),
+    both(less("turns_1000", "ratio", 1.5, 1.1)),
+    both(less("turns_10", "ratio", f64::INFINITY, f64::INFINITY)),
+    both(less("turns_100", "ratio", f64::INFINITY, f64::INFINITY)),
+    less("turns_whole_10", "ratio", f64::INFINITY, f64::INFINITY),
+    less("turns_whole_100", "ratio", f64::INFINITY, f64::INFINITY),
+    less("turns_whole_1000", "ratio", f64::INFINITY, f64::INFINITY),
+    less("turn_cpu_10", "ms a turn", f64::INFINITY, f64::INFINITY),
+    less("turn_cpu_100", "ms a turn", f64::INFINITY, f64::INFINITY),
+    less("turn_cpu_1000", "ms a turn", f64::INFINITY, f64::INFINITY),
     both(less("chain_c1", "ms a step", f64::INFINITY, f64::INFINITY)),
 ];
 

@@ -47,10 +47,18 @@ impl Rig {
 
     /// The same, with agents that ask these models.
     pub fn open_with(url: &StoreUrl, models: Arc<dyn Models>) -> anyhow::Result<Self> {
+        let config = baton_adapters::ToolsConfig::default();
+        Self::open_among(url, Arc::new(baton_adapters::BuiltinTools::new(config)?), models)
+    }
+
+    /// The same, with these tools.
+    pub fn open_among(
+        url: &StoreUrl,
+        tools: Arc<dyn Tools>,
+        models: Arc<dyn Models>,
+    ) -> anyhow::Result<Self> {
         let store = open(url).context("the benchmark's store")?;
         let views = open_views(url).context("the benchmark's reader")?;
-        let config = baton_adapters::ToolsConfig::default();
-        let tools: Arc<dyn Tools> = Arc::new(baton_adapters::BuiltinTools::new(config)?);
         let calls = Arc::new(AtomicU64::new(0));
         let parts = Parts {
             store: Box::new(Counting { store, calls: Arc::clone(&calls) }),

@@ -75,6 +75,10 @@ impl Engine {
             // Neither is an attempt: the turn is still to be made.
             Event::ModelChanged(ModelChanged { task, .. })
             | Event::TranscriptCompacted(TranscriptCompacted { task, .. }) => {
+                // What was counted was another request: the next model counts its own way.
+                if let Some(live) = self.lives.get_mut(&number) {
+                    live.counted.remove(task);
+                }
                 self.enqueue(number, &[*task]);
             }
             Event::QuestionAnswered(answered) => self.pass_on(number, answered),

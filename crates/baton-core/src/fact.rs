@@ -146,6 +146,7 @@ pub fn changes(event: &Event) -> Vec<Change> {
         | Event::DefinitionRegistered(_)
         | Event::DefinitionRemoved(_)
         | Event::ServerReleased(_)
+        | Event::Conversation(_)
         | Event::Purged(_)
         | Event::BatchPurged(_) => Vec::new(),
     }

@@ -8,6 +8,7 @@ pub mod agent;
 pub mod base64;
 pub mod body;
 pub mod codes;
+pub mod conversation;
 pub mod definition;
 pub mod envelope;
 pub mod fact;

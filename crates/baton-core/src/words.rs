@@ -397,3 +397,89 @@ codes! {
         Worker = 3 "worker",
     }
 }
+
+codes! {
+    /// Whether a conversation goes on.
+    pub enum ConversationStatus: "conversation_status" {
+        /// It does.
+        Active = 0 "active",
+        /// It is over, until somebody says something.
+        Closed = 1 "closed",
+    }
+}
+
+codes! {
+    /// What a conversation is doing. The first that holds, in this order.
+    pub enum Doing: "doing" {
+        /// A person who can do more is needed, or has taken it over.
+        Escalated = 0 "escalated",
+        /// Somebody must answer, or look at a plan.
+        WaitingForUser = 1 "waiting_for_user",
+        /// Something is being planned, or runs.
+        Working = 2 "working",
+        /// Nothing is asked of anybody.
+        Idle = 3 "idle",
+    }
+}
+
+codes! {
+    /// Who speaks in a conversation.
+    pub enum Speaker: "speaker" {
+        /// A person.
+        User = 0 "user",
+        /// Baton: a playbook, or a model.
+        Assistant = 1 "assistant",
+    }
+}
+
+codes! {
+    /// What came of a question of a clarification.
+    pub enum ClarificationStatus: "clarification_status" {
+        /// Nothing yet.
+        Asked = 0 "asked",
+        /// A person answered it.
+        Answered = 1 "answered" terminal,
+        /// A person passed over it.
+        Skipped = 2 "skipped" terminal,
+        /// A person said: you decide.
+        Delegated = 3 "delegated" terminal,
+        /// Something else was said meanwhile.
+        Superseded = 4 "superseded" terminal,
+    }
+}
+
+codes! {
+    /// What a conversation is about.
+    pub enum FocusKind: "focus_kind" {
+        /// Everything.
+        Workspace = 0 "workspace",
+        /// A project.
+        Project = 1 "project",
+        /// A workflow.
+        Workflow = 2 "workflow",
+        /// A definition.
+        Definition = 3 "definition",
+        /// A document.
+        Document = 4 "document",
+    }
+}
+
+codes! {
+    /// How planning ended.
+    pub enum PlanningEnd: "planning_end" {
+        /// With an answer.
+        Answered = 0 "answered" terminal,
+        /// With questions.
+        Asked = 1 "asked" terminal,
+        /// With a plan.
+        Proposed = 2 "proposed" terminal,
+        /// With a workflow that started at once.
+        Started = 3 "started" terminal,
+        /// With a person who is needed.
+        Escalated = 4 "escalated" terminal,
+        /// Without anything: it failed, and that was said.
+        Failed = 5 "failed" terminal,
+        /// It was stopped.
+        Stopped = 6 "stopped" terminal,
+    }
+}

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use baton_core::actor::Actor;
 use baton_core::agent::Spending;
 use baton_core::body::{Blob, BlobHash, Json};
+use baton_core::conversation::rows::ConversationRow;
 use baton_core::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use baton_core::time::Timestamp;
-use baton_core::words::{FactKind, Origin, UsageBy, WorkflowStatus};
+use baton_core::words::{ConversationStatus, FactKind, Origin, UsageBy, WorkflowStatus};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_core::workflow::usage::UsageRow;
 use serde::Serialize;
@@ -24,7 +25,7 @@ pub const SYSTEM_STREAM: u64 = 0;
 pub struct Record {
     /// One sequence per store, from 1, increasing in the order of visibility.
     pub position: u64,
-    /// The number of the workflow it belongs to, or [`SYSTEM_STREAM`].
+    /// The number of the workflow or conversation it belongs to, or [`SYSTEM_STREAM`].
     pub stream: u64,
     /// Its place in its stream, from 1.
     pub version: u64,
@@ -156,6 +157,8 @@ pub struct Commit {
     pub undefined: Vec<String>,
     /// Facts, each in the place of the one before it of the same kind and key; no two are alike.
     pub facts: Vec<FactRow>,
+    /// Conversations that changed (new ones included), once each.
+    pub conversations: Vec<ConversationRow>,
     /// New rows of the books.
     pub usage: Vec<UsageRow>,
     /// Snapshots, each in the place of the one before it of the same workflow.
@@ -230,7 +233,13 @@ pub trait Store {
     /// The number of the workflow with this id.
     fn number_of(&mut self, id: WorkflowId) -> Result<Option<u64>, StoreError>;
 
-    /// The events of a stream, oldest first.
+    /// The number of the stream of the conversation with this id.
+    fn conversation_number(&mut self, id: ConversationId) -> Result<Option<u64>, StoreError>;
+
+    /// The numbers of all conversations for which their owner has something to do by itself.
+    fn busy_conversations(&mut self) -> Result<Vec<u64>, StoreError>;
+
+    /// The events of a stream, of a workflow, a conversation or the system, oldest first.
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError>;
 
     /// The snapshot of a workflow and the events from its on; the whole stream where it has none.
@@ -278,6 +287,19 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// Only those with a task that waits for a person.
     pub needs_people: bool,
+    /// Only those with a smaller number: the cursor of the page before.
+    pub before: Option<u64>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// Which conversations to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConversationFilter {
+    /// Only those of this status.
+    pub status: Option<ConversationStatus>,
+    /// Only those whose title contains this, whatever the case of its letters.
+    pub title: Option<String>,
     /// Only those with a smaller number: the cursor of the page before.
     pub before: Option<u64>,
     /// At most this many.
@@ -347,6 +369,10 @@ pub trait Audit: Send {
     fn workflow(&mut self, number: u64) -> Result<Option<(WorkflowCard, WorkflowRow)>, StoreError>;
     /// The smallest number after this one of a workflow that has a row.
     fn next_workflow(&mut self, after: u64) -> Result<Option<u64>, StoreError>;
+    /// The row of a conversation.
+    fn conversation(&mut self, number: u64) -> Result<Option<ConversationRow>, StoreError>;
+    /// The smallest number after this one of a conversation that has a row.
+    fn next_conversation(&mut self, after: u64) -> Result<Option<u64>, StoreError>;
     /// The rows of a workflow's tasks, by ordinal.
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError>;
     /// The smallest number after this one that rows of tasks name.
@@ -384,6 +410,15 @@ pub trait Views: Send {
         &mut self,
         id: WorkflowId,
     ) -> Result<Option<(WorkflowCard, WorkflowRow)>, StoreError>;
+    /// Conversations, newest first.
+    fn conversations(
+        &mut self,
+        filter: &ConversationFilter,
+    ) -> Result<Vec<ConversationRow>, StoreError>;
+    /// One conversation.
+    fn conversation(&mut self, id: ConversationId) -> Result<Option<ConversationRow>, StoreError>;
+    /// The id of the conversation whose stream has this number.
+    fn conversation_of(&mut self, number: u64) -> Result<Option<ConversationId>, StoreError>;
     /// The rows of a workflow's tasks, by ordinal; those that never started have none.
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError>;
     /// Sums of the books, newest first or by name, as [`UsageBy`] says. Without `by` there is one sum,

@@ -20,6 +20,7 @@ use crate::agent::{Cost, Usage};
 use crate::body::{BlobHash, Body};
 use crate::codes;
 use crate::codes::Code;
+use crate::conversation;
 use crate::failure::CallFailure;
 use crate::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use crate::words::{AttemptStatus, Origin, SkipCause};
@@ -29,29 +30,58 @@ pub const SHAPE: u8 = 1;
 
 /// Declares the event enum, its vocabulary of stored kinds, and reading and writing of bodies.
 macro_rules! events {
-    ($( $(#[$meta:meta])* $name:ident = $code:literal $word:literal, )+) => {
-        /// Something that happened to a workflow.
+    (
+        $( $(#[$meta:meta])* $name:ident = $code:literal $word:literal, )+
+        => conversation { $( $(#[$talk_meta:meta])* $talk:ident = $talk_code:literal $talk_word:literal, )+ }
+    ) => {
+        /// Something that happened: to a workflow, a conversation, or the store as a whole.
         #[derive(Clone, Debug, PartialEq)]
         pub enum Event {
             $( $(#[$meta])* $name($name), )+
+            /// Something happened to a conversation. In its own stream.
+            Conversation(ConversationEvent),
+        }
+
+        /// Something that happened to a conversation.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum ConversationEvent {
+            $( $(#[$talk_meta])* $talk(conversation::$talk), )+
         }
 
         codes! {
             /// The stored kind of an event, and its public word.
             pub enum EventKind: "event_kind" {
                 $( $(#[$meta])* $name = $code $word, )+
+                $( $(#[$talk_meta])* $talk = $talk_code $talk_word, )+
+            }
+        }
+
+        impl ConversationEvent {
+            /// Its stored kind.
+            pub fn kind(&self) -> EventKind {
+                match self { $( Self::$talk(_) => EventKind::$talk, )+ }
+            }
+
+            fn body(&self) -> Result<String, serde_json::Error> {
+                match self { $( Self::$talk(body) => serde_json::to_string(body), )+ }
             }
         }
 
         impl Event {
             /// Its stored kind.
             pub fn kind(&self) -> EventKind {
-                match self { $( Self::$name(_) => EventKind::$name, )+ }
+                match self {
+                    $( Self::$name(_) => EventKind::$name, )+
+                    Self::Conversation(event) => event.kind(),
+                }
             }
 
             /// Its body as JSON.
             pub fn body(&self) -> Result<String, serde_json::Error> {
-                match self { $( Self::$name(body) => serde_json::to_string(body), )+ }
+                match self {
+                    $( Self::$name(body) => serde_json::to_string(body), )+
+                    Self::Conversation(event) => event.body(),
+                }
             }
 
             /// The event that was stored with this kind and body.
@@ -59,6 +89,9 @@ macro_rules! events {
                 let unreadable = |cause| UnreadableEvent { kind, cause };
                 Ok(match kind {
                     $( EventKind::$name => Self::$name(serde_json::from_str(body).map_err(unreadable)?), )+
+                    $( EventKind::$talk => Self::Conversation(ConversationEvent::$talk(
+                        serde_json::from_str(body).map_err(unreadable)?,
+                    )), )+
                 })
             }
         }
@@ -66,6 +99,12 @@ macro_rules! events {
         $( impl From<$name> for Event {
             fn from(body: $name) -> Self {
                 Self::$name(body)
+            }
+        } )+
+
+        $( impl From<conversation::$talk> for ConversationEvent {
+            fn from(body: conversation::$talk) -> Self {
+                Self::$talk(body)
             }
         } )+
     };
@@ -147,6 +186,42 @@ events! {
     TokenRevoked = 107 "token.revoked",
     /// A server that was left alone may be called again. In the system stream.
     ServerReleased = 108 "server.released",
+    => conversation {
+        /// A conversation began.
+        Opened = 60 "conversation.opened",
+        /// Somebody said something.
+        MessageAdded = 61 "conversation.message_added",
+        /// What a person asked for is being planned.
+        PlanningStarted = 62 "conversation.planning_started",
+        /// A model plans it: a workflow of its own.
+        PlannerAdmitted = 63 "conversation.planner_admitted",
+        /// The planning is over.
+        PlanningEnded = 64 "conversation.planning_ended",
+        /// A person is asked what must be known first.
+        ClarificationAsked = 65 "conversation.clarification_asked",
+        /// They answered, skipped, or left it to Baton.
+        ClarificationAnswered = 66 "conversation.clarification_answered",
+        /// A plan is proposed: a workflow of its own.
+        PlanProposed = 67 "conversation.plan_proposed",
+        /// The review of a proposed plan is over.
+        PlanReviewed = 68 "conversation.plan_reviewed",
+        /// A workflow started for the conversation, without a review.
+        WorkflowLinked = 69 "conversation.workflow_linked",
+        /// The run of one of its workflows ended.
+        WorkflowEnded = 70 "conversation.workflow_ended",
+        /// What the conversation is about changed.
+        ContextShifted = 71 "conversation.context_shifted",
+        /// What was being done for it was stopped.
+        Stopped = 72 "conversation.stopped",
+        /// A person is needed who can do more.
+        Escalated = 73 "conversation.escalated",
+        /// Somebody took it over.
+        Claimed = 74 "conversation.claimed",
+        /// Whoever had taken it over let go of it.
+        Released = 75 "conversation.released",
+        /// It is over, until somebody says something.
+        Closed = 76 "conversation.closed",
+    }
 }
 
 /// A validated plan became a workflow.
@@ -182,6 +257,9 @@ pub struct Admitted {
     /// Who started it, or the workflow whose child it is; written where its plan may call models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<Actor>,
+    /// The stream of the conversation that is told of its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reports_to: Option<u64>,
     /// The workflow it is a fork of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork_of: Option<WorkflowId>,
@@ -562,7 +640,8 @@ impl Event {
             | Self::TriggerFired(_)
             | Self::TokenCreated(_)
             | Self::TokenRevoked(_)
-            | Self::ServerReleased(_) => None,
+            | Self::ServerReleased(_)
+            | Self::Conversation(_) => None,
         }
     }
 
@@ -610,6 +689,7 @@ impl Event {
             | Self::TokenCreated(_)
             | Self::TokenRevoked(_)
             | Self::ServerReleased(_)
+            | Self::Conversation(_)
             | Self::Purged(_)
             | Self::BatchPurged(_) => None,
         }
@@ -639,6 +719,7 @@ impl Event {
                 definition.source.into_iter().for_each(each);
             }
             Self::EventReceived(received) => body(&received.data),
+            Self::Conversation(event) => event.bodies(&mut body),
             Self::Purged(purged) => each(purged.tombstone.plan),
             Self::BatchPurged(purged) => {
                 body(&purged.tombstones);

@@ -41,6 +41,7 @@ impl WorkflowState {
             parent: event.parent,
             project: event.project,
             hops: event.hops,
+            reports_to: event.reports_to,
             folder: event.folder.clone(),
             user: event.user.clone(),
             plan,
@@ -102,7 +103,8 @@ impl WorkflowState {
             | Event::TriggerFired(_)
             | Event::TokenCreated(_)
             | Event::TokenRevoked(_)
-            | Event::ServerReleased(_) => {}
+            | Event::ServerReleased(_)
+            | Event::Conversation(_) => {}
             Event::Approved(_) => self.phase = Phase::Queued,
             Event::SentBack(sent) => self.phase = Phase::Draft { comments: sent.comments.clone() },
             Event::Started(_) => {

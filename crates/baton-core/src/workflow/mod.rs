@@ -26,7 +26,7 @@ pub mod usage;
 pub use accounts::{Above, Account, Amount, BudgetScope, RoomFor};
 pub use command::{Command, Refusal, TurnAnswer, Verdict};
 pub use event::{
-    Admitted, BudgetRaised, CallApproved, Event, EventKind, Finished, Kept, ModelCall,
+    Admitted, BudgetRaised, CallApproved, ConversationEvent, Event, EventKind, Finished, Kept, ModelCall,
     ModelChanged, QuestionAnswered, QuestionAsked, QuestionWithdrawn, SHAPE, TaskAnswered,
     TaskEmitted, TaskStarted, TaskWaited, TranscriptCompacted, UnreadableEvent,
 };

@@ -48,6 +48,9 @@ pub struct Snapshot {
     // Absent in what was kept before triggers existed, and then 0: such a state is whole.
     #[serde(default, skip_serializing_if = "is_zero")]
     hops: u8,
+    // Absent in what was kept before conversations existed, and then none: such a state is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reports_to: Option<u64>,
     folder: Option<Arc<str>>,
     // Absent in what was kept before models were called, and then none: such a state is whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -167,6 +170,7 @@ impl WorkflowState {
             parent: self.parent,
             project: self.project,
             hops: self.hops,
+            reports_to: self.reports_to,
             folder: self.folder.clone(),
             user: self.user.clone(),
             spent: self.spent,
@@ -211,6 +215,7 @@ impl WorkflowState {
             parent: snapshot.parent,
             project: snapshot.project,
             hops: snapshot.hops,
+            reports_to: snapshot.reports_to,
             folder: snapshot.folder,
             user: snapshot.user,
             plan,

@@ -42,6 +42,8 @@ pub struct WorkflowState {
     pub project: Option<ProjectId>,
     /// How many firings of triggers in a row led to it.
     pub hops: u8,
+    /// The stream of the conversation that is told of its end.
+    pub reports_to: Option<u64>,
     /// The caller's folder, where relative paths of its tools start.
     pub folder: Option<Arc<str>>,
     /// Who started it, or the workflow whose child it is; noted where models may be called.

@@ -28,6 +28,7 @@ use crate::queue::{Limits, Queue};
 use crate::rates::{Rate, Rates};
 use crate::staging::{Place, Staging};
 use crate::store::{Store, StoreError};
+use crate::talks::Talks;
 use crate::timers::Timers;
 use crate::triggers::Triggers;
 use crate::workers::Workers;
@@ -109,6 +110,9 @@ pub struct Engine {
     pub(crate) unsettled: VecDeque<u64>,
     pub(crate) follow_ups: VecDeque<(u64, Command)>,
     pub(crate) arrivals: VecDeque<Arrival>,
+    pub(crate) talks: Talks,
+    /// Workflows that a conversation wants no more, and why.
+    pub(crate) called_off: VecDeque<(WorkflowId, String)>,
     pub(crate) triggers: Triggers,
     /// The workflows that triggers started, each with the position of its cause.
     pub(crate) fired: Vec<(u64, WorkflowId)>,
@@ -152,6 +156,8 @@ impl Engine {
             unsettled: VecDeque::new(),
             follow_ups: VecDeque::new(),
             arrivals: VecDeque::new(),
+            talks: Talks::default(),
+            called_off: VecDeque::new(),
             triggers: Triggers::default(),
             fired: Vec::new(),
             turn: Turn::default(),
@@ -162,6 +168,7 @@ impl Engine {
         engine.arm_all(store)?;
         if take_up == TakeUp::All {
             engine.take_up_all(store)?;
+            engine.take_up_talks(store)?;
         }
         Ok(engine)
     }
@@ -247,6 +254,7 @@ impl Engine {
             self.snapshot(number, &mut commit);
             self.retire(number);
         }
+        commit.conversations = self.talks.rows();
         self.fired.clear();
         Turn { commit, ..std::mem::take(&mut self.turn) }
     }
@@ -354,10 +362,10 @@ impl Engine {
                 }
             } else if let Some(number) = self.unsettled.pop_front() {
                 self.advance(number, store);
-            } else if self.arrivals.is_empty() {
-                return;
-            } else {
+            } else if !self.arrivals.is_empty() {
                 self.deliver_all(store);
+            } else if !self.tell_talks(store) {
+                return;
             }
         }
     }

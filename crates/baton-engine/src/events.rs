@@ -13,7 +13,7 @@ use baton_core::codes::Code;
 use baton_core::envelope::SPEC_VERSION;
 use baton_core::ids::{ConversationId, WorkflowId};
 use baton_core::time::Timestamp;
-use baton_core::workflow::{Event, EventKind, Waiting};
+use baton_core::workflow::{ConversationEvent, Event, EventKind, Waiting};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -28,6 +28,8 @@ use crate::wording::Wordings;
 
 /// How many actors are remembered before they are looked up anew.
 const ACTORS_MAX: usize = 10_000;
+/// So many conversations are remembered by number.
+const CONVERSATIONS_MAX: usize = 10_000;
 
 /// An event as it is shown: a CloudEvent. The attributes behind `datacontenttype` are extensions.
 #[derive(Clone, Debug, Serialize)]
@@ -106,6 +108,16 @@ pub enum StreamName {
     ToolFailed,
     /// A server of tools may be called again.
     ServerUpdated,
+    /// A conversation has changed.
+    ConversationUpdated,
+    /// Somebody said something, or a workflow's end was told.
+    MessageAdded,
+    /// A person is asked what must be known first.
+    ClarificationAsked,
+    /// A conversation is about something else.
+    ContextShifted,
+    /// A plan is proposed.
+    PlanProposed,
 }
 
 impl StreamName {
@@ -123,6 +135,11 @@ impl StreamName {
             Self::ToolCompleted => "tool.completed",
             Self::ToolFailed => "tool.failed",
             Self::ServerUpdated => "server.updated",
+            Self::ConversationUpdated => "conversation.updated",
+            Self::MessageAdded => "message.added",
+            Self::ClarificationAsked => "clarification.asked",
+            Self::ContextShifted => "context.shifted",
+            Self::PlanProposed => "plan.proposed",
         }
     }
 
@@ -173,6 +190,30 @@ impl StreamName {
             Event::TriggerFired(_) => Self::TriggerFired,
             Event::TokenCreated(_) | Event::TokenRevoked(_) => Self::TokenUpdated,
             Event::ServerReleased(_) => Self::ServerUpdated,
+            Event::Conversation(event) => Self::of_conversation(event),
+        }
+    }
+
+    fn of_conversation(event: &ConversationEvent) -> Self {
+        match event {
+            ConversationEvent::MessageAdded(_) | ConversationEvent::WorkflowEnded(_) => {
+                Self::MessageAdded
+            }
+            ConversationEvent::ClarificationAsked(_) => Self::ClarificationAsked,
+            ConversationEvent::ContextShifted(_) => Self::ContextShifted,
+            ConversationEvent::PlanProposed(_) => Self::PlanProposed,
+            ConversationEvent::Opened(_)
+            | ConversationEvent::PlanningStarted(_)
+            | ConversationEvent::PlannerAdmitted(_)
+            | ConversationEvent::PlanningEnded(_)
+            | ConversationEvent::ClarificationAnswered(_)
+            | ConversationEvent::PlanReviewed(_)
+            | ConversationEvent::WorkflowLinked(_)
+            | ConversationEvent::Stopped(_)
+            | ConversationEvent::Escalated(_)
+            | ConversationEvent::Claimed(_)
+            | ConversationEvent::Released(_)
+            | ConversationEvent::Closed(_) => Self::ConversationUpdated,
         }
     }
 }
@@ -196,6 +237,7 @@ pub struct Showing {
     naming: Naming,
     calls: ToolCalls,
     actors: HashMap<u32, Option<Arc<str>>>,
+    conversations: HashMap<u64, ConversationId>,
 }
 
 impl Showing {
@@ -212,8 +254,14 @@ impl Showing {
     ) -> Result<Shown<'r>, StoreError> {
         let event = read_event(record).ok();
         let actor = self.actor(record.actor, views)?;
-        let of = self.naming.of(record, event.as_ref(), views)?;
         let mut view = envelope(record, actor);
+        if let Some(event @ Event::Conversation(told)) = &event {
+            let name = StreamName::of(event);
+            let id = self.conversation(record.stream, told, views)?;
+            let view = of_conversation(view, id);
+            return Ok(Shown { name, view, tool: None, event: Some(event.clone()) });
+        }
+        let of = self.naming.of(record, event.as_ref(), views)?;
         let mut tool = None;
         match (&event, of) {
             (Some(event), Some((named, made))) => {
@@ -228,6 +276,24 @@ impl Showing {
         }
         let name = event.as_ref().map_or(StreamName::WorkflowUpdated, StreamName::of);
         Ok(Shown { event, name, view, tool })
+    }
+
+    fn conversation(
+        &mut self,
+        number: u64,
+        event: &ConversationEvent,
+        views: &mut dyn Views,
+    ) -> Result<Option<ConversationId>, StoreError> {
+        if self.conversations.len() > CONVERSATIONS_MAX {
+            self.conversations.clear();
+        }
+        if let ConversationEvent::Opened(opened) = event {
+            self.conversations.insert(number, opened.id);
+        } else if !self.conversations.contains_key(&number) {
+            let id = views.conversation_of(number)?;
+            self.conversations.extend(id.map(|id| (number, id)));
+        }
+        Ok(self.conversations.get(&number).copied())
     }
 
     fn actor(
@@ -288,6 +354,15 @@ fn of_workflow<'r>(
     }
 }
 
+/// What an event of a conversation has beside that.
+fn of_conversation(view: EventView<'_>, id: Option<ConversationId>) -> EventView<'_> {
+    let Some(id) = id else {
+        return view;
+    };
+    let source = format!("/api/v1/conversations/{id}");
+    EventView { source, subject: Some(id.to_string()), conversationid: Some(id), ..view }
+}
+
 /// What an event of the store is about.
 fn subject(event: &Event) -> Option<String> {
     match event {
@@ -300,6 +375,7 @@ fn subject(event: &Event) -> Option<String> {
         Event::ServerReleased(released) => Some(released.name.clone()),
         Event::Purged(purged) => Some(purged.tombstone.card.id.to_string()),
         Event::BatchPurged(_)
+        | Event::Conversation(_)
         | Event::Admitted(_)
         | Event::Approved(_)
         | Event::SentBack(_)

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash, Body, Json};
+use baton_core::conversation;
 use baton_core::failure::CallFailure;
 use baton_core::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use baton_core::time::Timestamp;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::asking::Heard;
+use crate::conversing::{Opening, PlanJob, Thought};
 use crate::loaded::Loaded;
 use crate::scope::{Ingredients, Ready, Unrendered};
 use crate::snapshot::SnapshotJob;
@@ -101,6 +103,15 @@ pub enum Input {
         number: u64,
         /// The output.
         result: Result<Split, Unrendered>,
+    },
+    /// A planner has thought.
+    Planned {
+        /// The number of the conversation's stream.
+        number: u64,
+        /// Which planning.
+        planning: u32,
+        /// What it brings.
+        thought: Box<Thought>,
     },
     /// A snapshot was packed; `None` where it could not be.
     Snapshot {
@@ -289,6 +300,29 @@ pub enum Request {
     },
     /// Tell which leases are held.
     Leases,
+    /// Open a conversation.
+    Open {
+        /// Which.
+        opening: Box<Opening>,
+        /// What the caller may do.
+        role: Role,
+    },
+    /// Decide what somebody asks of a conversation.
+    Converse {
+        /// Which.
+        conversation: ConversationId,
+        /// What.
+        command: Box<conversation::Command>,
+        /// A large body the command names.
+        blob: Option<Blob>,
+        /// What the caller may do.
+        role: Role,
+    },
+    /// Take a conversation up, and what runs for it.
+    Attend {
+        /// Which.
+        conversation: ConversationId,
+    },
 }
 
 /// What a caller names a request by, to send it again safely.
@@ -357,6 +391,19 @@ pub enum Reply {
         /// Its revision.
         revision: u64,
     },
+    /// The conversation after the command.
+    Conversation {
+        /// Its id.
+        id: ConversationId,
+        /// The number of its stream.
+        number: u64,
+        /// Its revision.
+        revision: u64,
+        /// How many messages it has.
+        message: u32,
+        /// The position at which all of this can be read.
+        position: u64,
+    },
     /// This many workflows were taken up.
     TakenUp(u32),
     /// A definition stands under its name and version.
@@ -415,6 +462,12 @@ pub enum Declined {
     Refused(Refusal),
     /// There is no such workflow.
     NoSuchWorkflow(WorkflowId),
+    /// The conversation's rules refuse it.
+    Conversation(conversation::Refusal),
+    /// There is no such conversation, or nothing was said in it.
+    NoSuchConversation(ConversationId),
+    /// There is a conversation of this id.
+    ConversationExists(ConversationId),
     /// Its events have been purged: there is nothing left to do anything with.
     Purged(WorkflowId),
     /// It cannot be purged yet: its parent has not taken over how it ended.
@@ -454,6 +507,9 @@ impl fmt::Display for Declined {
             Self::NoSuchWorkflow(id) => {
                 write!(f, "there is no workflow {id}; `baton list` shows those there are")
             }
+            Self::Conversation(refusal) => write!(f, "refused: {refusal}"),
+            Self::NoSuchConversation(id) => write!(f, "there is no conversation {id}"),
+            Self::ConversationExists(id) => write!(f, "there is a conversation {id} already"),
             Self::Purged(id) => write!(
                 f,
                 "the workflow {id} was purged: its line in `baton list` is all that is left of it"
@@ -537,6 +593,8 @@ pub enum Effect {
     Probe(Prepare),
     /// Render a workflow's output.
     Conclude(Prepare),
+    /// Plan what is asked for in a conversation.
+    Plan(Box<PlanJob>),
     /// Pack a workflow's state.
     Snapshot(Box<SnapshotJob>),
 }

@@ -1,6 +1,7 @@
 //! What an event leads to beside the workflow's own state: timers, listeners, effects, family.
 
 use baton_core::body::Blob;
+use baton_core::conversation::ReviewEnd;
 use baton_core::failure::CallFailure;
 use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::plan::TaskPlan;
@@ -27,6 +28,7 @@ impl Engine {
         match event {
             Event::Started(_) => self.watch_budget(number),
             Event::Retried(_) => {
+                self.report_retry(number);
                 self.count_anew(number);
                 self.watch_budget(number);
             }
@@ -36,7 +38,14 @@ impl Engine {
                 self.requeue(number);
             }
             // What was ready at admission left the queue again: it could not start.
-            Event::Approved(_) => self.requeue(number),
+            Event::Approved(_) => {
+                self.report_review(number, ReviewEnd::Approved);
+                self.requeue(number);
+            }
+            Event::SentBack(sent) => {
+                let comments = sent.comments.clone();
+                self.report_review(number, ReviewEnd::SentBack { comments });
+            }
             Event::Paused(_) => {
                 self.queue.clear(number);
                 self.workers.withdraw(number);
@@ -45,6 +54,7 @@ impl Engine {
             Event::Finished(_) => {
                 self.free_agents_keys(number);
                 self.tell_of_end(number);
+                self.report_end(number);
             }
             Event::TaskWaited(waited) => {
                 self.release(number, waited.task);
@@ -84,7 +94,6 @@ impl Engine {
             Event::QuestionAnswered(answered) => self.pass_on(number, answered),
             Event::QuestionWithdrawn(withdrawn) => self.close_question(number, withdrawn),
             Event::Admitted(_)
-            | Event::SentBack(_)
             | Event::ClockSet(_)
             | Event::TaskStarted(_)
             | Event::TaskExpanded(_)
@@ -100,7 +109,8 @@ impl Engine {
             | Event::TriggerFired(_)
             | Event::TokenCreated(_)
             | Event::TokenRevoked(_)
-            | Event::ServerReleased(_) => {}
+            | Event::ServerReleased(_)
+            | Event::Conversation(_) => {}
         }
     }
 

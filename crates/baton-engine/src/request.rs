@@ -2,8 +2,9 @@
 
 use baton_core::actor::Actor;
 use baton_core::body::{Body, Json};
-use baton_core::ids::{Ordinal, WorkflowId};
-use baton_core::words::Origin;
+use baton_core::conversation::{self, Caller};
+use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
+use baton_core::words::{Origin, Role};
 use baton_core::workflow::{
     Admitted, Command, Event, Kept, Output, Refusal, ServerReleased, TokenCreated, WorkflowState,
 };
@@ -31,6 +32,9 @@ impl Engine {
             Input::Snapshot { number, row } => self.keep(number, row),
             Input::Asked { job, ticket, question } => self.asked(job, ticket, question),
             Input::TakenBack { job, ticket } => self.taken_back(job, ticket),
+            Input::Planned { number, planning, thought } => {
+                self.planned(number, planning, *thought, store)
+            }
             Input::Drain => self.drain(),
         }
     }
@@ -51,7 +55,7 @@ impl Engine {
     ) -> Option<Answer> {
         let actor_number = self.actor(actor);
         Some(match request {
-            Request::Submit(submit) => self.submit(*submit, actor_number, store),
+            Request::Submit(submit) => self.submit(*submit, actor, store),
             Request::Command { workflow, command, blob } => {
                 self.staging.offer(blob);
                 self.command(workflow, &command, actor_number, store)
@@ -104,6 +108,16 @@ impl Engine {
                 self.staging.append_system(&event, 0, actor_number, self.now.moment.now);
                 Ok(Reply::ServerReleased)
             }
+            Request::Open { opening, role } => {
+                let caller = Caller { actor: actor.clone(), role };
+                self.open_talk(*opening, &caller, store)
+            }
+            Request::Converse { conversation, command, blob, role } => {
+                self.staging.offer(blob);
+                let caller = Caller { actor: actor.clone(), role };
+                self.converse(conversation, &command, &caller, store)
+            }
+            Request::Attend { conversation } => self.attend(conversation, store),
             Request::Once { once, request } => self.once(&once, token, actor, *request, store),
         })
     }
@@ -116,10 +130,13 @@ impl Engine {
         Ok(Reply::Workflow { id, number, status, revision, position: self.staging.head().position })
     }
 
-    fn submit(&mut self, submit: Submit, actor: u32, store: &mut dyn Store) -> Answer {
+    fn submit(&mut self, submit: Submit, actor: &Actor, store: &mut dyn Store) -> Answer {
         if self.draining {
             return Err(Declined::Draining);
         }
+        let id = self.new_id();
+        let reports_to = self.link(submit.conversation, id, actor, store)?;
+        let actor = self.actor(actor);
         let Submit {
             loaded,
             inputs: (inputs, blob),
@@ -134,8 +151,9 @@ impl Engine {
         let event = Admitted {
             user: None,
             hops: 0,
+            reports_to,
             project,
-            id: self.new_id(),
+            id,
             conversation: conversation.unwrap_or_else(|| self.new_conversation()),
             origin,
             priority: priority.min(9),
@@ -151,6 +169,27 @@ impl Engine {
         let number = self.admit(loaded, Admission { event, cause: 0 }, actor);
         self.settle(store);
         self.reply(number)
+    }
+
+    /// Tells a conversation of a workflow that is about to be admitted for it; `None` where it is
+    /// none in which anything was said.
+    fn link(
+        &mut self,
+        conversation: Option<ConversationId>,
+        workflow: WorkflowId,
+        actor: &Actor,
+        store: &mut dyn Store,
+    ) -> Result<Option<u64>, Declined> {
+        let Some(conversation) = conversation else {
+            return Ok(None);
+        };
+        let number = self.find_talk(conversation, store)?;
+        if let Some(number) = number {
+            let caller = Caller { actor: actor.clone(), role: Role::Operator };
+            let link = conversation::Command::Link { workflow };
+            self.apply_to_talk(number, &link, &caller).map_err(Declined::Conversation)?;
+        }
+        Ok(number)
     }
 
     fn command(
@@ -206,6 +245,7 @@ impl Engine {
         let event = Admitted {
             user: None,
             hops: 0,
+            reports_to: None,
             project: state.project,
             id: self.new_id(),
             conversation: state.conversation,

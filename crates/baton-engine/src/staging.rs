@@ -197,6 +197,7 @@ impl Staging {
             head: staged.head,
             records: staged.records,
             cards: staged.cards,
+            conversations: Vec::new(),
             usage: staged.usage,
             snapshots: staged.snapshots,
             outlived: Vec::new(),

@@ -356,6 +356,7 @@ impl Engine {
         let (inputs, blob) = Body::split(Json::of(&inputs));
         self.staging.offer(blob);
         let event = Admitted {
+            reports_to: None,
             hops,
             project,
             id,

@@ -167,6 +167,7 @@ impl Engine {
         let (inputs, blob) = Body::split(Json::of(inputs));
         self.staging.offer(blob);
         Admitted {
+            reports_to: None,
             user: None,
             id,
             conversation: self.new_conversation(),

@@ -10,6 +10,7 @@ pub mod chunks;
 mod clock;
 mod conclude;
 pub mod cursor;
+pub mod conversations;
 pub mod conversing;
 mod define;
 mod deliver;

@@ -14,8 +14,10 @@ use baton_core::plan::{OfferedTool, ToolSpec};
 
 use crate::asking::Asking;
 use crate::chunks::{Chunk, TurnId};
+use crate::conversing::{PlanJob, Thought};
 use crate::exchange::{Gone, Reply, Request};
 use crate::said::Said;
+use crate::store::Views;
 
 /// The tools a Baton can call.
 pub trait Tools: Send + Sync {
@@ -268,4 +270,11 @@ pub trait Door: Send + Sync {
     /// Calls `news` with the newest position after each commit that touched the stream (any, where
     /// none is given), until it returns `false`.
     fn follow(&self, stream: Option<u64>, news: Box<dyn FnMut(u64) -> bool + Send>);
+}
+
+/// Makes plans of what is asked for in conversations.
+pub trait Planner: Send + Sync {
+    /// What comes next in a conversation. It may block, and may be asked the same again after a crash:
+    /// it changes nothing by itself.
+    fn think(&self, job: &PlanJob, views: &mut dyn Views) -> Thought;
 }

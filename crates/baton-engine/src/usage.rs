@@ -130,6 +130,16 @@ pub fn spending_of(
     Ok(views.usage(&filter)?.first().map(|(_, sum)| *sum).unwrap_or_default())
 }
 
+/// What all workflows of a conversation used of models.
+pub fn spending_of_conversation(
+    conversation: ConversationId,
+    views: &mut dyn Views,
+) -> Result<Spending, StoreError> {
+    let filter =
+        UsageFilter { conversation: Some(conversation), limit: 1, ..UsageFilter::default() };
+    Ok(views.usage(&filter)?.first().map(|(_, sum)| *sum).unwrap_or_default())
+}
+
 /// What each of these workflows used of models; those that used nothing are not there.
 pub(crate) fn spending_of_each(
     numbers: &[u64],

@@ -2,16 +2,91 @@
 
 use std::sync::Arc;
 
-use baton_core::body::Body;
-use baton_core::conversation::{Clarification, ConversationState};
+use baton_core::body::{Blob, Body, Json};
+use baton_core::conversation::{Answer, Clarification, Command, ConversationState, Focus};
 use baton_core::ids::{ConversationId, ProjectId, WorkflowId};
 use baton_core::words::WorkflowStatus;
+use serde::{Deserialize, Serialize};
 
 use crate::exchange::Split;
 use crate::loaded::Loaded;
 
+/// What a person can tell a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    /// A message.
+    Say {
+        /// Its text.
+        text: String,
+    },
+    /// Answers to what is asked.
+    Answer {
+        /// One for each question; those that are not named stay open.
+        answers: Vec<Answer>,
+    },
+    /// It is about something else.
+    Shift {
+        /// What.
+        focus: Focus,
+    },
+    /// Stop what is being done.
+    Stop,
+    /// A person is needed who can do more.
+    Escalate {
+        /// Why.
+        reason: String,
+    },
+    /// Take it over.
+    Claim,
+    /// Let go of it.
+    Release,
+    /// It is over.
+    Close,
+}
+
+impl Word {
+    /// What a message asks for that is a command: `/stop`, and `/escalate` with a reason behind it.
+    pub(crate) fn obeyed(self) -> Self {
+        let Self::Say { text } = &self else {
+            return self;
+        };
+        let text = text.trim();
+        let escalated = text.strip_prefix("/escalate");
+        match escalated.filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace)) {
+            Some("") => Self::Escalate { reason: "asked for".to_owned() },
+            Some(reason) => Self::Escalate { reason: reason.trim().to_owned() },
+            None if text == "/stop" => Self::Stop,
+            None => self,
+        }
+    }
+
+    /// The command that it is, and what the store must keep of it.
+    pub(crate) fn command(self) -> (Command, Option<Blob>) {
+        let command = match self {
+            Self::Say { text } => {
+                let (text, blob) = spoken(&text);
+                return (Command::Say { text }, blob);
+            }
+            Self::Answer { answers } => Command::Answer { answers },
+            Self::Shift { focus } => Command::Shift { focus },
+            Self::Stop => Command::Stop,
+            Self::Escalate { reason } => Command::Escalate { reason },
+            Self::Claim => Command::Claim,
+            Self::Release => Command::Release,
+            Self::Close => Command::Close,
+        };
+        (command, None)
+    }
+}
+
+/// The body of a text that is said.
+pub fn spoken(text: &str) -> Split {
+    Body::split(Json::of(&serde_json::Value::String(text.to_owned())))
+}
+
 /// A new conversation.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Opening {
     /// Its id; a new one where none is given. One that a workflow has opens under that.
     pub id: Option<ConversationId>,
@@ -22,7 +97,7 @@ pub struct Opening {
     /// The caller's folder, where relative paths start.
     pub folder: Option<Arc<str>>,
     /// What is said first.
-    pub message: Option<Split>,
+    pub message: Option<String>,
 }
 
 /// A request for a plan.
@@ -61,6 +136,14 @@ pub enum Thought {
         /// Its inputs.
         inputs: Split,
     },
+}
+
+impl Thought {
+    /// Nothing came of it, for this reason.
+    pub fn failed(cause: &dyn std::fmt::Display) -> Self {
+        let text = format!("I could not plan this: {cause}. Say it again to have me try once more.");
+        Self::Decided(Decided { text: Some(spoken(&text)), next: Next::Fail })
+    }
 }
 
 /// What comes next, with all that must be admitted for it.

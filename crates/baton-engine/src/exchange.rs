@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::asking::Heard;
-use crate::conversing::{Opening, PlanJob, Thought};
+use crate::conversing::{Opening, PlanJob, Thought, Word};
 use crate::loaded::Loaded;
 use crate::scope::{Ingredients, Ready, Unrendered};
 use crate::snapshot::SnapshotJob;
@@ -312,9 +312,7 @@ pub enum Request {
         /// Which.
         conversation: ConversationId,
         /// What.
-        command: Box<conversation::Command>,
-        /// A large body the command names.
-        blob: Option<Blob>,
+        word: Word,
         /// What the caller may do.
         role: Role,
     },

@@ -17,7 +17,6 @@ use crate::chunks::{Chunk, TurnId};
 use crate::conversing::{PlanJob, Thought};
 use crate::exchange::{Gone, Reply, Request};
 use crate::said::Said;
-use crate::store::Views;
 
 /// The tools a Baton can call.
 pub trait Tools: Send + Sync {
@@ -276,5 +275,5 @@ pub trait Door: Send + Sync {
 pub trait Planner: Send + Sync {
     /// What comes next in a conversation. It may block, and may be asked the same again after a crash:
     /// it changes nothing by itself.
-    fn think(&self, job: &PlanJob, views: &mut dyn Views) -> Thought;
+    fn think(&self, job: &PlanJob) -> Thought;
 }

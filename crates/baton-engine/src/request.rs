@@ -69,8 +69,9 @@ impl Engine {
                 self.fork(workflow, position, actor_number, store)
             }
             Request::TakeUpAll => {
-                let taken = self.take_up_all(store).map_err(|e| Declined::Store(e.to_string()));
-                taken.map(Reply::TakenUp)
+                let taken = self.take_up_all(store);
+                let taken = taken.and_then(|taken| self.take_up_talks(store).map(|()| taken));
+                taken.map(Reply::TakenUp).map_err(|e| Declined::Store(e.to_string()))
             }
             Request::TakeUp { workflow } => {
                 self.find(workflow, store).and_then(|number| self.reply(number))
@@ -112,10 +113,9 @@ impl Engine {
                 let caller = Caller { actor: actor.clone(), role };
                 self.open_talk(*opening, &caller, store)
             }
-            Request::Converse { conversation, command, blob, role } => {
-                self.staging.offer(blob);
+            Request::Converse { conversation, word, role } => {
                 let caller = Caller { actor: actor.clone(), role };
-                self.converse(conversation, &command, &caller, store)
+                self.converse(conversation, word, &caller, store)
             }
             Request::Attend { conversation } => self.attend(conversation, store),
             Request::Once { once, request } => self.once(&once, token, actor, *request, store),

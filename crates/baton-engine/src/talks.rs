@@ -15,7 +15,7 @@ use baton_core::ids::{ConversationId, WorkflowId};
 use baton_core::words::{Origin, PlanningEnd, Role};
 use baton_core::workflow::{Admitted, Command as Order, ConversationEvent, Event, Phase};
 
-use crate::conversing::{Decided, Heard, Next, Opening, PlanJob, Proposal, Thought};
+use crate::conversing::{Decided, Heard, Next, Opening, PlanJob, Proposal, Thought, Word};
 use crate::engine::{Admission, Engine};
 use crate::exchange::{Declined, Effect, Reply, Split};
 use crate::live::read_event;
@@ -128,10 +128,8 @@ impl Engine {
         let state = ConversationState::opened(&opened, now);
         self.talks.insert(number, Talk { state, head });
         self.talks.changed.push(number);
-        if let Some((text, blob)) = message {
-            self.staging.offer(blob);
-            self.apply_to_talk(number, &Command::Say { text }, caller)
-                .map_err(Declined::Conversation)?;
+        if let Some(text) = message {
+            self.tell(number, Word::Say { text }, caller)?;
         }
         self.settle(store);
         self.talk_reply(number)
@@ -141,14 +139,20 @@ impl Engine {
     pub(crate) fn converse(
         &mut self,
         id: ConversationId,
-        command: &Command,
+        word: Word,
         caller: &Caller,
         store: &mut dyn Store,
     ) -> Answer {
         let number = self.find_talk(id, store)?.ok_or(Declined::NoSuchConversation(id))?;
-        self.apply_to_talk(number, command, caller).map_err(Declined::Conversation)?;
+        self.tell(number, word, caller)?;
         self.settle(store);
         self.talk_reply(number)
+    }
+
+    fn tell(&mut self, number: u64, word: Word, caller: &Caller) -> Result<(), Declined> {
+        let (command, blob) = word.obeyed().command();
+        self.staging.offer(blob);
+        self.apply_to_talk(number, &command, caller).map_err(Declined::Conversation)
     }
 
     /// Takes a conversation up, and everything that runs for it.

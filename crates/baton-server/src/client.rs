@@ -31,6 +31,7 @@ impl LocalClient {
                 "the process {process} that owns the store speaks `{protocol}`, this one `{PROTOCOL}`: use the same version of baton"
             ))),
             other @ (Answer::Workflow { .. }
+            | Answer::Conversation { .. }
             | Answer::Ended { .. }
             | Answer::Count(_)
             | Answer::Servers(_)

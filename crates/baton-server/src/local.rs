@@ -15,6 +15,7 @@ use std::time::Duration;
 use baton_core::actor::Actor;
 use baton_core::body::Body;
 use baton_core::codes::Code;
+use baton_core::words::Role;
 use baton_core::workflow::{Command, PauseCause, Verdict};
 use baton_engine::exchange::{Gone, Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
@@ -185,6 +186,9 @@ async fn handle(asked: Asked, owner: &Owner, lines: &Sender<Said>) {
             })
         }
         Ask::Command { .. }
+        | Ask::Open(_)
+        | Ask::Converse { .. }
+        | Ask::Attend { .. }
         | Ask::AwaitEnd { .. }
         | Ask::Fork { .. }
         | Ask::TakeUpAll
@@ -244,6 +248,12 @@ pub fn request_of(ask: Ask, actor: &Actor) -> Result<Request, Answer> {
         Ask::CreateToken { name, role, hash } => Request::CreateToken { name, role, hash },
         Ask::RevokeToken { name } => Request::RevokeToken { name },
         Ask::ReleaseServer { name } => Request::ReleaseServer { name },
+        // Who reaches the socket may do what the owner of the data folder may.
+        Ask::Open(opening) => Request::Open { opening, role: Role::Admin },
+        Ask::Converse { conversation, word } => {
+            Request::Converse { conversation, word, role: Role::Admin }
+        }
+        Ask::Attend { conversation } => Request::Attend { conversation },
         Ask::Hello | Ask::Servers | Ask::Follow { .. } => {
             return Err(Answer::Declined {
                 code: "bad_request".to_owned(),
@@ -301,6 +311,9 @@ pub fn answer(reply: Result<Reply, Gone>) -> Answer {
             Answer::Workflow { id, number, status, revision, position }
         }
         Ok(Reply::Ended { id, outcome, revision }) => Answer::Ended { id, outcome, revision },
+        Ok(Reply::Conversation { id, number, revision, message, position }) => {
+            Answer::Conversation { id, number, revision, message, position }
+        }
         Ok(Reply::TakenUp(count) | Reply::Purged(count)) => Answer::Count(count),
         // Workers ask over HTTP alone.
         Ok(Reply::Leased(_) | Reply::Alive { .. } | Reply::Answered { .. } | Reply::Leases(_)) => {

@@ -8,6 +8,7 @@ use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
 use baton_core::plan::Plan;
 use baton_core::words::{Origin, Role, WorkflowStatus};
 use baton_core::workflow::Outcome;
+use baton_engine::conversing::{Opening, Word};
 use baton_engine::exchange::Burial;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -89,6 +90,20 @@ pub enum Ask {
     ReleaseServer {
         /// Its name.
         name: String,
+    },
+    /// Open a conversation.
+    Open(Box<Opening>),
+    /// Tell a conversation something.
+    Converse {
+        /// Which.
+        conversation: ConversationId,
+        /// What.
+        word: Word,
+    },
+    /// Take a conversation up, and what runs for it.
+    Attend {
+        /// Which.
+        conversation: ConversationId,
     },
     /// Send `news` lines whenever something of this stream (or of any) was committed.
     Follow {
@@ -224,6 +239,19 @@ pub enum Answer {
         outcome: Outcome,
         /// Its revision.
         revision: u64,
+    },
+    /// The conversation after the command.
+    Conversation {
+        /// Its id.
+        id: ConversationId,
+        /// The number of its stream.
+        number: u64,
+        /// Its revision.
+        revision: u64,
+        /// How many messages it has.
+        message: u32,
+        /// The position at which all of this can be read.
+        position: u64,
     },
     /// This many.
     Count(u32),

@@ -16,6 +16,7 @@ mod follow;
 pub mod log;
 mod outside;
 pub mod place;
+mod planner;
 mod reading;
 mod remote;
 pub mod runtime;

@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::exit::Failed;
 use crate::follow::{Feed, Pages, has_children};
 use crate::place::{Lock, Owned, Place};
+use crate::planner::ChatPlanner;
 use crate::reading::{Reading, StoreReading};
 use crate::remote::Remote;
 use crate::runtime::{Death, Handle, Owner, OwnerEnded, OwnerReport, Parts, SystemClock};
@@ -363,8 +364,10 @@ fn own(
     settings.used =
         Used::of(&settings.budgets, SystemClock::default().now().moment.now, reader.as_mut())
             .map_err(Failed::unreachable)?;
+    let planner = ChatPlanner::new(Arc::clone(&tools), config.clone(), place.store().clone());
     let parts = Parts {
         models: Arc::new(models),
+        planner: Arc::new(planner),
         store,
         views: reader,
         check_views: views(&place)?,

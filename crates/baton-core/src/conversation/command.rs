@@ -171,6 +171,11 @@ pub enum Refusal {
     AlreadyClosed,
     /// A message has some text.
     Empty,
+    /// A message has more text than is taken.
+    TooLong {
+        /// So many bytes of JSON are taken.
+        bytes_max: u64,
+    },
     /// That is not what waits for a review.
     NotProposed,
 }
@@ -199,6 +204,9 @@ impl fmt::Display for Refusal {
             Self::NothingToStop => f.write_str("nothing is being done that could be stopped"),
             Self::AlreadyClosed => f.write_str("this conversation is closed already"),
             Self::Empty => f.write_str("a message has some text"),
+            Self::TooLong { bytes_max } => {
+                write!(f, "a message has at most {bytes_max} bytes; put longer texts into a file")
+            }
             Self::NotProposed => f.write_str("that plan does not wait for a review"),
         }
     }

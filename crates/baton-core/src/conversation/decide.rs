@@ -7,7 +7,7 @@ use super::event::{
     MessageAdded, PlanProposed, PlanReviewed, PlannerAdmitted, PlanningEnded, PlanningStarted,
     Released, ReviewEnd, Stopped, WorkflowEnded, WorkflowLinked,
 };
-use super::state::{ConversationState, ROUNDS_MAX};
+use super::state::{ConversationState, MESSAGE_BYTES_MAX, ROUNDS_MAX};
 use crate::body::{Body, Json};
 use crate::ids::WorkflowId;
 use crate::words::{ActorKind, ConversationStatus, PlanningEnd, Role, Speaker};
@@ -78,6 +78,9 @@ impl ConversationState {
         if matches!(text, Body::Inline(json) if json.value().as_str().is_none_or(|text| text.trim().is_empty()))
         {
             return Err(Refusal::Empty);
+        }
+        if matches!(text, Body::Blob { size, .. } if *size > MESSAGE_BYTES_MAX) {
+            return Err(Refusal::TooLong { bytes_max: MESSAGE_BYTES_MAX });
         }
         let begins = self.request.message == 0 || self.request.settled;
         Ok(vec![self.message(Speaker::User, text, begins)])

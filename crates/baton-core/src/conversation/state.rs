@@ -14,6 +14,8 @@ use crate::words::{ConversationStatus, FocusKind};
 
 /// After so many rounds of questions a plan states what it takes for granted instead of asking.
 pub const ROUNDS_MAX: u32 = 3;
+/// The longest message, in bytes of JSON.
+pub const MESSAGE_BYTES_MAX: u64 = 64 << 10;
 /// The longest title, in characters.
 pub const TITLE_CHARS_MAX: usize = 80;
 

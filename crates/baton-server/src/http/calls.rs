@@ -286,7 +286,8 @@ impl Gathered<'_> {
             | Event::TriggerFired(_)
             | Event::TokenCreated(_)
             | Event::TokenRevoked(_)
-            | Event::ServerReleased(_) => {}
+            | Event::ServerReleased(_)
+            | Event::Conversation(_) => {}
         }
         Ok(())
     }

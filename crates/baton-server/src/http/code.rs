@@ -4,6 +4,7 @@
 
 use axum::http::StatusCode;
 use baton_core::codes;
+use baton_core::conversation;
 use baton_core::workflow::Refusal;
 use baton_engine::exchange::{Declined, Gone};
 use baton_engine::store::StoreError;
@@ -103,6 +104,20 @@ problems! {
     InvalidEvent = 73 "invalid_event" BAD_REQUEST "The event is not well-formed",
     /// As many attempts to log in are under way as are looked at.
     TooManyAttempts = 80 "too_many_attempts" TOO_MANY_REQUESTS "Too many attempts to log in are under way",
+    /// There is no conversation of this id.
+    NoSuchConversation = 90 "no_such_conversation" NOT_FOUND "There is no such conversation",
+    /// There is a conversation of this id.
+    ConversationExists = 91 "conversation_exists" CONFLICT "There is a conversation of this id already",
+    /// Only who began a conversation, and who has taken it over, may write in it.
+    NotYours = 92 "not_yours" FORBIDDEN "This conversation is somebody else's",
+    /// Somebody else has taken the conversation over, or nobody has.
+    Claimed = 93 "claimed" CONFLICT "That is for whoever has taken the conversation over",
+    /// Nothing of this key is asked.
+    NoSuchQuestion = 94 "no_such_question" CONFLICT "That is not asked, or not any more",
+    /// Nothing is being done that could be stopped.
+    NothingToStop = 95 "nothing_to_stop" CONFLICT "Nothing is being done",
+    /// The conversation is closed already.
+    AlreadyClosed = 96 "already_closed" CONFLICT "The conversation is closed already",
     /// The run has ended.
     AlreadyEnded = 40 "already_ended" CONFLICT "The run has ended",
     /// The run has not ended.
@@ -157,6 +172,27 @@ impl From<Refusal> for ProblemCode {
     }
 }
 
+impl ProblemCode {
+    fn of_conversation(refusal: &conversation::Refusal) -> Self {
+        match refusal {
+            conversation::Refusal::NotYours { .. } => Self::NotYours,
+            conversation::Refusal::NotAllowed => Self::Forbidden,
+            conversation::Refusal::AlreadyClaimed { .. } | conversation::Refusal::NotClaimed => {
+                Self::Claimed
+            }
+            conversation::Refusal::NoSuchQuestion { .. } => Self::NoSuchQuestion,
+            conversation::Refusal::InvalidAnswer { .. } => Self::InvalidAnswer,
+            conversation::Refusal::StalePlanning => Self::StaleAttempt,
+            conversation::Refusal::NothingToStop => Self::NothingToStop,
+            conversation::Refusal::AlreadyClosed => Self::AlreadyClosed,
+            conversation::Refusal::Empty | conversation::Refusal::TooLong { .. } => {
+                Self::InvalidRequest
+            }
+            conversation::Refusal::NotProposed => Self::NotInReview,
+        }
+    }
+}
+
 impl From<&Gone> for ProblemCode {
     fn from(gone: &Gone) -> Self {
         match gone {
@@ -175,6 +211,9 @@ impl From<&Declined> for ProblemCode {
             Declined::StillNeeded { .. } => Self::StillNeeded,
             Declined::OtherContent { .. } => Self::OtherContent,
             Declined::NoSuchDefinition(_) => Self::NoSuchDefinition,
+            Declined::Conversation(refusal) => Self::of_conversation(refusal),
+            Declined::NoSuchConversation(_) => Self::NoSuchConversation,
+            Declined::ConversationExists(_) => Self::ConversationExists,
             Declined::TokenExists(_) => Self::TokenExists,
             Declined::NoSuchToken(_) => Self::NoSuchToken,
             Declined::KeyReused => Self::KeyReused,

@@ -68,6 +68,7 @@ impl Rig {
             chunks: baton_store::chunks_of(url),
             tools: Arc::clone(&tools),
             models,
+            planner: Arc::new(ChatPlanner::new(Arc::clone(&tools), Config::default(), url.clone())),
             settings: Settings::default(),
             bounds: Bounds::default(),
             take_up: TakeUp::All,

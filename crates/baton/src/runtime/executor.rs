@@ -16,7 +16,8 @@ use baton_engine::attempt_status;
 use baton_engine::chunks::TurnId;
 use baton_engine::exchange::{Call, CallResult, Effect, Input, JobKey};
 use baton_engine::meters::Meters;
-use baton_engine::ports::{Control, Hearer, Live, Models, Tools};
+use baton_engine::conversing::Thought;
+use baton_engine::ports::{Control, Hearer, Live, Models, Planner, Tools};
 use baton_engine::scope::{render, render_output};
 use baton_engine::store::Views;
 use baton_engine::turns::{self, ModelTurn};
@@ -73,6 +74,7 @@ pub struct Wires {
 
 struct Shared {
     caller: Caller,
+    planner: Arc<dyn Planner>,
     quick_tools: HashSet<String>,
     bounds: Bounds,
     inbox: Arc<Inbox<Input>>,
@@ -133,7 +135,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Executor {
     /// Starts the thread for bounded computation and the one that watches over the others.
     pub fn start(
-        (tools, models): (Arc<dyn Tools>, Arc<dyn Models>),
+        (tools, models, planner): (Arc<dyn Tools>, Arc<dyn Models>, Arc<dyn Planner>),
         views: Box<dyn Views>,
         bounds: Bounds,
         wires: Wires,
@@ -142,6 +144,7 @@ impl Executor {
             tools.specs().iter().filter(|spec| spec.quick).map(|spec| spec.name.clone()).collect();
         let shared = Arc::new(Shared {
             caller: Caller::new((tools, models), views, bounds.output_bytes_max),
+            planner,
             quick_tools,
             bounds,
             inbox: wires.inbox,
@@ -176,6 +179,7 @@ impl Executor {
                 | Effect::Ask(_)
                 | Effect::Count(_)
                 | Effect::Probe(_)
+                | Effect::Plan(_)
                 | Effect::Snapshot(_) => {
                     slow.push(effect);
                 }
@@ -320,6 +324,12 @@ impl Shared {
                 let verdict = caught(|| self.caller.probe(&job, self.bounds.timeout)).ok();
                 Some(Input::Probed { number: job.number, task: job.task, verdict })
             }
+            Effect::Plan(job) => {
+                let (number, planning) = (job.number, job.planning);
+                let thought = caught(|| Ok::<_, CallFailure>(self.planner.think(&job)));
+                let thought = Box::new(thought.unwrap_or_else(|failure| Thought::failed(&failure)));
+                Some(Input::Planned { number, planning, thought })
+            }
             Effect::Snapshot(job) => {
                 let packed = caught(|| Ok::<_, CallFailure>(job.row()));
                 Some(Input::Snapshot { number: job.number, row: packed.ok().flatten() })
@@ -433,6 +443,7 @@ impl Shared {
             | Effect::Prepare(_)
             | Effect::Conclude(_)
             | Effect::Probe(_)
+            | Effect::Plan(_)
             | Effect::Snapshot(_) => true,
         });
         drop(pool);

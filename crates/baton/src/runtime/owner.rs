@@ -14,7 +14,7 @@ use baton_engine::chunks::{Chunk, ChunkLog};
 use baton_engine::engine::{Engine, Settings, TakeUp};
 use baton_engine::exchange::{Input, Turn};
 use baton_engine::meters::Meters;
-use baton_engine::ports::{Models, Tools};
+use baton_engine::ports::{Models, Planner, Tools};
 use baton_engine::store::{Commit, Head, Housekeeping, Store, StoreError, Views};
 use serde_json::json;
 
@@ -59,6 +59,8 @@ pub struct Parts {
     pub tools: Arc<dyn Tools>,
     /// Who can be asked.
     pub models: Arc<dyn Models>,
+    /// Who plans what is asked for in conversations.
+    pub planner: Arc<dyn Planner>,
     /// The engine's settings.
     pub settings: Settings,
     /// The executor's bounds.
@@ -127,6 +129,7 @@ impl Owner {
             chunks,
             tools,
             models,
+            planner,
             settings,
             bounds,
             take_up,
@@ -138,7 +141,7 @@ impl Owner {
         let keeper = Keeper::start(&handle.reports, chunks, runs);
         let (inbox, reports) = (Arc::clone(&handle.inbox), Arc::clone(&handle.reports));
         let wires = Wires { inbox, reports, meters: handle.meters() };
-        let executor = Executor::start((tools, models), views, bounds, wires);
+        let executor = Executor::start((tools, models, planner), views, bounds, wires);
         let owned = handle.clone();
         let owned_meters = handle.meters();
         let cause = Arc::new(OnceLock::new());

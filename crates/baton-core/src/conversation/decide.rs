@@ -53,10 +53,16 @@ impl ConversationState {
                 Ok(vec![PlannerAdmitted { planning, workflow }.into()])
             }
             Command::Reviewed { workflow, end } => self.reviewed(*workflow, end),
-            Command::Link { workflow } => Ok(vec![WorkflowLinked { workflow: *workflow }.into()]),
+            Command::Link { workflow } => {
+                self.writable(caller)?;
+                Ok(vec![WorkflowLinked { workflow: *workflow }.into()])
+            }
             Command::WorkflowEnded { workflow, status, closing } => {
                 if self.proposal == Some(*workflow) {
                     return self.reviewed(*workflow, &ReviewEnd::Withdrawn);
+                }
+                if !self.open.contains(workflow) {
+                    return Err(Refusal::NotProposed);
                 }
                 let (workflow, status, closing) = (*workflow, *status, closing.clone());
                 let number = self.messages + 1;

@@ -100,7 +100,8 @@ impl Engine {
             | Event::TriggerFired(_)
             | Event::TokenCreated(_)
             | Event::TokenRevoked(_)
-            | Event::ServerReleased(_) => {}
+            | Event::ServerReleased(_)
+            | Event::Conversation(_) => {}
         }
     }
 

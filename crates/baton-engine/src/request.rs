@@ -133,6 +133,7 @@ impl Engine {
         self.staging.offer(blob);
         let event = Admitted {
             user: None,
+            reports_to: None,
             hops: 0,
             project,
             id: self.new_id(),
@@ -205,6 +206,7 @@ impl Engine {
         let kept = self.kept(&state, store)?;
         let event = Admitted {
             user: None,
+            reports_to: None,
             hops: 0,
             project: state.project,
             id: self.new_id(),

@@ -168,6 +168,7 @@ impl Engine {
         self.staging.offer(blob);
         Admitted {
             user: None,
+            reports_to: None,
             id,
             conversation: self.new_conversation(),
             origin: Origin::Trigger,

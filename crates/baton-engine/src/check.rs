@@ -5,6 +5,7 @@
 
 mod blobs;
 mod books;
+mod conversations;
 mod graves;
 mod journal;
 mod live;
@@ -12,6 +13,7 @@ mod snapshots;
 mod workflows;
 
 use baton_core::body::BlobHash;
+use baton_core::conversation::rows::ConversationRow;
 use baton_core::ids::Ordinal;
 use baton_core::words::FactKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
@@ -53,6 +55,10 @@ pub enum Mend {
     Task(TaskRow),
     /// Remove the row of a task.
     NoTask(u64, Ordinal),
+    /// Write the whole row of a conversation.
+    Conversation(Box<ConversationRow>),
+    /// Remove the row of a conversation that never was.
+    NoConversation(u64),
     /// Write a row of the books.
     Usage(Box<UsageRow>),
     /// Remove the row of the books of this position.
@@ -93,6 +99,8 @@ pub struct Examined {
     pub events: u64,
     /// Workflows folded.
     pub workflows: u64,
+    /// Conversations folded.
+    pub conversations: u64,
     /// Workflows of which only a tombstone is left.
     pub purged: u64,
     /// Rows of tasks compared.
@@ -146,6 +154,7 @@ pub fn compare(audit: &mut dyn Audit, found: Found<'_>) -> Result<Examined, Stor
     journal::compare_definitions(&survey, audit, found)?;
     journal::compare_facts(&survey, audit, found)?;
     workflows::compare_all(&survey, audit, &mut examined, found)?;
+    examined.conversations = conversations::compare_all(&survey, audit, found)?;
     examined.blobs = blobs::compare_uses(audit, found)?;
     Ok(examined)
 }

@@ -183,6 +183,7 @@ impl StreamName {
             | Event::Finished(_)
             | Event::Retried(_)
             | Event::ClockSet(_)
+            | Event::Conversation(_)
             | Event::Purged(_)
             | Event::BatchPurged(_) => Self::WorkflowUpdated,
             Event::DefinitionRegistered(_) | Event::DefinitionRemoved(_) => Self::DefinitionUpdated,
@@ -403,6 +404,7 @@ fn subject(event: &Event) -> Option<String> {
         | Event::CallApproved(_)
         | Event::BudgetRaised(_)
         | Event::ModelChanged(_)
-        | Event::TranscriptCompacted(_) => None,
+        | Event::TranscriptCompacted(_)
+        | Event::Conversation(_) => None,
     }
 }

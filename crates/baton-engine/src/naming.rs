@@ -49,7 +49,7 @@ impl Naming {
         event: Option<&Event>,
         views: &mut dyn Views,
     ) -> Result<Option<(&Named, Option<Provenance>)>, StoreError> {
-        if record.stream == SYSTEM_STREAM {
+        if record.stream == SYSTEM_STREAM || matches!(event, Some(Event::Conversation(_))) {
             return Ok(None);
         }
         self.learn(record, event, views)?;

@@ -150,6 +150,7 @@ impl Engine {
         self.staging.offer(blob);
         let event = Admitted {
             user: None,
+            reports_to: None,
             hops: 0,
             reports_to,
             project,
@@ -244,6 +245,7 @@ impl Engine {
         let kept = self.kept(&state, store)?;
         let event = Admitted {
             user: None,
+            reports_to: None,
             hops: 0,
             reports_to: None,
             project: state.project,

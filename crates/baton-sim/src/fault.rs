@@ -2,7 +2,7 @@
 
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
-use baton_core::ids::WorkflowId;
+use baton_core::ids::{ConversationId, WorkflowId};
 use baton_core::words::FactKind;
 use baton_core::workflow::usage::UsageRow;
 use baton_engine::store::{
@@ -99,6 +99,14 @@ impl Store for FaultyStore {
 
     fn number_of(&mut self, id: WorkflowId) -> Result<Option<u64>, StoreError> {
         self.reading()?.number_of(id)
+    }
+
+    fn conversation_number(&mut self, id: ConversationId) -> Result<Option<u64>, StoreError> {
+        self.reading()?.conversation_number(id)
+    }
+
+    fn busy_conversations(&mut self) -> Result<Vec<u64>, StoreError> {
+        self.reading()?.busy_conversations()
     }
 
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {

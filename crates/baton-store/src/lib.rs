@@ -7,6 +7,7 @@ mod chain;
 pub mod chunks;
 #[cfg(test)]
 mod conformance;
+mod conversation;
 mod listing;
 pub mod memory;
 pub mod postgres;

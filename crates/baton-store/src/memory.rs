@@ -3,25 +3,26 @@
 //! Clones share what is kept, so that an owner can "crash" and another open what was committed. It
 //! survives no process, and injects no faults: the simulator does, around it.
 
+mod views;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use baton_core::actor::Actor;
-use baton_core::agent::Spending;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::codes::Code;
-use baton_core::ids::{TaskId, WorkflowId};
+use baton_core::conversation::rows::ConversationRow;
+use baton_core::ids::{ConversationId, WorkflowId};
 use baton_core::words::FactKind;
 use baton_core::workflow::EventKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_core::workflow::usage::UsageRow;
 use baton_engine::store::{
-    Commit, DefinitionRow, FactRow, Filter, Head, Housekeeping, Record, SYSTEM_STREAM, SnapshotRow,
-    Store, StoreError, Tail, UsageFilter, UsageKey, UsageOfTask, Views,
+    Commit, DefinitionRow, FactRow, Head, Housekeeping, Record, SYSTEM_STREAM, SnapshotRow, Store,
+    StoreError, Tail,
 };
 
-use crate::vocabulary::FOR_PEOPLE;
-use crate::{chain, sound, sums};
+use crate::{chain, sound};
 
 /// A store in memory; a clone is another connection to the same.
 #[derive(Clone, Default)]
@@ -48,6 +49,8 @@ struct Kept {
     definitions: BTreeMap<(String, u32), DefinitionRow>,
     facts: BTreeMap<(FactKind, Vec<u8>), FactRow>,
     usage: BTreeMap<u64, UsageRow>,
+    conversations: BTreeMap<u64, ConversationRow>,
+    conversation_numbers: BTreeMap<ConversationId, u64>,
     snapshots: BTreeMap<u64, SnapshotRow>,
 }
 
@@ -114,6 +117,16 @@ impl Store for MemoryStore {
 
     fn number_of(&mut self, id: WorkflowId) -> Result<Option<u64>, StoreError> {
         Ok(self.kept().numbers.get(&id).copied())
+    }
+
+    fn conversation_number(&mut self, id: ConversationId) -> Result<Option<u64>, StoreError> {
+        Ok(self.kept().conversation_numbers.get(&id).copied())
+    }
+
+    fn busy_conversations(&mut self) -> Result<Vec<u64>, StoreError> {
+        let kept = self.kept();
+        let busy = kept.conversations.values().filter(|row| row.busy);
+        Ok(busy.map(|row| row.number).collect())
     }
 
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
@@ -206,6 +219,11 @@ impl Kept {
         }
         if let Some(row) = commit.usage.iter().find(|row| self.usage.contains_key(&row.position)) {
             return Err(sound::refused(format!("the call at position {} is booked", row.position)));
+        }
+        for row in &commit.conversations {
+            if self.conversation_numbers.get(&row.id).is_some_and(|number| *number != row.number) {
+                return Err(sound::taken(row.id));
+            }
         }
         for row in &commit.definitions {
             if self.definitions.contains_key(&(row.name.clone(), row.version)) {
@@ -305,13 +323,19 @@ impl Kept {
         for row in &commit.tasks {
             self.tasks.insert(sound::task_key(row.number, row.ordinal.0), row.clone());
         }
+        for row in &commit.conversations {
+            self.conversation_numbers.insert(row.id, row.number);
+            self.conversations.insert(row.number, row.clone());
+        }
     }
 
     fn stream(&self, number: u64, after: u64) -> Result<Vec<Record>, StoreError> {
         let newest = if number == SYSTEM_STREAM {
             self.head.system_head
         } else {
-            self.workflows.get(&number).map_or(0, |(_, row)| row.head)
+            let workflow = self.workflows.get(&number).map(|(_, row)| row.head);
+            let conversation = || self.conversations.get(&number).map(|row| row.head);
+            workflow.or_else(conversation).unwrap_or(0)
         };
         chain::walk(number, newest, after, |position| Ok(self.journal.get(&position).cloned()))
     }
@@ -339,125 +363,5 @@ impl Kept {
         };
         let range = (name.to_owned(), *versions.start())..=(name.to_owned(), *versions.end());
         self.definitions.range(range).next_back().map(|(_, row)| row.clone())
-    }
-}
-
-impl Views for MemoryViews {
-    fn head(&mut self) -> Result<Head, StoreError> {
-        Ok(self.kept().head)
-    }
-
-    fn list(&mut self, filter: &Filter) -> Result<Vec<(WorkflowCard, WorkflowRow)>, StoreError> {
-        let kept = self.kept();
-        let before = filter.before.unwrap_or(u64::MAX);
-        let wanted = |(card, row): &&(WorkflowCard, WorkflowRow)| {
-            (filter.statuses.is_empty() || filter.statuses.contains(&row.status))
-                && filter.name.as_ref().is_none_or(|name| card.name.contains(name))
-                && filter.origin.is_none_or(|origin| card.origin == origin)
-                && filter.project.is_none_or(|project| card.project == Some(project))
-                && filter.since.is_none_or(|since| card.created_at >= since)
-                && (!filter.needs_people || row.waiting_people > 0)
-        };
-        let newest_first = kept.workflows.range(..before).rev().map(|(_, both)| both);
-        let page = newest_first.filter(wanted).take(usize::try_from(filter.limit).unwrap_or(0));
-        Ok(page.cloned().collect())
-    }
-
-    fn workflow(
-        &mut self,
-        id: WorkflowId,
-    ) -> Result<Option<(WorkflowCard, WorkflowRow)>, StoreError> {
-        let kept = self.kept();
-        let number = kept.numbers.get(&id);
-        Ok(number.and_then(|number| kept.workflows.get(number)).cloned())
-    }
-
-    fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {
-        let [first, last] = sound::task_keys(number);
-        Ok(self.kept().tasks.range(first..=last).map(|(_, row)| row.clone()).collect())
-    }
-
-    fn usage(&mut self, filter: &UsageFilter) -> Result<Vec<(UsageKey, Spending)>, StoreError> {
-        Ok(sums::of(self.kept().usage.values(), filter))
-    }
-
-    fn usage_of_tasks(&mut self, number: u64) -> Result<Vec<UsageOfTask>, StoreError> {
-        Ok(sums::of_tasks(&self.kept().usage_of(number)))
-    }
-
-    fn waiting_for_people(
-        &mut self,
-        limit: u32,
-    ) -> Result<Vec<(WorkflowCard, TaskRow)>, StoreError> {
-        let kept = self.kept();
-        let waits = |row: &&TaskRow| row.waits_for.is_some_and(|on| FOR_PEOPLE.contains(&on));
-        let mut waiting: Vec<_> = kept
-            .tasks
-            .values()
-            .filter(waits)
-            .filter_map(|row| Some((kept.workflows.get(&row.number)?.0.clone(), row.clone())))
-            .collect();
-        waiting.sort_by_key(|(_, row)| row.position);
-        waiting.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(waiting)
-    }
-
-    fn events(
-        &mut self,
-        after: u64,
-        stream: Option<u64>,
-        limit: u32,
-    ) -> Result<Vec<Record>, StoreError> {
-        let kept = self.kept();
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        if let Some(number) = stream {
-            let mut records = kept.stream(number, after)?;
-            records.truncate(limit);
-            return Ok(records);
-        }
-        let later = kept.journal.range(after.saturating_add(1)..);
-        Ok(later.take(limit).map(|(_, record)| record.clone()).collect())
-    }
-
-    fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
-        self.kept().stream(number, 0)
-    }
-
-    fn blob(&mut self, hash: BlobHash) -> Result<Option<Blob>, StoreError> {
-        Ok(self.kept().blob(hash))
-    }
-
-    fn actor(&mut self, number: u32) -> Result<Option<Actor>, StoreError> {
-        Ok(self.kept().actors.get(&number).cloned())
-    }
-
-    fn id_of(&mut self, number: u64) -> Result<Option<WorkflowId>, StoreError> {
-        Ok(self.kept().workflows.get(&number).map(|(card, _)| card.id))
-    }
-
-    fn workflow_of(&mut self, task: TaskId) -> Result<Option<u64>, StoreError> {
-        let kept = self.kept();
-        Ok(task.split().and_then(|(workflow, _)| kept.numbers.get(&workflow).copied()))
-    }
-
-    fn definition(
-        &mut self,
-        name: &str,
-        version: Option<u32>,
-    ) -> Result<Option<DefinitionRow>, StoreError> {
-        Ok(self.kept().definition(name, version))
-    }
-
-    fn definitions(&mut self) -> Result<Vec<DefinitionRow>, StoreError> {
-        Ok(self.kept().all_definitions())
-    }
-
-    fn fact(&mut self, kind: FactKind, key: &[u8]) -> Result<Option<FactRow>, StoreError> {
-        Ok(self.kept().fact(kind, key))
-    }
-
-    fn facts(&mut self, kind: FactKind) -> Result<Vec<FactRow>, StoreError> {
-        let kept = self.kept();
-        Ok(kept.facts.values().filter(|fact| fact.kind == kind).cloned().collect())
     }
 }

@@ -96,7 +96,8 @@ pub(crate) trait Cells<'row> {
     }
 }
 
-fn corrupt<F: From<StoreError>>(detail: impl Display) -> F {
+/// What stands there cannot be what was written.
+pub(crate) fn corrupt<F: From<StoreError>>(detail: impl Display) -> F {
     F::from(StoreError::Corrupt(detail.to_string()))
 }
 

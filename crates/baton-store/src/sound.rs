@@ -5,6 +5,7 @@
 use std::fmt::Display;
 
 use baton_core::body::BlobHash;
+use baton_core::ids::ConversationId;
 use baton_engine::store::{Commit, Head, StoreError};
 
 use crate::ORDINAL_BITS;
@@ -71,6 +72,11 @@ pub(crate) fn overreleased(hash: BlobHash, fewer: u32) -> StoreError {
 /// A commit that changes a workflow that is not there.
 pub(crate) fn unknown_workflow(number: u64) -> StoreError {
     refused(format!("workflow {number} is not in the store"))
+}
+
+/// A commit that brings a conversation under an id that another number has.
+pub(crate) fn taken(id: ConversationId) -> StoreError {
+    refused(format!("conversation {id} is not new"))
 }
 
 /// A commit that brings a workflow without its row.

@@ -4,7 +4,8 @@
 
 use baton_core::codes::Code;
 use baton_core::words::{
-    ActorKind, Billing, FactKind, Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus,
+    ActorKind, Billing, ConversationStatus, FactKind, Origin, ProgressMethod, TaskStatus,
+    WaitReason, WorkflowStatus,
 };
 use baton_core::workflow::EventKind;
 
@@ -32,6 +33,7 @@ pub(crate) fn vocabularies() -> Vec<Vocabulary> {
     vec![
         of::<ActorKind>(),
         of::<Billing>(),
+        of::<ConversationStatus>(),
         of::<EventKind>(),
         of::<FactKind>(),
         of::<Origin>(),

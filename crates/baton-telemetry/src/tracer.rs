@@ -40,6 +40,10 @@ impl Tracer {
             return Ok(Vec::new());
         }
         let event = read_event(record)?;
+        // Its stream is no workflow's: nothing of it runs, and its workflows tell of themselves.
+        if matches!(event, Event::Conversation(_)) {
+            return Ok(Vec::new());
+        }
         if !self.stories.contains_key(&record.stream) {
             let Some(story) = self.recall(record, &event, views)? else { return Ok(Vec::new()) };
             if self.stories.len() >= STORIES_MAX {

@@ -327,6 +327,7 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
         Event::Admitted(_)
         | Event::Approved(_)
         | Event::SentBack(_)
+        | Event::Conversation(_)
         | Event::Started(_)
         | Event::Finished(_)
         | Event::ClockSet(_)

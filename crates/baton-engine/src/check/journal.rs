@@ -5,17 +5,44 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use baton_core::codes::Code;
 use baton_core::fact::{self, Change};
 use baton_core::words::FactKind;
-use baton_core::workflow::Event;
+use baton_core::workflow::{Event, EventKind};
 
 use super::{Difference, EVENTS_AT_A_TIME, Found, Mend, graves};
 use crate::live::read_event;
 use crate::store::{Audit, DefinitionRow, FactRow, Head, Record, SYSTEM_STREAM, StoreError};
 
+/// What a stream is of, as its first event tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Of {
+    /// Its first event is neither's: what it is cannot be known.
+    #[default]
+    Unknown,
+    /// A workflow.
+    Workflow,
+    /// A conversation.
+    Conversation,
+}
+
+impl Of {
+    fn first(record: &Record) -> Self {
+        if record.kind == EventKind::Admitted.code() {
+            Self::Workflow
+        } else if record.kind == EventKind::Opened.code() {
+            Self::Conversation
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
 /// Where a stream ends.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tail {
+    /// What it is of.
+    pub of: Of,
     /// The position of its newest event.
     pub head: u64,
     /// The version of it.
@@ -29,7 +56,7 @@ pub(super) struct Tail {
 pub(super) struct Survey {
     /// How many events there are.
     pub events: u64,
-    /// The end of each workflow's stream.
+    /// The end of each workflow's and each conversation's stream.
     pub tails: BTreeMap<u64, Tail>,
     /// The numbers of the workflows that tombstones stand for.
     pub purged: BTreeSet<u64>,
@@ -103,7 +130,10 @@ impl Survey {
     fn link(&mut self, record: &Record, found: Found<'_>) -> Result<(), StoreError> {
         let tail = match record.stream {
             SYSTEM_STREAM => &mut self.system,
-            number => self.tails.entry(number).or_default(),
+            number => {
+                let new = || Tail { of: Of::first(record), ..Tail::default() };
+                self.tails.entry(number).or_insert_with(new)
+            }
         };
         if (record.previous, record.version) != (tail.head, tail.version + 1) && !tail.broken {
             tail.broken = true;
@@ -219,6 +249,19 @@ impl Survey {
             Some(difference) if stored.position > self.head.position => found(difference),
             Some(difference) => found(difference.mended_by(Mend::Head(self.head))),
         }
+    }
+}
+
+impl Survey {
+    /// Whether the row of a workflow of this number can be right.
+    pub fn may_be_workflow(&self, number: u64) -> bool {
+        self.purged.contains(&number)
+            || self.tails.get(&number).is_some_and(|tail| tail.of != Of::Conversation)
+    }
+
+    /// Whether the row of a conversation of this number can be right.
+    pub fn may_be_conversation(&self, number: u64) -> bool {
+        self.tails.get(&number).is_some_and(|tail| tail.of != Of::Workflow)
     }
 }
 

@@ -15,7 +15,7 @@ use baton_core::workflow::usage::usage_row;
 use baton_core::workflow::{Event, TaskPhase, WorkflowState};
 
 use super::books::{self, Books};
-use super::journal::{Survey, Tail};
+use super::journal::{Of, Survey, Tail};
 use super::snapshots::Snapshotted;
 use super::{Difference, Examined, Found, Mend, graves};
 use crate::live::read_event;
@@ -104,7 +104,8 @@ pub(super) fn compare_all(
     found: Found<'_>,
 ) -> Result<(), StoreError> {
     let mut plans = HashMap::new();
-    for (number, tail) in &survey.tails {
+    let tails = survey.tails.iter().filter(|(_, tail)| tail.of != Of::Conversation);
+    for (number, tail) in tails {
         if survey.purged.contains(number) {
             let what = format!("workflow {number}");
             found(Difference::fault(what, "events", "a tombstone alone"))?;
@@ -271,7 +272,7 @@ fn compare_strays(
     if survey.illegible {
         return Ok(());
     }
-    let known = |number: &u64| survey.tails.contains_key(number) || survey.purged.contains(number);
+    let known = |number: &u64| survey.may_be_workflow(*number);
     books::compare_strays(known, audit, found)?;
     let mut at = SYSTEM_STREAM;
     while let Some(number) = audit.next_with_tasks(at)? {
@@ -297,7 +298,8 @@ fn compare_strays(
     let mut at = SYSTEM_STREAM;
     while let Some(row) = audit.next_snapshot(at)? {
         at = row.number;
-        if !survey.tails.contains_key(&at) {
+        let is_stray = survey.tails.get(&at).is_none_or(|tail| tail.of == Of::Conversation);
+        if is_stray {
             let what = format!("workflow {at}: its snapshot");
             let mend = Mend::NoSnapshot(at);
             found(Difference::fault(what, "a row", "no event").mended_by(mend))?;

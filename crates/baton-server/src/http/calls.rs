@@ -270,6 +270,7 @@ impl Gathered<'_> {
             | Event::CancelRequested(_)
             | Event::Finished(_)
             | Event::ClockSet(_)
+            | Event::Conversation(_)
             | Event::TaskWaited(_)
             | Event::TaskExpanded(_)
             | Event::TaskSkipped(_)

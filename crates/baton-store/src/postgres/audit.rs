@@ -4,12 +4,13 @@
 
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
+use baton_core::conversation::rows::ConversationRow;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_core::workflow::usage::UsageRow;
 use baton_engine::store::{Audit, DefinitionRow, FactRow, Head, Record, SnapshotRow, StoreError};
 
 use super::link::{Link, Purpose};
-use super::{migrate, read};
+use super::{conversation, migrate, read};
 use crate::rows::{self, Cells, FACT, WORKFLOW};
 use crate::sound::{integer, split_key, task_keys};
 
@@ -57,6 +58,14 @@ impl Audit for PostgresAudit {
             let sql = "SELECT number FROM workflow WHERE number > $1 ORDER BY number LIMIT 1";
             read::first(&link.read(sql, &[&integer(after)])?, Cells::number)
         })
+    }
+
+    fn conversation(&mut self, number: u64) -> Result<Option<ConversationRow>, StoreError> {
+        self.link.with(|link| conversation::by_number(link, number))
+    }
+
+    fn next_conversation(&mut self, after: u64) -> Result<Option<u64>, StoreError> {
+        self.link.with(|link| conversation::next(link, after))
     }
 
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {

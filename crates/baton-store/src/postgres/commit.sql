@@ -101,6 +101,19 @@ new_usage AS (
         cache_write_tokens int8, output_tokens int8, reasoning_tokens int8, cost int8,
         reserved_tokens int8, reserved_cost int8)
 ),
+changed_conversation AS (
+    INSERT INTO conversation (number, id, status, busy, revision, head, created_at, updated_at,
+        sought, face)
+    SELECT number, decode(id, 'hex'), status, busy, revision, head, created_at, updated_at, sought,
+        face
+    FROM fence, jsonb_to_recordset($96::text::jsonb) AS u (number int8, id text, status int2,
+        busy int2, revision int8, head int8, created_at int8, updated_at int8, sought text,
+        face text)
+    ON CONFLICT (number) DO UPDATE SET id = EXCLUDED.id, status = EXCLUDED.status,
+        busy = EXCLUDED.busy, revision = EXCLUDED.revision, head = EXCLUDED.head,
+        created_at = EXCLUDED.created_at, updated_at = EXCLUDED.updated_at,
+        sought = EXCLUDED.sought, face = EXCLUDED.face
+),
 purged AS (
     SELECT workflow.number, workflow.head FROM fence, unnest($78::int8[]) AS u (number)
     JOIN workflow ON workflow.number = u.number

@@ -6,6 +6,7 @@
 mod audit;
 mod chunks;
 mod claim;
+mod conversation;
 mod fault;
 mod link;
 mod migrate;
@@ -19,7 +20,7 @@ mod write;
 
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
-use baton_core::ids::WorkflowId;
+use baton_core::ids::{ConversationId, WorkflowId};
 use baton_core::words::FactKind;
 use baton_core::workflow::usage::UsageRow;
 use baton_engine::store::{
@@ -97,6 +98,14 @@ impl Store for PostgresStore {
 
     fn number_of(&mut self, id: WorkflowId) -> Result<Option<u64>, StoreError> {
         self.link.with(|link| read::number_of(link, id))
+    }
+
+    fn conversation_number(&mut self, id: ConversationId) -> Result<Option<u64>, StoreError> {
+        self.link.with(|link| conversation::number_of(link, id))
+    }
+
+    fn busy_conversations(&mut self) -> Result<Vec<u64>, StoreError> {
+        self.link.with(conversation::busy)
     }
 
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {

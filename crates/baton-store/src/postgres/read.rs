@@ -24,7 +24,8 @@ use crate::usage::{self, USAGE};
 
 /// Where the newest event of the stream `$1` is said to stand.
 const NEWEST: &str = "coalesce(CASE WHEN $1::int8 = 0 THEN (SELECT system_head FROM head)
-    ELSE (SELECT head FROM workflow WHERE number = $1::int8) END, 0)";
+    ELSE coalesce((SELECT head FROM workflow WHERE number = $1::int8),
+        (SELECT head FROM conversation WHERE number = $1::int8)) END, 0)";
 
 /// A stream walked back to `$2`: the position of its newest event, and the events that were found.
 fn walk_back(newest: &str) -> String {
@@ -48,6 +49,8 @@ const TAIL: &str = "WITH RECURSIVE newest AS (
         SELECT workflow.head AS at, coalesce(snapshot.position, 1) AS first
         FROM workflow LEFT JOIN snapshot ON snapshot.stream = workflow.number
         WHERE workflow.number = $1::int8
+        UNION ALL
+        SELECT head, 1 FROM conversation WHERE number = $1::int8
     ), walk AS (
         SELECT journal.* FROM newest JOIN journal ON journal.position = newest.at
         WHERE newest.at >= newest.first

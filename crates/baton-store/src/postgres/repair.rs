@@ -13,7 +13,7 @@ use baton_engine::store::{DefinitionRow, FactRow, Head, StoreError};
 use super::fault::Fault;
 use super::link::{Link, Parameters, Purpose};
 use super::write::{Columns, NEW_TASK, NEW_USAGE, NEW_WORKFLOW, usage_rows};
-use super::{claim, migrate, read};
+use super::{claim, conversation, migrate, read};
 use crate::rows::Cells;
 use crate::sound::{integer, task_key};
 
@@ -69,6 +69,10 @@ fn carry_out(link: &mut Link, mend: &Mend) -> Result<(), Fault> {
         }
         Mend::Task(row) => put_task(link, row),
         Mend::NoTask(number, ordinal) => change(link, DROP_TASK, &[&task_key(*number, ordinal.0)]),
+        Mend::Conversation(row) => conversation::rewrite(link, row),
+        Mend::NoConversation(number) => {
+            change(link, "DELETE FROM conversation WHERE number = $1", &[&integer(*number)])
+        }
         Mend::Usage(row) => put_usage(link, row),
         Mend::NoUsage(position) => change(link, DROP_USAGE, &[&integer(*position)]),
         Mend::BlobUses(hash, 0) => {

@@ -6,25 +6,25 @@ use baton_core::actor::Actor;
 use baton_core::agent::Spending;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::codes::Code;
-use baton_core::ids::{TaskId, WorkflowId};
+use baton_core::conversation::rows::ConversationRow;
+use baton_core::ids::{ConversationId, TaskId, WorkflowId};
 use baton_core::words::FactKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_engine::store::{
-    DefinitionRow, FactRow, Filter, Head, Record, StoreError, UsageFilter, UsageKey, UsageOfTask,
-    Views,
+    ConversationFilter, DefinitionRow, FactRow, Filter, Head, Record, StoreError, UsageFilter,
+    UsageKey, UsageOfTask, Views,
 };
 use tokio_postgres::types::ToSql;
 
 use super::link::{Link, Purpose};
-use super::migrate;
-use super::read;
+use super::{conversation, migrate, read};
 use crate::listing::{Dialect, Value, listing};
 use crate::rows::{self, TASK, WORKFLOW};
 use crate::sound::integer;
 use crate::usage;
 use crate::vocabulary::FOR_PEOPLE;
 
-const DIALECT: Dialect = Dialect { parameter: '$', find: "strpos" };
+pub(super) const DIALECT: Dialect = Dialect { parameter: '$', find: "strpos" };
 
 /// A reader's connection to a store on PostgreSQL.
 pub struct PostgresViews {
@@ -64,6 +64,21 @@ impl Views for PostgresViews {
         id: WorkflowId,
     ) -> Result<Option<(WorkflowCard, WorkflowRow)>, StoreError> {
         self.link.with(|link| read::workflow_by_id(link, id))
+    }
+
+    fn conversations(
+        &mut self,
+        filter: &ConversationFilter,
+    ) -> Result<Vec<ConversationRow>, StoreError> {
+        self.link.with(|link| conversation::list(link, filter))
+    }
+
+    fn conversation(&mut self, id: ConversationId) -> Result<Option<ConversationRow>, StoreError> {
+        self.link.with(|link| conversation::by_id(link, id))
+    }
+
+    fn conversation_of(&mut self, number: u64) -> Result<Option<ConversationId>, StoreError> {
+        self.link.with(|link| conversation::id_of(link, number))
     }
 
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {
@@ -160,7 +175,7 @@ impl Views for PostgresViews {
     }
 }
 
-fn parameter(value: &Value) -> &(dyn ToSql + Sync) {
+pub(super) fn parameter(value: &Value) -> &(dyn ToSql + Sync) {
     match value {
         Value::Integer(value) => value,
         Value::Text(value) => value,

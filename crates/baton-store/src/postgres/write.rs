@@ -15,6 +15,7 @@ use baton_engine::store::{Commit, DefinitionRow, FactRow, Record, SnapshotRow, S
 use serde_json::{Value, json};
 use tokio_postgres::types::ToSql;
 
+use super::conversation;
 use crate::sound::{integer, rowless, task_key};
 
 /// The one statement of a commit.
@@ -119,6 +120,7 @@ impl<'a> Columns<'a> {
         columns.kept_apart(commit);
         columns.projects(&added);
         columns.0.push(Box::new(usage_rows(&commit.usage)));
+        columns.0.push(Box::new(conversation::as_text(&commit.conversations)?));
         Ok(columns)
     }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
+use baton_core::conversation::rows::ConversationRow;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_core::workflow::usage::UsageRow;
 use baton_engine::store::{Audit, DefinitionRow, FactRow, Head, Record, SnapshotRow, StoreError};
@@ -13,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::{Fault, Place};
 use super::read::{self, RowCells};
-use super::{migrate, open};
+use super::{conversation, migrate, open};
 use crate::rows::{self, FACT, WORKFLOW};
 use crate::sound::{integer, split_key, task_keys};
 
@@ -74,6 +75,14 @@ impl Audit for SqliteAudit {
             let mut select = connection.prepare_cached(sql)?;
             Ok(select.query_row([integer(after)], |row| row.get(0)).optional()?)
         })
+    }
+
+    fn conversation(&mut self, number: u64) -> Result<Option<ConversationRow>, StoreError> {
+        self.read(|connection| conversation::by_number(connection, number))
+    }
+
+    fn next_conversation(&mut self, after: u64) -> Result<Option<u64>, StoreError> {
+        self.read(|connection| conversation::next(connection, after))
     }
 
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {

@@ -6,6 +6,7 @@
 mod audit;
 mod checkpoint;
 mod chunks;
+mod conversation;
 mod fault;
 mod migrate;
 mod open;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash};
-use baton_core::ids::WorkflowId;
+use baton_core::ids::{ConversationId, WorkflowId};
 use baton_core::words::FactKind;
 use baton_core::workflow::usage::UsageRow;
 use baton_engine::store::{
@@ -130,6 +131,14 @@ impl Store for SqliteStore {
 
     fn number_of(&mut self, id: WorkflowId) -> Result<Option<u64>, StoreError> {
         self.with(|connection| read::number_of(connection, id))
+    }
+
+    fn conversation_number(&mut self, id: ConversationId) -> Result<Option<u64>, StoreError> {
+        self.with(|connection| conversation::number_of(connection, id))
+    }
+
+    fn busy_conversations(&mut self) -> Result<Vec<u64>, StoreError> {
+        self.with(|connection| conversation::busy(connection))
     }
 
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {

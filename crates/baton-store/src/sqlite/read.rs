@@ -165,7 +165,11 @@ fn newest_of(connection: &Connection, number: u64) -> Result<u64, Fault> {
     if number == SYSTEM_STREAM {
         return Ok(head(connection)?.system_head);
     }
-    let mut select = connection.prepare_cached("SELECT head FROM workflow WHERE number = ?1")?;
+    // The second is looked for only where there is no first.
+    let mut select = connection.prepare_cached(
+        "SELECT head FROM workflow WHERE number = ?1 \
+         UNION ALL SELECT head FROM conversation WHERE number = ?1 LIMIT 1",
+    )?;
     let newest = select.query_row([integer(number)], |row| row.get(0)).optional()?;
     Ok(newest.unwrap_or(0))
 }

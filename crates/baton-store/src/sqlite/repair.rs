@@ -11,7 +11,7 @@ use baton_engine::store::StoreError;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::{Fault, Place};
-use super::{migrate, open, write};
+use super::{conversation, migrate, open, write};
 use crate::sound::{integer, task_key};
 
 /// One exclusive transaction.
@@ -69,6 +69,10 @@ fn carry_out(connection: &Connection, mend: &Mend) -> Result<(), Fault> {
         Mend::Task(row) => put_task(connection, row),
         Mend::NoTask(number, ordinal) => {
             remove(connection, "DELETE FROM task WHERE key = ?1", task_key(*number, ordinal.0))
+        }
+        Mend::Conversation(row) => conversation::rewrite(connection, row),
+        Mend::NoConversation(number) => {
+            remove(connection, "DELETE FROM conversation WHERE number = ?1", integer(*number))
         }
         Mend::NoSnapshot(number) => write::drop_snapshot(connection, *number),
         Mend::Usage(row) => {

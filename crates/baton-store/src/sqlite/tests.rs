@@ -67,7 +67,7 @@ fn a_store_of_a_newer_version_is_refused_with_both_versions() {
     other.pragma_update(None, "user_version", 9).expect("a version");
     drop(other);
     let detail = unavailable(SqliteStore::open(&path));
-    assert!(detail.contains("version 9") && detail.contains("up to 5"), "{detail}");
+    assert!(detail.contains("version 9") && detail.contains("up to 6"), "{detail}");
     let detail = unavailable(SqliteViews::open(&path));
     assert!(detail.contains("version 9"), "{detail}");
 }

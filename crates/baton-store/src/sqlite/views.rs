@@ -8,19 +8,20 @@ use baton_core::actor::Actor;
 use baton_core::agent::Spending;
 use baton_core::body::{Blob, BlobHash};
 use baton_core::codes::Code;
-use baton_core::ids::{TaskId, WorkflowId};
+use baton_core::conversation::rows::ConversationRow;
+use baton_core::ids::{ConversationId, TaskId, WorkflowId};
 use baton_core::words::FactKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_engine::store::{
-    DefinitionRow, FactRow, Filter, Head, Record, StoreError, UsageFilter, UsageKey, UsageOfTask,
-    Views,
+    ConversationFilter, DefinitionRow, FactRow, Filter, Head, Record, StoreError, UsageFilter,
+    UsageKey, UsageOfTask, Views,
 };
 use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::fault::{Fault, Place};
 use super::read::{self, RowCells};
-use super::{migrate, open};
+use super::{conversation, migrate, open};
 use crate::listing::{Dialect, Value, listing};
 use crate::rows::{self, TASK, WORKFLOW};
 use crate::sound::integer;
@@ -88,6 +89,21 @@ impl Views for SqliteViews {
             let mut rows = select.query([id.as_bytes()])?;
             rows.next()?.map(|row| rows::workflow(&mut RowCells::of(row))).transpose()
         })
+    }
+
+    fn conversations(
+        &mut self,
+        filter: &ConversationFilter,
+    ) -> Result<Vec<ConversationRow>, StoreError> {
+        self.read(|connection| conversation::list(connection, filter))
+    }
+
+    fn conversation(&mut self, id: ConversationId) -> Result<Option<ConversationRow>, StoreError> {
+        self.read(|connection| conversation::by_id(connection, id))
+    }
+
+    fn conversation_of(&mut self, number: u64) -> Result<Option<ConversationId>, StoreError> {
+        self.read(|connection| conversation::id_of(connection, number))
     }
 
     fn tasks(&mut self, number: u64) -> Result<Vec<TaskRow>, StoreError> {
@@ -199,7 +215,7 @@ impl Views for SqliteViews {
     }
 }
 
-const DIALECT: Dialect = Dialect { parameter: '?', find: "instr" };
+pub(super) const DIALECT: Dialect = Dialect { parameter: '?', find: "instr" };
 
 impl ToSql for Value {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

@@ -15,7 +15,7 @@ use baton_engine::store::{BlobUse, Commit, DefinitionRow, FactRow, Head, Record}
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::fault::Fault;
-use super::read;
+use super::{conversation, read};
 use crate::chain;
 use crate::sound::{self, task_key, task_keys};
 
@@ -49,6 +49,7 @@ pub(crate) fn commit(connection: &mut Connection, commit: &Commit) -> Result<(),
     workflows(&transaction, commit)?;
     tasks(&transaction, &commit.tasks)?;
     usage(&transaction, &commit.usage)?;
+    conversation::write(&transaction, &commit.conversations)?;
     release(&transaction, &commit.released)?;
     snapshots(&transaction, commit)?;
     transaction.commit().map_err(Fault::Outcome)

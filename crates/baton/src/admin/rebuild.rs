@@ -30,8 +30,12 @@ impl RebuildReport {
     /// The report as text.
     pub fn render(&self) -> String {
         let examined = &self.check.examined;
+        let conversations = match examined.conversations {
+            0 => String::new(),
+            count => format!(" and {}", many(count, "conversation")),
+        };
         let mut text = format!(
-            "compared {} with {} of {}\n",
+            "compared {} with {} of {}{conversations}\n",
             many(examined.events, "event"),
             many(examined.tasks, "row"),
             many(examined.workflows, "workflow"),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use baton_core::actor::Actor;
 use baton_core::body::{Blob, BlobHash, Body, Json};
-use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
 use baton_core::plan::{Budget, Each, Human, Plan, Stage, TaskPlan, ToolCall, Work};
 use baton_core::words::{
     Effect, FactKind, HumanKind, OnFailure, Origin, Permission, ProgressMethod,
@@ -232,6 +232,12 @@ impl Store for Counting {
     }
     fn number_of(&mut self, id: WorkflowId) -> Result<Option<u64>, StoreError> {
         self.counted().number_of(id)
+    }
+    fn conversation_number(&mut self, id: ConversationId) -> Result<Option<u64>, StoreError> {
+        self.counted().conversation_number(id)
+    }
+    fn busy_conversations(&mut self) -> Result<Vec<u64>, StoreError> {
+        self.counted().busy_conversations()
     }
     fn stream(&mut self, number: u64) -> Result<Vec<Record>, StoreError> {
         self.counted().stream(number)

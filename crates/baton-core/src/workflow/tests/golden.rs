@@ -41,6 +41,7 @@ fn example(kind: EventKind) -> Event {
             inputs: body(json!({ "repo": "." })),
             folder: Some("/srv/ada".into()),
             user: None,
+            reports_to: None,
             review: true,
             parent: Some(parent),
             project: None,
@@ -177,6 +178,23 @@ fn example(kind: EventKind) -> Event {
             fault: Some("its inputs do not fit".to_owned()),
         }
         .into(),
+        EventKind::Opened
+        | EventKind::MessageAdded
+        | EventKind::PlanningStarted
+        | EventKind::PlannerAdmitted
+        | EventKind::PlanningEnded
+        | EventKind::ClarificationAsked
+        | EventKind::ClarificationAnswered
+        | EventKind::PlanProposed
+        | EventKind::PlanReviewed
+        | EventKind::WorkflowLinked
+        | EventKind::WorkflowEnded
+        | EventKind::ContextShifted
+        | EventKind::Stopped
+        | EventKind::Escalated
+        | EventKind::Claimed
+        | EventKind::Released
+        | EventKind::Closed => talks::example(kind),
     }
 }
 

@@ -21,6 +21,7 @@ mod reach;
 mod readiness;
 mod retries;
 mod runs;
+mod talks;
 mod turns;
 mod workers;
 
@@ -77,6 +78,7 @@ fn admitted(plan: Plan, change: impl FnOnce(&mut Admitted)) -> Story {
     let moment = Moment::new(second(0), 7);
     let mut event = Admitted {
         user: None,
+        reports_to: None,
         project: None,
         hops: 0,
         id: WorkflowId::new(&moment, 1),

@@ -52,8 +52,12 @@ fn journal(check: &CheckReport, place: &str, report: &mut Report) {
             0 => String::new(),
             count => format!(", {count} purged"),
         };
+        let conversations = match examined.conversations {
+            0 => String::new(),
+            count => format!(", {}", many(count, "conversation")),
+        };
         let what = format!(
-            "every row is as the journal says: {}, {}{purged}",
+            "every row is as the journal says: {}{conversations}, {}{purged}",
             many(examined.workflows, "workflow"),
             many(examined.events, "event")
         );

@@ -113,6 +113,7 @@ pub fn plan(name: &str, tasks: Vec<TaskPlan>) -> Plan {
         name: name.to_owned(),
         version: 1,
         description: None,
+        examples: Vec::new(),
         inputs: None,
         time_max: None,
         budget: Budget::default(),

@@ -19,6 +19,7 @@ pub fn invocation(tool: &ToolSpec, input: Value) -> Result<(Plan, Value), Vec<In
         name: tool.name.clone(),
         version: 1,
         description: Some(format!("One call of {}.", tool.name)),
+        examples: Vec::new(),
         inputs: Some(tool.input.clone()),
         time_max: None,
         budget: Budget::default(),

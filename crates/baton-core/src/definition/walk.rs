@@ -79,17 +79,12 @@ fn head(fields: &Fields<'_, '_, '_>, faults: &mut Faults) -> Plan {
     let description = description.and_then(|at| at.text(faults));
     let progress = fields.get("progress");
     let progress = progress.and_then(|at| at.word::<ProgressMethod>(faults));
-    if let Some(playbook) = fields.get("playbook")
-        && let Some(inner) = Fields::of(playbook.node, &playbook.path, &PLAYBOOK_FIELDS, faults)
-        && let Some(examples) = inner.get("examples")
-    {
-        examples.texts(faults);
-    }
     let (time_max, budget) = budget(fields, faults);
     Plan {
         name: name.unwrap_or_default().to_owned(),
         version: version.unwrap_or(1),
         description: description.map(str::to_owned),
+        examples: examples(fields, faults),
         inputs: None,
         time_max,
         budget,
@@ -99,6 +94,13 @@ fn head(fields: &Fields<'_, '_, '_>, faults: &mut Faults) -> Plan {
         output: None,
         triggers: Vec::new(),
     }
+}
+
+fn examples(fields: &Fields<'_, '_, '_>, faults: &mut Faults) -> Vec<String> {
+    let Some(at) = fields.get("playbook") else { return Vec::new() };
+    let inner = Fields::of(at.node, &at.path, &PLAYBOOK_FIELDS, faults);
+    let texts = inner.and_then(|inner| inner.get("examples")?.texts(faults));
+    texts.into_iter().flatten().map(|(text, _)| text.to_owned()).collect()
 }
 
 fn budget(fields: &Fields<'_, '_, '_>, faults: &mut Faults) -> (Option<Span>, Budget) {

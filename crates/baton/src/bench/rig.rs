@@ -376,6 +376,7 @@ pub fn load(name: &str, tasks: Vec<TaskPlan>) -> anyhow::Result<Arc<Loaded>> {
         name: name.to_owned(),
         version: 1,
         description: None,
+        examples: Vec::new(),
         inputs: None,
         time_max: None,
         budget: Budget::default(),

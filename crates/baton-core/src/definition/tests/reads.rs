@@ -62,6 +62,7 @@ output: "{{ tasks.publish.output }}"
 fn every_field_is_read() {
     let plan = plan(ALL_KINDS);
     assert_eq!((plan.name.as_str(), plan.version), ("everything", 3));
+    assert_eq!(plan.examples, ["do everything"]);
     assert_eq!(plan.progress, ProgressMethod::StageWeighted);
     assert_eq!(plan.time_max.map(|span| span.to_string()).as_deref(), Some("10m"));
     let budget = Budget {

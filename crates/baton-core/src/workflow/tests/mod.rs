@@ -203,6 +203,7 @@ fn stages(stages: impl IntoIterator<Item = Vec<TaskPlan>>) -> Plan {
         name: "story".to_owned(),
         version: 1,
         description: None,
+        examples: Vec::new(),
         inputs: None,
         time_max: None,
         budget: Budget::default(),

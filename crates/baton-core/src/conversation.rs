@@ -24,6 +24,4 @@ pub use event::{
     MessageAdded, Opened, PlanProposed, PlanReviewed, PlannerAdmitted, PlanningEnded,
     PlanningStarted, Released, ReviewEnd, Stopped, WorkflowEnded, WorkflowLinked,
 };
-pub use state::{
-    ConversationState, Focus, Known, Planning, ROUNDS_MAX, Request, TITLE_CHARS_MAX,
-};
+pub use state::{ConversationState, Focus, Known, Planning, ROUNDS_MAX, Request, TITLE_CHARS_MAX};

@@ -4,9 +4,7 @@
 
 use baton_core::body::{Body, Json};
 use baton_core::conversation::rows::ConversationRow;
-use baton_core::conversation::{
-    Clarification, Closing, ClosingTask, Focus, Given, ReviewEnd,
-};
+use baton_core::conversation::{Clarification, Closing, ClosingTask, Focus, Given, ReviewEnd};
 use baton_core::ids::{ConversationId, ProjectId, TaskId, WorkflowId};
 use baton_core::time::Timestamp;
 use baton_core::words::{
@@ -381,7 +379,8 @@ fn closing(body: &Body, views: &mut dyn Views) -> Result<Entry, StoreError> {
     let closing: Closing = serde_json::from_str(text.as_str())
         .map_err(|e| StoreError::Corrupt(format!("a closing message cannot be read: {e}")))?;
     let text = closing.text();
-    let task = |ClosingTask { task, key, status, cause }| ClosedTaskView { id: task, key, status, cause };
+    let task =
+        |ClosingTask { task, key, status, cause }| ClosedTaskView { id: task, key, status, cause };
     let tasks = closing.tasks.into_iter().map(task).collect();
     let (workflow_id, status) = (closing.workflow, closing.status);
     Ok(Entry::Closing { text, workflow_id, status, tasks })

@@ -141,7 +141,8 @@ pub enum Thought {
 impl Thought {
     /// Nothing came of it, for this reason.
     pub fn failed(cause: &dyn std::fmt::Display) -> Self {
-        let text = format!("I could not plan this: {cause}. Say it again to have me try once more.");
+        let text =
+            format!("I could not plan this: {cause}. Say it again to have me try once more.");
         Self::Decided(Decided { text: Some(spoken(&text)), next: Next::Fail })
     }
 }

@@ -183,7 +183,6 @@ impl StreamName {
             | Event::Finished(_)
             | Event::Retried(_)
             | Event::ClockSet(_)
-            | Event::Conversation(_)
             | Event::Purged(_)
             | Event::BatchPurged(_) => Self::WorkflowUpdated,
             Event::DefinitionRegistered(_) | Event::DefinitionRemoved(_) => Self::DefinitionUpdated,
@@ -404,7 +403,6 @@ fn subject(event: &Event) -> Option<String> {
         | Event::CallApproved(_)
         | Event::BudgetRaised(_)
         | Event::ModelChanged(_)
-        | Event::TranscriptCompacted(_)
-        | Event::Conversation(_) => None,
+        | Event::TranscriptCompacted(_) => None,
     }
 }

@@ -150,7 +150,6 @@ impl Engine {
         self.staging.offer(blob);
         let event = Admitted {
             user: None,
-            reports_to: None,
             hops: 0,
             reports_to,
             project,
@@ -247,7 +246,6 @@ impl Engine {
             user: None,
             reports_to: None,
             hops: 0,
-            reports_to: None,
             project: state.project,
             id: self.new_id(),
             conversation: state.conversation,

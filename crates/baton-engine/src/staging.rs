@@ -211,7 +211,6 @@ impl Staging {
             definitions: staged.definitions,
             undefined: staged.undefined,
             facts: staged.facts.into_values().collect(),
-            conversations: Vec::new(),
             released: staged.released,
         }
     }

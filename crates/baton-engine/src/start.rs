@@ -369,7 +369,6 @@ impl Engine {
             parent: Some(parent),
             folder,
             user,
-            reports_to: None,
             fork_of: None,
             fork_position: None,
             kept: Vec::new(),

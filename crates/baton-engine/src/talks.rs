@@ -233,7 +233,8 @@ impl Engine {
 
     fn talk_reply(&self, number: u64) -> Answer {
         let talk = self.talks.by_number.get(&number);
-        let state = &talk.ok_or_else(|| Declined::Store("a conversation is gone".to_owned()))?.state;
+        let state =
+            &talk.ok_or_else(|| Declined::Store("a conversation is gone".to_owned()))?.state;
         let (id, revision, message) = (state.id, state.revision, state.messages);
         let position = self.staging.head().position;
         Ok(Reply::Conversation { id, number, revision, message, position })
@@ -292,7 +293,9 @@ impl Engine {
             ConversationEvent::PlanningStarted(_) => self.ask_planner(number, None),
             ConversationEvent::PlanningEnded(ended) => match ended.end {
                 PlanningEnd::Stopped | PlanningEnd::Escalated => {
-                    planner.into_iter().for_each(|workflow| self.call_off(workflow, "its conversation was stopped"));
+                    planner.into_iter().for_each(|workflow| {
+                        self.call_off(workflow, "its conversation was stopped")
+                    });
                 }
                 PlanningEnd::Answered
                 | PlanningEnd::Asked
@@ -301,7 +304,8 @@ impl Engine {
                 | PlanningEnd::Failed => {}
             },
             ConversationEvent::Stopped(_) => {
-                open.into_iter().for_each(|workflow| self.call_off(workflow, "its conversation was stopped"));
+                open.into_iter()
+                    .for_each(|workflow| self.call_off(workflow, "its conversation was stopped"));
             }
             ConversationEvent::PlanReviewed(reviewed) => match &reviewed.end {
                 ReviewEnd::Approved => {}

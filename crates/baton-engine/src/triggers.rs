@@ -169,7 +169,6 @@ impl Engine {
         Admitted {
             reports_to: None,
             user: None,
-            reports_to: None,
             id,
             conversation: self.new_conversation(),
             origin: Origin::Trigger,

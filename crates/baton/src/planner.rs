@@ -44,7 +44,9 @@ impl ChatPlanner {
 impl Planner for ChatPlanner {
     fn think(&self, job: &PlanJob) -> Thought {
         Thought::Decided(self.decide(job).unwrap_or_else(|fault| {
-            failed(&format!("I could not read what was said: {fault}. Say it again to have me try."))
+            failed(&format!(
+                "I could not read what was said: {fault}. Say it again to have me try."
+            ))
         }))
     }
 }

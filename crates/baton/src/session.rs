@@ -194,6 +194,7 @@ impl Session {
         match self.ask(ask)? {
             Answer::Workflow { id, status, revision, .. } => Ok(Stand { id, status, revision }),
             other @ (Answer::Hello { .. }
+            | Answer::Conversation { .. }
             | Answer::Ended { .. }
             | Answer::Count(_)
             | Answer::Servers(_)

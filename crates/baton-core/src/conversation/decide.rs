@@ -196,9 +196,11 @@ impl ConversationState {
             Step::Propose { workflow, assumptions, will_not } => {
                 ended(PlanningEnd::Proposed);
                 let earlier = self.proposal.into_iter();
-                events.extend(earlier.map(|workflow| {
-                    PlanReviewed { workflow, end: ReviewEnd::Withdrawn }.into()
-                }));
+                events.extend(
+                    earlier.map(|workflow| {
+                        PlanReviewed { workflow, end: ReviewEnd::Withdrawn }.into()
+                    }),
+                );
                 let (assumptions, will_not) = (assumptions.clone(), will_not.clone());
                 let workflow = *workflow;
                 events.push(PlanProposed { workflow, assumptions, will_not }.into());

@@ -304,8 +304,7 @@ fn commands() -> impl Strategy<Value = (Command, Caller)> {
         .prop_map(|(planning, decision)| Command::Planned { planning, decision });
     let news = (0..6_u64, any::<bool>()).prop_map(|(salt, approved)| {
         let comments = "no".to_owned();
-        let end =
-            if approved { ReviewEnd::Approved } else { ReviewEnd::SentBack { comments } };
+        let end = if approved { ReviewEnd::Approved } else { ReviewEnd::SentBack { comments } };
         Command::Reviewed { workflow: workflow(salt), end }
     });
     let ended = (0..6_u64).prop_map(|salt| {

@@ -26,9 +26,9 @@ pub mod usage;
 pub use accounts::{Above, Account, Amount, BudgetScope, RoomFor};
 pub use command::{Command, Refusal, TurnAnswer, Verdict};
 pub use event::{
-    Admitted, BudgetRaised, CallApproved, ConversationEvent, Event, EventKind, Finished, Kept, ModelCall,
-    ModelChanged, QuestionAnswered, QuestionAsked, QuestionWithdrawn, SHAPE, TaskAnswered,
-    TaskEmitted, TaskStarted, TaskWaited, TranscriptCompacted, UnreadableEvent,
+    Admitted, BudgetRaised, CallApproved, ConversationEvent, Event, EventKind, Finished, Kept,
+    ModelCall, ModelChanged, QuestionAnswered, QuestionAsked, QuestionWithdrawn, SHAPE,
+    TaskAnswered, TaskEmitted, TaskStarted, TaskWaited, TranscriptCompacted, UnreadableEvent,
 };
 pub use graph::Graph;
 pub use snapshot::{SNAPSHOT_SHAPE, Snapshot};

@@ -287,8 +287,7 @@ impl Gathered<'_> {
             | Event::TriggerFired(_)
             | Event::TokenCreated(_)
             | Event::TokenRevoked(_)
-            | Event::ServerReleased(_)
-            | Event::Conversation(_) => {}
+            | Event::ServerReleased(_) => {}
         }
         Ok(())
     }

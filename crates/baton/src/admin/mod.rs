@@ -124,6 +124,9 @@ impl Purger for DoorPurger<'_> {
                 }
                 Declined::NoSuchWorkflow(_)
                 | Declined::Purged(_)
+                | Declined::Conversation(_)
+                | Declined::NoSuchConversation(_)
+                | Declined::ConversationExists(_)
                 | Declined::OtherContent { .. }
                 | Declined::NoSuchDefinition(_)
                 | Declined::TokenExists(_)

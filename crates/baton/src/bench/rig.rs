@@ -28,6 +28,8 @@ use baton_engine::store::{
 use baton_server::local::LocalServer;
 use baton_store::{StoreUrl, open, open_views};
 
+use crate::config::Config;
+use crate::planner::ChatPlanner;
 use crate::runtime::{Bounds, Handle, Owner, Parts};
 
 /// A running Baton on a scratch store.

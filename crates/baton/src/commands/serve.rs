@@ -150,6 +150,7 @@ fn tell(
         Answer::Count(count) => *count,
         Answer::Hello { .. }
         | Answer::Workflow { .. }
+        | Answer::Conversation { .. }
         | Answer::Ended { .. }
         | Answer::Done
         | Answer::Servers(_)

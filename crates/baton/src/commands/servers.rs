@@ -163,6 +163,7 @@ impl Calling {
                 Answer::Servers(servers) => Ok(servers),
                 other @ (Answer::Hello { .. }
                 | Answer::Workflow { .. }
+                | Answer::Conversation { .. }
                 | Answer::Ended { .. }
                 | Answer::Count(_)
                 | Answer::Done
@@ -200,6 +201,7 @@ fn ask(client: &mut LocalClient, ask: Ask) -> anyhow::Result<Answer> {
         Answer::Declined { code, message } => Err(Failed::declined(&code, message).into()),
         answer @ (Answer::Hello { .. }
         | Answer::Workflow { .. }
+        | Answer::Conversation { .. }
         | Answer::Ended { .. }
         | Answer::Count(_)
         | Answer::Servers(_)

@@ -81,6 +81,7 @@ fn ask(common: &Common, ask: Ask) -> anyhow::Result<()> {
         Answer::Done => Ok(()),
         Answer::Hello { .. }
         | Answer::Workflow { .. }
+        | Answer::Conversation { .. }
         | Answer::Ended { .. }
         | Answer::Count(_)
         | Answer::Servers(_)

@@ -64,12 +64,7 @@ impl ChatPlanner {
     }
 }
 
-fn run(
-    named: &str,
-    job: &PlanJob,
-    said: &Said,
-    plans: &BTreeMap<String, Arc<Plan>>,
-) -> Decided {
+fn run(named: &str, job: &PlanJob, said: &Said, plans: &BTreeMap<String, Arc<Plan>>) -> Decided {
     let (name, rest) = named.split_once(char::is_whitespace).unwrap_or((named, ""));
     match plans.get(name) {
         Some(plan) => playbooks::start(job, plan, rest, said),

@@ -5,11 +5,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use baton_core::body::{Body, Json};
 use baton_core::conversation::{AnswerKind, Clarification, Given};
 use baton_core::definition::input_faults;
 use baton_core::plan::{Plan, Work};
-use baton_core::playbook::{Choice, Day, Match, Playbook, Shelf, Slot, SlotKind, fill, read_answer, slots};
-use baton_core::body::{Body, Json};
+use baton_core::playbook::{
+    Choice, Day, Match, Playbook, Shelf, Slot, SlotKind, fill, read_answer, slots,
+};
 use baton_core::words::Effect;
 use baton_engine::conversing::{Decided, Next, PlanJob, Proposal, spoken};
 use baton_engine::loaded::Loaded;
@@ -46,8 +48,10 @@ pub fn start(job: &PlanJob, plan: &Arc<Plan>, rest: &str, said: &Said) -> Decide
     let text = if said.first() == said.last() { rest.to_owned() } else { said.all() };
     match inputs_of(job, plan, &text) {
         Err(decided) => decided,
-        Ok(filled) => proposal(plan, filled)
-            .map_or_else(|decided| decided, |proposal| Decided { text: None, next: Next::Start(proposal) }),
+        Ok(filled) => proposal(plan, filled).map_or_else(
+            |decided| decided,
+            |proposal| Decided { text: None, next: Next::Start(proposal) },
+        ),
     }
 }
 
@@ -69,7 +73,8 @@ pub fn offer(plans: &Plans) -> String {
 }
 
 fn sent_back(comments: &str, plans: &Plans) -> Decided {
-    let said = if comments.trim().is_empty() { String::new() } else { format!(" (\"{comments}\")") };
+    let said =
+        if comments.trim().is_empty() { String::new() } else { format!(" (\"{comments}\")") };
     answer(&format!(
         "The plan was sent back{said} and will not run. Without a model I cannot change it by myself: \
          edit it, or ask for something else. To have plans made by a model, name one in \
@@ -142,7 +147,8 @@ fn inputs_of(job: &PlanJob, plan: &Plan, text: &str) -> Result<Filled, Decided> 
         Some(format!("{}: {default}, as nothing else was said", slot.shown()))
     }));
     let inputs = input_faults(plan, &Value::Object(given)).map_err(|faults| {
-        let lines: Vec<String> = faults.iter().map(|fault| format!("- {}", fault.message)).collect();
+        let lines: Vec<String> =
+            faults.iter().map(|fault| format!("- {}", fault.message)).collect();
         failed(&format!("What I know does not fit `{}`:\n{}", plan.name, lines.join("\n")))
     })?;
     Ok(Filled { inputs, assumptions })
@@ -217,9 +223,7 @@ fn propose(plan: &Arc<Plan>, filled: Filled) -> Decided {
     let text = format!("I would run `{}`. {what}", plan.name);
     match proposal(plan, filled) {
         Err(decided) => decided,
-        Ok(proposal) => {
-            Decided { text: Some(spoken(text.trim())), next: Next::Propose(proposal) }
-        }
+        Ok(proposal) => Decided { text: Some(spoken(text.trim())), next: Next::Propose(proposal) },
     }
 }
 
@@ -244,7 +248,8 @@ fn will_not(plan: &Plan) -> Vec<String> {
     if reads {
         lines.push("Change anything: every task only reads.".to_owned());
     }
-    let asks_models = plan.tasks.iter().any(|task| matches!(task.work, Work::Agent(_) | Work::Workflow(_)));
+    let asks_models =
+        plan.tasks.iter().any(|task| matches!(task.work, Work::Agent(_) | Work::Workflow(_)));
     if !asks_models {
         lines.push("Ask a model.".to_owned());
     }

@@ -3,7 +3,7 @@
 use baton_core::words::Speaker;
 use baton_core::workflow::{ConversationEvent, Event};
 use baton_engine::conversing::PlanJob;
-use baton_engine::events::read_event;
+use baton_engine::live::read_event;
 use baton_engine::store::{StoreError, Views};
 use baton_engine::view::text_of;
 

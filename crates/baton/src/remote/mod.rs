@@ -110,6 +110,9 @@ impl Remote {
             | Ask::RevokeToken { .. }
             | Ask::Servers
             | Ask::ReleaseServer { .. }
+            | Ask::Open(_)
+            | Ask::Converse { .. }
+            | Ask::Attend { .. }
             | Ask::Follow { .. } => {
                 return Err(Failed::usage("that cannot be asked of a server").into());
             }

@@ -14,9 +14,9 @@ use baton_core::words::{AttemptStatus, FailureKind};
 use baton_engine::asking::{Asking, Heard, Wish};
 use baton_engine::attempt_status;
 use baton_engine::chunks::TurnId;
+use baton_engine::conversing::Thought;
 use baton_engine::exchange::{Call, CallResult, Effect, Input, JobKey};
 use baton_engine::meters::Meters;
-use baton_engine::conversing::Thought;
 use baton_engine::ports::{Control, Hearer, Live, Models, Planner, Tools};
 use baton_engine::scope::{render, render_output};
 use baton_engine::store::Views;
@@ -327,7 +327,8 @@ impl Shared {
             Effect::Plan(job) => {
                 let (number, planning) = (job.number, job.planning);
                 let thought = caught(|| Ok::<_, CallFailure>(self.planner.think(&job)));
-                let thought = Box::new(thought.unwrap_or_else(|failure| Thought::failed(&failure)));
+                let thought =
+                    Box::new(thought.unwrap_or_else(|failure| Thought::failed(&failure.message)));
                 Some(Input::Planned { number, planning, thought })
             }
             Effect::Snapshot(job) => {

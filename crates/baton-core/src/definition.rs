@@ -30,6 +30,7 @@ pub(crate) mod tests;
 pub use agent::{AGENT_STEPS_MAX, MODELS_MAX};
 pub use children::NESTING_MAX;
 pub use fault::{FAULTS_MAX, Fault, render};
+pub(crate) use inputs::validator;
 pub use inputs::{INPUT_FAULTS_MAX, InputFault, input_faults, input_from_text, value_from_text};
 pub use invocation::{INVOCATION_TASK, invocation};
 pub use kind::EVENT_CHARS_MAX;

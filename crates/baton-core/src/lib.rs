@@ -14,6 +14,7 @@ pub mod fact;
 pub mod failure;
 pub mod ids;
 pub mod plan;
+pub mod playbook;
 pub mod program;
 pub mod progress;
 pub mod schedule;

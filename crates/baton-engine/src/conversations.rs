@@ -8,7 +8,8 @@ use baton_core::conversation::{Clarification, Closing, ClosingTask, Focus, Given
 use baton_core::ids::{ConversationId, ProjectId, TaskId, WorkflowId};
 use baton_core::time::Timestamp;
 use baton_core::words::{
-    ClarificationStatus, ConversationStatus, Doing, Speaker, TaskStatus, WorkflowStatus,
+    ClarificationStatus, ConversationStatus, Doing, PlanningEnd, Speaker, TaskStatus,
+    WorkflowStatus,
 };
 use baton_core::workflow::{ConversationEvent, Event};
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,8 @@ pub struct ConversationView {
     pub questions: Vec<Clarification>,
     /// Whether something is being planned.
     pub planning: bool,
+    /// How the last planning ended.
+    pub planned: Option<PlanningEnd>,
     /// The plan that waits for a review.
     pub proposal: Option<WorkflowId>,
     /// Its workflows that have not ended.
@@ -204,6 +207,7 @@ fn view_of(row: ConversationRow, views: &mut dyn Views) -> Result<ConversationVi
         round: face.round,
         questions: face.questions,
         planning: face.planning,
+        planned: face.planned,
         proposal: face.proposal,
         workflows,
         usage,

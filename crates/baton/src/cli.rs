@@ -97,6 +97,8 @@ pub enum Command {
     Serve(Serve),
     /// Check a definition, run it, and show it live.
     Run(Run),
+    /// Say what you want done: Baton asks what it must know, shows a plan, and runs it.
+    Chat(Chat),
     /// List workflows, newest first.
     List(List),
     /// Show one workflow with its tasks and what happened.
@@ -257,6 +259,19 @@ pub struct Run {
     /// 0 to 9; higher starts sooner.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=9))]
     pub priority: u8,
+}
+
+/// `baton chat`.
+#[derive(Debug, Args)]
+pub struct Chat {
+    /// What is to be done; asked for where it is not given.
+    pub message: Option<String>,
+    /// Approve the plan, and leave to Baton what has a default.
+    #[arg(long)]
+    pub yes: bool,
+    /// Go on with a conversation: its id, or the newest where none is given.
+    #[arg(long, value_name = "ID", num_args = 0..=1, default_missing_value = "last")]
+    pub resume: Option<String>,
 }
 
 /// `baton invoke`.

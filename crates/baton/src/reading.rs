@@ -12,11 +12,14 @@ use baton_core::spoken::cut;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use baton_core::workflow::{Event, EventKind, Output, UnreadableEvent};
+use baton_engine::conversations::{
+    ConversationView, EntryView, conversation_view, conversation_views, entries,
+};
 use baton_engine::events::{EventView, Showing};
 use baton_engine::exchange::Declined;
 use baton_engine::inbox::{InboxItem, inbox, misfits};
 use baton_engine::prompt::{self, PromptFault, PromptView};
-use baton_engine::store::{Filter, Record, Views};
+use baton_engine::store::{ConversationFilter, Filter, Record, Views};
 use baton_engine::transcript::{Transcript, agent_of};
 use baton_engine::turn_view::{AgentView, TurnView, Whose, agent_view, turn_view};
 use baton_engine::usage::{UsageFault, UsageQuery, UsageReport, usage};
@@ -47,6 +50,18 @@ pub trait Reading {
 
     /// One workflow with its description, output and error.
     fn workflow(&mut self, id: WorkflowId) -> anyhow::Result<Option<WorkflowView>>;
+
+    /// Conversations, newest first.
+    fn conversations(
+        &mut self,
+        filter: &ConversationFilter,
+    ) -> anyhow::Result<Vec<ConversationView>>;
+
+    /// One conversation.
+    fn conversation(&mut self, id: ConversationId) -> anyhow::Result<Option<ConversationView>>;
+
+    /// What was said and done in a conversation, oldest first.
+    fn entries(&mut self, id: ConversationId) -> anyhow::Result<Vec<EntryView>>;
 
     /// The tasks of a workflow that was not purged, by ordinal.
     fn tasks(&mut self, id: WorkflowId) -> anyhow::Result<Vec<TaskView>>;
@@ -228,6 +243,23 @@ impl Reading for StoreReading {
         let views = self.views.as_mut();
         let plan = view::plan_of(&card, views)?;
         Ok(Some(view::workflow_view(&card, &row, &Wording::of(&plan), views)?))
+    }
+
+    fn conversations(
+        &mut self,
+        filter: &ConversationFilter,
+    ) -> anyhow::Result<Vec<ConversationView>> {
+        let found = conversation_views(filter, self.views.as_mut())?;
+        Ok(found.into_iter().map(|(_, view)| view).collect())
+    }
+
+    fn conversation(&mut self, id: ConversationId) -> anyhow::Result<Option<ConversationView>> {
+        Ok(conversation_view(id, self.views.as_mut())?)
+    }
+
+    fn entries(&mut self, id: ConversationId) -> anyhow::Result<Vec<EntryView>> {
+        let Some(row) = self.views.conversation(id)? else { return Ok(Vec::new()) };
+        Ok(entries(row.number, self.views.as_mut())?)
     }
 
     fn tasks(&mut self, id: WorkflowId) -> anyhow::Result<Vec<TaskView>> {

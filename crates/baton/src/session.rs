@@ -3,12 +3,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use baton_core::actor::Actor;
-use baton_core::ids::WorkflowId;
+use baton_core::ids::{ConversationId, WorkflowId};
 use baton_core::plan::Plan;
 use baton_core::words::WorkflowStatus;
 use baton_core::workflow::WorkflowState;
@@ -27,7 +27,7 @@ use crate::chaos::LoggedTools;
 use crate::cli::{Common, Trial};
 use crate::config::Config;
 use crate::exit::Failed;
-use crate::follow::{Feed, Pages, has_children};
+use crate::follow::{Feed, Going, Pages, has_children};
 use crate::place::{Lock, Owned, Place};
 use crate::planner::ChatPlanner;
 use crate::reading::{Reading, StoreReading};
@@ -206,6 +206,26 @@ impl Session {
         }
     }
 
+    /// Opens a conversation, tells it something, or takes it up.
+    pub fn converse(&mut self, ask: Ask) -> anyhow::Result<ConversationId> {
+        if let Access::Remote(remote) = &mut self.access {
+            return remote.converse(ask);
+        }
+        match self.ask(ask)? {
+            Answer::Conversation { id, .. } => Ok(id),
+            other @ (Answer::Hello { .. }
+            | Answer::Workflow { .. }
+            | Answer::Ended { .. }
+            | Answer::Count(_)
+            | Answer::Servers(_)
+            | Answer::Done
+            | Answer::Declined { .. }) => {
+                let message = format!("the owner answered with something else: {other:?}");
+                Err(Failed::unreachable(anyhow::anyhow!(message)).into())
+            }
+        }
+    }
+
     /// Has everything taken up that has not ended; a server has done so by itself.
     pub fn take_up_all(&mut self) -> anyhow::Result<()> {
         match &self.access {
@@ -255,7 +275,7 @@ impl Session {
 
     /// A signal for each commit that touches a stream (any, where none is given); it ends with the
     /// owner.
-    fn news(&mut self, stream: Option<u64>) -> anyhow::Result<Receiver<u64>> {
+    pub fn news(&mut self, stream: Option<u64>) -> anyhow::Result<Receiver<u64>> {
         let (sender, receiver) = sync_channel(1);
         match &mut self.access {
             // Its news come with its events.
@@ -289,6 +309,22 @@ impl Session {
             }
         }
         Ok(receiver)
+    }
+
+    /// Waits until something of a conversation is new, at most for [`LOOK_AGAIN`]; whether the owner
+    /// is still there.
+    pub fn await_news(
+        &mut self,
+        news: &Receiver<u64>,
+        (id, revision): (ConversationId, u64),
+    ) -> anyhow::Result<Going> {
+        if let Access::Remote(remote) = &self.access {
+            return remote.await_conversation(id, revision, LOOK_AGAIN).map(|()| Going::On);
+        }
+        Ok(match news.recv_timeout(LOOK_AGAIN) {
+            Ok(_) | Err(RecvTimeoutError::Timeout) => Going::On,
+            Err(RecvTimeoutError::Disconnected) => Going::Over,
+        })
     }
 
     /// The tools that the owner calls, where it is this process.

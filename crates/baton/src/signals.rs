@@ -22,6 +22,8 @@ pub enum Role {
     Owner(Handle),
     /// A follower of another process's workflow, which may leave at once.
     Follower(WorkflowId),
+    /// A part of a conversation that another process has, which may leave at once.
+    Talker,
 }
 
 struct Heard {
@@ -87,6 +89,10 @@ fn hear(heard: &Heard) {
                 "left; another process goes on with it: `baton watch {id}` follows it again, \
                  `baton cancel {id}` stops it"
             ));
+            std::process::exit(Exit::WorkFailed as i32);
+        }
+        (Role::Talker, _) => {
+            say("left; what was said is kept: `baton chat --resume` goes on");
             std::process::exit(Exit::WorkFailed as i32);
         }
         (Role::Owner(owner), 1) => {

@@ -26,6 +26,7 @@ impl ConversationState {
             questions: Vec::new(),
             planning: None,
             plannings: 0,
+            planned: None,
             unplanned: false,
             proposal: None,
             open: Vec::new(),
@@ -54,6 +55,7 @@ impl ConversationState {
             }
             Event::PlanningEnded(ended) => {
                 self.planning = None;
+                self.planned = Some(ended.end);
                 self.request.comments = None;
                 self.request.settled = settles(ended.end);
             }

@@ -7,7 +7,7 @@ use super::state::{ConversationState, Focus};
 use crate::actor::Actor;
 use crate::ids::{ConversationId, ProjectId, WorkflowId};
 use crate::time::Timestamp;
-use crate::words::ConversationStatus;
+use crate::words::{ConversationStatus, PlanningEnd};
 
 /// A conversation's row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,6 +62,9 @@ pub struct Face {
     /// Whether something is being planned.
     #[serde(default)]
     pub planning: bool,
+    /// How the last planning ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<PlanningEnd>,
     /// The plan that waits for a review.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposal: Option<WorkflowId>,
@@ -92,6 +95,7 @@ pub fn conversation_row(state: &ConversationState, number: u64, head: u64) -> Co
             questions: state.questions.clone(),
             round: state.request.rounds,
             planning: state.planning.is_some() || state.wants_planning(),
+            planned: state.planned,
             proposal: state.proposal,
             open: state.open.clone(),
         },

@@ -10,7 +10,7 @@ use crate::actor::Actor;
 use crate::body::Body;
 use crate::ids::{ConversationId, ProjectId, WorkflowId};
 use crate::time::Timestamp;
-use crate::words::{ConversationStatus, FocusKind};
+use crate::words::{ConversationStatus, FocusKind, PlanningEnd};
 
 /// After so many rounds of questions a plan states what it takes for granted instead of asking.
 pub const ROUNDS_MAX: u32 = 3;
@@ -50,6 +50,8 @@ pub struct ConversationState {
     pub planning: Option<Planning>,
     /// How many plannings there were.
     pub plannings: u32,
+    /// How the last planning ended.
+    pub planned: Option<PlanningEnd>,
     /// Whether something was said that nobody has planned for.
     pub unplanned: bool,
     /// The plan that waits for a review.

@@ -11,7 +11,7 @@ use baton_models::ModelSet;
 use baton_server::wire::{Ask, Verb};
 
 use super::run::tell_script;
-use super::stay::{follow, heed_signals, leave, show_end, stay};
+use super::stay::{Last, follow, heed_signals, leave, show_end, stay};
 use crate::cli::Common;
 use crate::config::Config;
 use crate::display::say;
@@ -130,8 +130,9 @@ fn resume_all(common: &Common) -> anyhow::Result<Exit> {
     session.take_up_all()?;
     let mut worst = Exit::Done;
     for workflow in open.iter().rev() {
-        heed_signals(&session, workflow.id)?;
-        let exit = follow(common, &mut session, workflow.id)?.unwrap_or(Exit::WorkFailed);
+        heed_signals(&session, Some(workflow.id))?;
+        let exit =
+            follow(common, &mut session, workflow.id, Last::Told)?.unwrap_or(Exit::WorkFailed);
         worst = if exit as u8 > worst as u8 { exit } else { worst };
         if signals::is_heard() {
             break;

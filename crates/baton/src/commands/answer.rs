@@ -275,16 +275,20 @@ fn question(state: &WorkflowState, task: Ordinal, on: &Waiting) -> anyhow::Resul
 }
 
 /// One line of the person at this terminal; `None` at the end of input or for an empty line.
-fn prompt(text: &str) -> anyhow::Result<Option<String>> {
+pub(super) fn prompt(text: &str) -> anyhow::Result<Option<String>> {
     let mut stderr = std::io::stderr().lock();
     write!(stderr, "  ? {text}")?;
     stderr.flush()?;
     drop(stderr);
+    Ok(read_line()?.filter(|line| !line.is_empty()))
+}
+
+/// The next line of standard input, trimmed; `None` at its end, or when a signal came first.
+pub(super) fn read_line() -> anyhow::Result<Option<String>> {
     if !signals::wait_for_input(std::io::stdin().as_fd()) {
         return Ok(None);
     }
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line)?;
-    let line = line.trim();
-    Ok((read > 0 && !line.is_empty()).then(|| line.to_owned()))
+    Ok((read > 0).then(|| line.trim().to_owned()))
 }

@@ -5,9 +5,11 @@ mod again;
 mod agents;
 mod answer;
 mod chaos;
+mod chat;
 mod invoke;
 mod list;
 mod listening;
+mod planned;
 mod reference;
 mod run;
 mod serve;
@@ -42,6 +44,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
     match command {
         Command::Serve(serve) => serve::serve(&common, &serve),
         Command::Run(run) => run::run(&common, &run),
+        Command::Chat(chat) => chat::chat(&common, &chat),
         Command::Watch { id } => again::watch(&common, &id),
         Command::Resume { id, .. } => again::resume(&common, id.as_deref()),
         Command::Retry { id, tasks } => again::retry(&common, &id, &tasks),
@@ -96,6 +99,7 @@ fn of_the_store(command: &Command) -> Option<&'static str> {
         Command::Chaos(_) => Some("chaos"),
         Command::Bench(_) => Some("bench"),
         Command::Run(_)
+        | Command::Chat(_)
         | Command::List(_)
         | Command::Show(_)
         | Command::Watch { .. }

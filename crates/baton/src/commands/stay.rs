@@ -37,8 +37,8 @@ const NAMED_MAX: usize = 10;
 /// ends, this process takes its place.
 pub(super) fn stay(common: &Common, mut session: Session, id: WorkflowId) -> anyhow::Result<Exit> {
     loop {
-        heed_signals(&session, id)?;
-        let exit = follow(common, &mut session, id);
+        heed_signals(&session, Some(id))?;
+        let exit = follow(common, &mut session, id, Last::Told);
         let was_owner = session.is_owner();
         if was_owner && matches!(exit, Ok(Some(_))) {
             retire(common, &mut session)?;
@@ -79,10 +79,18 @@ fn retire(common: &Common, session: &mut Session) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Has signals end this process as its part on the store asks for.
-pub(super) fn heed_signals(session: &Session, id: WorkflowId) -> anyhow::Result<()> {
+/// Whether the last line of `--json` is told here, or by who follows several workflows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Last {
+    Told,
+    Left,
+}
+
+/// Has signals end this process as its part on the store asks for: on a workflow, or a conversation.
+pub(super) fn heed_signals(session: &Session, id: Option<WorkflowId>) -> anyhow::Result<()> {
     let owner = session.owner().cloned();
-    signals::act_as(owner.map_or(Role::Follower(id), Role::Owner))
+    let other = id.map_or(Role::Talker, Role::Follower);
+    signals::act_as(owner.map_or(other, Role::Owner))
 }
 
 /// Leaves the store, and names what is left unfinished but for one workflow.
@@ -130,6 +138,7 @@ pub(super) fn follow(
     common: &Common,
     session: &mut Session,
     id: WorkflowId,
+    last: Last,
 ) -> anyhow::Result<Option<Exit>> {
     let mut reading = session.reading()?;
     let plan = plan_of(reading.as_mut(), id)?;
@@ -155,7 +164,7 @@ pub(super) fn follow(
         match follower.rest()? {
             Some(Rest::Ended) => {
                 display.end();
-                return finish(common, &mut follower).map(Some);
+                return finish(common, &mut follower, last).map(Some);
             }
             Some(Rest::People) | None if going == Going::Over => return Ok(None),
             Some(Rest::People)
@@ -262,11 +271,11 @@ pub(super) fn show_end(common: &Common, id: WorkflowId) -> anyhow::Result<Exit> 
     let mut follower = Follower::begin(plan, reading, feed, &mut show)?;
     while follower.catch_up(LOOK_AGAIN, &mut show)? == Going::On {}
     display.end();
-    finish(common, &mut follower)
+    finish(common, &mut follower, Last::Told)
 }
 
 /// Prints what the run brought.
-fn finish(common: &Common, follower: &mut Follower) -> anyhow::Result<Exit> {
+fn finish(common: &Common, follower: &mut Follower, last: Last) -> anyhow::Result<Exit> {
     let state = &follower.state;
     let Phase::Ended(ended) = &state.phase else {
         return Ok(Exit::WorkFailed);
@@ -277,7 +286,9 @@ fn finish(common: &Common, follower: &mut Follower) -> anyhow::Result<Exit> {
     let took = ended.at.since(state.started_at.unwrap_or(state.created_at));
     let (id, spent) = (state.id, state.spent());
     if common.json {
-        print_workflow(follower.reading(), id)?;
+        if last == Last::Told {
+            print_workflow(follower.reading(), id)?;
+        }
     } else {
         if outcome.output().is_some() {
             let output = follower.reading().workflow(id)?.and_then(|workflow| workflow.output);

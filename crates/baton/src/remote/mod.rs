@@ -6,6 +6,7 @@
 mod address;
 mod answers;
 mod client;
+mod conversing;
 mod messages;
 mod reading;
 mod stream;

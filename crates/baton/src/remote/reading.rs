@@ -3,11 +3,12 @@
 use baton_core::body::Json;
 use baton_core::codes::Code;
 use baton_core::definition::InputFault;
-use baton_core::ids::{TaskId, WorkflowId};
+use baton_core::ids::{ConversationId, TaskId, WorkflowId};
 use baton_core::plan::Plan;
+use baton_engine::conversations::{ConversationView, EntryView};
 use baton_engine::inbox::InboxItem;
 use baton_engine::prompt::PromptView;
-use baton_engine::store::Filter;
+use baton_engine::store::{ConversationFilter, Filter};
 use baton_engine::turn_view::{AgentView, TurnView};
 use baton_engine::usage::{UsageQuery, UsageReport};
 use baton_engine::view::{TaskView, WorkflowView};
@@ -25,6 +26,8 @@ const PAGE_MAX: u32 = 1_000;
 const TASKS_MAX: usize = 1 << 20;
 /// The most turns of an agent that are taken from a server.
 const TURNS_MAX: usize = 10_000;
+/// The most entries of a conversation that are taken from a server.
+const ENTRIES_MAX: usize = 10_000;
 
 /// Reads through a server.
 pub(super) struct RemoteReading {
@@ -94,6 +97,24 @@ impl Reading for RemoteReading {
 
     fn workflow(&mut self, id: WorkflowId) -> anyhow::Result<Option<WorkflowView>> {
         self.find(&format!("/workflows/{id}"))
+    }
+
+    fn conversations(
+        &mut self,
+        filter: &ConversationFilter,
+    ) -> anyhow::Result<Vec<ConversationView>> {
+        self.pages("/conversations", filter.limit as usize)
+    }
+
+    fn conversation(&mut self, id: ConversationId) -> anyhow::Result<Option<ConversationView>> {
+        self.find(&format!("/conversations/{id}"))
+    }
+
+    fn entries(&mut self, id: ConversationId) -> anyhow::Result<Vec<EntryView>> {
+        let mut entries: Vec<EntryView> =
+            self.pages(&format!("/conversations/{id}/messages"), ENTRIES_MAX)?;
+        entries.reverse();
+        Ok(entries)
     }
 
     fn tasks(&mut self, id: WorkflowId) -> anyhow::Result<Vec<TaskView>> {

@@ -6,6 +6,7 @@
 mod auditing;
 mod books;
 mod chunks;
+mod conversations;
 mod differential;
 mod facts;
 mod purging;
@@ -48,6 +49,7 @@ pub(crate) fn check(new: &dyn Fn() -> Box<dyn Site>) {
         facts::CHECKS,
         books::CHECKS,
         chunks::CHECKS,
+        conversations::CHECKS,
     ];
     for (name, check) in checks.into_iter().flatten() {
         // Shown only when the test fails: it says which check did.

@@ -9,6 +9,7 @@ mod chunks;
 mod conversations;
 mod differential;
 mod facts;
+mod folding;
 mod purging;
 mod reading;
 mod script;
@@ -91,7 +92,7 @@ mod memory {
 }
 
 mod sqlite {
-    use super::{Audit, Audited, ChunkLog, Repair, Site, Store, Views, auditing, check};
+    use super::{Audit, Audited, ChunkLog, Repair, Site, Store, Views, auditing, check, folding};
     use crate::sqlite::{SqliteAudit, SqliteChunks, SqliteRepair, SqliteStore, SqliteViews};
 
     struct Folder(tempfile::TempDir);
@@ -132,13 +133,14 @@ mod sqlite {
     fn sqlite_keeps_every_promise() {
         check(&new);
         auditing::check(&|| audited());
+        folding::check_all(&|| audited());
     }
 }
 
 mod postgres {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use super::{Audit, Audited, ChunkLog, Repair, Site, Store, Views, auditing, check};
+    use super::{Audit, Audited, ChunkLog, Repair, Site, Store, Views, auditing, check, folding};
     use crate::postgres::{
         PostgresAudit, PostgresChunks, PostgresRepair, PostgresStore, PostgresViews, remove,
     };
@@ -202,6 +204,7 @@ mod postgres {
         if let Some(server) = server() {
             check(&|| new(&server));
             auditing::check(&|| audited(&server));
+            folding::check_all(&|| audited(&server));
         }
     }
 }

@@ -115,7 +115,8 @@ pub(super) fn compare_all(
         match project(*number, *tail, audit, &mut plans) {
             Ok(projection) => examined.tasks += compare(*number, projection, audit, found)?,
             Err(StoreError::Corrupt(detail)) => {
-                let what = format!("the events of workflow {number}");
+                let kind = if tail.of == Of::Workflow { "workflow" } else { "stream" };
+                let what = format!("the events of {kind} {number}");
                 found(Difference::fault(what, detail, "events that can be folded"))?;
             }
             Err(unreadable) => return Err(unreadable),
@@ -134,7 +135,8 @@ fn project(
     plans: &mut HashMap<BlobHash, Arc<Loaded>>,
 ) -> Result<Projection, StoreError> {
     let records = audit.chain(number, tail.head)?;
-    let lacking = || StoreError::Corrupt("the stream does not begin with an admission".to_owned());
+    let lacking =
+        || StoreError::Corrupt("it begins with neither an admission nor an opening".to_owned());
     let (first, rest) = records.split_first().ok_or_else(lacking)?;
     let admission = read_event(first)?;
     let Event::Admitted(admitted) = &admission else {

@@ -7,7 +7,7 @@ use baton_core::ids::Ordinal;
 use baton_core::words::{FactKind, TaskStatus};
 use baton_core::workflow::usage::UsageRow;
 use baton_engine::check::Mend;
-use baton_engine::store::{Audit, SYSTEM_STREAM, StoreError};
+use baton_engine::store::{Audit, ConversationFilter, SYSTEM_STREAM, StoreError};
 
 use super::{Audited, Script};
 
@@ -19,6 +19,7 @@ const CHECKS: &[Check] = &[
     ("an audit sees one instant", an_audit_sees_one_instant),
     ("a chain that does not hold is named", a_chain_that_does_not_hold_is_named),
     ("a repair changes what it is told", a_repair_changes_what_it_is_told),
+    ("conversations are read and mended", conversations_are_read_and_mended),
     ("the books are read and mended", the_books_are_read_and_mended),
     ("a repair that is given up changes nothing", a_repair_that_is_given_up_changes_nothing),
     ("a repair fences the owner off where it mends", a_repair_fences_the_owner_off),
@@ -209,6 +210,46 @@ fn a_repair_changes_what_it_is_told(site: &dyn Audited) {
     repair.mend(&Mend::NoDefinition("defined".to_owned(), 2)).expect("a mend");
     repair.commit().expect("mended");
     assert_eq!(site.audit().definitions(), Ok(vec![]));
+}
+
+fn conversations_are_read_and_mended(site: &dyn Audited) {
+    let mut owner = site.owner();
+    let mut script = Script::from(owner.take_over().expect("an epoch"));
+    let numbers = ["one", "two", "three"].map(|title| script.open(title));
+    owner.commit(&script.take()).expect("a commit");
+    let [one, two, three] = numbers;
+    let mut audit = site.audit();
+    for number in numbers {
+        let row = script.talk(number).clone();
+        assert_eq!(audit.chain(number, row.head), owner.stream(number));
+        assert_eq!(audit.conversation(number), Ok(Some(row)));
+    }
+    assert_eq!(
+        (audit.next_conversation(0), audit.next_conversation(one)),
+        (Ok(Some(one)), Ok(Some(two)))
+    );
+    for beyond in [three, 1 << 43, i64::MAX as u64, u64::MAX] {
+        assert_eq!(audit.next_conversation(beyond), Ok(None));
+    }
+    assert_eq!(audit.conversation(u64::MAX), Ok(None));
+    // What never changes of a row may be what was damaged: an id that another row has by now.
+    let mut mended = script.talk(one).clone();
+    (mended.id, mended.busy, mended.revision) = (script.talk(two).id, true, 77);
+    mended.face.title = "Mended".to_owned();
+    let created = mended.created_at.plus(std::time::Duration::from_secs(1));
+    mended.created_at = created;
+    let mut repair = site.repair();
+    for mend in [Mend::Conversation(Box::new(mended.clone())), Mend::NoConversation(three)] {
+        repair.mend(&mend).expect("a mend");
+    }
+    repair.commit().expect("mended");
+    let (mut audit, mut reader) = (site.audit(), site.reader());
+    assert_eq!(audit.conversation(one), Ok(Some(mended.clone())));
+    assert_eq!((audit.conversation(two), audit.conversation(three)), (Ok(None), Ok(None)));
+    let title = Some("mendeD".to_owned());
+    let filter = ConversationFilter { title, limit: 9, ..ConversationFilter::default() };
+    assert_eq!(reader.conversations(&filter), Ok(vec![mended]));
+    assert_eq!(site.owner().busy_conversations(), Ok(vec![one]));
 }
 
 fn a_repair_that_is_given_up_changes_nothing(site: &dyn Audited) {

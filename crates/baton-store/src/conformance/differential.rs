@@ -5,9 +5,11 @@
 use baton_core::body::Blob;
 use baton_core::codes::Code;
 use baton_core::time::{Moment, Timestamp};
-use baton_core::words::{FactKind, TaskStatus, UsageBy, WaitReason, WorkflowStatus};
+use baton_core::words::{
+    ConversationStatus, FactKind, TaskStatus, UsageBy, WaitReason, WorkflowStatus,
+};
 use baton_core::workflow::EventKind;
-use baton_engine::store::{Filter, SYSTEM_STREAM, Store, UsageFilter, Views};
+use baton_engine::store::{ConversationFilter, Filter, SYSTEM_STREAM, Store, UsageFilter, Views};
 
 use super::{Script, Site};
 
@@ -41,7 +43,8 @@ fn step(script: &mut Script, dice: &mut Dice, name: u64) {
         return;
     }
     let number = dice.one_of(&live);
-    match dice.below(18) {
+    match dice.below(21) {
+        18.. => talk(script, dice),
         0..8 => {
             let status = dice.one_of(TaskStatus::ALL);
             let reason = (status == TaskStatus::Waiting).then(|| dice.one_of(WaitReason::ALL));
@@ -78,6 +81,44 @@ fn step(script: &mut Script, dice: &mut Dice, name: u64) {
             let kind = dice.one_of(EventKind::ALL);
             script.event(number, kind, &format!("{{\"n\":{}}}", dice.below(1_000)));
         }
+    }
+}
+
+/// Something happens to a conversation, or one begins.
+fn talk(script: &mut Script, dice: &mut Dice) {
+    let talks = script.talks();
+    if talks.is_empty() || dice.below(4) == 0 {
+        script.open(&format!("Über {} \u{1F3BC}\u{0}", dice.below(5)));
+        return;
+    }
+    let number = dice.one_of(&talks);
+    let kind = dice.one_of(&[EventKind::MessageAdded, EventKind::Escalated, EventKind::Closed]);
+    script.event(number, kind, &format!("{{\"said\":{}}}", dice.below(1_000)));
+    let messages = dice.below(1_000) as u32;
+    let (status, busy) = (dice.one_of(ConversationStatus::ALL), dice.below(2) == 0);
+    let row = script.change_talk(number);
+    (row.status, row.busy, row.face.messages) = (status, busy, messages);
+    if messages.is_multiple_of(3) {
+        row.face.title = format!("ÜBER {messages}");
+    }
+}
+
+/// Conversations that both list, by every filter.
+fn equal_talks(script: &Script, one: &mut dyn Views, two: &mut dyn Views) {
+    let statuses = ConversationStatus::ALL.iter().copied().map(Some).chain([None]);
+    for (status, limit) in statuses.zip([3, 2, u32::MAX]) {
+        for title in [None, Some("üBER 1".to_owned())] {
+            let filter = ConversationFilter { status, title, before: None, limit };
+            assert_eq!(one.conversations(&filter), two.conversations(&filter));
+        }
+    }
+    for number in script.talks() {
+        let row = script.talk(number).clone();
+        assert_eq!(one.stream(number), two.stream(number));
+        assert_eq!(one.conversation_of(number), Ok(Some(row.id)));
+        assert_eq!(two.conversation_of(number), Ok(Some(row.id)));
+        assert_eq!(one.conversation(row.id), Ok(Some(row.clone())));
+        assert_eq!(two.conversation(row.id), Ok(Some(row)));
     }
 }
 
@@ -137,12 +178,15 @@ pub(super) fn run(seed: u64, one: &dyn Site, two: &dyn Site) {
         assert_eq!(first.head(), Ok(commit.head));
         assert_eq!(second.head(), Ok(commit.head));
         assert_eq!(first.live(), second.live());
+        assert_eq!(first.busy_conversations(), second.busy_conversations());
         assert_eq!(first.actors(), second.actors());
         for number in script.numbers() {
             assert_eq!(first.usage(number), second.usage(number));
         }
     }
     equal(&script, &mut *one.reader(), &mut *two.reader());
+    equal_talks(&script, &mut *one.reader(), &mut *two.reader());
+    assert!(!script.talks().is_empty(), "no conversation in this run");
 }
 
 #[test]

@@ -6,8 +6,10 @@
 mod auditing;
 mod books;
 mod chunks;
+mod conversations;
 mod differential;
 mod facts;
+mod folding;
 mod purging;
 mod reading;
 mod script;
@@ -48,6 +50,7 @@ pub(crate) fn check(new: &dyn Fn() -> Box<dyn Site>) {
         facts::CHECKS,
         books::CHECKS,
         chunks::CHECKS,
+        conversations::CHECKS,
     ];
     for (name, check) in checks.into_iter().flatten() {
         // Shown only when the test fails: it says which check did.
@@ -89,7 +92,7 @@ mod memory {
 }
 
 mod sqlite {
-    use super::{Audit, Audited, ChunkLog, Repair, Site, Store, Views, auditing, check};
+    use super::{Audit, Audited, ChunkLog, Repair, Site, Store, Views, auditing, check, folding};
     use crate::sqlite::{SqliteAudit, SqliteChunks, SqliteRepair, SqliteStore, SqliteViews};
 
     struct Folder(tempfile::TempDir);
@@ -130,13 +133,14 @@ mod sqlite {
     fn sqlite_keeps_every_promise() {
         check(&new);
         auditing::check(&|| audited());
+        folding::check_all(&|| audited());
     }
 }
 
 mod postgres {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use super::{Audit, Audited, ChunkLog, Repair, Site, Store, Views, auditing, check};
+    use super::{Audit, Audited, ChunkLog, Repair, Site, Store, Views, auditing, check, folding};
     use crate::postgres::{
         PostgresAudit, PostgresChunks, PostgresRepair, PostgresStore, PostgresViews, remove,
     };
@@ -200,6 +204,7 @@ mod postgres {
         if let Some(server) = server() {
             check(&|| new(&server));
             auditing::check(&|| audited(&server));
+            folding::check_all(&|| audited(&server));
         }
     }
 }

@@ -8,11 +8,13 @@ use std::time::Duration;
 use baton_core::actor::Actor;
 use baton_core::agent::{Cost, Usage};
 use baton_core::body::{Blob, BlobHash, Json};
+use baton_core::conversation::rows::{ConversationRow, Face};
 use baton_core::ids::{ConversationId, Ordinal, ProjectId, WorkflowId};
 use baton_core::progress::Progress;
 use baton_core::time::{Moment, Timestamp};
 use baton_core::words::{
-    Billing, FactKind, Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus,
+    Billing, ConversationStatus, FactKind, Origin, ProgressMethod, TaskStatus, WaitReason,
+    WorkflowStatus,
 };
 use baton_core::workflow::EventKind;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
@@ -24,7 +26,9 @@ use baton_engine::store::{BlobUse, Commit, DefinitionRow, FactRow, Head, Record,
 pub(crate) struct Script {
     next: Commit,
     runs: BTreeMap<u64, Run>,
+    talks: BTreeMap<u64, ConversationRow>,
     changed: BTreeSet<u64>,
+    changed_talks: BTreeSet<u64>,
     changed_tasks: BTreeSet<(u64, u32)>,
 }
 
@@ -49,7 +53,9 @@ impl Script {
         Self {
             next,
             runs: BTreeMap::new(),
+            talks: BTreeMap::new(),
             changed: BTreeSet::new(),
+            changed_talks: BTreeSet::new(),
             changed_tasks: BTreeSet::new(),
         }
     }
@@ -130,7 +136,58 @@ impl Script {
         number
     }
 
-    /// An event of a workflow, or of the whole store; its position.
+    /// A conversation as it stands.
+    pub fn talk(&self, number: u64) -> &ConversationRow {
+        &self.talks[&number]
+    }
+
+    /// All conversations, by number.
+    pub fn talks(&self) -> Vec<u64> {
+        self.talks.keys().copied().collect()
+    }
+
+    /// A new conversation, idle, with its first event.
+    pub fn open(&mut self, title: &str) -> u64 {
+        let at = self.later();
+        self.next.head.streams += 1;
+        let number = self.next.head.streams;
+        let face = Face {
+            title: title.to_owned(),
+            originator: Actor::user("ada"),
+            claimant: number.is_multiple_of(2).then(|| Actor::user("grace")),
+            escalated: None,
+            focus: None,
+            project: number.is_multiple_of(5).then(|| Self::project(number)),
+            messages: 0,
+            questions: Vec::new(),
+            round: 0,
+            planning: false,
+            proposal: None,
+            open: Vec::new(),
+        };
+        let row = ConversationRow {
+            number,
+            id: ConversationId::new(&Moment::new(at, number), 2),
+            status: ConversationStatus::Active,
+            busy: false,
+            revision: 0,
+            head: 0,
+            created_at: at,
+            updated_at: at,
+            face,
+        };
+        self.talks.insert(number, row);
+        self.event(number, EventKind::Opened, "{}");
+        number
+    }
+
+    /// A conversation's row, to be changed.
+    pub fn change_talk(&mut self, number: u64) -> &mut ConversationRow {
+        self.changed_talks.insert(number);
+        self.talks.get_mut(&number).expect("opened before")
+    }
+
+    /// An event of a workflow, of a conversation, or of the whole store; its position.
     pub fn event(&mut self, stream: u64, kind: EventKind, body: &str) -> u64 {
         let at = self.later();
         self.next.head.position += 1;
@@ -139,6 +196,11 @@ impl Script {
             let head = &mut self.next.head;
             head.system_version += 1;
             (std::mem::replace(&mut head.system_head, position), head.system_version)
+        } else if self.talks.contains_key(&stream) {
+            let row = self.change_talk(stream);
+            row.revision += 1;
+            row.updated_at = at;
+            (std::mem::replace(&mut row.head, position), row.revision)
         } else {
             let row = self.change(stream);
             row.revision += 1;
@@ -300,6 +362,9 @@ impl Script {
         let changed = std::mem::take(&mut self.changed);
         let rows = changed.iter().map(|number| self.runs[number].row.clone());
         self.next.workflows = rows.collect();
+        let changed = std::mem::take(&mut self.changed_talks);
+        let rows = changed.iter().map(|number| self.talks[number].clone());
+        self.next.conversations = rows.collect();
         let changed = std::mem::take(&mut self.changed_tasks);
         let rows = changed.iter().filter_map(|(of, task)| self.runs[of].tasks.get(task).cloned());
         self.next.tasks = rows.collect();

@@ -10,7 +10,7 @@ use baton_engine::store::{Commit, Filter, Head, Record, Store, StoreError, Views
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{SqliteStore, SqliteViews};
+use super::{SqliteAudit, SqliteRepair, SqliteStore, SqliteViews};
 use crate::conformance::Script;
 
 fn place() -> (TempDir, PathBuf) {
@@ -155,6 +155,30 @@ fn mp8_what_is_read_outlives_the_store_it_came_from() {
     let names: Vec<&str> = listed.iter().map(|(card, _)| card.name.as_str()).collect();
     assert_eq!(names, ["plain values"]);
     assert_eq!(records.iter().map(|record| record.version).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn a_conversation_whose_face_cannot_be_read_is_named_and_mended() {
+    use baton_engine::check::{Mend, Repair, check};
+    let (_folder, path) = place();
+    let mut store = SqliteStore::open(&path).expect("a new store");
+    let mut script = Script::from(store.take_over().expect("an owner"));
+    let opened = "{\"id\":\"05050505-0505-0505-0505-050505050505\",\"title\":\"T\",\
+                  \"by\":{\"kind\":\"user\",\"name\":\"ada\"}}";
+    script.open("T");
+    script.next().records[0].body = opened.into();
+    store.commit(&script.take()).expect("a commit");
+    let connection = store.connection.as_ref().expect("a connection");
+    connection.execute("UPDATE conversation SET face = '{'", []).expect("damage");
+    let look = || check(&mut SqliteAudit::open(&path).expect("an audit")).expect("a check");
+    let report = look();
+    let [only] = &report.differences[..] else { panic!("{report:?}") };
+    assert_eq!(only.recomputed, "a readable row");
+    assert!(matches!(only.mend, Some(Mend::Conversation(_))));
+    let mut repair = Box::new(SqliteRepair::begin(&path).expect("a repair"));
+    only.mend.iter().for_each(|mend| repair.mend(mend).expect("a mend"));
+    repair.commit().expect("mended");
+    assert_eq!(look().differences, []);
 }
 
 #[test]

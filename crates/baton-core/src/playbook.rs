@@ -4,6 +4,7 @@
 //! neither, so that a person is asked instead. It starts nothing and knows of no store.
 
 mod answer;
+mod asked;
 mod dates;
 mod fill;
 mod find;

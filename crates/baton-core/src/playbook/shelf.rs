@@ -3,7 +3,8 @@
 //! Scores are comparable between shelves: what is near enough does not depend on what else is there.
 
 use super::Playbook;
-use super::index::{self, Index, Measured};
+use super::asked;
+use super::index::{Index, Measured};
 use super::reading;
 
 /// The most matches that are told.
@@ -81,7 +82,7 @@ impl Shelf {
     /// What is word for word comes first.
     fn measured(&self, request: &str) -> Vec<Match> {
         let exact = self.index.exact(request);
-        let all: Vec<Measured> = self.index.measure(&index::asked(request));
+        let all: Vec<Measured> = self.index.measure(&asked::asked(request));
         let (mut first, rest): (Vec<Measured>, Vec<Measured>) =
             all.into_iter().partition(|measured| exact.contains(&measured.entry));
         // A request of nothing but common words may still be somebody's example.

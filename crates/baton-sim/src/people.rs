@@ -58,7 +58,7 @@ fn answer(world: &World, state: &WorkflowState, task: Ordinal, on: &Waiting) -> 
             Some((Command::Respond { task, value, by, question: None }, None))
         }
         Waiting::Person { .. } => {
-            let human = Wanted::of(Some(&state.task_plan(task)?.work), on.reason())?;
+            let human = Wanted::in_state(state, task, on)?;
             let value: Value = match human.kind {
                 HumanKind::Approval => json!(true),
                 HumanKind::Form => json!({ "said": 1 }),

@@ -6,8 +6,8 @@ use baton_core::agent::Price;
 use baton_core::codes::Code;
 use baton_core::ids::Ordinal;
 use baton_core::plan::{
-    AgentCall, AgentLimits, Approval, Budget, Child, Each, Emit, Human, ModelSpec, OfferedTool,
-    Plan, Probe, Retry, Stage, TaskPlan, ToolCall, Wait, Work, WorkerCall,
+    AgentCall, AgentLimits, Approval, Budget, Child, Each, Emit, Ends, Human, ModelSpec,
+    OfferedTool, Plan, Probe, Retry, Stage, TaskPlan, ToolCall, Wait, Work, WorkerCall,
 };
 use baton_core::time::Span;
 use baton_core::words::{
@@ -44,6 +44,7 @@ fn agent_call() -> AgentCall {
         input: json!({ "type": "object" }),
         effect,
         approval: None,
+        ends: Ends::Call,
     };
     AgentCall {
         agent: "sim".to_owned(),

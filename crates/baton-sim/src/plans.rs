@@ -338,11 +338,12 @@ fn agents() -> Plan {
     plan("agents", vec![task("t0".to_owned(), 0, agent()), second])
 }
 
-/// Agents that ask people and end by calls: one alone, one for each of two items.
+/// Agents that ask people and end by calls, one after the other: people act as they come, and the
+/// order of calls is that of the answers.
 fn asking_agents() -> Plan {
     let one = |key: &str| task(key.to_owned(), 0, Work::Agent(asking_agent()));
-    let each = Some(Each { list: json!([1, 2]), concurrency: Some(1) });
-    plan("asking agents", vec![one("t0"), TaskPlan { each, ..one("t1") }])
+    let second = TaskPlan { needs: Some(vec![Ordinal(0)]), ..one("t1") };
+    plan("asking agents", vec![one("t0"), second])
 }
 
 /// Two agents beside one another that need approvals and more than their budget has.

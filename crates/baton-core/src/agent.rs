@@ -6,6 +6,7 @@
 mod check;
 mod digest;
 mod message;
+mod person;
 mod price;
 mod spending;
 mod usage;
@@ -13,6 +14,7 @@ mod usage;
 pub use check::{call_fault, offered, read_output};
 pub use digest::{Digest, RequestHead};
 pub use message::{Message, Part, Piece, ToolAnswer};
+pub use person::{ANSWER_FIELD, PERSON_ASK, PERSON_SERVER, asked_of_person, person_ask};
 pub use price::{Cost, NoCost, Price};
 pub use spending::{AtMost, Spending};
 pub use usage::Usage;

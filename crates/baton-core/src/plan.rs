@@ -305,6 +305,28 @@ pub struct OfferedTool {
     /// Whether a person approves each call first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// What a call that completes ends.
+    #[serde(default, skip_serializing_if = "Ends::is_call")]
+    pub ends: Ends,
+}
+
+/// What a call of a tool ends when it completes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ends {
+    /// Itself: its agent goes on with the result.
+    #[default]
+    Call,
+    /// The task of its agent as well: the result is its output, whatever schema the agent's own
+    /// answers have.
+    Task,
+}
+
+impl Ends {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+    fn is_call(&self) -> bool {
+        *self == Self::Call
+    }
 }
 
 /// A person approves a call before it is made: this very call, with these arguments.

@@ -5,16 +5,17 @@ use baton_core::body::BlobHash;
 use baton_core::definition::InputFault;
 use baton_core::failure::CallFailure;
 use baton_core::ids::{Ordinal, TaskId, WorkflowId};
-use baton_core::plan::{Plan, Work};
+use baton_core::plan::{Human, Plan, Work};
 use baton_core::time::Timestamp;
 use baton_core::words::{HumanKind, WaitReason, WorkflowStatus};
 use baton_core::workflow::question::{self, Shape};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_core::workflow::{Event, QuestionAsked, Waiting};
+use baton_core::workflow::{AskedCall, Event, QuestionAsked, Waiting, WorkflowState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::live::read_event;
+use crate::made::{Answers, Blocks};
 use crate::store::{Filter, StoreError, Views};
 use crate::view::{TaskView, Word, all_tasks, plan_of};
 
@@ -46,6 +47,9 @@ pub struct InboxItem {
     pub question: Option<u32>,
     /// An address it sends the person to; they approve once they were there.
     pub url: Option<String>,
+    /// The agent's task, where a call that an agent asked for needs the person.
+    #[serde(default)]
+    pub call_of: Option<TaskId>,
     /// Of the very call that waits for an approval: what an answer may name, to be for no other.
     #[serde(default)]
     pub digest: Option<BlobHash>,
@@ -162,10 +166,33 @@ pub fn misfits(
         return Ok(asked.question.answer(value).err().unwrap_or_default());
     }
     let plan = plan_of(&card, views)?;
+    if let Some(human) = asked_call(&card, row, &plan, views)?.and_then(|call| call.asks) {
+        let is_no = question::is_rejection(value);
+        let faults = question::answered(&human, value).err().filter(|_| !is_no);
+        return Ok(faults.unwrap_or_default());
+    }
     let wanted = Wanted::of(plan.task(row.of).map(|task| &task.work), WaitReason::Person);
     let fits =
         |wanted: Wanted<'_>| question::misfits((wanted.kind, wanted.options, wanted.form), value);
     Ok(wanted.map_or_else(Vec::new, fits))
+}
+
+/// What an agent asked for, where the task is a call of one.
+fn asked_call(
+    card: &WorkflowCard,
+    row: &TaskRow,
+    plan: &Plan,
+    views: &mut dyn Views,
+) -> Result<Option<AskedCall>, StoreError> {
+    let planned = plan.tasks.len();
+    if row.ordinal.index() < planned {
+        return Ok(None);
+    }
+    let blocks = Blocks::scan(card.number, views)?;
+    match blocks.origin(row.ordinal, planned).and_then(|origin| origin.asked) {
+        Some(asked) => Answers::default().call(card.number, asked, views),
+        None => Ok(None),
+    }
 }
 
 /// An approval that names what it was given for, where that is not the call that waits.
@@ -193,6 +220,7 @@ fn of_workflow(card: &WorkflowCard) -> InboxItem {
         tool: None,
         question: None,
         url: None,
+        call_of: None,
         digest: None,
         revision: 0,
         since: card.created_at,
@@ -217,7 +245,8 @@ fn of_task(
         return Ok(None);
     };
     let work = looked.plan.task(row.of).map(|task| &task.work);
-    let wanted = row.waits_for.and_then(|reason| Wanted::of(work, reason));
+    let call = asked_call(card, row, &looked.plan, views)?;
+    let wanted = row.waits_for.and_then(|reason| Wanted::of_task(call.as_ref(), work, reason));
     let Asked { ask, digest, of_call } = asked(row, views)?;
     let item = InboxItem {
         task_id: Some(task.id),
@@ -227,6 +256,7 @@ fn of_task(
         kind: wanted.map(|wanted| wanted.kind),
         options: wanted.map_or_else(Vec::new, |wanted| wanted.options.to_vec()),
         form: wanted.and_then(|wanted| wanted.form.cloned()),
+        call_of: task.call_of,
         digest,
         revision: looked.revision,
         since: row.started_at.unwrap_or(card.created_at),
@@ -264,16 +294,36 @@ pub struct Wanted<'p> {
 }
 
 impl<'p> Wanted<'p> {
+    /// Of a task that may be a call which an agent asked for, and asks a person itself then.
+    pub fn of_task(
+        call: Option<&'p AskedCall>,
+        work: Option<&'p Work>,
+        reason: WaitReason,
+    ) -> Option<Self> {
+        let asks = call.and_then(|call| call.asks.as_ref());
+        match asks.filter(|_| reason == WaitReason::Person) {
+            Some(human) => Some(Self::of_human(human)),
+            None => Self::of(work, reason),
+        }
+    }
+
+    /// Of what a task waits for in a state.
+    pub fn in_state(state: &'p WorkflowState, task: Ordinal, on: &Waiting) -> Option<Self> {
+        let work = state.task_plan(task).map(|plan| &plan.work);
+        Self::of_task(state.asked_call(task), work, on.reason())
+    }
+
+    fn of_human(human: &'p Human) -> Self {
+        Self { kind: human.kind, options: &human.options, form: human.form.as_ref() }
+    }
+
     /// Of a task with this work that waits for this; `None` where a person has nothing to answer, or
     /// settles what is in doubt.
     pub fn of(work: Option<&'p Work>, reason: WaitReason) -> Option<Self> {
         let plain = |kind| Self { kind, options: &[], form: None };
         match (reason, work) {
             (WaitReason::Approval | WaitReason::Budget, _) => Some(plain(HumanKind::Approval)),
-            (WaitReason::Person, Some(Work::Human(human))) => {
-                let form = human.form.as_ref();
-                Some(Self { kind: human.kind, options: &human.options, form })
-            }
+            (WaitReason::Person, Some(Work::Human(human))) => Some(Self::of_human(human)),
             (WaitReason::Person, Some(Work::Agent(agent))) => {
                 Some(Self { form: agent.output.as_ref(), ..plain(HumanKind::Form) })
             }

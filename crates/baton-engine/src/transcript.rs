@@ -147,7 +147,8 @@ impl Turn {
     }
 
     fn end(&mut self, at: Timestamp, status: AttemptStatus, failure: Option<CallFailure>) {
-        self.failure = failure.or(self.failure.take());
+        // What it failed of stays, whatever its task fails of later.
+        self.failure = self.failure.take().or(failure);
         if self.ended_at.is_none() {
             (self.ended_at, self.status) = (Some(at), status);
         }

@@ -7,7 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::agent::{Message, Piece, ToolAnswer, call_fault, offered, read_output};
+use baton_core::agent::{
+    Message, PERSON_ASK, Piece, ToolAnswer, asked_of_person, call_fault, offered, read_output,
+};
 use baton_core::body::{Blob, Body, Json};
 use baton_core::failure::CallFailure;
 use baton_core::ids::Ordinal;
@@ -16,6 +18,7 @@ use baton_core::words::{AttemptStatus, Effect as EffectClass, FailureKind};
 use baton_core::workflow::{
     AgentRun, AskedCall, CallEnd, Command, Entry, Refusal, TurnAnswer, WorkflowState,
 };
+use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::exchange::{Effect, JobKey, Split};
@@ -258,18 +261,14 @@ pub fn heard(agent: &AgentCall, said: ModelAnswer) -> ModelTurn {
         .iter()
         .filter_map(|piece| match piece {
             Piece::Call { id, tool, arguments } => {
-                let value = arguments.value();
-                let refused = match (is_cut, value.is_object()) {
-                    (true, _) => Some("the answer was cut off before its end".to_owned()),
-                    (false, false) => Some("the arguments are no JSON object".to_owned()),
-                    (false, true) => call_fault(agent, tool, &value),
-                };
-                let effect = offered(agent, tool).map_or(EffectClass::Once, |tool| tool.effect);
-                let approval = offered(agent, tool).and_then(|tool| tool.approval);
-                let (id, tool) = (id.clone(), tool.clone());
+                let mut call = asked_for(agent, (id, tool), &arguments.value());
+                if is_cut {
+                    call.refused = Some("the answer was cut off before its end".to_owned());
+                    call.asks = None;
+                }
                 // In one order of its keys: what is approved is what is called, however it is written.
-                let input = split(arguments.canonical());
-                Some(AskedCall { id, tool, effect, input, refused, approval })
+                call.input = split(arguments.canonical());
+                Some(call)
             }
             Piece::Text(_) | Piece::Reasoning(_) => None,
         })
@@ -284,4 +283,28 @@ pub fn heard(agent: &AgentCall, said: ModelAnswer) -> ModelTurn {
     let json = Json::from_serialize(&message).unwrap_or_else(|_| Json::null());
     let message = split(json);
     ModelTurn { answer: TurnAnswer { message, usage, calls, output }, blobs }
+}
+
+/// A call that a model asks for, as far as its arguments say what becomes of it.
+fn asked_for(agent: &AgentCall, (id, tool): (&str, &str), arguments: &Value) -> AskedCall {
+    let spec = offered(agent, tool);
+    let refused = match arguments.is_object() {
+        false => Some("the arguments are no JSON object".to_owned()),
+        true => call_fault(agent, tool, arguments),
+    };
+    let asks_person = refused.is_none() && tool == PERSON_ASK;
+    let (asks, unasked) = match asks_person.then(|| asked_of_person(arguments)) {
+        Some(Ok(human)) => (Some(human), None),
+        Some(Err(why)) => (None, Some(why)),
+        None => (None, None),
+    };
+    AskedCall {
+        id: id.to_owned(),
+        tool: tool.to_owned(),
+        effect: spec.map_or(EffectClass::Once, |tool| tool.effect),
+        input: Body::null(),
+        refused: refused.or(unasked),
+        approval: spec.and_then(|tool| tool.approval),
+        asks,
+    }
 }

@@ -95,6 +95,7 @@ fn hashed(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use baton_core::plan::Ends;
     use baton_core::words::Effect;
     use serde_json::json;
 
@@ -107,6 +108,7 @@ mod tests {
             input: json!({}),
             effect: Effect::Read,
             approval: None,
+            ends: Ends::Call,
         }
     }
 

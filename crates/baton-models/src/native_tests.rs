@@ -2,7 +2,7 @@
 
 use baton_core::agent::Message;
 use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
-use baton_core::plan::OfferedTool;
+use baton_core::plan::{Ends, OfferedTool};
 use baton_core::words::Effect;
 use baton_engine::ports::{CallContext, ModelRequest};
 use serde_json::{Value, json};
@@ -55,6 +55,7 @@ fn with_tool(request: &mut ModelRequest) {
         input: json!({ "type": "object" }),
         effect: Effect::Read,
         approval: None,
+        ends: Ends::Call,
     });
 }
 

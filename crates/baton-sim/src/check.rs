@@ -1,6 +1,6 @@
 //! What must hold after every commit, judged from the store alone and from the owner's memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use baton_core::codes::Code;
@@ -19,6 +19,7 @@ use baton_store::memory::MemoryStore;
 
 use crate::books::books_are_kept;
 use crate::ledger::{Violation, violation};
+use crate::plans::END;
 use crate::reading;
 
 /// A commit extends the journal without a hole, and in order of time.
@@ -69,6 +70,7 @@ pub fn folded(store: &mut MemoryStore, number: u64) -> Result<(WorkflowState, u6
         return violation(format!("workflow {number} is empty"));
     };
     calls_end_once(&records, &state)?;
+    agents_ask_and_end_once(&records, &state)?;
     books_are_kept(store, number, (&records, &state))?;
     Ok((state, head))
 }
@@ -93,14 +95,48 @@ fn calls_end_once(records: &[Record], state: &WorkflowState) -> Result<(), Viola
     unended.sort_unstable();
     let calls = |task: &Ordinal| state.called_tool(*task).is_some();
     // A call that asks people runs on while it waits for them.
-    let asks = |on: &Waiting| matches!(on, Waiting::Question { .. });
-    let asking = state.waiting().filter(|(_, on)| asks(on)).map(|(task, _)| task);
+    let asks = |(task, on): &(Ordinal, &Waiting)| match on {
+        Waiting::Question { .. } => true,
+        Waiting::Person { .. } => state.asked_call(*task).is_some(),
+        Waiting::Timer { .. }
+        | Waiting::Event { .. }
+        | Waiting::InDoubt { .. }
+        | Waiting::Approval { .. }
+        | Waiting::Budget { .. }
+        | Waiting::Child { .. } => false,
+    };
+    let asking = state.waiting().filter(asks).map(|(task, _)| task);
     let mut running: Vec<Ordinal> = state.executing().filter(calls).chain(asking).collect();
     running.sort_unstable();
     if unended == running {
         return Ok(());
     }
     violation(format!("or9: calls of {unended:?} have no end, and {running:?} run"))
+}
+
+/// Nobody is asked by an agent twice what they were asked once, and no turn follows a call that ended
+/// the task of its agent.
+fn agents_ask_and_end_once(records: &[Record], state: &WorkflowState) -> Result<(), Violation> {
+    let (mut asked, mut ended) = (BTreeSet::new(), BTreeSet::new());
+    for record in records {
+        let event = read_event(record).map_err(unread)?;
+        if let Event::TaskStarted(started) = &event {
+            let task = started.task;
+            let asks = state.asked_call(task).is_some_and(|call| call.asks.is_some());
+            if asks && !asked.insert(task) {
+                return violation(format!("a person was asked {task:?} twice"));
+            }
+            if started.model.is_some() && ended.contains(&task) {
+                return violation(format!("{task:?} was ended by a call, and has a turn more"));
+            }
+        } else if let Event::TaskCompleted(done) = &event {
+            let ends = state.asked_call(done.task).is_some_and(|call| call.tool == END);
+            ended.extend(state.item(done.task).filter(|_| ends).map(|(block, _)| block.parent));
+        } else if let Event::Retried(retried) = &event {
+            ended.retain(|task| !retried.tasks.contains(task));
+        }
+    }
+    Ok(())
 }
 
 /// A workflow's rows are what its journal makes of them. Of a purged one only the row is left.

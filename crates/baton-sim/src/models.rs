@@ -1,7 +1,7 @@
 //! The simulated models: they ask for calls, answer what does not fit, are cut off, fail in every way,
 //! and answer late or twice.
 
-use baton_core::agent::{Message, Piece, Usage};
+use baton_core::agent::{Message, PERSON_ASK, Piece, Usage};
 use baton_core::body::Json;
 use baton_core::failure::CallFailure;
 use baton_core::words::{AttemptStatus, FailureKind};
@@ -10,6 +10,7 @@ use baton_engine::ports::{ModelAnswer, ModelRequest};
 use baton_engine::turns::{Asking, ModelTurn, heard};
 use serde_json::{Value, json};
 
+use crate::plans::END;
 use crate::rng::Rng;
 
 /// How a turn ends.
@@ -21,8 +22,21 @@ pub fn answers(request: &ModelRequest) -> usize {
     request.messages.iter().filter(is_answer).count()
 }
 
-/// Without faults: two calls beside one another, then one, then the output.
+/// Whether the agent may ask people, and end by a call.
+fn may_ask(request: &ModelRequest) -> bool {
+    request.tools.iter().any(|tool| tool.name == PERSON_ASK)
+}
+
+/// Without faults: two calls beside one another, then one, then the output. One that may ask people asks
+/// two things, the second beside the call that ends it.
 pub fn calm(asking: &Asking, request: &ModelRequest) -> Vec<(u64, Turned)> {
+    if may_ask(request) {
+        let pieces = match answers(request) {
+            0 => vec![choice(0), call(1, "sim.pay", json!({ "n": 1 }))],
+            _ => vec![call(2, END, json!({})), text(3), call(4, "sim.pay", json!({ "n": 4 }))],
+        };
+        return vec![(150, said(asking, pieces))];
+    }
     let pieces = match answers(request) {
         0 => vec![call(0, "sim.read", json!({ "n": 0 })), call(1, "sim.pay", json!({ "n": 1 }))],
         1 => vec![Piece::Text("One more.".to_owned()), call(2, "sim.pay", json!({ "n": 2 }))],
@@ -38,6 +52,15 @@ pub fn wild(asking: &Asking, request: &ModelRequest, rng: &mut Rng) -> Vec<(u64,
         let failure = CallFailure::passing(kind, "as models do");
         vec![(latency, Err((attempt_status(&failure), failure)))]
     };
+    if may_ask(request) && rng.chance(200) {
+        let pieces = match rng.below(4) {
+            0 => vec![call(10, END, json!({})), call(12, END, json!({}))],
+            1 => vec![text(11), choice(13), call(5, END, json!({}))],
+            2 => vec![call(14, PERSON_ASK, json!({ "question": "?", "form": { "type": "null" } }))],
+            _ => vec![text(15)],
+        };
+        return vec![(latency, said(asking, pieces))];
+    }
     match rng.below(20) {
         0..9 => calm(asking, request),
         9 => vec![(latency, said(asking, vec![call(9, "no.such", json!({}))]))],
@@ -63,6 +86,14 @@ pub fn wild(asking: &Asking, request: &ModelRequest, rng: &mut Rng) -> Vec<(u64,
             vec![(latency, said(asking, many.collect()))]
         }
     }
+}
+
+fn choice(id: u64) -> Piece {
+    call(id, PERSON_ASK, json!({ "question": "Where?", "choices": ["left", "right"] }))
+}
+
+fn text(id: u64) -> Piece {
+    call(id, PERSON_ASK, json!({ "question": "Why?" }))
 }
 
 fn call(id: u64, tool: &str, arguments: Value) -> Piece {

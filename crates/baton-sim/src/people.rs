@@ -57,10 +57,17 @@ fn answer(world: &World, state: &WorkflowState, task: Ordinal, on: &Waiting) -> 
             let (value, by) = (json!(is_liked), "ada".to_owned());
             Some((Command::Respond { task, value, by, question: None }, None))
         }
+        // By what is asked here as well.
+        Waiting::Person { .. }
+            if state.asked_call(task).is_some_and(|call| call.id.ends_with('3')) =>
+        {
+            Some((Command::Decline { task, question: None }, None))
+        }
         Waiting::Person { .. } => {
-            let human = Wanted::of(Some(&state.task_plan(task)?.work), on.reason())?;
+            let human = Wanted::in_state(state, task, on)?;
             let value: Value = match human.kind {
                 HumanKind::Approval => json!(true),
+                HumanKind::Form if state.asked_call(task).is_some() => json!("because"),
                 HumanKind::Form => json!({ "said": 1 }),
                 HumanKind::Choice => json!("left"),
             };

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use baton_core::agent::Price;
+use baton_core::agent::{PERSON_ASK, Price, person_ask};
 use baton_core::codes::Code;
 use baton_core::ids::Ordinal;
 use baton_core::plan::{
-    AgentCall, AgentLimits, Approval, Budget, Child, Each, Emit, Human, ModelSpec, OfferedTool,
-    Plan, Probe, Retry, Stage, TaskPlan, ToolCall, Wait, Work, WorkerCall,
+    AgentCall, AgentLimits, Approval, Budget, Child, Each, Emit, Ends, Human, ModelSpec,
+    OfferedTool, Plan, Probe, Retry, Stage, TaskPlan, ToolCall, Wait, Work, WorkerCall,
 };
 use baton_core::time::Span;
 use baton_core::words::{
@@ -44,6 +44,7 @@ fn agent_call() -> AgentCall {
         input: json!({ "type": "object" }),
         effect,
         approval: None,
+        ends: Ends::Call,
     };
     AgentCall {
         agent: "sim".to_owned(),
@@ -63,6 +64,27 @@ fn agent_call() -> AgentCall {
         compaction: Compaction::default(),
     }
 }
+
+/// The same, which may ask people, and may end by a call.
+fn asking_agent() -> AgentCall {
+    let mut agent = agent_call();
+    let ask = person_ask();
+    let offered = |name: &str, effect, ends| OfferedTool {
+        name: name.to_owned(),
+        description: ask.description.clone(),
+        input: ask.input.clone(),
+        effect,
+        approval: None,
+        ends,
+    };
+    agent.tools.push(offered(PERSON_ASK, ask.effect, Ends::Call));
+    let end = offered(END, Effect::Once, Ends::Task);
+    agent.tools.push(OfferedTool { input: json!({ "type": "object" }), ..end });
+    agent
+}
+
+/// The tool that ends the task of an agent that may ask people.
+pub const END: &str = "sim.end";
 
 /// The same, whose payments a person approves, under a budget and with a small window.
 fn careful(window: u64, within: Option<Span>) -> AgentCall {
@@ -142,7 +164,7 @@ fn effect(rng: &mut Rng) -> Effect {
 }
 
 fn work(rng: &mut Rng, depth: u32) -> Work {
-    match rng.below(20) {
+    match rng.below(22) {
         0 => human(HumanKind::Approval),
         1 => human(HumanKind::Choice),
         2 => human(HumanKind::Form),
@@ -165,6 +187,7 @@ fn work(rng: &mut Rng, depth: u32) -> Work {
             effect: effect(rng),
         }),
         9..=10 => agent(),
+        20..=21 => Work::Agent(asking_agent()),
         11..=12 => Work::Agent(careful(300 + rng.below(1_000), Some(seconds(3_600)))),
         _ => {
             let effect = effect(rng);
@@ -304,6 +327,7 @@ pub fn fixed() -> Vec<Plan> {
         asking(),
         agents(),
         careful_agents(),
+        asking_agents(),
     ]
 }
 
@@ -313,6 +337,14 @@ fn agents() -> Plan {
     second.each = Some(Each { list: json!([1, 2]), concurrency: Some(1) });
     second.needs = Some(vec![Ordinal(0)]);
     plan("agents", vec![task("t0".to_owned(), 0, agent()), second])
+}
+
+/// Agents that ask people and end by calls, one after the other: people act as they come, and the
+/// order of calls is that of the answers.
+fn asking_agents() -> Plan {
+    let one = |key: &str| task(key.to_owned(), 0, Work::Agent(asking_agent()));
+    let second = TaskPlan { needs: Some(vec![Ordinal(0)]), ..one("t1") };
+    plan("asking agents", vec![one("t0"), second])
 }
 
 /// Two agents beside one another that need approvals and more than their budget has.

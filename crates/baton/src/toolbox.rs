@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use baton_adapters::{BuiltinTools, GUARD_WORD, RELAY_WORD, ToolsConfig};
+use baton_core::agent::PERSON_SERVER;
 use baton_core::body::Json;
 use baton_core::failure::CallFailure;
 use baton_core::plan::ToolSpec;
@@ -30,7 +31,8 @@ impl Toolbox {
         let guard = Guard { program: PathBuf::from("/proc/self/exe"), arguments };
         let taken = |name: &&String| {
             let of = |spec: &ToolSpec| spec.name.split_once('.').is_some_and(|(of, _)| of == *name);
-            builtin.specs().iter().any(of)
+            // What agents ask people with is built in as well.
+            *name == PERSON_SERVER || builtin.specs().iter().any(of)
         };
         if let Some(name) = servers.keys().find(taken) {
             let message = format!(

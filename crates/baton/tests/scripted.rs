@@ -18,7 +18,7 @@ use baton_core::actor::Actor;
 use baton_core::body::{Body, Json};
 use baton_core::definition;
 use baton_core::ids::WorkflowId;
-use baton_core::plan::{AgentCall, AgentLimits, Catalog, OfferedTool, Plan, ToolSpec, Work};
+use baton_core::plan::{AgentCall, AgentLimits, Catalog, Ends, OfferedTool, Plan, ToolSpec, Work};
 use baton_core::words::{Compaction, Effect, Origin, Permission};
 use baton_engine::engine::{Settings, TakeUp};
 use baton_engine::exchange::{Reply, Request, Submit};
@@ -88,6 +88,7 @@ fn plan(models: &ModelSet) -> Plan {
             input: noop.input.clone(),
             effect: Effect::Read,
             approval: None,
+            ends: Ends::Call,
         }],
         output: Some(json!({ "type": "object", "required": ["seen"] })),
         limits: AgentLimits::default(),

@@ -9,7 +9,8 @@ use super::fault::Faults;
 use super::fields::{At, Fields};
 use super::suggest;
 use super::tree::{Place, shorten};
-use crate::plan::{AgentSpec, Approval, Catalog, OfferedTool, ToolSpec};
+use crate::agent::{PERSON_ASK, person_ask};
+use crate::plan::{AgentSpec, Approval, Catalog, Ends, OfferedTool, ToolSpec};
 use crate::words::Permission;
 
 /// The most tools an agent may be offered.
@@ -102,6 +103,7 @@ impl<'c> Wish<'_, '_, '_, '_> {
             input: tool.input.clone(),
             effect: tool.effect,
             approval: asks.then_some(Approval { within: self.spec.approve_within }),
+            ends: Ends::Call,
         }
     }
 
@@ -117,6 +119,12 @@ impl<'c> Wish<'_, '_, '_, '_> {
     fn configured(&self, catalog: &'c dyn Catalog, faults: &mut Faults) -> Candidates<'c> {
         let mut all = Candidates::new();
         for pattern in &self.spec.tools {
+            // No catalogue has it: nobody serves it.
+            if covers(pattern, PERSON_ASK) {
+                let named = server_of(pattern).is_none().then_some(self.at.node.place);
+                all.insert(PERSON_ASK, Candidate { tool: person_ask(), named });
+                continue;
+            }
             // Asking for any name of a server makes a catalogue learn what that server has.
             let named = catalog.tool(pattern);
             if let Some(tool) = named {
@@ -149,7 +157,8 @@ impl<'c> Wish<'_, '_, '_, '_> {
             ),
             None => {
                 let message = format!("there is no tool `{shown}`, which the agent `{agent}` uses");
-                let hint = suggest::nearest(pattern, catalog.tool_names());
+                let names = catalog.tool_names().into_iter().chain([PERSON_ASK]);
+                let hint = suggest::nearest(pattern, names);
                 let hint = hint.map(|near| format!("did you mean `{near}`?"));
                 let mend =
                     || format!("mend `tools` of `[agents.{agent}]`; `baton tools` lists them");

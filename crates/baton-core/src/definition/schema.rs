@@ -282,7 +282,7 @@ fn kind_fields() -> Value {
         "agent": text("Has this agent of the configuration work until its answer fits."),
         "prompt": { "type": "string", "pattern": r"\S", "description": "A template of what the agent is asked." },
         "output": { "type": "object", "description": "A JSON Schema of the agent's output; any text is good where there is none." },
-        "tools": described(reference("toolPatterns"), "Which of the agent's tools it is offered: names, or `server.*`."),
+        "tools": described(reference("toolPatterns"), "Which of the agent's tools it is offered: names, or `server.*`; `person.ask` asks people."),
         "approve": described(reference("toolPatterns"), "Which of them a person approves, each call anew."),
         "turns": steps(1, "Answers of the model."),
         "calls": steps(0, "Tool calls."),

@@ -11,6 +11,8 @@ mod room;
 mod turns;
 mod waits;
 
+pub(super) use turns::out_of_turns;
+
 use std::time::Duration;
 
 use super::command::{Command, Refusal};
@@ -108,7 +110,7 @@ impl WorkflowState {
             Command::ChildEnded { task, child, outcome } => {
                 self.child_ended(*task, *child, outcome, moment)
             }
-            Command::Advance => Ok(self.advance()),
+            Command::Advance => Ok(self.advance(moment)),
             Command::Finish { output } => self.finish(output),
         }
     }
@@ -182,11 +184,11 @@ impl WorkflowState {
         }
     }
 
-    fn advance(&self) -> Vec<Event> {
+    fn advance(&self, moment: &Moment) -> Vec<Event> {
         match &self.phase {
             Phase::Queued => one(Started {}),
             Phase::Running { failing: None } | Phase::Paused { failing: None, .. } => {
-                let mut events = self.gather();
+                let mut events = self.gather(moment);
                 let doomed = self
                     .doomed
                     .iter()
@@ -197,7 +199,7 @@ impl WorkflowState {
             Phase::Running { failing: Some(_) }
             | Phase::Paused { failing: Some(_), .. }
             | Phase::Cancelling { .. } => {
-                let mut events = self.gather();
+                let mut events = self.gather(moment);
                 let idle = self.waiting().filter(|(_, on)| self.ends_with_run(on));
                 events.extend(idle.map(|(task, _)| Event::from(TaskCancelled { task })));
                 events.extend(self.unasked());
@@ -220,9 +222,12 @@ impl WorkflowState {
         }
     }
 
-    fn gather(&self) -> Vec<Event> {
+    /// Closes what was expanded and is done.
+    fn gather(&self, moment: &Moment) -> Vec<Event> {
         let close = |parent: &Ordinal| {
-            let items = self.items_of(*parent)?;
+            let Some(items) = self.items_of(*parent) else {
+                return self.end_agent(*parent, moment);
+            };
             let range = items.first.index()..items.first.index() + items.count as usize;
             let ended_so = |ends: fn(&TaskPhase) -> bool| {
                 let tasks = self.tasks.get(range.clone()).unwrap_or_default();

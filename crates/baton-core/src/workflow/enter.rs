@@ -64,7 +64,9 @@ impl WorkflowState {
             | TaskPhase::Failed { .. }
             | TaskPhase::Skipped { .. }
             | TaskPhase::Cancelled { .. } => {
-                let of_items = matches!(old, TaskPhase::Expanded { .. });
+                // An `each` is counted by its items.
+                let of_items =
+                    matches!(old, TaskPhase::Expanded { .. }) && self.items_of(ordinal).is_some();
                 let counted = !of_items && !task.is_call;
                 self.task_ended(ordinal, counted);
             }
@@ -84,8 +86,10 @@ impl WorkflowState {
                 self.waiting.remove(&ordinal);
                 self.waiting_people -= u32::from(on.is_for_people());
             }
+            TaskPhase::Expanded { .. } => {
+                self.gathered.remove(&ordinal);
+            }
             TaskPhase::Pending
-            | TaskPhase::Expanded { .. }
             | TaskPhase::Completed { .. }
             | TaskPhase::Failed { .. }
             | TaskPhase::Skipped { .. }
@@ -103,7 +107,6 @@ impl WorkflowState {
         let left_out = matches!(task.phase, TaskPhase::Skipped { cause: SkipCause::When, .. });
         let stage = self.stage_of(ordinal);
         self.doomed.remove(&ordinal);
-        self.gathered.remove(&ordinal);
         if counted {
             self.count(stage, |tally, stage| {
                 tally.open = tally.open.saturating_sub(1);

@@ -1,4 +1,4 @@
-//! A question that a running call asks a person: its words, its bounds, and what answers it.
+//! A question that a running call, or an agent, asks a person: its words, its bounds, and what answers it.
 //!
 //! When it may be asked and what follows is decided in [`decide`](super::decide); what fits its form
 //! is said in [`form`].
@@ -8,11 +8,12 @@ mod form;
 mod tests;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::body::Json;
 use crate::codes;
 use crate::definition::InputFault;
+use crate::plan::Human;
 use crate::words::HumanKind;
 
 pub use form::{FIELDS_MAX, FORM_BYTES_MAX, OPTIONS_MAX};
@@ -143,6 +144,23 @@ pub fn misfits(
         HumanKind::Approval if approval_in(value).is_some() => Vec::new(),
         HumanKind::Approval => vec![form::fault("", "this must be `true` or `false`")],
     }
+}
+
+/// The answer that a value is to what an agent asks: a form's with the defaults of the fields that it
+/// leaves out, and a text alone is that of a form of one text. `Err` lists how it does not fit.
+pub fn answered(human: &Human, value: &Value) -> Result<Value, Vec<InputFault>> {
+    if let (HumanKind::Form, Some(schema)) = (human.kind, &human.form) {
+        let alone = value.is_string().then(|| form::only_text(schema)).flatten();
+        let fields = alone.map(|name| json!({ name: value }));
+        return form::filled(schema, fields.as_ref().unwrap_or(value));
+    }
+    let faults = misfits((human.kind, &human.options, human.form.as_ref()), value);
+    if faults.is_empty() { Ok(value.clone()) } else { Err(faults) }
+}
+
+/// Whether a value says that a person rejects what they are asked: `approved` as false.
+pub fn is_rejection(value: &Value) -> bool {
+    value.get("approved") == Some(&Value::Bool(false))
 }
 
 /// The yes or no in a value: `true` and `false`, alone or as `approved`.

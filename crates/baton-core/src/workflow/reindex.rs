@@ -19,7 +19,10 @@ impl WorkflowState {
         for n in 0..u32::try_from(self.tasks.len()).unwrap_or(u32::MAX) {
             self.recount(Ordinal(n));
         }
-        let over = |items: &&Items| items.is_each() && items.open == 0 && !items.superseded;
+        let over = |items: &&Items| {
+            let ends = || items.is_each() || self.end_of_agent(items.parent).is_some();
+            items.open == 0 && !items.superseded && ends()
+        };
         let gathered = self.items.iter().filter(over);
         let gathered: BTreeSet<Ordinal> = gathered.map(|items| items.parent).collect();
         let is_expanded = |task: &Task| matches!(task.phase, TaskPhase::Expanded { .. });

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use super::accounts::TurnEnd;
+use super::decide::out_of_turns;
 use super::event::{TaskAnswered, TranscriptCompacted};
 use super::state::{
     AgentRun, AskedCall, BlockOf, CallEnd, Entry, Items, Output, Task, TaskPhase, WorkflowState,
 };
-use crate::agent::Digest;
+use crate::agent::{Digest, offered};
 use crate::body::Body;
 use crate::failure::CallFailure;
 use crate::ids::Ordinal;
-use crate::plan::ModelSpec;
+use crate::plan::{Ends, ModelSpec};
 use crate::time::Timestamp;
 use crate::words::FailureKind;
 
@@ -174,12 +175,36 @@ impl WorkflowState {
         }
     }
 
-    /// The last call of an answer has ended: the agent goes on with what they brought.
+    /// The last call of an answer has ended: the agent goes on with what they brought, or ends.
     pub(super) fn close_calls(&mut self, parent: Ordinal, first: Ordinal) {
         let results = self.results(first);
         if let Some(run) = self.agent_mut(parent) {
             run.take_results(first, &results);
         }
-        self.enter(parent, TaskPhase::Ready);
+        if self.end_of_agent(parent).is_some() {
+            self.gathered.insert(parent);
+        } else {
+            self.enter(parent, TaskPhase::Ready);
+        }
+    }
+
+    /// How an agent's task ends with the calls of its last answer, once all of them have ended: with
+    /// what the first brought that ends the task, or because it may not have another turn.
+    pub(super) fn end_of_agent(&self, parent: Ordinal) -> Option<Result<Body, CallFailure>> {
+        let agent = self.agent_call(parent)?;
+        let is_last = |block: &&Items| block.parent == parent && !block.superseded;
+        let block = self.items.iter().rev().find(is_last).filter(|block| block.open == 0)?;
+        let BlockOf::Calls(calls) = &block.of else { return None };
+        let ends = |call: &AskedCall| {
+            offered(agent, &call.tool).is_some_and(|tool| tool.ends == Ends::Task)
+        };
+        let brought =
+            calls.iter().zip(self.ends_from(block.first)).find_map(|(call, end)| match end {
+                CallEnd::Output(body) if ends(call) => Some(body),
+                CallEnd::Output(_) | CallEnd::Error(_) => None,
+            });
+        let turns = self.agent_run(parent).map_or(0, |run| run.turns);
+        let too_many = || (turns >= agent.limits.turns_max).then(|| Err(out_of_turns(agent)));
+        brought.map(Ok).or_else(too_many)
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use baton_core::agent::{Message, Piece};
 use baton_core::failure::CallFailure;
 use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
-use baton_core::plan::OfferedTool;
+use baton_core::plan::{Ends, OfferedTool};
 use baton_core::words::{Effect, FailureKind, Happened};
 use baton_engine::ports::{CallContext, Control, ModelAnswer, ModelRequest, Models};
 use baton_models::{ModelSet, ModelsConfig, Protocol, ProviderConfig};
@@ -233,6 +233,7 @@ pub fn tool(name: &str) -> OfferedTool {
         input: json!({ "type": "object", "properties": { "path": { "type": "string" } } }),
         effect: Effect::Read,
         approval: None,
+        ends: Ends::Call,
     }
 }
 

@@ -122,7 +122,9 @@ pub(crate) fn detail(
     let gathered = gathered.gather(card.number, views)?;
     let waits = row.filter(|_| task.waits_for.is_some());
     let ask = waits.map(|row| question(&row, views)).transpose()?.filter(|ask| !ask.is_empty());
-    let wanted = task.waits_for.and_then(|on| Wanted::of(planned.map(|planned| &planned.work), on));
+    let work = planned.map(|planned| &planned.work);
+    let call = gathered.call.as_ref();
+    let wanted = task.waits_for.and_then(|on| Wanted::of_task(call, work, on));
     let (answer, form) = match gathered.asked {
         Some(Shape::Form(form)) => (Some(HumanKind::Form), Some(form)),
         Some(Shape::Url(_)) => (Some(HumanKind::Approval), None),

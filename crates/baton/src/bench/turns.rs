@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use baton_core::agent::{Message, Piece, Usage};
 use baton_core::body::Json;
 use baton_core::failure::CallFailure;
-use baton_core::plan::{AgentCall, AgentLimits, ModelSpec, OfferedTool, ToolSpec, Work};
+use baton_core::plan::{AgentCall, AgentLimits, Ends, ModelSpec, OfferedTool, ToolSpec, Work};
 use baton_core::words::{Compaction, Effect, FailureKind};
 use baton_engine::loaded::Loaded;
 use baton_engine::ports::{Call, Control, ModelAnswer, ModelRequest, Models, Tools};
@@ -192,6 +192,7 @@ fn agent(turns: u32) -> anyhow::Result<Arc<Loaded>> {
         }),
         effect: Effect::Read,
         approval: None,
+        ends: Ends::Call,
     };
     let limits = AgentLimits { turns_max: turns, calls_max: turns, ..AgentLimits::default() };
     let mut task = noop("read".to_owned(), Vec::new());

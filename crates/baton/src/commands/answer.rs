@@ -193,7 +193,7 @@ fn first_answer(state: &WorkflowState, task: Ordinal, on: &Waiting) -> Option<Ve
     if let Waiting::Question { number, .. } = on {
         return Some(Verb::Decline { task, question: Some(*number) });
     }
-    let human = Wanted::of(Some(&state.task_plan(task)?.work), on.reason())?;
+    let human = Wanted::in_state(state, task, on)?;
     let value = match human.kind {
         HumanKind::Approval => json!({ "approved": true, "comment": "approved by chaos" }),
         HumanKind::Choice => Value::String(human.options.first()?.clone()),
@@ -235,8 +235,7 @@ fn question(state: &WorkflowState, task: Ordinal, on: &Waiting) -> anyhow::Resul
     match on {
         Waiting::Question { number, question } => of_call((&key, task), (*number, question)),
         Waiting::Person { ask } | Waiting::Approval { ask, .. } | Waiting::Budget { ask, .. } => {
-            let work = state.task_plan(task).map(|plan| &plan.work);
-            let Some(human) = Wanted::of(work, on.reason()) else {
+            let Some(human) = Wanted::in_state(state, task, on) else {
                 return Ok(None);
             };
             let ask = hanging(ask, 4);

@@ -1,7 +1,6 @@
 //! `list`, `inbox`: what there is, a line each.
 
 use baton_core::codes::Code;
-use baton_core::plan::Work;
 use baton_core::spoken::cut;
 use baton_core::time::Timestamp;
 use baton_core::words::{HumanKind, WaitReason};
@@ -135,11 +134,11 @@ fn how_to_respond(
 }
 
 /// The command that answers a waiting task.
-fn how_to_answer(work: Option<&Work>, waits_for: WaitReason, id: &str) -> String {
+fn how_to_answer(wanted: Option<Wanted<'_>>, waits_for: WaitReason, id: &str) -> String {
     if waits_for == WaitReason::InDoubt {
         return how_to_settle(id);
     }
-    match Wanted::of(work, waits_for) {
+    match wanted {
         Some(wanted) => how_to_respond((wanted.kind, wanted.options, wanted.form), id),
         None => format!("baton show {id}"),
     }
@@ -193,8 +192,8 @@ pub fn questions(state: &WorkflowState) -> Vec<String> {
             Waiting::InDoubt { failure } => format!("did it happen? {}", clean(&failure.message)),
             Waiting::Timer { .. } | Waiting::Event { .. } | Waiting::Child { .. } => String::new(),
         };
-        let work = state.task_plan(task).map(|plan| &plan.work);
-        let how = how_to_answer(work, on.reason(), &state.id.task(task).to_string());
+        let wanted = Wanted::in_state(state, task, on);
+        let how = how_to_answer(wanted, on.reason(), &state.id.task(task).to_string());
         format!("  {}: {ask}\n    {how}", clean(&state.key_of(task)))
     };
     waiting.map(line).collect()

@@ -10,6 +10,7 @@
 )]
 
 mod approvals;
+mod asks;
 mod budgets;
 #[path = "../common/mod.rs"]
 mod common;

@@ -128,6 +128,25 @@ fn tools_are_narrowed_by_the_task_and_must_be_there() {
 }
 
 #[test]
+fn an_agent_that_lists_it_may_ask_people_whatever_its_permission() {
+    for pattern in ["person.ask", "person.*"] {
+        let known = knows(agent(&["fs.*", pattern]));
+        let call = reads(&known, "");
+        assert_eq!(names(&call), ["fs.list", "fs.read", "person.ask"]);
+        assert_eq!(names(&reads(&known, ", tools: [person.ask]")), ["person.ask"]);
+        assert_eq!(call_fault(&call, "person.ask", &json!({ "question": "Where?" })), None);
+        assert!(call_fault(&call, "person.ask", &json!({ "choices": ["a"] })).is_some());
+    }
+    refuses(&knows(agent(&["person.aks"])), "", "agent", "did you mean `person.ask`?");
+    refuses(
+        &knows(agent(&["fs.read"])),
+        ", tools: [person.ask]",
+        "tools",
+        "has no tool `person.ask`",
+    );
+}
+
+#[test]
 fn a_configuration_that_cannot_be_meant_is_told_at_the_agent() {
     for (tools, words) in [
         (

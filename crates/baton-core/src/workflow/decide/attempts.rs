@@ -64,7 +64,15 @@ impl WorkflowState {
             Err(instead) => return instead,
         };
         let (input, lease) = (input.cloned(), lease.cloned());
-        Ok(one(TaskStarted { task: ordinal, attempt: attempts + 1, input, lease, rung, model }))
+        let started =
+            TaskStarted { task: ordinal, attempt: attempts + 1, input, lease, rung, model };
+        // Nothing runs for what a person is asked: its attempt waits from its beginning.
+        let asked = self.asked_call(ordinal).and_then(|call| call.asks.as_ref());
+        let waited = asked.map(|human| {
+            let ask = human.ask.clone().unwrap_or_default();
+            Event::from(TaskWaited { task: ordinal, on: Waiting::Person { ask } })
+        });
+        Ok([started.into()].into_iter().chain(waited).collect())
     }
 
     /// The approval that a call waits for before it is made, unless it has it.

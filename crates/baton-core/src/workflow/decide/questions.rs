@@ -5,9 +5,13 @@
 use serde_json::Value;
 
 use super::{Decision, one};
+use crate::failure::CallFailure;
 use crate::ids::Ordinal;
+use crate::words::FailureKind;
 use crate::workflow::command::Refusal;
-use crate::workflow::event::{Event, QuestionAnswered, QuestionAsked, QuestionWithdrawn};
+use crate::workflow::event::{
+    Event, QuestionAnswered, QuestionAsked, QuestionWithdrawn, TaskFailed,
+};
 use crate::workflow::question::{Answer, QUESTIONS_MAX, Question, Withdrawal};
 use crate::workflow::state::{Phase, TaskPhase, Waiting, WorkflowState};
 
@@ -51,7 +55,15 @@ impl WorkflowState {
         Ok(one(self.answered(task, number, answer)))
     }
 
+    /// Who declines what an agent's call asks has it told to the agent; a running call hears it itself.
     pub(super) fn decline(&self, task: Ordinal, number: Option<u32>) -> Decision {
+        let is_of_agent = self.asked_call(task).is_some_and(|call| call.asks.is_some());
+        let waits = matches!(self.waiting_on(task)?, Waiting::Person { .. });
+        if is_of_agent && waits && number.is_none() {
+            let message = "the person who was asked declined to answer";
+            let failure = CallFailure::refused(FailureKind::Rejected, message);
+            return Ok(one(TaskFailed { task, status: None, failure }));
+        }
         let (number, _) = self.open_question(task, number)?;
         Ok(one(self.answered(task, number, Answer::Declined)))
     }

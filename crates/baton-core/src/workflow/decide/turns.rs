@@ -2,16 +2,16 @@
 //! [`attempts`](super::attempts).
 
 use super::{Decision, completed, one};
-use crate::agent::{Digest, Message, RequestHead};
+use crate::agent::{Digest, Message, RequestHead, offered};
 use crate::body::{Body, Json};
 use crate::failure::CallFailure;
 use crate::ids::Ordinal;
-use crate::plan::{AgentCall, WORKFLOW_TASKS_MAX};
+use crate::plan::{AgentCall, Ends, WORKFLOW_TASKS_MAX};
 use crate::time::Moment;
 use crate::words::{AttemptStatus, FailureKind, Happened};
 use crate::workflow::accounts::{Amount, RoomFor};
 use crate::workflow::command::{Refusal, TurnAnswer};
-use crate::workflow::event::{ModelCall, TaskAnswered};
+use crate::workflow::event::{Event, ModelCall, TaskAnswered};
 use crate::workflow::state::{AgentRun, AskedCall, WorkflowState};
 
 /// How often in a row the same call may bring the same before its agent is stopped.
@@ -121,6 +121,16 @@ impl WorkflowState {
         let first = Some(Ordinal(u32::try_from(self.tasks.len()).unwrap_or(u32::MAX)));
         Ok(one(TaskAnswered { first, calls: answer.calls.clone(), ..answered }))
     }
+
+    /// The end of an agent's task with the calls of its last answer, if they end it.
+    pub(super) fn end_agent(&self, task: Ordinal, moment: &Moment) -> Option<Event> {
+        let attempt = self.task(task)?.attempts;
+        let status = AttemptStatus::Failed;
+        Some(match self.end_of_agent(task)? {
+            Ok(output) => completed(task, output).into(),
+            Err(failure) => self.after_failure(task, attempt, status, &failure, moment),
+        })
+    }
 }
 
 /// What a request to this model says beside its messages.
@@ -138,17 +148,33 @@ pub fn request_head<'a>(agent: &'a AgentCall, model: &'a str) -> RequestHead<'a>
 fn spent(agent: &AgentCall, run: &AgentRun, answer: &TurnAnswer) -> Option<CallFailure> {
     let limits = &agent.limits;
     let calls = u32::try_from(answer.calls.len()).unwrap_or(u32::MAX);
-    let over = if run.turns.saturating_add(1) >= limits.turns_max {
-        format!("{} turns (`turns`)", limits.turns_max)
-    } else if run.calls.saturating_add(calls) > limits.calls_max {
+    let ends = |call: &AskedCall| {
+        let tool = offered(agent, &call.tool).filter(|_| call.refused.is_none());
+        tool.is_some_and(|tool| tool.ends == Ends::Task)
+    };
+    // A call that ends the task needs no turn after this one; should it fail, there is none.
+    let is_last = run.turns.saturating_add(1) >= limits.turns_max;
+    if is_last && !answer.calls.iter().any(ends) {
+        return Some(out_of_turns(agent));
+    }
+    let over = if run.calls.saturating_add(calls) > limits.calls_max {
         format!("{} calls (`calls`)", limits.calls_max)
     } else if answer.calls.len() > CALLS_AT_ONCE_MAX {
         format!("{CALLS_AT_ONCE_MAX} calls in one answer, and this one asks for {calls}")
     } else {
         return None;
     };
+    Some(goes_too_far(agent, &over))
+}
+
+/// Why an agent that wants to go on has no turn for it.
+pub fn out_of_turns(agent: &AgentCall) -> CallFailure {
+    goes_too_far(agent, &format!("{} turns (`turns`)", agent.limits.turns_max))
+}
+
+fn goes_too_far(agent: &AgentCall, over: &str) -> CallFailure {
     let message = format!("the agent `{}` wants to go on, and has at most {over}", agent.agent);
-    Some(at_end(FailureKind::Loop, message))
+    at_end(FailureKind::Loop, message)
 }
 
 fn repeated(run: &AgentRun, calls: &[AskedCall]) -> Option<CallFailure> {

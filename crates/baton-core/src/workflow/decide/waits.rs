@@ -13,6 +13,7 @@ use crate::words::{AttemptStatus, FailureKind, HumanKind};
 use crate::workflow::accounts::{Amount, BudgetScope};
 use crate::workflow::command::{Refusal, Verdict};
 use crate::workflow::event::{BudgetRaised, CallApproved, CallUndone, TaskCancelled, TaskFailed};
+use crate::workflow::question;
 use crate::workflow::state::{Outcome, Phase, Resume, TaskPhase, Waiting, WorkflowState};
 
 impl WorkflowState {
@@ -49,7 +50,11 @@ impl WorkflowState {
         if value.to_string().len() > ANSWER_BYTES_MAX {
             return Err(Refusal::InvalidAnswer);
         }
+        let of_agent = self.asked_call(ordinal).and_then(|call| call.asks.as_ref());
         let answered = match (on, &plan.work) {
+            (Waiting::Person { .. }, Work::Agent(_)) if let Some(human) = of_agent => {
+                reply(human, value, by)?
+            }
             // Its time is over also where nobody was there to see it pass.
             (Waiting::Approval { until: Some(until), .. }, _) if moment.now >= *until => {
                 return Err(Refusal::NotWaiting);
@@ -230,6 +235,15 @@ fn answer(human: &Human, value: &Value, by: &str) -> Result<Answer, Refusal> {
             let schema = human.form.as_ref().ok_or(Refusal::InvalidAnswer)?;
             form(schema, value)
         }
+    }
+}
+
+/// What a person says to what an agent asks. A no is none of the answers, and is told as one.
+fn reply(human: &Human, value: &Value, by: &str) -> Result<Answer, Refusal> {
+    match question::answered(human, value) {
+        Ok(answer) => Ok(Answer::Output(answer)),
+        Err(_) if question::is_rejection(value) => approval(value, by),
+        Err(_) => Err(Refusal::InvalidAnswer),
     }
 }
 

@@ -186,6 +186,13 @@ fn options(at: &str, said: &Fields) -> Checked<Option<Value>> {
     Ok(Some(Value::Array(options)))
 }
 
+/// The only field of a form, if there is one alone and it is a text.
+pub(super) fn only_text(form: &Value) -> Option<&str> {
+    let fields = form.get("properties")?.as_object().filter(|fields| fields.len() == 1)?;
+    let (name, field) = fields.iter().next()?;
+    (field.get("type")? == "string").then_some(name)
+}
+
 /// An answer with the defaults of the fields that it leaves out; `Err` lists how it does not fit.
 pub(super) fn filled(form: &Value, value: &Value) -> Result<Value, Vec<InputFault>> {
     let Some(given) = value.as_object() else {

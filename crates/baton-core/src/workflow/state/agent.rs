@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::body::{BlobHash, Body, Json};
 use crate::ids::Ordinal;
-use crate::plan::Approval;
+use crate::plan::{Approval, Human};
 use crate::words::Effect;
 use crate::workflow::accounts::{Account, Amount};
 
@@ -95,6 +95,9 @@ pub struct AskedCall {
     /// Whether a person approves it first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// What a person is asked, where that is what the call does; no tool is called then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<Human>,
 }
 
 /// How a call that an agent asked for ended, as its model is told.

@@ -248,6 +248,18 @@ fn a_turn_is_written_as_it_ever_was() {
     assert_eq!(Event::from(turn).body().expect("it is written"), golden);
 }
 
+/// The same for an agent's answer that asks a person.
+#[test]
+fn an_answer_that_asks_a_person_is_written_as_it_ever_was() {
+    let golden = include_str!("../../../tests/golden/task.answered.asks.json").trim();
+    let event = Event::read(EventKind::TaskAnswered, golden).expect("what was stored is readable");
+    let TurnAnswer { message, usage, calls, .. } = says([wants_answer("How large?")]);
+    let (task, first) = (Ordinal(2), Some(Ordinal(7)));
+    let asks = TaskAnswered { task, attempt: 3, message, usage, first, calls, again: None };
+    assert_eq!(event, asks.clone().into());
+    assert_eq!(Event::from(asks).body().expect("it is written"), golden);
+}
+
 /// The other shapes of a question and its answer are read for ever as well.
 #[test]
 fn an_address_and_a_refusal_are_written_as_they_ever_were() {

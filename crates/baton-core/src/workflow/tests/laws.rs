@@ -54,7 +54,8 @@ pub(super) fn random_plan() -> impl Strategy<Value = Plan> {
         let mut grouped = vec![Vec::new(), Vec::new(), Vec::new()];
         for (sketch, n) in sketches.into_iter().zip(0_u32..) {
             let key = format!("t{n}");
-            let kind = if sketch.is_agent { agent(&key) } else { effectful(&key, sketch.effect) };
+            let kind =
+                if sketch.is_agent { may_end(agent(&key)) } else { effectful(&key, sketch.effect) };
             let mut task = kind
                 .on_failure(sketch.on_failure)
                 .retry(sketch.attempts_max, 1, 2)
@@ -131,7 +132,9 @@ fn random_answer(detail: u8) -> TurnAnswer {
     match detail {
         0..=1 => says([]),
         2 => TurnAnswer { output: Err("it is no JSON".to_owned()), ..says([]) },
-        3..=5 => says([wants("a")]),
+        3 => says([wants("a")]),
+        4 => says([wants_end("p")]),
+        5 => says([wants_answer("How large?"), wants_end("q")]),
         6 => says([AskedCall { refused: Some("no such tool".to_owned()), ..wants("b") }]),
         7 => says([wants("c"), AskedCall { effect: Effect::Once, ..wants("d") }]),
         _ => says([wants("e"), AskedCall { refused: Some("no".to_owned()), ..wants("f") }]),
@@ -360,16 +363,31 @@ proptest! {
     #[test]
     fn wf1_laws_hold_at_every_position(
         plan in random_plan(),
-        commands in proptest::collection::vec((0..90_u8, any::<u16>(), 0..10_u8), 0..200),
+        commands in proptest::collection::vec((0..100_u8, any::<u16>(), 0..10_u8), 0..200),
     ) {
         live(plan, commands)?;
+    }
+
+    /// The same where one agent alone, or one of each item, asks people and ends by its calls.
+    #[test]
+    fn wf1_laws_hold_for_agents_that_ask_and_end_by_calls(
+        each in proptest::option::of(Just(None)),
+        turns_max in 1..4_u32,
+        commands in proptest::collection::vec((0..100_u8, any::<u16>(), 0..10_u8), 0..200),
+    ) {
+        let mut task = may_end(agent("t0"));
+        if let Work::Agent(agent) = &mut task.work {
+            agent.limits.turns_max = turns_max;
+        }
+        task.each = each.map(|concurrency| Each { list: json!([1, 2]), concurrency });
+        live(plan([task]), commands)?;
     }
 
     /// A snapshot at any position and the events after it are the fold of the whole stream.
     #[test]
     fn snapshots_and_the_rest_are_the_fold_of_the_whole(
         plan in random_plan(),
-        commands in proptest::collection::vec((0..90_u8, any::<u16>(), 0..10_u8), 0..200),
+        commands in proptest::collection::vec((0..100_u8, any::<u16>(), 0..10_u8), 0..200),
         every in 1..12_usize,
     ) {
         fold_from_snapshots(plan, commands, every)?;

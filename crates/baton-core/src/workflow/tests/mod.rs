@@ -8,6 +8,7 @@
     reason = "a story names the one variant it is about; any other fails it"
 )]
 
+mod asks;
 mod attempts;
 mod books;
 mod each;
@@ -40,13 +41,13 @@ use super::{
     PauseCause, QuestionAnswered, QuestionAsked, QuestionWithdrawn, Refusal, RoomFor, TaskStarted,
     TurnAnswer, Waiting, WorkflowState,
 };
-use crate::agent::Usage;
+use crate::agent::{PERSON_ASK, Usage, asked_of_person};
 use crate::body::{BlobHash, Body, Json};
 use crate::failure::CallFailure;
 use crate::ids::{ConversationId, Ordinal, WorkflowId};
 use crate::plan::{
-    AgentCall, AgentLimits, Budget, Child, Each, Emit, Human, ModelSpec, OfferedTool, Plan, Retry,
-    Stage, TaskPlan, ToolCall, Wait, Work, WorkerCall,
+    AgentCall, AgentLimits, Budget, Child, Each, Emit, Ends, Human, ModelSpec, OfferedTool, Plan,
+    Retry, Stage, TaskPlan, ToolCall, Wait, Work, WorkerCall,
 };
 use crate::time::{Moment, Span, Timestamp};
 use crate::words::{
@@ -287,6 +288,7 @@ fn agent(key: &str) -> TaskPlan {
         input: json!({ "type": "object" }),
         effect,
         approval: None,
+        ends: Ends::Call,
     };
     let call = AgentCall {
         agent: "reviewer".to_owned(),
@@ -439,7 +441,32 @@ fn wants(path: &str) -> AskedCall {
         input: body(json!({ "path": path })),
         refused: None,
         approval: None,
+        asks: None,
     }
+}
+
+/// A call that asks a person for a size.
+fn wants_answer(question: &str) -> AskedCall {
+    let form = json!({ "type": "object", "properties": { "size": { "type": "integer" } } });
+    let arguments = json!({ "question": question, "form": form });
+    let asks = asked_of_person(&arguments).expect("it can be asked");
+    let tool = PERSON_ASK.to_owned();
+    AskedCall { tool, input: body(arguments), asks: Some(asks), ..wants(question) }
+}
+
+/// A call of a tool that ends the task of the agent which [`may_end`].
+fn wants_end(path: &str) -> AskedCall {
+    AskedCall { tool: "plan.propose".to_owned(), ..wants(path) }
+}
+
+/// The same agent's task, whose agent is offered a tool that ends it as well.
+fn may_end(mut task: TaskPlan) -> TaskPlan {
+    if let Work::Agent(agent) = &mut task.work {
+        let read = agent.tools.first().expect("it has tools").clone();
+        let name = "plan.propose".to_owned();
+        agent.tools.push(OfferedTool { name, ends: Ends::Task, ..read });
+    }
+    task
 }
 
 /// An answer that asks for these calls; with none, it is the output `"done"`.

@@ -248,6 +248,9 @@ pub(in crate::http) struct InboxItemSchema {
     question: Option<u32>,
     /// An address it sends the person to; they approve once they were there.
     url: Option<String>,
+    /// The agent's task, where a call that an agent asked for needs the person.
+    #[schema(format = "uuid")]
+    call_of: Option<String>,
     /// Of the very call that waits for an approval: what an answer may name as `{"approved": true,
     /// "digest": …}`, to be for no other.
     digest: Option<String>,

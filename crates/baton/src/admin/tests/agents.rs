@@ -3,7 +3,7 @@
 use baton_core::agent::{Cost, Piece, Price, Usage};
 use baton_core::body::Json;
 use baton_core::ids::WorkflowId;
-use baton_core::plan::{AgentCall, AgentLimits, ModelSpec, OfferedTool, Plan, Work};
+use baton_core::plan::{AgentCall, AgentLimits, Ends, ModelSpec, OfferedTool, Plan, Work};
 use baton_core::words::{AttemptStatus, Compaction, Effect, TaskStatus};
 use baton_engine::engine::TakeUp;
 use baton_engine::ports::ModelAnswer;
@@ -32,6 +32,7 @@ fn with_agent() -> Plan {
         input: json!({ "type": "object" }),
         effect,
         approval: None,
+        ends: Ends::Call,
     };
     let price = Price { input: 3_000_000, output: 15_000_000, cached: None, cache_write: None };
     let model = ModelSpec { price: Some(price), ..ModelSpec::named("test/one") };

@@ -8,9 +8,11 @@ use baton_core::spoken::cut;
 use baton_core::time::Timestamp;
 use baton_core::words::{HumanKind, WaitReason};
 use baton_engine::inbox::InboxItem;
+use baton_engine::store::{StoreError, Views};
 use serde_json::Value;
 
 use super::times::Age;
+use super::waits::{Exact, Looked, Raise, Stands};
 
 /// The longest text of a question that a card shows, in characters.
 const ASK_CHARS_MAX: usize = 4_000;
@@ -61,14 +63,27 @@ pub enum Answer {
     Review(u64),
     /// Yes or no.
     Approval,
+    /// Yes or no to one call, as it stands here.
+    Call(Exact),
+    /// More of a budget that ran out, or none.
+    Budget(Raise),
     /// One of these.
     Choice(Vec<String>),
-    /// These fields.
-    Form(Vec<Field>),
+    /// What this form has.
+    Form(Form),
     /// Whether the call happened.
     Doubt,
     /// Nothing that can be given here.
     Elsewhere,
+}
+
+/// A form.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Form {
+    /// Its fields become an object.
+    Fields(Vec<Field>),
+    /// What stands in its only field is the answer.
+    Whole(Field),
 }
 
 /// A field of a form.
@@ -89,8 +104,10 @@ pub struct Field {
 /// How a field is filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Control {
-    /// A text.
+    /// A line of text.
     Text,
+    /// A text of many lines.
+    Long,
     /// A number; whether it must be whole.
     Number(Whole),
     /// Yes or no.
@@ -111,8 +128,27 @@ pub enum Whole {
 }
 
 impl Question {
-    /// A question of the inbox, as a card shows it.
-    pub fn of(item: InboxItem, now: Timestamp) -> Self {
+    /// Questions of the inbox, as cards show them, in their order.
+    pub fn all(
+        items: Vec<InboxItem>,
+        now: Timestamp,
+        views: &mut dyn Views,
+    ) -> Result<Vec<Self>, StoreError> {
+        let mut looked = Looked::default();
+        let one = |item: InboxItem| {
+            let stands = looked.stands(&item, views)?;
+            Ok(Self::of(item, stands, now))
+        };
+        items.into_iter().map(one).collect()
+    }
+
+    /// What tells it apart on a page that shows many.
+    pub fn id(&self) -> String {
+        let task = self.task.as_ref().map_or_else(String::new, |task| task.ordinal.to_string());
+        format!("{}-{task}", self.workflow)
+    }
+
+    fn of(item: InboxItem, stands: Option<Stands>, now: Timestamp) -> Self {
         let task = item.task_id.and_then(TaskId::split).zip(item.task.clone());
         let call = item.question.map(|number| Call {
             tool: item.tool.clone().unwrap_or_default(),
@@ -120,7 +156,7 @@ impl Question {
             url: item.url.clone(),
         });
         Self {
-            answer: answer(&item),
+            answer: answer(&item, stands),
             call,
             workflow: item.workflow_id,
             name: item.name,
@@ -131,26 +167,89 @@ impl Question {
     }
 }
 
-fn answer(item: &InboxItem) -> Answer {
+fn answer(item: &InboxItem, stands: Option<Stands>) -> Answer {
     if item.task_id.is_none() {
         return Answer::Review(item.revision);
     }
     if item.needs == WaitReason::InDoubt.word() {
         return Answer::Doubt;
     }
+    match stands {
+        Some(Stands::Call(exact)) => return Answer::Call(exact),
+        Some(Stands::Budget(raise)) => return Answer::Budget(raise),
+        None => {}
+    }
     match item.kind {
         Some(HumanKind::Approval) => Answer::Approval,
         Some(HumanKind::Choice) => Answer::Choice(item.options.clone()),
-        Some(HumanKind::Form) => Answer::Form(fields(item.form.as_ref())),
+        Some(HumanKind::Form) => Answer::Form(Form::of(item.form.as_ref())),
         None => Answer::Elsewhere,
     }
 }
 
-/// The fields of a form, in the order of its schema.
-pub fn fields(form: Option<&Value>) -> Vec<Field> {
-    let Some(form) = form else {
-        return Vec::new();
-    };
+/// What the only field of a form is called.
+const WHOLE: &str = "answer";
+
+impl Form {
+    /// The form of a schema: a field for each of its properties, or one for the whole of a value that
+    /// is no object of known fields. Where there is no schema any text is good.
+    pub fn of(schema: Option<&Value>) -> Self {
+        let Some(schema) = schema else {
+            return Self::Whole(whole(Control::Long));
+        };
+        let fields = fields(schema);
+        if !fields.is_empty() {
+            return Self::Fields(fields);
+        }
+        Self::Whole(whole(match control(schema) {
+            Control::Text => Control::Long,
+            // Left empty it would be a `no` that nobody said.
+            Control::Flag => Control::Select(["true", "false"].map(alike).to_vec()),
+            other @ (Control::Long | Control::Number(_) | Control::Select(_) | Control::Json) => {
+                other
+            }
+        }))
+    }
+
+    /// What there is to fill in.
+    pub fn fields(&self) -> &[Field] {
+        match self {
+            Self::Fields(fields) => fields,
+            Self::Whole(field) => std::slice::from_ref(field),
+        }
+    }
+
+    /// The answer, by what was written into the fields.
+    pub fn read<'w>(&self, written: impl Fn(&str) -> Option<&'w str>) -> Result<Value, Unreadable> {
+        match self {
+            Self::Whole(field) => {
+                let missing = || Unreadable("the answer is empty: write one, or leave it".into());
+                field.read(written(&field.name))?.ok_or_else(missing)
+            }
+            Self::Fields(fields) => {
+                let mut answer = serde_json::Map::new();
+                for field in fields {
+                    if let Some(value) = field.read(written(&field.name))? {
+                        answer.insert(field.name.clone(), value);
+                    }
+                }
+                Ok(Value::Object(answer))
+            }
+        }
+    }
+}
+
+fn whole(control: Control) -> Field {
+    let (name, label) = (WHOLE.to_owned(), "Your answer".to_owned());
+    Field { name, label, control, required: true, preset: String::new() }
+}
+
+fn alike(word: &str) -> (String, String) {
+    (word.to_owned(), word.to_owned())
+}
+
+/// The fields of an object, in the order of its schema.
+fn fields(form: &Value) -> Vec<Field> {
     let required = form.get("required").and_then(Value::as_array);
     let is_required = |name: &str| required.is_some_and(|all| all.iter().any(|it| it == name));
     let properties = form.get("properties").and_then(Value::as_object).into_iter().flatten();
@@ -207,7 +306,7 @@ impl Field {
         };
         let parsed = || serde_json::from_str::<Value>(text);
         match &self.control {
-            Control::Text => Ok(Some(Value::String(text.to_owned()))),
+            Control::Text | Control::Long => Ok(Some(Value::String(text.to_owned()))),
             Control::Number(_) => {
                 let number = parsed().ok().filter(Value::is_number);
                 number.map(Some).ok_or_else(|| fault("must be a number"))
@@ -238,7 +337,7 @@ mod tests {
                 "rest": { "type": "array" },
             },
         });
-        fields(Some(&form))
+        fields(&form)
     }
 
     #[test]
@@ -262,7 +361,7 @@ mod tests {
         let form = json!({
             "properties": { "c": { "type": "string", "oneOf": options, "default": "g" } },
         });
-        let field = fields(Some(&form)).pop().expect("a field");
+        let field = fields(&form).pop().expect("a field");
         let options = [("\"r\"", "Red"), ("\"g\"", "g")].map(|(a, b)| (a.to_owned(), b.to_owned()));
         assert_eq!(field.control, Control::Select(options.to_vec()));
         assert_eq!(field.preset, "\"g\"");
@@ -288,5 +387,23 @@ mod tests {
             Err(Unreadable("“Score” must be a number".to_owned()))
         );
         assert!(read("rest", Some("[")).is_err());
+    }
+
+    #[test]
+    fn an_answer_that_is_no_object_of_fields_has_a_field_for_the_whole() {
+        let controls = [
+            (None, Control::Long, "Well.\nDone.", json!("Well.\nDone.")),
+            (Some(json!({ "type": "string" })), Control::Long, "7", json!("7")),
+            (Some(json!({ "type": "array" })), Control::Json, "[1]", json!([1])),
+            (Some(json!({ "type": "object" })), Control::Json, "{}", json!({})),
+            (Some(json!({ "type": "integer" })), Control::Number(Whole::Whole), "7", json!(7)),
+        ];
+        for (schema, control, text, answer) in controls {
+            let form = Form::of(schema.as_ref());
+            assert_eq!(form, Form::Whole(whole(control)), "{schema:?}");
+            let written = |name: &str| (name == WHOLE).then_some(text);
+            assert_eq!(form.read(written), Ok(answer), "{schema:?}");
+            assert!(form.read(|_| None).is_err_and(|why| why.0.contains("is empty")));
+        }
     }
 }

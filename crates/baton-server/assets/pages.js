@@ -62,7 +62,7 @@
     setTimeout(() => { busy = false; if (again) { again = false; news(); } }, pause_ms);
   }
 
-  function state(word) { const live = byId("live"); live.textContent = word; live.className = `live ${word}`; }
+  function state(word) { const live = byId("live"); live.textContent = word; live.className = `live is-${word}`; }
   function follow() {
     const source = new EventSource(document.body.dataset.stream);
     source.addEventListener("open", () => { state("live"); news(); }); // what was missed meanwhile

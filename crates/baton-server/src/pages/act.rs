@@ -12,7 +12,7 @@ use baton_engine::inbox::inbox_of;
 use baton_engine::store::Views;
 use serde_json::{Value, json};
 
-use super::questions::{Form as Asked, Unreadable};
+use super::forms::{Form as Asked, Unreadable};
 use super::{Fault, Pages, id_of};
 use crate::http::{Caller, Problem, ProblemCode};
 use crate::local::command;

@@ -103,7 +103,7 @@ pub fn spending(
     }
     for name in asked.into_iter().take(MODELS_MAX as usize) {
         if !models.iter().any(|model| model.name == name) {
-            let (name, used) = (name.to_owned(), "not asked yet".to_owned());
+            let (name, used) = (name.to_owned(), "nothing booked yet".to_owned());
             models.push(Model { is_scripted: is_scripted(&name), name, used });
         }
     }
@@ -175,7 +175,8 @@ fn tokens(spent: &Spent) -> Figure {
         cached => format!(" ({} from the cache)", grouped(cached)),
     };
     let (read, written) = (grouped(spent.input_tokens), grouped(spent.output_tokens));
-    let mut notes = vec![format!("{read} in{cached}, {written} out")];
+    let parts = format!("{read} in{cached}, {written} out");
+    let mut notes: Vec<String> = (spent.tokens > 0).then_some(parts).into_iter().collect();
     if spent.possibly_billed_calls > 0 {
         notes.push(match spent.possibly_billed_tokens_max {
             0 => "and what was cut off, which nobody counted".to_owned(),
@@ -187,6 +188,7 @@ fn tokens(spent: &Spent) -> Figure {
 
 fn cost(spent: &Spent) -> Figure {
     let used = match (spent.cost_usd, spent.cost_is_partial) {
+        (_, _) if spent.calls == 0 => "nothing yet".to_owned(),
         (None, _) => "unknown".to_owned(),
         (Some(cost), true) => format!("at least ${cost}"),
         (Some(cost), false) => format!("${cost}"),
@@ -255,6 +257,11 @@ mod tests {
         let before = Some(Earlier(Spent { tokens: 1_000, ..Spent::default() }));
         let second = lines(&spent(), Some(Bounds { before, ..bounds }));
         assert_eq!(second[0], "250 of 10,000 (raised); 1,250 over all runs; 1,200 in, 50 out");
+    }
+
+    #[test]
+    fn before_the_first_turn_has_ended_nothing_is_said_to_be_free() {
+        assert_eq!(figures(&Spent::default(), None, None)[1].used, "nothing yet");
     }
 
     #[test]

@@ -150,6 +150,9 @@ pub fn told(
 
 /// `openai/gpt-5 · 3 turns, 5 calls · 1,200 tokens in, 340 out · $0.0123`.
 fn in_sum(sum: &AgentView) -> String {
+    if !sum.has_asked() {
+        return format!("{} · no turn has ended yet", sum.models.join(", then "));
+    }
     let mut facts = vec![
         sum.models.join(", then "),
         format!("{}, {}", many(sum.turns.into(), "turn"), many(sum.calls.into(), "call")),

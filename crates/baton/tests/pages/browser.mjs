@@ -118,7 +118,7 @@ async function beneathPrefix() {
   await new Promise((listening) => proxy.listen(0, "127.0.0.1", listening));
   const page = await browser.newPage();
   await page.goto(`http://127.0.0.1:${proxy.address().port}/tools/baton/`);
-  await page.locator("#live.live").waitFor();
+  await page.locator("#live.is-live").waitFor();
   await page.locator("tr[data-line] a", { hasText: "paused" }).click();
   await page.getByRole("button", { name: "Pause" }).click();
   await page.getByRole("button", { name: "Resume" }).click();

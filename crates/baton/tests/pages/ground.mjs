@@ -33,7 +33,7 @@ export async function ground(modules, executablePath, base, shots) {
     page.on("dialog", (it) => { wrong.push(`${address}: a dialog: ${it.message()}`); it.dismiss(); });
     page.on("request", (it) => it.url().startsWith("http://127.0.0.1:") || wrong.push(`asks ${it.url()}`));
     await page.goto(base + address);
-    if (look.javaScriptEnabled !== false) await page.locator("#live.live").waitFor();
+    if (look.javaScriptEnabled !== false) await page.locator("#live.is-live").waitFor();
     return page;
   }
 

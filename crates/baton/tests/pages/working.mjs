@@ -97,6 +97,8 @@ async function raisesWithoutScript() {
   await tokens.fill("");
   await card.getByRole("button", { name: "Raise" }).click();
   await page.getByText("say by how much").waitFor();
+  // That it was refused stands on the console too.
+  assert.match(wrong.pop(), /status of 400/);
   await page.goto(`${base}workflows/${idOf("think")}`);
   const used = page.locator(".spent div", { hasText: "Tokens" });
   assert.match(await used.innerText(), /9,050 of 10,000/);
@@ -145,13 +147,13 @@ async function booksAddUp() {
 try {
   await accessible("nothing-used", "usage?workflow=&from=2001-01-01&to=2001-01-02");
   await accessible("asked", "");
-  for (const name of ["write", "think", "hand"]) await accessible(`asking-${name}`, `workflows/${idOf(name)}?task=0`);
+  for (const name of ["write", "hand"]) await accessible(`asking-${name}`, `workflows/${idOf(name)}?task=0`);
   await hearsWhatIsSaid();
   await approvesExactlyThat();
   await answersInWords();
   await raisesWithoutScript();
   await booksAddUp();
-  for (const by of ["day", "model", "workflow"]) await accessible(`usage-${by}`, `usage?by=${by}`);
+  for (const by of ["model", "workflow"]) await accessible(`usage-${by}`, `usage?by=${by}`);
   await accessible("worked", `workflows/${idOf("think")}?task=0`);
   assert.deepEqual(wrong, []);
 } finally {

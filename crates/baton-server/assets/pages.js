@@ -12,6 +12,7 @@
   function change(from, to) {
     if (from.isEqualNode(to)) return;
     if (from.nodeType !== 1) { from.nodeValue = to.nodeValue; return; }
+    if (from.dataset.turn && from.dataset.turn === to.dataset.turn) return; // what is heard there stays
     for (const { name } of [...from.attributes])
       if (!to.hasAttribute(name) && name !== "open") from.removeAttribute(name);
     for (const { name, value } of to.attributes)
@@ -45,6 +46,7 @@
     document.title = page.title;
     change(main, page.getElementById("main"));
     tick();
+    listen();
   }
   async function refresh(address = location.href) {
     const turn = ++reading;
@@ -60,7 +62,7 @@
     setTimeout(() => { busy = false; if (again) { again = false; news(); } }, pause_ms);
   }
 
-  function state(word) { const live = byId("live"); live.textContent = word; live.className = `live ${word}`; }
+  function state(word) { const live = byId("live"); live.textContent = word; live.className = `live is-${word}`; }
   function follow() {
     const source = new EventSource(document.body.dataset.stream);
     source.addEventListener("open", () => { state("live"); news(); }); // what was missed meanwhile
@@ -69,11 +71,43 @@
       state("offline");
       if (source.readyState === EventSource.CLOSED) refresh(); // refused: the page says why, or leads to the login
     });
-    addEventListener("pagehide", () => source.close(), { once: true });
+    addEventListener("pagehide", () => { source.close(); heard?.source.close(); }, { once: true });
+  }
+
+  // What a model says, while the panel of its running turn is open. Each piece says behind how many
+  // characters (code points) it belongs, also where it is told again; the end of the text is shown.
+  const said_max = 8000;
+  let heard = null;
+  function listen() {
+    const box = main.querySelector("[data-turn]");
+    if (heard?.turn === box?.dataset.turn) return;
+    heard?.source.close();
+    heard = null;
+    if (!box) return;
+    const own = heard = { turn: box.dataset.turn, source: new EventSource(box.dataset.follow), end: 0, text: [], due: false };
+    own.source.addEventListener("text.delta", (event) => {
+      const { stream, offset, seq, text } = JSON.parse(event.data);
+      if (stream !== own.turn) return;
+      own.text.length = Math.max(0, own.text.length - Math.max(0, own.end - offset));
+      own.text.push(...text);
+      own.end = seq;
+      if (own.text.length > 2 * said_max) own.text = own.text.slice(-said_max);
+      if (!own.due) { own.due = true; requestAnimationFrame(() => { own.due = false; utter(own); }); }
+    });
+    own.source.addEventListener("done", () => own.source.close());
+  }
+  function utter({ turn, text, end }) {
+    const box = main.querySelector("[data-turn]");
+    if (box?.dataset.turn !== turn) return;
+    const follows = box.scrollTop + box.clientHeight > box.scrollHeight - 24; // else it is being read
+    const shown = text.slice(-said_max);
+    box.textContent = (shown.length < end ? "…" : "") + shown.join("");
+    if (follows) box.scrollTop = box.scrollHeight;
   }
 
   // Ages grow between two readings, in the server's words.
   function tick() {
+    for (const time of document.querySelectorAll("time[data-at]")) time.textContent = new Date(time.dateTime).toLocaleString();
     for (const time of document.querySelectorAll("time[data-age]")) {
       const s = Math.max(0, Math.floor((Date.now() - Date.parse(time.dateTime)) / 1000));
       const text = s < 5 ? "now" : s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min`
@@ -132,6 +166,7 @@
       "/": () => byId("filter").select(), "?": () => byId("help").showModal(),
       j: () => move(1), k: () => move(-1),
       i: () => before === "g" && document.querySelector("[data-go=i]").click(),
+      u: () => before === "g" && document.querySelector("[data-go=u]").click(),
       a: () => line?.querySelector("[data-key=a]")?.click(), r: () => line?.querySelector("[data-key=r]")?.click(),
       Enter: () => line === document.activeElement && line.querySelector("[data-open]")?.click(),
     }[event.key];
@@ -142,4 +177,5 @@
   tick();
   setInterval(tick, 1000);
   follow();
+  listen();
 })();

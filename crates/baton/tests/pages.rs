@@ -12,6 +12,8 @@
 mod common;
 #[path = "common/server.rs"]
 mod server;
+#[path = "pages/working.rs"]
+mod working;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

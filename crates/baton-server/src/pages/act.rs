@@ -5,13 +5,14 @@
 use axum::extract::{Form, Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
+use baton_core::agent::Cost;
 use baton_core::body::Json;
 use baton_core::ids::{Ordinal, WorkflowId};
 use baton_engine::inbox::inbox_of;
 use baton_engine::store::Views;
 use serde_json::{Value, json};
 
-use super::questions::{Unreadable, fields};
+use super::forms::{Form as Asked, Unreadable};
 use super::{Fault, Pages, id_of};
 use crate::http::{Caller, Problem, ProblemCode};
 use crate::local::command;
@@ -54,8 +55,8 @@ impl Sent {
                 Verb::Approve { revision: revision.ok_or_else(missing)? }
             }
             "send_back" => Verb::SendBack { comments: self.comment() },
-            "approve" => self.respond(json!({ "approved": true, "comment": self.comment() }))?,
-            "reject" => self.respond(json!({ "approved": false, "comment": self.comment() }))?,
+            word @ ("approve" | "reject") => self.respond(self.word(word))?,
+            "raise" => self.respond(self.raise()?)?,
             "choose" => self.respond(json!(self.get("value").unwrap_or_default()))?,
             "fill" => self.respond(Value::Null)?,
             "decline" => Verb::Decline { task: self.task()?, question: self.question() },
@@ -86,15 +87,40 @@ impl Sent {
         Json::parse(text.to_owned()).map_err(fault)
     }
 
+    /// A yes or no; to an exact call it names which, so that it is good for no other.
+    fn word(&self, word: &str) -> Value {
+        let mut said = json!({ "approved": word == "approve", "comment": self.comment() });
+        if let (Some(digest), Some(fields)) = (self.get("digest"), said.as_object_mut()) {
+            fields.insert("digest".to_owned(), json!(digest));
+        }
+        said
+    }
+
+    /// By how much a budget is raised.
+    fn raise(&self) -> Result<Value, Problem> {
+        let mut by = serde_json::Map::new();
+        for name in ["tokens", "calls"] {
+            let Some(text) = self.get(name) else { continue };
+            let wrong = |_| unreadable(format!("by how many {name} must be a whole number"));
+            by.insert(name.to_owned(), json!(text.trim().parse::<u64>().map_err(wrong)?));
+        }
+        if let Some(text) = self.get("usd") {
+            let cost: Cost = text
+                .trim()
+                .parse()
+                .map_err(|why| unreadable(format!("by how much money must be {why}")))?;
+            by.insert("usd".to_owned(), json!(cost));
+        }
+        let is_something = |value: &Value| *value != json!(0) && *value != json!(Cost::default());
+        if by.values().any(is_something) {
+            return Ok(Value::Object(by));
+        }
+        Err(unreadable("say by how much the budget is raised; to end it there, use Stop"))
+    }
+
     /// The answer to a form, by its schema.
     fn answer(&self, form: Option<&Value>) -> Result<Value, Unreadable> {
-        let mut answer = serde_json::Map::new();
-        for field in fields(form) {
-            if let Some(value) = field.read(self.get(&format!("{FIELD}{}", field.name)))? {
-                answer.insert(field.name, value);
-            }
-        }
-        Ok(Value::Object(answer))
+        Asked::of(form).read(|name| self.get(&format!("{FIELD}{name}")))
     }
 }
 

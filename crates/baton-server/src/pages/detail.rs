@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::plan::Plan;
 use baton_core::spoken::grouped;
 use baton_core::time::Timestamp;
 use baton_core::words::{TaskStatus, WorkflowStatus};
+use baton_core::workflow::rows::WorkflowCard;
 use baton_engine::inbox::inbox_of;
 use baton_engine::live::read_event;
 use baton_engine::said::Said;
@@ -14,16 +16,18 @@ use baton_engine::stages::stage_views;
 use baton_engine::store::{StoreError, Views};
 use baton_engine::transcript::agent_of;
 use baton_engine::turn_view::{Whose, models_asked};
+use baton_engine::usage::spending_of;
 use baton_engine::view::{
     TaskView, WorkflowView, add_live, all_tasks, plan_of, workflow_brief, workflow_view,
 };
 use baton_engine::wording::Wording;
 
-use super::history::{History, failure_of, kind_word};
+use super::history::{Granted, History, failure_of, kind_word};
 use super::looks::Look;
 use super::panel::{Failure, Panel, Text, panel};
 use super::questions::Question;
 use super::sentence;
+use super::spending::{Bounds, Earlier, Made, Spending, spending};
 use super::stages::{Around, Stage, stages};
 use super::times::Age;
 use super::turns;
@@ -49,8 +53,8 @@ pub struct Detail {
     pub sentence: String,
     /// `2 of 5 tasks complete`.
     pub done: String,
-    /// The models that its agents may ask; empty where it has none.
-    pub models: String,
+    /// What its agents used; nothing where it has none.
+    pub spent: Option<Spending>,
     /// When it was admitted.
     pub created: Age,
     /// What can be done with it.
@@ -143,7 +147,9 @@ pub fn read(
     };
     if row.purged_at().is_some() {
         let brief = workflow_brief(&card, &row, views)?;
-        return Ok(Some(head(card.number, brief, &[], now)));
+        let used = (card.number, &brief.usage.spent, None);
+        let spent = spending(used, (None, Vec::new()), views)?;
+        return Ok(Some(Detail { spent, ..head(card.number, brief, &[], now) }));
     }
     let plan = plan_of(&card, views)?;
     let view = workflow_view(&card, &row, &Wording::of(&plan), views)?;
@@ -162,7 +168,8 @@ pub fn read(
                 && let Some(agent) = agent_of(&plan, detail.of)
             {
                 let whose = Whose { workflow: id, key: &detail.task.key, agent };
-                told = turns::told((whose, sum), transcript, now, views)?;
+                let line = turns::Line { task: detail.task.id, head: row.head };
+                told = turns::told((whose, sum), (transcript, line), now, views)?;
             }
             Some(panel((&detail, told), &plan, ended_at.is_some(), now))
         }
@@ -171,11 +178,11 @@ pub fn read(
     let asked = inbox_of((&card, &row), &rows, QUESTIONS_MAX, views)?;
     let around = Around { starts: &history.starts()?, ended_at, open, now };
     Ok(Some(Detail {
-        questions: asked.into_iter().map(|item| Question::of(item, now)).collect(),
+        questions: Question::all(asked, now, views)?,
         failures: failures(&tasks, card.number, views)?,
         stages: stages(&stage_views(&plan, &tasks, &usage), &tasks, around),
         panel,
-        models: models_asked(&plan).into_iter().collect::<Vec<_>>().join(", "),
+        spent: spent((&card, &view), (&plan, &tasks, &history), views)?,
         output: view.output.as_ref().filter(|json| json.as_str() != "null").map(Text::of),
         events: events(views, &history, &tasks, now)?,
         ..head(card.number, view, &tasks, now)
@@ -190,7 +197,7 @@ fn head(number: u64, view: WorkflowView, tasks: &[TaskView], now: Timestamp) -> 
         look: Look::of_workflow(view.status, view.tasks_waiting_for_people),
         sentence: sentence::full(&view, tasks, now),
         done: sentence::done(&view),
-        models: String::new(),
+        spent: None,
         created: Age::of(view.created_at, now),
         acts: if is_purged { Vec::new() } else { acts(view.status) },
         questions: Vec::new(),
@@ -203,6 +210,34 @@ fn head(number: u64, view: WorkflowView, tasks: &[TaskView], now: Timestamp) -> 
         is_purged,
         view,
     }
+}
+
+/// What its agents used, of what they may use in the present run.
+fn spent(
+    (card, view): (&WorkflowCard, &WorkflowView),
+    (plan, tasks, history): (&Plan, &[TaskView], &History),
+    views: &mut dyn Views,
+) -> Result<Option<Spending>, StoreError> {
+    let bounds = match history.granted()? {
+        None => None,
+        Some(Granted { more: granted, opened_at }) => {
+            let mut before = None;
+            if opened_at.is_some() {
+                let sum = spending_of(card.number, opened_at, views)?;
+                before = Some(Earlier(sum.into()));
+            }
+            Some(Bounds { planned: plan.budget, granted, before })
+        }
+    };
+    let begun = |all: &mut dyn Iterator<Item = &TaskView>| -> u64 {
+        all.map(|task| u64::from(task.attempts)).sum()
+    };
+    let made = Made {
+        of_models: begun(&mut tasks.iter().filter(|task| task.kind == "agent")),
+        of_tools: begun(&mut tasks.iter().filter(|task| task.call_of.is_some())),
+    };
+    let asked = models_asked(plan).into_iter().collect();
+    spending((card.number, &view.usage.spent, Some(made)), (bounds, asked), views)
 }
 
 fn failures(

@@ -11,7 +11,7 @@ use baton_core::failure::CallFailure;
 use baton_core::ids::Ordinal;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::WorkflowRow;
-use baton_core::workflow::{Event, EventKind};
+use baton_core::workflow::{Amount, BudgetScope, Event, EventKind};
 use baton_engine::live::read_event;
 use baton_engine::store::{Record, StoreError, Views};
 use baton_engine::view::TaskView;
@@ -62,6 +62,35 @@ impl History {
             }
         }
         Ok(starts)
+    }
+}
+
+/// What the journal says of the present run's budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Granted {
+    /// What people granted beyond the workflow's own.
+    pub more: Amount,
+    /// Where the run was opened; `None` where it is the first.
+    pub opened_at: Option<u64>,
+}
+
+impl History {
+    /// What was granted in the present run; `None` of a history too long to be read.
+    pub fn granted(&self) -> Result<Option<Granted>, StoreError> {
+        let mut granted = Granted::default();
+        let tells = [EventKind::BudgetRaised.code(), EventKind::Retried.code()];
+        for record in self.records.iter().filter(|it| tells.contains(&it.kind)) {
+            let event = read_event(record)?;
+            if let Event::Retried(_) = event {
+                granted = Granted { opened_at: Some(record.position), ..Granted::default() };
+            }
+            if let Event::BudgetRaised(raised) = event
+                && raised.scope == BudgetScope::Workflow
+            {
+                granted.more = granted.more.plus(raised.by);
+            }
+        }
+        Ok(self.is_whole.then_some(granted))
     }
 }
 

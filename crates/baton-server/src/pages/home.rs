@@ -104,7 +104,7 @@ pub fn read(
         });
     }
     let asked = inbox(views, QUESTIONS_MAX)?;
-    let questions = asked.into_iter().map(|item| Question::of(item, now)).collect();
+    let questions = Question::all(asked, now, views)?;
     let of = |statuses: Vec<WorkflowStatus>| Filter { statuses, ..Filter::default() };
     let active = (of(active().collect()), ACTIVE_MAX);
     let active = list(views, ("Active", "Nothing is running."), active, now)?;

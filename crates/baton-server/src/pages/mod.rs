@@ -7,6 +7,7 @@ mod act;
 mod assets;
 mod detail;
 mod filter;
+mod forms;
 mod guard;
 mod history;
 mod home;
@@ -16,9 +17,12 @@ mod looks;
 mod panel;
 mod questions;
 mod sentence;
+mod spending;
 mod stages;
 mod times;
 mod turns;
+mod usage;
+mod waits;
 
 use std::sync::Arc;
 
@@ -37,9 +41,11 @@ use serde::Deserialize;
 use self::assets::{ICON, SCRIPT, STYLE};
 use self::detail::{Act, Detail};
 use self::filter::Wanted;
+use self::forms::{Control, Whole};
 use self::guard::FormToken;
 use self::home::Home;
-use self::questions::{Answer, Control, Whole};
+use self::questions::Answer;
+use self::usage::{Books, Money};
 use crate::http::{Api, Caller, Problem, ProblemCode, now};
 
 /// What the pages stand on.
@@ -61,6 +67,7 @@ impl Pages {
 pub fn router(pages: Pages) -> Router<Api> {
     let router = Router::new()
         .route("/", get(home))
+        .route("/usage", get(books))
         .route("/workflows/{id}", get(workflow))
         .route("/workflows/{id}/act", post(act::act))
         .route("/pages/stream", get(live::stream));
@@ -107,6 +114,16 @@ struct WorkflowPage {
     token: String,
     who: Option<String>,
     page: Detail,
+}
+
+/// The page of the books.
+#[derive(Template)]
+#[template(path = "usage.html")]
+struct UsagePage {
+    root: &'static str,
+    token: String,
+    who: Option<String>,
+    page: Books,
 }
 
 /// The page that says what went wrong.
@@ -176,6 +193,19 @@ async fn home(
     let token = pages.token.text().to_owned();
     match read.await {
         Ok(page) => render(&HomePage { root: "./", token, who: who(&caller), page }),
+        Err(problem) => Fault { problem, root: "./" }.into_response(),
+    }
+}
+
+async fn books(
+    State(pages): State<Pages>,
+    caller: Caller,
+    Query(asked): Query<usage::Asked>,
+) -> Response {
+    let read = pages.api.readers.read(move |views| usage::read(asked, views));
+    let token = pages.token.text().to_owned();
+    match read.await {
+        Ok(page) => render(&UsagePage { root: "./", token, who: who(&caller), page }),
         Err(problem) => Fault { problem, root: "./" }.into_response(),
     }
 }

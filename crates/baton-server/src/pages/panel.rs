@@ -85,11 +85,14 @@ pub struct Text {
 impl Text {
     /// The text of a JSON value.
     pub fn of(json: &Json) -> Self {
-        let whole = pretty(json);
-        let count = whole.chars().count();
-        let more = count.saturating_sub(TEXT_CHARS_MAX) as u64;
+        Self::bounded(&pretty(json), TEXT_CHARS_MAX)
+    }
+
+    /// A text of at most so many characters.
+    pub fn bounded(text: &str, chars_max: usize) -> Self {
+        let more = text.chars().count().saturating_sub(chars_max) as u64;
         let more = (more > 0).then(|| format!("{} more are not shown", many(more, "character")));
-        Self { shown: cut(&whole, TEXT_CHARS_MAX), more }
+        Self { shown: cut(text, chars_max), more }
     }
 }
 

@@ -8,9 +8,11 @@ use baton_core::spoken::cut;
 use baton_core::time::Timestamp;
 use baton_core::words::{HumanKind, WaitReason};
 use baton_engine::inbox::InboxItem;
-use serde_json::Value;
+use baton_engine::store::{StoreError, Views};
 
+use super::forms::Form;
 use super::times::Age;
+use super::waits::{Exact, Looked, Raise, Stands};
 
 /// The longest text of a question that a card shows, in characters.
 const ASK_CHARS_MAX: usize = 4_000;
@@ -61,58 +63,42 @@ pub enum Answer {
     Review(u64),
     /// Yes or no.
     Approval,
+    /// Yes or no to one call, as it stands here.
+    Call(Exact),
+    /// More of a budget that ran out, or none.
+    Budget(Raise),
     /// One of these.
     Choice(Vec<String>),
-    /// These fields.
-    Form(Vec<Field>),
+    /// What this form has.
+    Form(Form),
     /// Whether the call happened.
     Doubt,
     /// Nothing that can be given here.
     Elsewhere,
 }
 
-/// A field of a form.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Field {
-    /// Its name in the answer.
-    pub name: String,
-    /// For people.
-    pub label: String,
-    /// What it takes.
-    pub control: Control,
-    /// Whether the answer must have it.
-    pub required: bool,
-    /// What stands in it at first.
-    pub preset: String,
-}
-
-/// How a field is filled in.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Control {
-    /// A text.
-    Text,
-    /// A number; whether it must be whole.
-    Number(Whole),
-    /// Yes or no.
-    Flag,
-    /// One of these, each as JSON.
-    Select(Vec<(String, String)>),
-    /// Any other value, as JSON.
-    Json,
-}
-
-/// Whether a number must be whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whole {
-    /// It must.
-    Whole,
-    /// It may have a fraction.
-    Any,
-}
-
 impl Question {
-    /// A question of the inbox, as a card shows it.
-    pub fn of(item: InboxItem, now: Timestamp) -> Self {
+    /// Questions of the inbox, as cards show them, in their order.
+    pub fn all(
+        items: Vec<InboxItem>,
+        now: Timestamp,
+        views: &mut dyn Views,
+    ) -> Result<Vec<Self>, StoreError> {
+        let mut looked = Looked::default();
+        let one = |item: InboxItem| {
+            let stands = looked.stands(&item, views)?;
+            Ok(Self::of(item, stands, now))
+        };
+        items.into_iter().map(one).collect()
+    }
+
+    /// What tells it apart on a page that shows many.
+    pub fn id(&self) -> String {
+        let task = self.task.as_ref().map_or_else(String::new, |task| task.ordinal.to_string());
+        format!("{}-{task}", self.workflow)
+    }
+
+    fn of(item: InboxItem, stands: Option<Stands>, now: Timestamp) -> Self {
         let task = item.task_id.and_then(TaskId::split).zip(item.task.clone());
         let call = item.question.map(|number| Call {
             tool: item.tool.clone().unwrap_or_default(),
@@ -120,7 +106,7 @@ impl Question {
             url: item.url.clone(),
         });
         Self {
-            answer: answer(&item),
+            answer: answer(&item, stands),
             call,
             workflow: item.workflow_id,
             name: item.name,
@@ -131,162 +117,22 @@ impl Question {
     }
 }
 
-fn answer(item: &InboxItem) -> Answer {
+fn answer(item: &InboxItem, stands: Option<Stands>) -> Answer {
     if item.task_id.is_none() {
         return Answer::Review(item.revision);
     }
     if item.needs == WaitReason::InDoubt.word() {
         return Answer::Doubt;
     }
+    match stands {
+        Some(Stands::Call(exact)) => return Answer::Call(exact),
+        Some(Stands::Budget(raise)) => return Answer::Budget(raise),
+        None => {}
+    }
     match item.kind {
         Some(HumanKind::Approval) => Answer::Approval,
         Some(HumanKind::Choice) => Answer::Choice(item.options.clone()),
-        Some(HumanKind::Form) => Answer::Form(fields(item.form.as_ref())),
+        Some(HumanKind::Form) => Answer::Form(Form::of(item.form.as_ref())),
         None => Answer::Elsewhere,
-    }
-}
-
-/// The fields of a form, in the order of its schema.
-pub fn fields(form: Option<&Value>) -> Vec<Field> {
-    let Some(form) = form else {
-        return Vec::new();
-    };
-    let required = form.get("required").and_then(Value::as_array);
-    let is_required = |name: &str| required.is_some_and(|all| all.iter().any(|it| it == name));
-    let properties = form.get("properties").and_then(Value::as_object).into_iter().flatten();
-    let field = |(name, schema): (&String, &Value)| {
-        let control = control(schema);
-        let preset = schema.get("default").map_or_else(String::new, |it| shown(it, &control));
-        let label = schema.get("title").and_then(Value::as_str).unwrap_or(name).to_owned();
-        Field { name: name.clone(), label, control, required: is_required(name), preset }
-    };
-    properties.map(field).collect()
-}
-
-fn control(schema: &Value) -> Control {
-    if let Some(options) = schema.get("oneOf").and_then(Value::as_array) {
-        let titled = |it: &Value| {
-            let value = it.get("const")?;
-            Some((value.to_string(), shown(it.get("title").unwrap_or(value), &Control::Text)))
-        };
-        return Control::Select(options.iter().filter_map(titled).collect());
-    }
-    if let Some(options) = schema.get("enum").and_then(Value::as_array) {
-        let option = |it: &Value| (it.to_string(), shown(it, &Control::Text));
-        return Control::Select(options.iter().map(option).collect());
-    }
-    match schema.get("type").and_then(Value::as_str) {
-        Some("string") => Control::Text,
-        Some("integer") => Control::Number(Whole::Whole),
-        Some("number") => Control::Number(Whole::Any),
-        Some("boolean") => Control::Flag,
-        Some(_) | None => Control::Json,
-    }
-}
-
-fn shown(value: &Value, control: &Control) -> String {
-    match (value, control) {
-        (Value::String(text), Control::Text) => text.clone(),
-        (_, _) => value.to_string(),
-    }
-}
-
-/// Why a field cannot be taken as it was filled in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreadable(pub String);
-
-impl Field {
-    /// What was written into it, as the answer has it; `None` where it is left out.
-    pub fn read(&self, written: Option<&str>) -> Result<Option<Value>, Unreadable> {
-        let fault = |what: &str| Unreadable(format!("“{}” {what}", self.label));
-        if self.control == Control::Flag {
-            return Ok(Some(Value::Bool(written.is_some())));
-        }
-        let Some(text) = written.filter(|text| !text.is_empty()) else {
-            return Ok(None);
-        };
-        let parsed = || serde_json::from_str::<Value>(text);
-        match &self.control {
-            Control::Text => Ok(Some(Value::String(text.to_owned()))),
-            Control::Number(_) => {
-                let number = parsed().ok().filter(Value::is_number);
-                number.map(Some).ok_or_else(|| fault("must be a number"))
-            }
-            Control::Select(_) | Control::Json => {
-                parsed().map(Some).map_err(|e| fault(&format!("must be JSON: {e}")))
-            }
-            Control::Flag => Ok(None),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn form() -> Vec<Field> {
-        let form = json!({
-            "type": "object",
-            "required": ["score"],
-            "properties": {
-                "score": { "type": "integer", "title": "Score", "default": 3 },
-                "note": { "type": "string" },
-                "sure": { "type": "boolean" },
-                "kind": { "enum": ["a", 2] },
-                "rest": { "type": "array" },
-            },
-        });
-        fields(Some(&form))
-    }
-
-    #[test]
-    fn a_form_follows_its_schema() {
-        let fields = form();
-        let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
-        assert_eq!(names, ["score", "note", "sure", "kind", "rest"]);
-        let score = fields.first().expect("the first field");
-        assert_eq!(
-            (score.label.as_str(), score.preset.as_str(), score.required),
-            ("Score", "3", true)
-        );
-        let select = fields.get(3).map(|field| field.control.clone());
-        let options = [("\"a\"", "a"), ("2", "2")].map(|(a, b)| (a.to_owned(), b.to_owned()));
-        assert_eq!(select, Some(Control::Select(options.to_vec())));
-    }
-
-    #[test]
-    fn options_with_titles_are_shown_by_them() {
-        let options = json!([{ "const": "r", "title": "Red" }, { "const": "g" }]);
-        let form = json!({
-            "properties": { "c": { "type": "string", "oneOf": options, "default": "g" } },
-        });
-        let field = fields(Some(&form)).pop().expect("a field");
-        let options = [("\"r\"", "Red"), ("\"g\"", "g")].map(|(a, b)| (a.to_owned(), b.to_owned()));
-        assert_eq!(field.control, Control::Select(options.to_vec()));
-        assert_eq!(field.preset, "\"g\"");
-    }
-
-    #[test]
-    fn what_is_written_becomes_a_value_of_its_type() {
-        let fields = form();
-        let read = |name: &str, text: Option<&str>| {
-            let field =
-                fields.iter().find(|field| field.name == name).expect("a field of this name");
-            field.read(text)
-        };
-        assert_eq!(read("score", Some("7")), Ok(Some(json!(7))));
-        assert_eq!(read("note", Some("7")), Ok(Some(json!("7"))));
-        assert_eq!(read("note", Some("")), Ok(None));
-        assert_eq!(read("sure", Some("on")), Ok(Some(json!(true))));
-        assert_eq!(read("sure", None), Ok(Some(json!(false))));
-        assert_eq!(read("kind", Some("\"a\"")), Ok(Some(json!("a"))));
-        assert_eq!(read("rest", Some("[1]")), Ok(Some(json!([1]))));
-        assert_eq!(
-            read("score", Some("x")),
-            Err(Unreadable("“Score” must be a number".to_owned()))
-        );
-        assert!(read("rest", Some("[")).is_err());
     }
 }

@@ -90,6 +90,12 @@ fn running(workflow: &WorkflowView, tasks: &[TaskView]) -> String {
     if let Some(doubt) = named(WaitReason::InDoubt) {
         return format!("Waits for your word whether {doubt} happened");
     }
+    if let Some(call) = named(WaitReason::Approval) {
+        return format!("Waits for your approval of {call}");
+    }
+    if let Some(short) = named(WaitReason::Budget) {
+        return format!("Waits for more budget for {short}");
+    }
     match workflow.tasks_waiting_for_people {
         0 => {}
         1 => return "Waits for your answer".to_owned(),
@@ -100,8 +106,6 @@ fn running(workflow: &WorkflowView, tasks: &[TaskView]) -> String {
         return format!("Working on {moving}");
     }
     let held = [
-        (WaitReason::Approval, "an approval"),
-        (WaitReason::Budget, "room in its budget"),
         (WaitReason::Event, "an event"),
         (WaitReason::Child, "the workflow it started"),
         (WaitReason::Timer, "its time"),
@@ -236,6 +240,18 @@ mod tests {
             say(&running, &many),
             "Working on “scan”, “scan” and 2 more; 2 of 5 tasks complete."
         );
+    }
+
+    #[test]
+    fn what_an_agent_waits_for_is_named() {
+        let mut running = workflow(WorkflowStatus::Running);
+        running.tasks_waiting_for_people = 1;
+        let waits = |on| [task("write", TaskStatus::Waiting, Some(on))];
+        let say = |on| say(&running, &waits(on));
+        let approval = "Waits for your approval of “write”; 2 of 5 tasks complete.";
+        assert_eq!(say(WaitReason::Approval), approval);
+        let budget = "Waits for more budget for “write”; 2 of 5 tasks complete.";
+        assert_eq!(say(WaitReason::Budget), budget);
     }
 
     #[test]

@@ -3,9 +3,11 @@
 
 use baton_core::agent::{Cost, Usage};
 use baton_core::body::Json;
+use baton_core::ids::{TaskId, WorkflowId};
 use baton_core::spoken::{cut, grouped, many, span};
 use baton_core::time::Timestamp;
-use baton_core::words::TaskStatus;
+use baton_core::words::{AttemptStatus, TaskStatus};
+use baton_engine::chunks::TurnId;
 use baton_engine::store::{StoreError, Views};
 use baton_engine::transcript::Transcript;
 use baton_engine::turn_view::{
@@ -15,6 +17,7 @@ use baton_engine::turn_view::{
 use super::history::pretty;
 use super::looks::{Look, Tone};
 use super::panel::{Failure, Text};
+use super::spending::is_scripted;
 use super::times::Age;
 
 /// How many turns are shown, the newest.
@@ -56,12 +59,34 @@ pub struct Turned {
     pub possibly_billed: bool,
     /// What was said, in order.
     pub says: Vec<Says>,
+    /// Where to hear what is being said, while it is.
+    pub speech: Option<Speech>,
+    /// Whether no model was asked, but a file.
+    pub is_scripted: bool,
     /// What it asked for.
     pub calls: Vec<Called>,
     /// How many more calls there are.
     pub more: Option<String>,
     /// Why it failed.
     pub failure: Option<Failure>,
+}
+
+/// What a model says while its turn runs: the stream tells it, and the journal has it at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Speech {
+    /// The turn, as the stream names it.
+    pub turn: String,
+    /// The workflow's stream, beneath `/api/v1/workflows/`, from here on.
+    pub follow: String,
+}
+
+/// Of which stream a running turn is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    /// The agent's task.
+    pub task: TaskId,
+    /// The position of the workflow's newest event.
+    pub head: u64,
 }
 
 /// A piece of a message.
@@ -99,7 +124,7 @@ pub struct Called {
 /// What an agent did; nothing where it has had no turn.
 pub fn told(
     (whose, sum): (Whose<'_>, &AgentView),
-    transcript: &Transcript,
+    (transcript, line): (&Transcript, Line),
     now: Timestamp,
     views: &mut dyn Views,
 ) -> Result<Option<Told>, StoreError> {
@@ -113,7 +138,8 @@ pub fn told(
     for turn in turns.iter().skip(earlier) {
         let before = restarts.replace(turn.restarts).unwrap_or(turn.restarts);
         let view = turn_view(whose, turn, views)?;
-        shown.push(turned(&view, before < turn.restarts, now));
+        let turned = turned(&view, before < turn.restarts, now);
+        shown.push(Turned { speech: speech(&view, (whose.workflow, line)), ..turned });
     }
     let earlier = (earlier > 0).then(|| {
         let earlier = many(earlier as u64, "earlier turn");
@@ -124,6 +150,9 @@ pub fn told(
 
 /// `openai/gpt-5 · 3 turns, 5 calls · 1,200 tokens in, 340 out · $0.0123`.
 fn in_sum(sum: &AgentView) -> String {
+    if !sum.has_asked() {
+        return format!("{} · no turn has ended yet", sum.models.join(", then "));
+    }
     let mut facts = vec![
         sum.models.join(", then "),
         format!("{}, {}", many(sum.turns.into(), "turn"), many(sum.calls.into(), "call")),
@@ -170,14 +199,22 @@ fn turned(turn: &TurnView, restarted: bool, now: Timestamp) -> Turned {
         restarted,
         possibly_billed: turn.possibly_billed,
         says: asked.chain(said).collect(),
+        speech: None,
+        is_scripted: is_scripted(&turn.model),
         calls: turn.calls.iter().take(CALLS_MAX).map(|call| called(call, now)).collect(),
         more: (more > 0).then(|| format!("{} not shown", many(more, "more call"))),
         failure: turn.failure.as_ref().map(Failure::of),
     }
 }
 
+fn speech(turn: &TurnView, (workflow, line): (WorkflowId, Line)) -> Option<Speech> {
+    let told = TurnId { task: line.task, attempt: turn.call }.to_string();
+    let follow = format!("{workflow}/stream?type=text.delta&after={}", line.head);
+    (turn.status == AttemptStatus::Executing).then_some(Speech { turn: told, follow })
+}
+
 fn says(who: &'static str, piece: &PieceView) -> Says {
-    let text = bounded(&piece.text, MESSAGE_CHARS_MAX);
+    let text = Text::bounded(&piece.text, MESSAGE_CHARS_MAX);
     match piece.kind {
         PieceKind::Text => Says { who, is_folded: false, text },
         PieceKind::Reasoning => Says { who: "Reasoning", is_folded: true, text },
@@ -210,18 +247,13 @@ fn called(call: &AskedCallView, now: Timestamp) -> Called {
 }
 
 fn value(json: &Json) -> Text {
-    bounded(&pretty(json), VALUE_CHARS_MAX)
-}
-
-fn bounded(text: &str, chars_max: usize) -> Text {
-    let more = text.chars().count().saturating_sub(chars_max) as u64;
-    let more = (more > 0).then(|| format!("{} more are not shown", many(more, "character")));
-    Text { shown: cut(text, chars_max), more }
+    Text::bounded(&pretty(json), VALUE_CHARS_MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use baton_core::words::{AttemptStatus, Effect};
+    use baton_core::codes::Code;
+    use baton_core::words::Effect;
     use serde_json::json;
 
     use super::*;
@@ -292,7 +324,7 @@ mod tests {
 
     #[derive(askama::Template)]
     #[template(
-        source = r#"{% import "parts.html" as parts %}{% call parts::told(told) %}{% endcall %}"#,
+        source = r#"{% import "parts.html" as parts %}{% call parts::told(told, "../") %}{% endcall %}"#,
         ext = "html"
     )]
     struct Rendered {
@@ -329,5 +361,19 @@ mod tests {
         assert_eq!(said.text.shown.chars().count(), MESSAGE_CHARS_MAX);
         assert!(said.text.more.is_some());
         assert_eq!(turn.calls.get(1).map(|call| call.look.word.as_str()), Some("refused"));
+    }
+
+    #[test]
+    fn what_is_being_said_is_heard_only_while_its_turn_runs() {
+        let runs = TurnView { status: AttemptStatus::Executing, call: 3, ..hostile() };
+        let workflow: WorkflowId = "0190a5b0-0000-7000-8000-000000000001".parse().expect("an id");
+        let line = Line { task: workflow.task(baton_core::ids::Ordinal(7)), head: 41 };
+        let speech = |turn: &TurnView| speech(turn, (workflow, line));
+        let heard = speech(&runs).expect("it runs");
+        assert_eq!(heard.turn, format!("{}.3", line.task));
+        assert!(heard.follow.ends_with("/stream?type=text.delta&after=41"), "{heard:?}");
+        for status in AttemptStatus::ALL.iter().filter(|it| **it != AttemptStatus::Executing) {
+            assert_eq!(speech(&TurnView { status: *status, ..hostile() }), None);
+        }
     }
 }

@@ -7,47 +7,22 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import http from "node:http";
-import { createRequire } from "node:module";
 import path from "node:path";
+import { ground } from "./ground.mjs";
 
 const [modules, executablePath, base, folder, shots] = process.argv.slice(2);
-const require = createRequire(path.join(modules, "/"));
-const { chromium } = require("playwright-core");
-const axe = fs.readFileSync(require.resolve("axe-core"), "utf8");
-const quietly = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-  "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-const wide = { width: 1440, height: 900 };
-const narrow = { width: 390, height: 844 };
+const { browser, open, watchShifts, looks, accessible, wrong } = await ground(modules, executablePath, base, shots);
+const { light: { viewport: wide }, narrow: { viewport: narrow } } = looks;
 
 const workflows = (await (await fetch(`${base}api/v1/workflows`)).json()).items;
 const idOf = (name) => workflows.find((it) => it.name === name).id;
 const openGate = (name) => fs.writeFileSync(path.join(folder, name), "go\n");
-const browser = await chromium.launch({ executablePath, args: quietly });
-const wrong = [];
-
-async function open(address, look = { colorScheme: "light", viewport: wide }) {
-  const page = await browser.newPage(look);
-  page.on("console", (it) => ["error", "warning"].includes(it.type()) && wrong.push(`${address}: ${it.text()}`));
-  page.on("pageerror", (it) => wrong.push(`${address}: ${it.message}`));
-  page.on("dialog", (it) => { wrong.push(`${address}: a dialog: ${it.message()}`); it.dismiss(); });
-  page.on("request", (it) => it.url().startsWith("http://127.0.0.1:") || wrong.push(`asks ${it.url()}`));
-  await page.goto(base + address);
-  await page.locator("#live.live").waitFor();
-  return page;
-}
 
 async function changesWithoutReload() {
   const page = await open(`workflows/${idOf("live")}`);
   await page.locator("#t-0 .pill.moving").waitFor();
-  await page.evaluate(() => {
-    window.sameDocument = true;
-    window.shifted = [];
-    const at = ({ x, y, width, height }) => [x, y, width, height].map(Math.round).join(" ");
-    const told = ({ node, previousRect, currentRect }) =>
-      `${node?.outerHTML?.slice(0, 80)} from ${at(previousRect)} to ${at(currentRect)}`;
-    new PerformanceObserver((all) => all.getEntries().forEach((it) => window.shifted.push(...it.sources.map(told))))
-      .observe({ type: "layout-shift" });
-  });
+  await page.evaluate(() => { window.sameDocument = true; });
+  await watchShifts(page);
   await page.locator("#filter").fill("half a word");
   await page.evaluate(() => document.querySelector("#filter").setSelectionRange(5, 6));
   const began = performance.now();
@@ -143,7 +118,7 @@ async function beneathPrefix() {
   await new Promise((listening) => proxy.listen(0, "127.0.0.1", listening));
   const page = await browser.newPage();
   await page.goto(`http://127.0.0.1:${proxy.address().port}/tools/baton/`);
-  await page.locator("#live.live").waitFor();
+  await page.locator("#live.is-live").waitFor();
   await page.locator("tr[data-line] a", { hasText: "paused" }).click();
   await page.getByRole("button", { name: "Pause" }).click();
   await page.getByRole("button", { name: "Resume" }).click();
@@ -155,18 +130,7 @@ async function beneathPrefix() {
 
 async function accessibleAndSeen() {
   const pages = { home: "", workflow: `workflows/${idOf("failed")}?task=1`, asking: `workflows/${idOf("hostile")}`, found: "?q=is:ended" };
-  const looks = { light: { colorScheme: "light", viewport: wide }, dark: { colorScheme: "dark", viewport: wide }, narrow: { colorScheme: "light", viewport: narrow } };
-  for (const [name, address] of Object.entries(pages)) {
-    for (const [how, look] of Object.entries(looks)) {
-      const page = await open(address, look);
-      await page.evaluate(axe);
-      const { violations } = await page.evaluate(() => window.axe.run());
-      const told = violations.map((it) => `${it.id}: ${it.nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
-      assert.deepEqual(told, [], `${name}, ${how}`);
-      await page.screenshot({ path: path.join(shots, `${name}-${how}.png`) });
-      await page.close();
-    }
-  }
+  for (const [name, address] of Object.entries(pages)) await accessible(name, address);
 }
 
 try {

@@ -53,13 +53,13 @@ try {
 
   await give(page, token);
   await page.waitForURL(`${base}?q=is:waiting`);
-  await page.locator("#live.live").waitFor();
+  await page.locator("#live.is-live").waitFor();
   const [cookie, ...others] = await context.cookies();
   assert.deepEqual(others, []);
   assert.deepEqual([cookie.httpOnly, cookie.sameSite, cookie.value.includes(token)], [true, "Strict", false]);
   assert.equal(await page.evaluate(() => document.cookie), "", "no script reads it");
   await page.goto(base);
-  await page.locator("#live.live").waitFor();
+  await page.locator("#live.is-live").waitFor();
   await accessible(page, "logged-in");
 
   // What happens is seen; what a page does is done in the token's name.
@@ -92,7 +92,7 @@ try {
   // Whoever leaves in one place has left in all of them.
   const other = await context.newPage();
   await other.goto(`${base}workflows/${started[1]}`);
-  await other.locator("#live.live").waitFor();
+  await other.locator("#live.is-live").waitFor();
   await page.getByRole("button", { name: "Log out" }).click();
   await page.waitForURL(/\/login$/);
   await other.waitForURL(/\/login\?next=workflows/);

@@ -74,6 +74,9 @@ pub struct WorkflowView {
     pub conversation_id: ConversationId,
     /// The project it belongs to.
     pub project_id: Option<ProjectId>,
+    /// Whether some agent may ask a model that answers from a file: such answers are no model's.
+    #[serde(default)]
+    pub scripted: bool,
     /// What its calls pass on as W3C trace id: its own id, 32 hexadecimal digits.
     pub trace_id: String,
     /// What it has used so far.
@@ -251,6 +254,7 @@ fn brief(card: &WorkflowCard, row: &WorkflowRow, spent: Spending) -> WorkflowVie
         tasks_waiting_for_people: row.waiting_people,
         conversation_id: card.conversation,
         project_id: card.project,
+        scripted: card.scripted,
         trace_id: format!("{:032x}", u128::from_be_bytes(*card.id.as_bytes())),
         usage: Usage::until(worked_until, row, spent),
         budget: None,

@@ -27,7 +27,7 @@ pub(crate) const RECORD: &str =
 pub(crate) const WORKFLOW: &str = "workflow.number, id, conversation, parent, name, version, \
     plan, origin, priority, created_at, workflow.status, run, revision, head, current_stage, \
     completed, total, percentage, method, failed, waiting_people, workflow.started_at, \
-    updated_at, workflow.ended_at, project";
+    updated_at, workflow.ended_at, project, scripted";
 /// The columns of [`task`], in its order.
 pub(crate) const TASK: &str = "key, of, task.status, waits_for, attempts, task.started_at, \
     task.ended_at, items_first, items_count, position";
@@ -158,8 +158,9 @@ pub(crate) fn workflow<'row, C: Cells<'row>>(
         id: WorkflowId::from_bytes(cells.bytes()?),
         conversation: ConversationId::from_bytes(cells.bytes()?),
         parent: cells.maybe_bytes()?.map(sized).transpose()?.map(TaskId::from_bytes),
-        // It stands behind the row: it came to the table last.
+        // These stand behind the row: they came to the table last.
         project: None,
+        scripted: false,
         name: cells.text()?.to_owned(),
         version: cells.number()?,
         plan: BlobHash(cells.bytes()?),
@@ -187,6 +188,7 @@ pub(crate) fn workflow<'row, C: Cells<'row>>(
         ended_at: cells.maybe_time()?,
     };
     card.project = cells.maybe_bytes()?.map(sized).transpose()?.map(ProjectId::from_bytes);
+    card.scripted = cells.integer()? != 0;
     Ok((card, row))
 }
 

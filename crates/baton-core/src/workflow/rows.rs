@@ -34,6 +34,9 @@ pub struct WorkflowCard {
     pub origin: Origin,
     /// 0 to 9.
     pub priority: u8,
+    /// Whether some agent may ask a model that answers from a file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scripted: bool,
     /// When it was admitted.
     pub created_at: Timestamp,
 }
@@ -129,6 +132,7 @@ pub fn workflow_card(state: &WorkflowState, number: u64, plan: BlobHash) -> Work
         plan,
         origin: state.origin,
         priority: state.priority,
+        scripted: state.plan.is_scripted(),
         created_at: state.created_at,
     }
 }

@@ -56,6 +56,9 @@ struct Columns {
     plan: Vec<BlobHash>,
     origin: Vec<Origin>,
     priority: Vec<u8>,
+    /// Empty where none is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    scripted: Vec<bool>,
     status: Vec<WorkflowStatus>,
     run: Vec<u32>,
     revision: Vec<u64>,
@@ -91,6 +94,9 @@ impl From<Tombstones> for Columns {
         if columns.project.iter().all(Option::is_none) {
             columns.project.clear();
         }
+        if !columns.scripted.contains(&true) {
+            columns.scripted.clear();
+        }
         columns.id = digits_by_place(&ids);
         columns.conversation = digits_by_place(&conversations);
         columns
@@ -107,6 +113,7 @@ impl Columns {
         self.plan.push(card.plan);
         self.origin.push(card.origin);
         self.priority.push(card.priority);
+        self.scripted.push(card.scripted);
     }
 
     /// The fields of a row that stand as they are.
@@ -147,6 +154,10 @@ impl Columns {
             plan,
             origin: *self.origin.get(at)?,
             priority: *self.priority.get(at)?,
+            scripted: match self.scripted.as_slice() {
+                [] => false,
+                all => *all.get(at)?,
+            },
             created_at: Timestamp::from_millis(created),
         };
         let head = last.head.step_by(*self.head.get(at)?);
@@ -264,6 +275,7 @@ mod tests {
             plan,
             origin: if odd { Origin::Fork } else { Origin::Cli },
             priority: 5,
+            scripted: odd,
             created_at: at(created),
         };
         let method = ProgressMethod::AgentBased;

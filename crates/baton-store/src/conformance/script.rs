@@ -101,6 +101,7 @@ impl Script {
             plan: plan.hash,
             origin: Origin::Cli,
             priority: 5,
+            scripted: number.is_multiple_of(2),
             created_at: at,
         };
         let row = WorkflowRow {

@@ -56,12 +56,12 @@ new_event AS (
 new_workflow AS (
     INSERT INTO workflow (number, id, conversation, parent, name, version, plan, origin, priority,
         created_at, status, run, revision, head, current_stage, completed, total, percentage,
-        method, failed, waiting_people, started_at, updated_at, ended_at, project)
+        method, failed, waiting_people, started_at, updated_at, ended_at, project, scripted)
     SELECT u.* FROM fence, unnest($29::int8[], $30::bytea[], $31::bytea[], $32::bytea[],
         $33::text[], $34::int8[], $35::bytea[], $36::int2[], $37::int2[], $38::int8[],
         $39::int2[], $40::int8[], $41::int8[], $42::int8[], $43::text[], $44::int8[], $45::int8[],
         $46::int2[], $47::int2[], $48::int8[], $49::int8[], $50::int8[], $51::int8[],
-        $52::int8[], $94::bytea[]) AS u
+        $52::int8[], $94::bytea[], $96::int2[]) AS u
 ),
 changed_workflow AS (
     UPDATE workflow SET status = u.status, run = u.run, revision = u.revision, head = u.head,

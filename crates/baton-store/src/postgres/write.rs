@@ -24,11 +24,11 @@ pub(crate) const COMMIT: &str = include_str!("commit.sql");
 pub(crate) const NEW_WORKFLOW: &str = "INSERT INTO workflow (number, id, conversation, parent, \
     name, version, plan, origin, priority, created_at, status, run, revision, head, \
     current_stage, completed, total, percentage, method, failed, waiting_people, started_at, \
-    updated_at, ended_at, project) SELECT * FROM unnest($1::int8[], $2::bytea[], $3::bytea[], $4::bytea[], \
+    updated_at, ended_at, project, scripted) SELECT * FROM unnest($1::int8[], $2::bytea[], $3::bytea[], $4::bytea[], \
     $5::text[], $6::int8[], $7::bytea[], $8::int2[], $9::int2[], $10::int8[], $11::int2[], \
     $12::int8[], $13::int8[], $14::int8[], $15::text[], $16::int8[], $17::int8[], $18::int2[], \
     $19::int2[], $20::int8[], $21::int8[], $22::int8[], $23::int8[], $24::int8[], \
-    $25::bytea[])";
+    $25::bytea[], $26::int2[])";
 /// Writes a task's row, which is removed before, as `commit.sql` does.
 pub(crate) const NEW_TASK: &str = "INSERT INTO task (key, of, status, waits_for, attempts, \
     started_at, ended_at, items_first, items_count, position) SELECT * FROM unnest($1::int8[], \
@@ -119,6 +119,7 @@ impl<'a> Columns<'a> {
         columns.kept_apart(commit);
         columns.projects(&added);
         columns.0.push(Box::new(usage_rows(&commit.usage)));
+        columns.scripted(&added);
         Ok(columns)
     }
 
@@ -128,6 +129,7 @@ impl<'a> Columns<'a> {
         columns.cards(&[(card, row)]);
         columns.rows(&[row]);
         columns.projects(&[(card, row)]);
+        columns.scripted(&[(card, row)]);
         columns
     }
 
@@ -269,9 +271,13 @@ impl<'a> Columns<'a> {
         self.column(&names, |name| name.as_str());
     }
 
-    /// The last column of new workflows.
+    /// The last columns of new workflows: this and [`Self::scripted`].
     fn projects(&mut self, rows: &[(&'a WorkflowCard, &'a WorkflowRow)]) {
         self.column(rows, |(card, _)| card.project.as_ref().map(|it| it.as_bytes().as_slice()));
+    }
+
+    fn scripted(&mut self, rows: &[(&'a WorkflowCard, &'a WorkflowRow)]) {
+        self.column(rows, |(card, _)| i16::from(card.scripted));
     }
 
     fn tasks(&mut self, rows: &[TaskRow]) {

@@ -243,8 +243,8 @@ pub(crate) fn insert_workflow(
         "INSERT INTO workflow (number, status, waiting_people, run, revision, head, \
          current_stage, completed, total, percentage, method, failed, started_at, updated_at, \
          ended_at, id, conversation, parent, name, version, plan, origin, priority, created_at, \
-         workspace, project) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
-         ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
+         workspace, project, scripted) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
+         ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)",
     )?;
     insert.execute(params![
         row.number,
@@ -273,6 +273,7 @@ pub(crate) fn insert_workflow(
         card.created_at.as_millis(),
         DEFAULT_WORKSPACE,
         card.project.as_ref().map(|project| project.as_bytes()),
+        card.scripted,
     ])?;
     Ok(())
 }

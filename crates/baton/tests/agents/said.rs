@@ -51,9 +51,18 @@ fn scripted_is_said_on_every_surface() {
     said(&["show", "last", "--events", "--json"]);
     said(&["agents"]);
     assert!(desk.expect(0, &["show", "last"]).out.contains("scripted"));
-    let id = desk.shown()["workflow"]["id"].as_str().unwrap().to_owned();
+    assert!(desk.expect(0, &["list"]).out.contains("(scripted)"));
+    assert_eq!(desk.expect(0, &["list", "--json"]).json()[0]["scripted"], true);
+    let shown = desk.shown();
+    assert_eq!(shown["workflow"]["scripted"], true);
+    let id = shown["workflow"]["id"].as_str().unwrap().to_owned();
     let task = desk.shown()["tasks"][0]["id"].as_str().unwrap().to_owned();
     let server = Server::start(&desk);
+    for path in ["/workflows", &format!("/workflows/{id}")] {
+        let answer = server.get(path).expect(200);
+        let workflow = answer.get("items").map_or(&answer, |items| &items[0]);
+        assert_eq!(workflow["scripted"], true, "{path}: {answer}");
+    }
     for path in [
         format!("/workflows/{id}/events"),
         format!("/workflows/{id}/plan"),
@@ -65,6 +74,16 @@ fn scripted_is_said_on_every_surface() {
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         assert!(answer.text.contains("scripted/desk"), "{path}: {answer:?}");
     }
+}
+
+#[test]
+fn what_asks_no_model_is_not_called_scripted() {
+    let desk = desk(CONFIG, "agent: thinker", SCRIPT);
+    desk.define("work.yaml", &["{ id: a, tool: core.noop, with: {} }"]);
+    desk.expect(0, &["run", "work.yaml"]);
+    assert!(!desk.expect(0, &["list"]).out.contains("(scripted)"));
+    assert_eq!(desk.expect(0, &["list", "--json"]).json()[0]["scripted"], false);
+    assert!(!desk.expect(0, &["show", "last"]).out.contains("scripted"));
 }
 
 #[test]

@@ -59,6 +59,8 @@ pub(in crate::http) struct WorkflowSchema {
     /// The project it belongs to.
     #[schema(format = "uuid")]
     project_id: Option<String>,
+    /// Whether some agent may ask a model that answers from a file: such answers are no model's.
+    scripted: bool,
     /// What its calls pass on as W3C trace id: its own id, 32 hexadecimal digits.
     trace_id: String,
     /// What it has used so far.

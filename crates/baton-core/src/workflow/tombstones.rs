@@ -18,7 +18,7 @@ use crate::words::{Origin, ProgressMethod, WorkflowStatus};
 /// How many digits an id has.
 const DIGITS: u32 = 32;
 
-/// What stays of workflows that were purged together.
+/// What stays of workflows that were purged together: all but what they used of their budgets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Columns", try_from = "Columns")]
 pub struct Tombstones(pub Vec<Tombstone>);
@@ -188,6 +188,7 @@ impl Columns {
             started_at: self.started_at.get(at)?.map(after),
             updated_at: Timestamp::from_millis(ended.wrapping_add(*self.updated_at.get(at)?)),
             ended_at,
+            budget: None,
         })
     }
 }
@@ -292,6 +293,7 @@ mod tests {
             started_at: (!odd).then(|| at(created + 1)),
             updated_at: at(created + 90 - i64::from(odd)),
             ended_at: Some(at(created + 90)),
+            budget: None,
         };
         Tombstone { plan, card, row }
     }

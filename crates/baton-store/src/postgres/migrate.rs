@@ -22,7 +22,7 @@ static STEPS: [Step; 7] = [
     Step { name: "project", sql: include_str!("migrations/0004_project.sql") },
     Step { name: "usage", sql: include_str!("migrations/0005_usage.sql") },
     Step { name: "chunk", sql: include_str!("migrations/0006_chunk.sql") },
-    Step { name: "scripted", sql: include_str!("migrations/0007_scripted.sql") },
+    Step { name: "shown", sql: include_str!("migrations/0007_shown.sql") },
 ];
 
 /// What a schema lacks.

@@ -18,7 +18,7 @@ static STEPS: [Step; 6] = [
     Step { name: "fact", sql: include_str!("migrations/0003_fact.sql") },
     Step { name: "project", sql: include_str!("migrations/0004_project.sql") },
     Step { name: "usage", sql: include_str!("migrations/0005_usage.sql") },
-    Step { name: "scripted", sql: include_str!("migrations/0006_scripted.sql") },
+    Step { name: "shown", sql: include_str!("migrations/0006_shown.sql") },
 ];
 
 /// Brings the file up to this version.

@@ -91,6 +91,7 @@ fn workflows_of_an_older_store_are_scripted_where_they_called_such_a_model() {
         .execute_batch(
             "UPDATE workflow SET head = 0 WHERE name = 'purged'; \
              ALTER TABLE workflow DROP COLUMN scripted; \
+             ALTER TABLE workflow DROP COLUMN budget; \
              DELETE FROM migration WHERE number = 6; PRAGMA user_version = 5",
         )
         .expect("a store of the version before");

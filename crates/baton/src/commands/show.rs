@@ -220,6 +220,9 @@ fn head(workflow: &WorkflowView) -> String {
     if let Some(used) = workflow.usage.spent.line() {
         text.push_str(&format!("used: {used}\n"));
     }
+    if let Some(budget) = &workflow.budget {
+        text.push_str(&format!("budget: {}\n", budget.line()));
+    }
     if let Some(forecast) = &workflow.forecast {
         text.push_str(&format!("forecast: {}\n", clean(&forecast.line())));
     }

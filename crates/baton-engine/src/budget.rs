@@ -48,7 +48,7 @@ pub struct Budget {
 pub struct BudgetUse {
     /// Tokens. A call that was cut off counts with all that was held for it.
     pub tokens: u64,
-    /// What they cost.
+    /// What they cost, as far as prices are known.
     pub usd: Cost,
     /// Calls, those that run among them.
     pub calls: u32,
@@ -176,7 +176,7 @@ mod tests {
         let time = Some(Span(Duration::from_secs(600)));
         let budget = Budget::of((time, &bound(None)), None).expect("time is bounded");
         assert_eq!(serde_json::to_value(budget).expect("json"), serde_json::json!({"time": "10m"}));
-        assert_eq!(budget.line(), "10 min");
+        assert_eq!(budget.line(), "10 min 0 s");
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
         let row = BudgetRow { account, time_ms: 12_000 };
         let budget = Budget::of((time, &plan), Some(&row)).expect("it is bounded");
         let line = "9,050 of 20,000 tokens (500 reserved, 10,000 granted), \
-                    $0.01 of $0.50 ($0.01 reserved), 2 of 200 calls, 12 s of 10 min; \
+                    $0.01 of $0.50 ($0.01 reserved), 2 of 200 calls, 12 s of 10 min 0 s; \
                     at the limit: stop";
         assert_eq!(budget.line(), line);
         let json = serde_json::to_value(budget).expect("json");

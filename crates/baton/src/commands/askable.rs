@@ -3,8 +3,9 @@
 //!
 //! Nothing is asked to find out; a model that may be tried counts as there.
 
-use baton_core::plan::{AgentCall, Plan, Work};
+use baton_core::plan::{AgentCall, Work};
 use baton_models::ModelSet;
+use baton_server::wire::Submission;
 
 use crate::config::Config;
 use crate::exit::Failed;
@@ -31,9 +32,14 @@ pub(super) fn missing<'p>(
 }
 
 /// Ends a session that would start this plan here, where one of its agents has no model that can be
-/// asked. Another owner asks its own models, of which nothing is known here.
-pub(super) fn require(session: Session, config: &Config, plan: &Plan) -> anyhow::Result<Session> {
-    if !session.is_owner() {
+/// asked. Another owner asks its own models, of which nothing is known here; and a plan that goes to
+/// review starts nothing yet.
+pub(super) fn require(
+    session: Session,
+    config: &Config,
+    Submission { plan, review, .. }: &Submission,
+) -> anyhow::Result<Session> {
+    if !session.is_owner() || *review {
         return Ok(session);
     }
     let agents = plan.tasks.iter().filter_map(|task| agent_in(&task.work));

@@ -86,7 +86,7 @@ pub(super) fn submit(
 ) -> anyhow::Result<(Session, Stand)> {
     for _ in 1..SUBMIT_TRIES_MAX {
         let session = open(common, config, tools)?;
-        let mut session = askable::require(session, config, &submission.plan)?;
+        let mut session = askable::require(session, config, submission)?;
         let asked = session.change(Ask::Submit(Box::new(submission.clone())));
         let left = |fault: &anyhow::Error| {
             let failed = fault.downcast_ref::<Failed>();
@@ -107,7 +107,7 @@ pub(super) fn submit(
             return Ok((session, started));
         }
         if session.is_owner() {
-            session = askable::require(session, config, &submission.plan)?;
+            session = askable::require(session, config, submission)?;
             let started = session.change(Ask::Submit(Box::new(submission.clone())))?;
             return Ok((session, started));
         }

@@ -87,6 +87,31 @@ fn what_asks_no_model_is_not_called_scripted() {
 }
 
 #[test]
+fn a_definition_is_forecast_before_anything_is_submitted() {
+    let desk = desk(CONFIG, "agent: thinker", SCRIPT);
+    let none = desk.expect(0, &["forecast", "work.yaml"]);
+    assert_eq!(none.out, "no history\n");
+    desk.expect(0, &["run", "work.yaml"]);
+    let told = desk.expect(0, &["forecast", "work.yaml"]).out;
+    assert!(told.contains("from 1 earlier run\n  a "), "{told}");
+    assert!(told.contains("cost unknown in 1 of 1 run"), "{told}");
+    let forecast = desk.expect(0, &["forecast", "work.yaml", "--json"]).json().remove(0);
+    assert_eq!((&forecast["runs"], &forecast["tasks"][0]["key"]), (&json!(1), &json!("a")));
+    assert_eq!(desk.expect(0, &["list", "--json"]).json().len(), 1, "nothing is submitted by it");
+    let wrong = desk.expect(2, &["forecast", "nowhere.yaml"]);
+    assert!(wrong.said.contains("there is no file"), "{wrong:?}");
+    let server = Server::start(&desk);
+    assert_eq!(server.get("/definitions/work/forecast").expect(200), forecast);
+    server.get("/definitions/nobody/forecast").expect(404);
+    let url = server.url("//");
+    for named in ["work.yaml", "work"] {
+        let there = desk.expect(0, &["forecast", named, "--json", "--server", &url]);
+        assert_eq!(there.json(), [forecast.clone()], "{named}");
+    }
+    desk.expect(2, &["forecast", "nobody", "--server", &url]);
+}
+
+#[test]
 fn the_flag_is_said_by_every_command_that_may_use_it() {
     let desk = desk(CONFIG, "agent: thinker", SCRIPT);
     let line = "scripted answers from desk.yaml: no model is asked";

@@ -129,7 +129,7 @@ struct BudgetSchema {
 struct BudgetUseSchema {
     /// Tokens. A call that was cut off counts with all that was held for it.
     tokens: u64,
-    /// What they cost, in US dollars.
+    /// What they cost in US dollars, as far as prices are known.
     #[schema(pattern = "^[0-9]+\\.[0-9]+$")]
     usd: String,
     /// Calls, those that run among them.

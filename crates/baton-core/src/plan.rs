@@ -16,6 +16,9 @@ use crate::words::{
     AtLimit, Compaction, Effect, HumanKind, Missed, OnFailure, Permission, ProgressMethod,
 };
 
+/// The provider whose models answer from a file: what their names begin with.
+pub const SCRIPTED: &str = "scripted";
+
 /// The most tasks a plan may have before `each` expands anything.
 pub const PLAN_TASKS_MAX: usize = 200_000;
 /// The most tasks a workflow may have, items of `each` included.
@@ -55,6 +58,21 @@ pub struct Plan {
     /// What starts a workflow of the definition once it is registered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<Trigger>,
+}
+
+impl Plan {
+    /// Whether some agent may ask a model that answers from a file.
+    pub fn is_scripted(&self) -> bool {
+        self.tasks.iter().any(|task| match &task.work {
+            Work::Agent(call) => call.models.iter().any(ModelSpec::is_scripted),
+            Work::Tool(_)
+            | Work::Human(_)
+            | Work::Wait(_)
+            | Work::Emit(_)
+            | Work::Workflow(_)
+            | Work::Worker(_) => false,
+        })
+    }
 }
 
 /// Starts a workflow of a registered definition each time something happens.
@@ -288,6 +306,11 @@ impl ModelSpec {
     /// Of which nothing but the name is known.
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), window_tokens: None, price: None }
+    }
+
+    /// Whether it answers from a file.
+    pub fn is_scripted(&self) -> bool {
+        self.name.split_once('/').is_some_and(|(provider, _)| provider == SCRIPTED)
     }
 }
 

@@ -7,12 +7,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use baton_core::agent::{Cost, Spending};
+use baton_core::plan::Plan;
 use baton_core::spoken::{grouped, many, span};
 use baton_core::words::{UsageBy, WorkflowStatus};
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
 use serde::{Deserialize, Serialize};
 
 use crate::store::{Filter, StoreError, UsageFilter, UsageKey, Views};
+use crate::wording::Wording;
 
 /// How many earlier runs are looked at.
 const RUNS_MAX: usize = 20;
@@ -96,6 +98,11 @@ struct Past {
     tasks: Vec<(String, Spending)>,
 }
 
+/// The forecast for a plan that nobody has submitted.
+pub fn forecast_of(plan: &Plan, views: &mut dyn Views) -> Result<Forecast, StoreError> {
+    forecast((&plan.name, None), &Wording::of(plan).agents(), views)
+}
+
 /// The forecast for a plan of the definition of this name, whose tasks with these keys ask models.
 /// The workflow itself is not its own history.
 pub fn forecast(
@@ -109,7 +116,7 @@ pub fn forecast(
         past.push(look_back(&card, &row, &keys, views)?);
     }
     if past.is_empty() {
-        return Ok(Forecast { basis: "no history".to_owned(), ..Forecast::default() });
+        return Ok(Forecast::without_history());
     }
     let of_run = |past: &Past| past.tasks.iter().map(|(_, spending)| *spending).sum::<Spending>();
     let whole: Vec<Spending> = past.iter().map(of_run).collect();
@@ -180,6 +187,11 @@ fn costs(sums: &[Spending]) -> (Option<Range<Cost>>, bool) {
 }
 
 impl Forecast {
+    /// Where there is no earlier run.
+    pub fn without_history() -> Self {
+        Self { basis: "no history".to_owned(), ..Self::default() }
+    }
+
     /// In a line: `about 12,000 tokens (8,000..20,000), $0.04, 30 s from 12 earlier runs`.
     pub fn line(&self) -> String {
         if self.runs == 0 {
@@ -201,6 +213,21 @@ impl Forecast {
             unknown => format!(", without {} that no earlier run had", many(unknown, "task")),
         };
         format!("about {} from {}{without}", parts.join(", "), self.basis)
+    }
+}
+
+impl TaskForecast {
+    /// In a line: `about 12,000 tokens (8,000..20,000), $0.04 in 2 of 12 runs`; of so many runs.
+    pub fn line(&self, runs: u32) -> String {
+        let Some(tokens) = self.tokens.filter(|_| self.runs > 0) else {
+            return "no history".to_owned();
+        };
+        let cost = match self.cost_usd {
+            Some(cost) => cost.line("", |cost| format!("${cost}")),
+            None => "cost unknown".to_owned(),
+        };
+        let of = many(u64::from(runs), "run");
+        format!("about {}, {cost} in {} of {of}", tokens.line(" tokens", grouped), self.runs)
     }
 }
 
@@ -251,7 +278,14 @@ mod tests {
         assert_eq!(forecast.line(), unknown);
         forecast.tasks.clear();
         assert_eq!(forecast.line(), "about 30 s from 12 earlier runs", "it asks no model");
-        let none = Forecast { basis: "no history".to_owned(), ..Forecast::default() };
-        assert_eq!(none.line(), "no history");
+        assert_eq!(Forecast::without_history().line(), "no history");
+    }
+
+    #[test]
+    fn a_task_is_told_with_the_runs_in_which_it_asked() {
+        let past = Past { time: None, tasks: vec![("a".to_owned(), used(1_200, Some(4)))] };
+        let task = of_task("a", &[past]);
+        assert_eq!(task.line(12), "about 1,200 tokens, $0.04 in 1 of 12 runs");
+        assert_eq!(of_task("b", &[]).line(12), "no history");
     }
 }

@@ -4,6 +4,7 @@
 //! arguments, what it wants goes out as a commit, answers and effects.
 
 pub mod asking;
+pub mod budget;
 mod calling;
 pub mod check;
 pub mod chunks;

@@ -7,12 +7,13 @@ use baton_core::body::{BlobHash, Body, Json};
 use baton_core::codes::Code;
 use baton_core::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
 use baton_core::plan::{Plan, Work};
-use baton_core::time::{Span, Timestamp};
+use baton_core::time::Timestamp;
 use baton_core::words::{Origin, ProgressMethod, TaskStatus, WaitReason, WorkflowStatus};
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_core::workflow::{Event, Outcome};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::budget::Budget;
 use crate::forecast::{Forecast, forecast};
 use crate::live::read_event;
 use crate::made::{CallTask, call_tasks};
@@ -74,11 +75,15 @@ pub struct WorkflowView {
     pub conversation_id: ConversationId,
     /// The project it belongs to.
     pub project_id: Option<ProjectId>,
+    /// Whether some agent may ask a model that answers from a file: such answers are no model's.
+    #[serde(default)]
+    pub scripted: bool,
     /// What its calls pass on as W3C trace id: its own id, 32 hexadecimal digits.
     pub trace_id: String,
     /// What it has used so far.
     pub usage: Usage,
-    /// What it may use in a run; where it is shown alone and the plan has a bound.
+    /// What it may use in a run, and what is gone of that; where it is shown alone and the plan has a
+    /// bound.
     pub budget: Option<Budget>,
     /// What it will probably use; of a plan in review, where it is shown alone.
     #[serde(default)]
@@ -99,13 +104,6 @@ pub struct WorkflowView {
     pub output: Option<Json>,
     /// Why it did not complete.
     pub error: Option<String>,
-}
-
-/// What a run may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Budget {
-    /// How long it may take, without the time it waits for people.
-    pub time: Span,
 }
 
 /// A task as it is shown.
@@ -251,6 +249,7 @@ fn brief(card: &WorkflowCard, row: &WorkflowRow, spent: Spending) -> WorkflowVie
         tasks_waiting_for_people: row.waiting_people,
         conversation_id: card.conversation,
         project_id: card.project,
+        scripted: card.scripted,
         trace_id: format!("{:032x}", u128::from_be_bytes(*card.id.as_bytes())),
         usage: Usage::until(worked_until, row, spent),
         budget: None,
@@ -292,7 +291,7 @@ pub fn workflow_view(
     };
     Ok(WorkflowView {
         description: wording.description().map(str::to_owned),
-        budget: wording.time_max().map(|time| Budget { time }),
+        budget: Budget::of(wording.bounds(), row.budget.as_ref()),
         forecast,
         output,
         error,

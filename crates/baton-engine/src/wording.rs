@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use baton_core::body::{BlobHash, Json};
 use baton_core::ids::Ordinal;
-use baton_core::plan::{Plan, TaskPlan, ToolCall, Work};
+use baton_core::plan::{Budget, Plan, TaskPlan, ToolCall, Work};
 use baton_core::time::Span;
 
 use crate::store::{StoreError, Views};
@@ -25,6 +25,7 @@ const TASK_BYTES: usize = 64;
 pub struct Wording {
     description: Option<Arc<str>>,
     time_max: Option<Span>,
+    budget: Budget,
     keys: Arc<[Box<str>]>,
     calls: Arc<[Rungs]>,
     agents: Arc<BTreeMap<Ordinal, Box<str>>>,
@@ -53,7 +54,8 @@ impl Wording {
         let bytes = bytes + agents.len() * TASK_BYTES;
         let description = plan.description.as_deref().map(Arc::from);
         let (calls, agents) = (Arc::default(), Arc::new(agents));
-        Self { description, time_max: plan.time_max, keys, calls, agents, bytes }
+        let (time_max, budget) = (plan.time_max, plan.budget);
+        Self { description, time_max, budget, keys, calls, agents, bytes }
     }
 
     fn with_calls(plan: &Plan) -> Self {
@@ -68,9 +70,9 @@ impl Wording {
         self.description.as_deref()
     }
 
-    /// How long a run may take.
-    pub fn time_max(&self) -> Option<Span> {
-        self.time_max
+    /// How long a run may take, and what its agents may use.
+    pub fn bounds(&self) -> (Option<Span>, &Budget) {
+        (self.time_max, &self.budget)
     }
 
     /// How many tasks the plan has.

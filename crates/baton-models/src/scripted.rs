@@ -19,7 +19,7 @@ use baton_core::words::FailureKind;
 use baton_engine::ports::ModelRequest;
 
 /// What the names of scripted models begin with, in plans, events and rows.
-pub const PROVIDER: &str = "scripted";
+pub use baton_core::plan::SCRIPTED as PROVIDER;
 
 /// A file of answers.
 #[derive(Clone, Debug)]

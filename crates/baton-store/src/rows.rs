@@ -27,7 +27,7 @@ pub(crate) const RECORD: &str =
 pub(crate) const WORKFLOW: &str = "workflow.number, id, conversation, parent, name, version, \
     plan, origin, priority, created_at, workflow.status, run, revision, head, current_stage, \
     completed, total, percentage, method, failed, waiting_people, workflow.started_at, \
-    updated_at, workflow.ended_at, project";
+    updated_at, workflow.ended_at, project, scripted, workflow.budget";
 /// The columns of [`task`], in its order.
 pub(crate) const TASK: &str = "key, of, task.status, waits_for, attempts, task.started_at, \
     task.ended_at, items_first, items_count, position";
@@ -159,8 +159,9 @@ pub(crate) fn workflow<'row, C: Cells<'row>>(
         id: WorkflowId::from_bytes(cells.bytes()?),
         conversation: ConversationId::from_bytes(cells.bytes()?),
         parent: cells.maybe_bytes()?.map(sized).transpose()?.map(TaskId::from_bytes),
-        // It stands behind the row: it came to the table last.
+        // These stand behind the row: they came to the table last.
         project: None,
+        scripted: false,
         name: cells.text()?.to_owned(),
         version: cells.number()?,
         plan: BlobHash(cells.bytes()?),
@@ -168,7 +169,7 @@ pub(crate) fn workflow<'row, C: Cells<'row>>(
         priority: cells.number()?,
         created_at: cells.time()?,
     };
-    let row = WorkflowRow {
+    let mut row = WorkflowRow {
         number: card.number,
         status: cells.code()?,
         run: cells.number()?,
@@ -186,9 +187,18 @@ pub(crate) fn workflow<'row, C: Cells<'row>>(
         started_at: cells.maybe_time()?,
         updated_at: cells.time()?,
         ended_at: cells.maybe_time()?,
+        budget: None,
     };
     card.project = cells.maybe_bytes()?.map(sized).transpose()?.map(ProjectId::from_bytes);
+    card.scripted = cells.integer()? != 0;
+    let budget = cells.maybe_text()?.map(serde_json::from_str).transpose();
+    row.budget = budget.map_err(|fault| corrupt(format!("a workflow's budget: {fault}")))?;
     Ok((card, row))
+}
+
+/// What a run used of its budget, as it is kept.
+pub(crate) fn budget_text(row: &WorkflowRow) -> Option<String> {
+    row.budget.as_ref().map(|budget| serde_json::json!(budget).to_string())
 }
 
 /// A task's row.

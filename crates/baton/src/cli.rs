@@ -173,6 +173,12 @@ pub enum Command {
     Servers(Servers),
     /// Show what calls of models used: tokens and cost, added up.
     Usage(Usage),
+    /// Tell what a definition will probably use, from its earlier runs; nothing is started.
+    Forecast {
+        /// The definition: a file, or the name of one.
+        #[arg(value_name = "FILE|NAME")]
+        definition: String,
+    },
     /// Print the OpenAPI document of what `serve` answers.
     Openapi,
     /// Print a JSON Schema.

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::accounts::Account;
 use super::state::{TaskPhase, WorkflowState};
 use crate::body::BlobHash;
 use crate::ids::{ConversationId, Ordinal, ProjectId, TaskId, WorkflowId};
@@ -34,6 +35,9 @@ pub struct WorkflowCard {
     pub origin: Origin,
     /// 0 to 9.
     pub priority: u8,
+    /// Whether some agent may ask a model that answers from a file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scripted: bool,
     /// When it was admitted.
     pub created_at: Timestamp,
 }
@@ -65,12 +69,25 @@ pub struct WorkflowRow {
     pub updated_at: Timestamp,
     /// When the run ended.
     pub ended_at: Option<Timestamp>,
+    /// What the run has used of its plan's budget; none where the plan bounds nothing, or of a purged
+    /// one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetRow>,
+}
+
+/// What a run has used of its plan's budget, up to its newest event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetRow {
+    /// Of its agents.
+    pub account: Account,
+    /// How long it took, without the time it waited for people, in milliseconds.
+    pub time_ms: u64,
 }
 
 impl WorkflowRow {
     /// What stays of it once its events were purged at that moment.
     pub fn purged(self, at: Timestamp) -> Self {
-        Self { head: 0, updated_at: at, ..self }
+        Self { head: 0, updated_at: at, budget: None, ..self }
     }
 
     /// When its events were purged, if they were. Tombstones of the first shape did not keep the
@@ -129,6 +146,7 @@ pub fn workflow_card(state: &WorkflowState, number: u64, plan: BlobHash) -> Work
         plan,
         origin: state.origin,
         priority: state.priority,
+        scripted: state.plan.is_scripted(),
         created_at: state.created_at,
     }
 }
@@ -148,7 +166,17 @@ pub fn workflow_row(state: &WorkflowState, number: u64, head: u64) -> WorkflowRo
         started_at: state.started_at,
         updated_at: state.updated_at,
         ended_at: state.ended().map(|ended| ended.at),
+        budget: budget_row(state),
     }
+}
+
+fn budget_row(state: &WorkflowState) -> Option<BudgetRow> {
+    if state.plan.time_max.is_none() && state.plan.budget.is_none() {
+        return None;
+    }
+    let used = state.time_used(state.updated_at);
+    let time_ms = u64::try_from(used.as_millis()).unwrap_or(u64::MAX);
+    Some(BudgetRow { account: *state.account(), time_ms })
 }
 
 /// The row of a task that was last changed by the event at `position`.

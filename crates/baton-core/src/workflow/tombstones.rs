@@ -18,7 +18,7 @@ use crate::words::{Origin, ProgressMethod, WorkflowStatus};
 /// How many digits an id has.
 const DIGITS: u32 = 32;
 
-/// What stays of workflows that were purged together.
+/// What stays of workflows that were purged together: all but what they used of their budgets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Columns", try_from = "Columns")]
 pub struct Tombstones(pub Vec<Tombstone>);
@@ -56,6 +56,9 @@ struct Columns {
     plan: Vec<BlobHash>,
     origin: Vec<Origin>,
     priority: Vec<u8>,
+    /// Empty where none is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    scripted: Vec<bool>,
     status: Vec<WorkflowStatus>,
     run: Vec<u32>,
     revision: Vec<u64>,
@@ -91,6 +94,9 @@ impl From<Tombstones> for Columns {
         if columns.project.iter().all(Option::is_none) {
             columns.project.clear();
         }
+        if !columns.scripted.contains(&true) {
+            columns.scripted.clear();
+        }
         columns.id = digits_by_place(&ids);
         columns.conversation = digits_by_place(&conversations);
         columns
@@ -107,6 +113,7 @@ impl Columns {
         self.plan.push(card.plan);
         self.origin.push(card.origin);
         self.priority.push(card.priority);
+        self.scripted.push(card.scripted);
     }
 
     /// The fields of a row that stand as they are.
@@ -147,6 +154,10 @@ impl Columns {
             plan,
             origin: *self.origin.get(at)?,
             priority: *self.priority.get(at)?,
+            scripted: match self.scripted.as_slice() {
+                [] => false,
+                all => *all.get(at)?,
+            },
             created_at: Timestamp::from_millis(created),
         };
         let head = last.head.step_by(*self.head.get(at)?);
@@ -177,6 +188,7 @@ impl Columns {
             started_at: self.started_at.get(at)?.map(after),
             updated_at: Timestamp::from_millis(ended.wrapping_add(*self.updated_at.get(at)?)),
             ended_at,
+            budget: None,
         })
     }
 }
@@ -264,6 +276,7 @@ mod tests {
             plan,
             origin: if odd { Origin::Fork } else { Origin::Cli },
             priority: 5,
+            scripted: odd,
             created_at: at(created),
         };
         let method = ProgressMethod::AgentBased;
@@ -280,6 +293,7 @@ mod tests {
             started_at: (!odd).then(|| at(created + 1)),
             updated_at: at(created + 90 - i64::from(odd)),
             ended_at: Some(at(created + 90)),
+            budget: None,
         };
         Tombstone { plan, card, row }
     }

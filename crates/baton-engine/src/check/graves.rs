@@ -26,7 +26,7 @@ pub(super) fn left_by(
     if let Event::Purged(purged) = event {
         let (card, row) = (purged.tombstone.card, purged.tombstone.row);
         // The moment was not kept in this shape.
-        return Ok(vec![(card, WorkflowRow { head: 0, ..row })]);
+        return Ok(vec![(card, WorkflowRow { head: 0, budget: None, ..row })]);
     }
     let Event::BatchPurged(purged) = event else {
         return Ok(Vec::new());

@@ -7,17 +7,19 @@ use axum::extract::{Path, State};
 use baton_core::definition::Fault;
 use baton_core::plan::Plan;
 use baton_core::words::Permission;
-use serde::Serialize;
+use baton_engine::forecast::{Forecast, forecast_of};
+use baton_engine::store::Views;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::agents::AgentItem;
 use super::code::ProblemCode;
-use super::extract::Text;
+use super::extract::{Asked, Text};
 use super::page::Page;
 use super::problem::{FieldError, Problem};
-use super::schema::{Any, Problems};
+use super::schema::{Any, ForecastSchema, Problems};
 
 /// Knows definitions. Everything here may block.
 pub trait Definitions: Send + Sync {
@@ -83,6 +85,20 @@ pub struct Checked {
     pub definition: Option<Shown>,
     /// Every fault, where it cannot.
     pub errors: Vec<FieldError>,
+    /// What it will probably use; where that was asked for, and it can be started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ForecastSchema>, nullable = false)]
+    pub forecast: Option<Forecast>,
+}
+
+/// What is asked beside whether a definition can be started.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Beside {
+    /// What it will probably use as well.
+    #[param(default = false)]
+    forecast: Option<bool>,
 }
 
 impl Shown {
@@ -120,24 +136,50 @@ pub(super) async fn show(
     Ok(Json(Shown::of(plan)))
 }
 
+/// What a workflow of a definition will probably use, from what the same tasks used in earlier runs.
+#[utoipa::path(get, path = "/definitions/{name}/forecast", tag = "definitions", operation_id = "forecast_definition",
+    params(("name" = String, Path, description = "Its name")),
+    responses((status = 200, description = "The forecast; without a history it says so", body = ForecastSchema), Problems))]
+pub(super) async fn ahead(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+) -> Result<Json<Forecast>, Problem> {
+    let definitions = api.definitions.clone();
+    let plan = blocking(move || named(definitions.as_ref(), &name)).await?;
+    let read = move |views: &mut dyn Views| Ok(forecast_of(&plan, views)?);
+    Ok(Json(api.readers.read(read).await?))
+}
+
 /// Checks a definition, YAML or JSON, and starts nothing.
-#[utoipa::path(post, path = "/definitions/validate", tag = "definitions", operation_id = "validate_definition",
+#[utoipa::path(post, path = "/definitions/validate", tag = "definitions", operation_id = "validate_definition", params(Beside),
     request_body(content((String = "application/yaml"), (Any = "application/json"))),
     responses((status = 200, description = "What was found", body = Checked), Problems))]
 pub(super) async fn validate(
     State(api): State<Api>,
+    Asked(beside): Asked<Beside>,
     Text(source): Text,
 ) -> Result<Json<Checked>, Problem> {
     let definitions = api.definitions.clone();
     let read = blocking(move || Ok(definitions.check(&source))).await?;
-    Ok(Json(match read {
-        Ok(plan) => Checked { valid: true, definition: Some(Shown::of(plan)), errors: Vec::new() },
-        Err(faults) => Checked {
-            valid: false,
-            definition: None,
-            errors: faults.iter().map(|fault| error_of("", fault)).collect(),
-        },
-    }))
+    let plan = match read {
+        Ok(plan) => plan,
+        Err(faults) => {
+            let errors = faults.iter().map(|fault| error_of("", fault)).collect();
+            return Ok(Json(Checked { valid: false, definition: None, errors, forecast: None }));
+        }
+    };
+    let (plan, forecast) = match beside.forecast {
+        Some(true) => {
+            let read = move |views: &mut dyn Views| {
+                let forecast = forecast_of(&plan, views)?;
+                Ok((plan, Some(forecast)))
+            };
+            api.readers.read(read).await?
+        }
+        Some(false) | None => (plan, None),
+    };
+    let definition = Some(Shown::of(plan));
+    Ok(Json(Checked { valid: true, definition, errors: Vec::new(), forecast }))
 }
 
 /// The newest definition of a name.

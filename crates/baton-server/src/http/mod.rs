@@ -197,6 +197,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(servers::release))
         .routes(routes!(invoke::invoke))
         .routes(routes!(definitions::list))
+        .routes(routes!(definitions::ahead))
         .routes(routes!(definitions::validate))
         .routes(routes!(definitions::show, registered::put, registered::delete))
         .routes(routes!(registered::schedules))

@@ -182,6 +182,7 @@ mod tests {
             tasks_waiting_for_people: 0,
             conversation_id: ConversationId::new(&moment(), 0),
             project_id: None,
+            scripted: false,
             trace_id: String::new(),
             usage: Usage::default(),
             budget: None,

@@ -16,9 +16,9 @@ use baton_core::words::{
     Billing, ConversationStatus, FactKind, Origin, ProgressMethod, TaskStatus, WaitReason,
     WorkflowStatus,
 };
-use baton_core::workflow::EventKind;
-use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
+use baton_core::workflow::rows::{BudgetRow, TaskRow, WorkflowCard, WorkflowRow};
 use baton_core::workflow::usage::UsageRow;
+use baton_core::workflow::{Account, EventKind};
 use baton_core::{codes::Code, ids::TaskId};
 use baton_engine::store::{BlobUse, Commit, DefinitionRow, FactRow, Head, Record, SYSTEM_STREAM};
 
@@ -107,6 +107,7 @@ impl Script {
             plan: plan.hash,
             origin: Origin::Cli,
             priority: 5,
+            scripted: number.is_multiple_of(2),
             created_at: at,
         };
         let row = WorkflowRow {
@@ -127,6 +128,8 @@ impl Script {
             started_at: None,
             updated_at: at,
             ended_at: None,
+            budget: (!number.is_multiple_of(3))
+                .then(|| BudgetRow { account: Account::default(), time_ms: 0 }),
         };
         self.next.cards.push(card.clone());
         let run = Run { card, row, tasks: BTreeMap::new(), uses: BTreeMap::new() };
@@ -205,6 +208,10 @@ impl Script {
             let row = self.change(stream);
             row.revision += 1;
             row.updated_at = at;
+            if let Some(budget) = &mut row.budget {
+                budget.time_ms += 7;
+                budget.account.used.tokens += position;
+            }
             (std::mem::replace(&mut row.head, position), row.revision)
         };
         self.next.records.push(Record {

@@ -56,24 +56,25 @@ new_event AS (
 new_workflow AS (
     INSERT INTO workflow (number, id, conversation, parent, name, version, plan, origin, priority,
         created_at, status, run, revision, head, current_stage, completed, total, percentage,
-        method, failed, waiting_people, started_at, updated_at, ended_at, project)
+        method, failed, waiting_people, started_at, updated_at, ended_at, project, scripted,
+        budget)
     SELECT u.* FROM fence, unnest($29::int8[], $30::bytea[], $31::bytea[], $32::bytea[],
         $33::text[], $34::int8[], $35::bytea[], $36::int2[], $37::int2[], $38::int8[],
         $39::int2[], $40::int8[], $41::int8[], $42::int8[], $43::text[], $44::int8[], $45::int8[],
         $46::int2[], $47::int2[], $48::int8[], $49::int8[], $50::int8[], $51::int8[],
-        $52::int8[], $94::bytea[]) AS u
+        $52::int8[], $94::bytea[], $96::int2[], $97::text[]) AS u
 ),
 changed_workflow AS (
     UPDATE workflow SET status = u.status, run = u.run, revision = u.revision, head = u.head,
         current_stage = u.current_stage, completed = u.completed, total = u.total,
         percentage = u.percentage, method = u.method, failed = u.failed,
         waiting_people = u.waiting_people, started_at = u.started_at, updated_at = u.updated_at,
-        ended_at = u.ended_at
+        ended_at = u.ended_at, budget = u.budget
     FROM fence, unnest($53::int8[], $54::int2[], $55::int8[], $56::int8[], $57::int8[],
         $58::text[], $59::int8[], $60::int8[], $61::int2[], $62::int2[], $63::int8[], $64::int8[],
-        $65::int8[], $66::int8[], $67::int8[])
+        $65::int8[], $66::int8[], $67::int8[], $98::text[])
         AS u (number, status, run, revision, head, current_stage, completed, total, percentage,
-            method, failed, waiting_people, started_at, updated_at, ended_at)
+            method, failed, waiting_people, started_at, updated_at, ended_at, budget)
     WHERE workflow.number = u.number
     RETURNING workflow.number
 ),
@@ -106,7 +107,7 @@ changed_conversation AS (
         sought, face)
     SELECT number, decode(id, 'hex'), status, busy, revision, head, created_at, updated_at, sought,
         face
-    FROM fence, jsonb_to_recordset($96::text::jsonb) AS u (number int8, id text, status int2,
+    FROM fence, jsonb_to_recordset($99::text::jsonb) AS u (number int8, id text, status int2,
         busy int2, revision int8, head int8, created_at int8, updated_at int8, sought text,
         face text)
     ON CONFLICT (number) DO UPDATE SET id = EXCLUDED.id, status = EXCLUDED.status,

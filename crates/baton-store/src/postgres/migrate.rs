@@ -15,14 +15,15 @@ use crate::vocabulary::{Member, Vocabulary, missing, vocabularies};
 const LOCK: i64 = 0x4261_746f;
 
 /// The steps, in order; a released one never changes.
-static STEPS: [Step; 7] = [
+static STEPS: [Step; 8] = [
     Step { name: "first", sql: include_str!("migrations/0001_first.sql") },
     Step { name: "snapshot", sql: include_str!("migrations/0002_snapshot.sql") },
     Step { name: "fact", sql: include_str!("migrations/0003_fact.sql") },
     Step { name: "project", sql: include_str!("migrations/0004_project.sql") },
     Step { name: "usage", sql: include_str!("migrations/0005_usage.sql") },
     Step { name: "chunk", sql: include_str!("migrations/0006_chunk.sql") },
-    Step { name: "conversation", sql: include_str!("migrations/0007_conversation.sql") },
+    Step { name: "shown", sql: include_str!("migrations/0007_shown.sql") },
+    Step { name: "conversation", sql: include_str!("migrations/0008_conversation.sql") },
 ];
 
 /// What a schema lacks.

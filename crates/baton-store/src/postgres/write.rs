@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio_postgres::types::ToSql;
 
 use super::conversation;
+use crate::rows::budget_text;
 use crate::sound::{integer, rowless, task_key};
 
 /// The one statement of a commit.
@@ -25,11 +26,11 @@ pub(crate) const COMMIT: &str = include_str!("commit.sql");
 pub(crate) const NEW_WORKFLOW: &str = "INSERT INTO workflow (number, id, conversation, parent, \
     name, version, plan, origin, priority, created_at, status, run, revision, head, \
     current_stage, completed, total, percentage, method, failed, waiting_people, started_at, \
-    updated_at, ended_at, project) SELECT * FROM unnest($1::int8[], $2::bytea[], $3::bytea[], $4::bytea[], \
+    updated_at, ended_at, project, scripted, budget) SELECT * FROM unnest($1::int8[], $2::bytea[], $3::bytea[], $4::bytea[], \
     $5::text[], $6::int8[], $7::bytea[], $8::int2[], $9::int2[], $10::int8[], $11::int2[], \
     $12::int8[], $13::int8[], $14::int8[], $15::text[], $16::int8[], $17::int8[], $18::int2[], \
     $19::int2[], $20::int8[], $21::int8[], $22::int8[], $23::int8[], $24::int8[], \
-    $25::bytea[])";
+    $25::bytea[], $26::int2[], $27::text[])";
 /// Writes a task's row, which is removed before, as `commit.sql` does.
 pub(crate) const NEW_TASK: &str = "INSERT INTO task (key, of, status, waits_for, attempts, \
     started_at, ended_at, items_first, items_count, position) SELECT * FROM unnest($1::int8[], \
@@ -120,6 +121,9 @@ impl<'a> Columns<'a> {
         columns.kept_apart(commit);
         columns.projects(&added);
         columns.0.push(Box::new(usage_rows(&commit.usage)));
+        columns.scripted(&added);
+        columns.budgets(&added.iter().map(|(_, row)| *row).collect::<Vec<_>>());
+        columns.budgets(&changed);
         columns.0.push(Box::new(conversation::as_text(&commit.conversations)?));
         Ok(columns)
     }
@@ -130,6 +134,8 @@ impl<'a> Columns<'a> {
         columns.cards(&[(card, row)]);
         columns.rows(&[row]);
         columns.projects(&[(card, row)]);
+        columns.scripted(&[(card, row)]);
+        columns.budgets(&[row]);
         columns
     }
 
@@ -271,9 +277,17 @@ impl<'a> Columns<'a> {
         self.column(&names, |name| name.as_str());
     }
 
-    /// The last column of new workflows.
+    /// The last columns of new workflows: this, [`Self::scripted`] and [`Self::budgets`].
     fn projects(&mut self, rows: &[(&'a WorkflowCard, &'a WorkflowRow)]) {
         self.column(rows, |(card, _)| card.project.as_ref().map(|it| it.as_bytes().as_slice()));
+    }
+
+    fn scripted(&mut self, rows: &[(&'a WorkflowCard, &'a WorkflowRow)]) {
+        self.column(rows, |(card, _)| i16::from(card.scripted));
+    }
+
+    fn budgets(&mut self, rows: &[&'a WorkflowRow]) {
+        self.column(rows, |row| budget_text(row));
     }
 
     fn tasks(&mut self, rows: &[TaskRow]) {

@@ -12,13 +12,14 @@ use crate::vocabulary::{Member, Vocabulary, missing, vocabularies};
 const APPLICATION: i64 = 0x4261_746f;
 
 /// The steps, in order; a released one never changes.
-static STEPS: [Step; 6] = [
+static STEPS: [Step; 7] = [
     Step { name: "first", sql: include_str!("migrations/0001_first.sql") },
     Step { name: "snapshot", sql: include_str!("migrations/0002_snapshot.sql") },
     Step { name: "fact", sql: include_str!("migrations/0003_fact.sql") },
     Step { name: "project", sql: include_str!("migrations/0004_project.sql") },
     Step { name: "usage", sql: include_str!("migrations/0005_usage.sql") },
-    Step { name: "conversation", sql: include_str!("migrations/0006_conversation.sql") },
+    Step { name: "shown", sql: include_str!("migrations/0006_shown.sql") },
+    Step { name: "conversation", sql: include_str!("migrations/0007_conversation.sql") },
 ];
 
 /// Brings the file up to this version.

@@ -73,6 +73,38 @@ fn a_store_of_a_newer_version_is_refused_with_both_versions() {
 }
 
 #[test]
+fn workflows_of_an_older_store_are_scripted_where_they_called_such_a_model() {
+    let (_folder, path) = place();
+    let mut store = SqliteStore::open(&path).expect("a new store");
+    let mut script = Script::from(store.take_over().expect("an epoch"));
+    let numbers = ["plain", "called", "purged"].map(|name| script.admit(name));
+    for number in numbers {
+        let model = if number == numbers[0] { "openai/one" } else { "scripted/desk" };
+        let booked = script.book(number, 1);
+        let rows = script.next().usage.iter_mut();
+        rows.filter(|row| row.position == booked.position).for_each(|row| row.model = model.into());
+    }
+    store.commit(&script.take()).expect("a commit");
+    drop(store);
+    let older = Connection::open(&path).expect("the file");
+    older
+        .execute_batch(
+            "UPDATE workflow SET head = 0 WHERE name = 'purged'; \
+             ALTER TABLE workflow DROP COLUMN scripted; \
+             ALTER TABLE workflow DROP COLUMN budget; \
+             DELETE FROM migration WHERE number = 6; PRAGMA user_version = 5",
+        )
+        .expect("a store of the version before");
+    drop(older);
+    drop(SqliteStore::open(&path).expect("it is brought up"));
+    let mut views = SqliteViews::open(&path).expect("views");
+    let found = views.list(&Filter { limit: 9, ..Filter::default() }).expect("workflows");
+    let scripted: Vec<(&str, bool)> =
+        found.iter().map(|(card, _)| (card.name.as_str(), card.scripted)).collect();
+    assert_eq!(scripted, [("purged", false), ("called", true), ("plain", false)]);
+}
+
+#[test]
 fn a_word_of_a_newer_version_is_refused() {
     let (_folder, path) = place();
     drop(SqliteStore::open(&path).expect("a new store"));

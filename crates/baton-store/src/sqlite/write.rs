@@ -17,6 +17,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use super::fault::Fault;
 use super::{conversation, read};
 use crate::chain;
+use crate::rows::budget_text;
 use crate::sound::{self, task_key, task_keys};
 
 /// The workspace of everything, until there are several.
@@ -209,12 +210,13 @@ fn update_workflow(transaction: &Transaction<'_>, row: &WorkflowRow) -> Result<(
         row.started_at.map(Timestamp::as_millis),
         row.updated_at.as_millis(),
         row.ended_at.map(Timestamp::as_millis),
+        budget_text(row),
     ];
     let progressed = transaction
         .prepare_cached(
             "UPDATE workflow SET run = ?4, revision = ?5, head = ?6, current_stage = ?7, \
              completed = ?8, total = ?9, percentage = ?10, failed = ?12, started_at = ?13, \
-             updated_at = ?14, ended_at = ?15 \
+             updated_at = ?14, ended_at = ?15, budget = ?16 \
              WHERE number = ?1 AND status = ?2 AND waiting_people = ?3 AND method = ?11",
         )?
         .execute(values)?;
@@ -225,8 +227,8 @@ fn update_workflow(transaction: &Transaction<'_>, row: &WorkflowRow) -> Result<(
         .prepare_cached(
             "UPDATE workflow SET status = ?2, waiting_people = ?3, run = ?4, revision = ?5, \
              head = ?6, current_stage = ?7, completed = ?8, total = ?9, percentage = ?10, \
-             method = ?11, failed = ?12, started_at = ?13, updated_at = ?14, ended_at = ?15 \
-             WHERE number = ?1",
+             method = ?11, failed = ?12, started_at = ?13, updated_at = ?14, ended_at = ?15, \
+             budget = ?16 WHERE number = ?1",
         )?
         .execute(values)?;
     if changed == 1 {
@@ -244,8 +246,9 @@ pub(crate) fn insert_workflow(
         "INSERT INTO workflow (number, status, waiting_people, run, revision, head, \
          current_stage, completed, total, percentage, method, failed, started_at, updated_at, \
          ended_at, id, conversation, parent, name, version, plan, origin, priority, created_at, \
-         workspace, project) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
-         ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
+         workspace, project, scripted, budget) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
+         ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, \
+         ?28)",
     )?;
     insert.execute(params![
         row.number,
@@ -274,6 +277,8 @@ pub(crate) fn insert_workflow(
         card.created_at.as_millis(),
         DEFAULT_WORKSPACE,
         card.project.as_ref().map(|project| project.as_bytes()),
+        card.scripted,
+        budget_text(row),
     ])?;
     Ok(())
 }

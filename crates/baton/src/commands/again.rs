@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use anyhow::Context;
 use baton_core::codes::Code;
 use baton_core::ids::{Ordinal, WorkflowId};
-use baton_core::plan::{AgentCall, Work};
 use baton_core::words::WorkflowStatus;
-use baton_models::ModelSet;
 use baton_server::wire::{Ask, Verb};
 
+use super::askable::{self, agent_in};
 use super::run::tell_script;
 use super::stay::{Last, follow, heed_signals, leave, show_end, stay};
 use crate::cli::Common;
@@ -48,8 +47,7 @@ pub fn resume(common: &Common, id: Option<&str>) -> anyhow::Result<Exit> {
     if session.is_owner()
         && let Some(missing) = missing_model(common, id, &session)?
     {
-        session.close()?;
-        return Err(Failed::usage(format!("{missing}; nothing was started")).into());
+        return Err(askable::refused(session, &missing));
     }
     let ask = match workflow.status {
         WorkflowStatus::Paused => Ask::Command { workflow: id, verb: Verb::Resume },
@@ -90,30 +88,7 @@ fn missing_model(
     let open: BTreeSet<Ordinal> = open.map(|task| task.ordinal).collect();
     let plan = reading.plan(id)?;
     let agents = (0..).map(Ordinal).zip(&plan.tasks).filter(|(ordinal, _)| open.contains(ordinal));
-    let mut agents = agents.filter_map(|(_, task)| agent_in(&task.work)).peekable();
-    if agents.peek().is_none() {
-        return Ok(None);
-    }
-    let models = ModelSet::new(Config::of(common)?.models);
-    let models = models.map_err(|fault| Failed::usage(fault.to_string()))?;
-    let first_missing = |agent: &AgentCall| {
-        let missing: Option<Vec<String>> =
-            agent.models.iter().map(|model| models.missing(&model.name)).collect();
-        missing?.into_iter().next()
-    };
-    Ok(agents.find_map(first_missing))
-}
-
-fn agent_in(work: &Work) -> Option<&AgentCall> {
-    match work {
-        Work::Agent(agent) => Some(agent),
-        Work::Tool(_)
-        | Work::Human(_)
-        | Work::Wait(_)
-        | Work::Emit(_)
-        | Work::Workflow(_)
-        | Work::Worker(_) => None,
-    }
+    askable::missing(&Config::of(common)?, agents.filter_map(|(_, task)| agent_in(&task.work)))
 }
 
 fn resume_all(common: &Common) -> anyhow::Result<Exit> {

@@ -52,6 +52,7 @@ pub fn list(common: &Common, list: &List) -> anyhow::Result<Exit> {
         "ID", "NAME", "STATUS", "DONE", "TASKS", "UPDATED"
     ));
     for workflow in &found {
+        let scripted = if workflow.scripted { " (scripted)" } else { "" };
         let note = match workflow.purged_at {
             Some(_) => " (purged)",
             None if workflow.tasks_waiting_for_people > 0 => " ← needs you",
@@ -59,7 +60,7 @@ pub fn list(common: &Common, list: &List) -> anyhow::Result<Exit> {
         };
         let tasks = format!("{}/{}", workflow.agents_completed, workflow.agents_total);
         say_out(&format!(
-            "{}  {:<22}  {:<21}  {:>4}%  {:>11}  {}{note}",
+            "{}  {:<22}  {:<21}  {:>4}%  {:>11}  {}{scripted}{note}",
             workflow.id,
             cut(&clean(&workflow.name), 22),
             workflow.status,

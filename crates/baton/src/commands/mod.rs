@@ -4,8 +4,10 @@ mod admin;
 mod again;
 mod agents;
 mod answer;
+mod askable;
 mod chaos;
 mod chat;
+mod forecast;
 mod invoke;
 mod list;
 mod listening;
@@ -65,6 +67,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Servers(asked) => servers::servers(&common, &asked),
         Command::Invoke(asked) => invoke::invoke(&common, &asked),
         Command::Usage(asked) => usage::usage(&common, &asked),
+        Command::Forecast { definition } => forecast::forecast(&common, &definition),
         Command::Openapi => reference::openapi(),
         Command::Schema { of: SchemaOf::Definition } => {
             let schema = baton_core::definition::schema();
@@ -118,6 +121,7 @@ fn of_the_store(command: &Command) -> Option<&'static str> {
         | Command::Agents
         | Command::Servers(_)
         | Command::Usage(_)
+        | Command::Forecast { .. }
         | Command::Openapi
         | Command::Schema { .. } => None,
     }

@@ -14,6 +14,7 @@ use baton_models::script_file;
 use baton_server::wire::{Ask, Submission};
 use serde_json::{Map, Value};
 
+use super::askable;
 use super::stay::stay;
 use crate::catalog::{LocalCatalog, read_source};
 use crate::cli::{Common, Run};
@@ -84,7 +85,8 @@ pub(super) fn submit(
     submission: &Submission,
 ) -> anyhow::Result<(Session, Stand)> {
     for _ in 1..SUBMIT_TRIES_MAX {
-        let mut session = open(common, config, tools)?;
+        let session = open(common, config, tools)?;
+        let mut session = askable::require(session, config, submission)?;
         let asked = session.change(Ask::Submit(Box::new(submission.clone())));
         let left = |fault: &anyhow::Error| {
             let failed = fault.downcast_ref::<Failed>();
@@ -105,6 +107,7 @@ pub(super) fn submit(
             return Ok((session, started));
         }
         if session.is_owner() {
+            session = askable::require(session, config, submission)?;
             let started = session.change(Ask::Submit(Box::new(submission.clone())))?;
             return Ok((session, started));
         }

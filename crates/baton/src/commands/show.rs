@@ -214,8 +214,14 @@ fn head(workflow: &WorkflowView) -> String {
         text.push_str(&format!(" · {}", clean(description)));
     }
     text.push_str(&format!(" · updated {}\n", ago(workflow.updated_at, now)));
+    if workflow.scripted {
+        text.push_str("scripted: answers of a file stand in for those of a model\n");
+    }
     if let Some(used) = workflow.usage.spent.line() {
         text.push_str(&format!("used: {used}\n"));
+    }
+    if let Some(budget) = &workflow.budget {
+        text.push_str(&format!("budget: {}\n", budget.line()));
     }
     if let Some(forecast) = &workflow.forecast {
         text.push_str(&format!("forecast: {}\n", clean(&forecast.line())));

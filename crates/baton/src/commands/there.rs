@@ -1,4 +1,4 @@
-//! `run` and `invoke` at a server: a definition's file is read here and checked there.
+//! `run`, `forecast` and `invoke` at a server: a definition's file is read here and checked there.
 //!
 //! Tools run where the server is, so that relative paths in inputs begin at its folder; child workflows
 //! are those that it knows.
@@ -7,6 +7,7 @@ use std::path::Path;
 
 use baton_core::definition::{Fault, InputFault};
 use baton_core::ids::ConversationId;
+use baton_engine::forecast::Forecast;
 use serde_json::json;
 
 use super::invoke::{input_refused, no_tool, read_input, stay_and_tell};
@@ -58,6 +59,22 @@ pub(super) fn run(common: &Common, remote: Remote, run: &Run) -> anyhow::Result<
         }
     };
     stay(common, Session::remote(remote), started.id)
+}
+
+/// What a definition will probably use, as the server has its earlier runs.
+pub(super) fn forecast(remote: &Remote, named: &str) -> anyhow::Result<Forecast> {
+    let Some(source) = source_of(named)? else {
+        let found = remote.forecast(named)?;
+        return Ok(found.ok_or_else(|| Failed::usage(no_definition(named)))?);
+    };
+    let checked = remote.check_ahead(&source)?;
+    if checked.definition.is_none() {
+        let faults = faults(&checked.errors, "");
+        return Err(Failed::usage(fault_text(&faults, named, &source)).into());
+    }
+    Ok(checked.forecast.ok_or_else(|| {
+        Failed::usage("this server forecasts only what it has by name; give a definition's name")
+    })?)
 }
 
 /// Has a tool called, and shows what it brought.

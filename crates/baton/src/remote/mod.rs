@@ -14,6 +14,7 @@ mod stream;
 use baton_core::body::Json;
 use baton_core::ids::WorkflowId;
 use baton_core::plan::ToolSpec;
+use baton_engine::forecast::Forecast;
 use baton_engine::view::WorkflowView;
 use baton_server::http::AgentItem;
 use baton_server::wire::{Ask, Verb};
@@ -56,6 +57,9 @@ pub struct Checked {
     /// Every fault, where it cannot.
     #[serde(default)]
     pub errors: Vec<FieldError>,
+    /// What it will probably use, where that was asked for.
+    #[serde(default)]
+    pub forecast: Option<Forecast>,
 }
 
 /// What a server said to a request to start something.
@@ -132,6 +136,19 @@ impl Remote {
     pub fn definition(&self, name: &str) -> anyhow::Result<Option<Described>> {
         let found = self.client.find(&format!("/definitions/{}", encoded(name)));
         found.map_err(|fault| self.failed(fault))
+    }
+
+    /// What a definition of this name will probably use, if there is one.
+    pub fn forecast(&self, name: &str) -> anyhow::Result<Option<Forecast>> {
+        let found = self.client.find(&format!("/definitions/{}/forecast", encoded(name)));
+        found.map_err(|fault| self.failed(fault))
+    }
+
+    /// What the server finds in a definition's source, and what it will probably use.
+    pub fn check_ahead(&self, source: &str) -> anyhow::Result<Checked> {
+        let sending = Sending { kind: "application/yaml", text: source };
+        let checked = self.client.post("/definitions/validate?forecast=true", sending)?;
+        checked.map_err(|fault| self.failed(fault))
     }
 
     /// Starts a workflow.

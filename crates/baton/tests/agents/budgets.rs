@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::common::Desk;
+use crate::server::Server;
 use crate::{asked, call, define, desk, sum};
 
 const CONFIG: &str = "
@@ -40,10 +41,24 @@ fn at_the_limit_it_asks_and_goes_on_when_more_is_granted() {
         assert!(ask.contains(part), "{ask}");
     }
     assert_eq!(sum(&desk)["turns"], 1, "nothing was asked beyond it");
+    let budget = desk.shown()["workflow"]["budget"].clone();
+    assert_eq!((&budget["tokens"], &budget["at_limit"]), (&json!(10_000), &json!("ask")));
+    let used = &budget["used"];
+    assert_eq!((&used["tokens"], &used["calls"]), (&json!(9_050), &json!(2)), "{budget}");
+    assert_eq!((&used["usd"], &budget["reserved"]["tokens"]), (&json!("0.0182"), &json!(0)));
+    let text = desk.expect(0, &["show", "last"]).out;
+    assert!(text.contains("budget: 9,050 of 10,000 tokens; at the limit: ask"), "{text}");
     desk.expect(0, &["approve", "last"]);
     assert_eq!(call(&desk, 0, &["resume", "last"]).out, "{\n  \"n\": 7\n}\n");
     let raised = crate::events(&desk, "task.budget_raised");
     assert_eq!(raised[0]["data"]["by"]["tokens"], 10_000);
+    let text = desk.expect(0, &["show", "last"]).out;
+    assert!(text.contains("of 20,000 tokens (10,000 granted)"), "{text}");
+    let shown = desk.shown()["workflow"].clone();
+    let server = Server::start(&desk);
+    let there = server.get(&format!("/workflows/{}", shown["id"].as_str().unwrap())).expect(200);
+    assert_eq!(there["budget"], shown["budget"], "the same over HTTP");
+    assert_eq!(there["budget"]["granted"]["tokens"], 10_000);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::common::{Called, Desk};
 use crate::{call, define, desk, sum, turns};
 
 const TASK: &str = "agent: thinker, permission: read_write";
@@ -69,6 +70,30 @@ answers:
     assert!(refused.said.contains("nothing was started"), "{refused:?}");
     let resumed = call(&desk, 0, &["resume", "last"]);
     assert_eq!(resumed.out.trim(), "done", "what was done stays done");
+}
+
+#[test]
+fn a_run_that_no_model_can_answer_is_refused_before_it_begins() {
+    let keyless = |desk: &Desk, code: i32| {
+        let mut command = desk.command(&["run", "work.yaml"]);
+        let called = Called::of(command.env_remove("OPENAI_API_KEY").output().unwrap());
+        assert_eq!(called.code, Some(code), "{called:?}");
+        called.said
+    };
+    let desk = desk("[agents.thinker]\nmodels = ['openai/gpt-5']\n", "agent: thinker", "");
+    let said = keyless(&desk, 2);
+    assert!(said.contains("OPENAI_API_KEY") && said.contains("nothing was started"), "{said}");
+    assert!(desk.expect(0, &["list", "--json"]).out.is_empty(), "nothing was admitted");
+    let config = "
+[models]
+scripts = ['desk.yaml']
+[agents.thinker]
+models = ['openai/gpt-5', 'scripted/desk']
+";
+    desk.write("baton.toml", config);
+    desk.write("desk.yaml", "answers:\n  - turns:\n      - { text: from the second }\n");
+    keyless(&desk, 0);
+    assert_eq!(desk.shown()["workflow"]["status"], "completed", "a later one answers");
 }
 
 #[test]

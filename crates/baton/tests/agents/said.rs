@@ -51,9 +51,18 @@ fn scripted_is_said_on_every_surface() {
     said(&["show", "last", "--events", "--json"]);
     said(&["agents"]);
     assert!(desk.expect(0, &["show", "last"]).out.contains("scripted"));
-    let id = desk.shown()["workflow"]["id"].as_str().unwrap().to_owned();
+    assert!(desk.expect(0, &["list"]).out.contains("(scripted)"));
+    assert_eq!(desk.expect(0, &["list", "--json"]).json()[0]["scripted"], true);
+    let shown = desk.shown();
+    assert_eq!(shown["workflow"]["scripted"], true);
+    let id = shown["workflow"]["id"].as_str().unwrap().to_owned();
     let task = desk.shown()["tasks"][0]["id"].as_str().unwrap().to_owned();
     let server = Server::start(&desk);
+    for path in ["/workflows", &format!("/workflows/{id}")] {
+        let answer = server.get(path).expect(200);
+        let workflow = answer.get("items").map_or(&answer, |items| &items[0]);
+        assert_eq!(workflow["scripted"], true, "{path}: {answer}");
+    }
     for path in [
         format!("/workflows/{id}/events"),
         format!("/workflows/{id}/plan"),
@@ -65,6 +74,41 @@ fn scripted_is_said_on_every_surface() {
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         assert!(answer.text.contains("scripted/desk"), "{path}: {answer:?}");
     }
+}
+
+#[test]
+fn what_asks_no_model_is_not_called_scripted() {
+    let desk = desk(CONFIG, "agent: thinker", SCRIPT);
+    desk.define("work.yaml", &["{ id: a, tool: core.noop, with: {} }"]);
+    desk.expect(0, &["run", "work.yaml"]);
+    assert!(!desk.expect(0, &["list"]).out.contains("(scripted)"));
+    assert_eq!(desk.expect(0, &["list", "--json"]).json()[0]["scripted"], false);
+    assert!(!desk.expect(0, &["show", "last"]).out.contains("scripted"));
+}
+
+#[test]
+fn a_definition_is_forecast_before_anything_is_submitted() {
+    let desk = desk(CONFIG, "agent: thinker", SCRIPT);
+    let none = desk.expect(0, &["forecast", "work.yaml"]);
+    assert_eq!(none.out, "no history\n");
+    desk.expect(0, &["run", "work.yaml"]);
+    let told = desk.expect(0, &["forecast", "work.yaml"]).out;
+    assert!(told.contains("from 1 earlier run\n  a "), "{told}");
+    assert!(told.contains("cost unknown in 1 of 1 run"), "{told}");
+    let forecast = desk.expect(0, &["forecast", "work.yaml", "--json"]).json().remove(0);
+    assert_eq!((&forecast["runs"], &forecast["tasks"][0]["key"]), (&json!(1), &json!("a")));
+    assert_eq!(desk.expect(0, &["list", "--json"]).json().len(), 1, "nothing is submitted by it");
+    let wrong = desk.expect(2, &["forecast", "nowhere.yaml"]);
+    assert!(wrong.said.contains("there is no file"), "{wrong:?}");
+    let server = Server::start(&desk);
+    assert_eq!(server.get("/definitions/work/forecast").expect(200), forecast);
+    server.get("/definitions/nobody/forecast").expect(404);
+    let url = server.url("//");
+    for named in ["work.yaml", "work"] {
+        let there = desk.expect(0, &["forecast", named, "--json", "--server", &url]);
+        assert_eq!(there.json(), [forecast.clone()], "{named}");
+    }
+    desk.expect(2, &["forecast", "nobody", "--server", &url]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use baton_core::codes::Code;
 use baton_core::words::{
-    AttemptStatus, Compaction, Effect, Happened, HumanKind, Missed, Origin, Permission,
+    AtLimit, AttemptStatus, Compaction, Effect, Happened, HumanKind, Missed, Origin, Permission,
     ProgressMethod, Role, StageStatus, TaskStatus, UsageBy, WaitReason, WorkflowStatus,
 };
 use utoipa::openapi::response::Response;
@@ -61,6 +61,7 @@ macro_rules! vocabularies {
 }
 
 vocabularies! {
+    AtLimitWord = AtLimit;
     AttemptStatusWord = AttemptStatus;
     CompactionWord = Compaction;
     EffectWord = Effect;

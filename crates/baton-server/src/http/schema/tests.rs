@@ -66,6 +66,7 @@ fn declared(source: &str, name: &str) -> BTreeSet<String> {
 fn schemas_have_the_fields_of_the_views_that_are_served() {
     let document: Value = serde_json::to_value(crate::http::openapi()).unwrap();
     let view = include_str!("../../../../baton-engine/src/view.rs");
+    let budget = include_str!("../../../../baton-engine/src/budget.rs");
     let usage = include_str!("../../../../baton-engine/src/usage.rs");
     let forecast = include_str!("../../../../baton-engine/src/forecast.rs");
     let turns = include_str!("../../../../baton-engine/src/turn_view.rs");
@@ -78,6 +79,9 @@ fn schemas_have_the_fields_of_the_views_that_are_served() {
         ("Prompt", include_str!("../../../../baton-engine/src/prompt.rs"), "PromptView"),
         ("Workflow", view, "WorkflowView"),
         ("Task", view, "TaskView"),
+        ("Budget", budget, "Budget"),
+        ("BudgetUse", budget, "BudgetUse"),
+        ("BudgetShare", budget, "BudgetShare"),
         ("Spent", usage, "Spent"),
         ("UsageReport", usage, "UsageReport"),
         ("Forecast", forecast, "Forecast"),

@@ -4,7 +4,8 @@ use utoipa::ToSchema;
 
 use super::usage::{ForecastSchema, SpentSchema, UsageSchema};
 use super::{
-    Any, HumanKindWord, OriginWord, ProgressMethodWord, StageStatusWord, WorkflowStatusWord,
+    Any, AtLimitWord, HumanKindWord, OriginWord, ProgressMethodWord, StageStatusWord,
+    WorkflowStatusWord,
 };
 
 /// A workflow.
@@ -59,11 +60,13 @@ pub(in crate::http) struct WorkflowSchema {
     /// The project it belongs to.
     #[schema(format = "uuid")]
     project_id: Option<String>,
+    /// Whether some agent may ask a model that answers from a file: such answers are no model's.
+    scripted: bool,
     /// What its calls pass on as W3C trace id: its own id, 32 hexadecimal digits.
     trace_id: String,
     /// What it has used so far.
     usage: UsageSchema,
-    /// What it may use in a run, where the plan has a bound; not in lists.
+    /// What it may use in a run, where the plan has a bound, and what is gone of that; not in lists.
     budget: Option<BudgetSchema>,
     /// What it will probably use, of a plan in review; not in lists.
     forecast: Option<ForecastSchema>,
@@ -90,12 +93,62 @@ pub(in crate::http) struct WorkflowSchema {
     error: Option<String>,
 }
 
-/// What a run may use.
+/// What a run may use; what is absent is not bounded.
 #[derive(ToSchema)]
 #[schema(as = Budget)]
 struct BudgetSchema {
     /// How long it may take, without the time it waits for people: `10m`.
-    time: String,
+    #[schema(nullable = false)]
+    time: Option<String>,
+    /// Tokens of its agents, read and written.
+    #[schema(nullable = false)]
+    tokens: Option<u64>,
+    /// US dollars, as far as prices are known.
+    #[schema(nullable = false, pattern = "^[0-9]+\\.[0-9]+$")]
+    usd: Option<String>,
+    /// Calls of models and of the tools that they ask for.
+    #[schema(nullable = false)]
+    calls: Option<u32>,
+    /// What happens where the next call may not fit; absent where time alone is bounded.
+    #[schema(nullable = false)]
+    at_limit: Option<AtLimitWord>,
+    /// What is gone of it up to the newest event; absent where that is not known.
+    #[schema(nullable = false)]
+    used: Option<BudgetUseSchema>,
+    /// What is held for calls of models that run; absent where that is not known.
+    #[schema(nullable = false)]
+    reserved: Option<BudgetShareSchema>,
+    /// What people granted beyond it; absent where they granted nothing.
+    #[schema(nullable = false)]
+    granted: Option<BudgetShareSchema>,
+}
+
+/// What is gone of a budget.
+#[derive(ToSchema)]
+#[schema(as = BudgetUse)]
+struct BudgetUseSchema {
+    /// Tokens. A call that was cut off counts with all that was held for it.
+    tokens: u64,
+    /// What they cost in US dollars, as far as prices are known.
+    #[schema(pattern = "^[0-9]+\\.[0-9]+$")]
+    usd: String,
+    /// Calls, those that run among them.
+    calls: u32,
+    /// Milliseconds, without those it waited for people.
+    time_ms: u64,
+}
+
+/// A part of a budget.
+#[derive(ToSchema)]
+#[schema(as = BudgetShare)]
+struct BudgetShareSchema {
+    /// Tokens.
+    tokens: u64,
+    /// US dollars.
+    #[schema(pattern = "^[0-9]+\\.[0-9]+$")]
+    usd: String,
+    /// Calls.
+    calls: u32,
 }
 
 /// A stage.

@@ -23,6 +23,7 @@ use crate::exchange::{Declined, Effect, Input, Reply, Token, Turn};
 use crate::ledger::{Budgets, Ledger, Used};
 use crate::live::Live;
 use crate::loaded::Loaded;
+use crate::ports::Models;
 use crate::questions::Questions;
 use crate::queue::{Limits, Queue};
 use crate::rates::{Rate, Rates};
@@ -106,6 +107,8 @@ pub struct Engine {
     pub(crate) draining: bool,
     pub(crate) questions: Questions,
     pub(crate) ledger: Ledger,
+    /// Who says which models can be asked here; where nobody does, all can.
+    pub(crate) models: Option<Arc<dyn Models>>,
     pub(crate) unsettled: VecDeque<u64>,
     pub(crate) follow_ups: VecDeque<(u64, Command)>,
     pub(crate) arrivals: VecDeque<Arrival>,
@@ -149,6 +152,7 @@ impl Engine {
             listeners: Vec::new(),
             draining: false,
             questions: Questions::default(),
+            models: None,
             unsettled: VecDeque::new(),
             follow_ups: VecDeque::new(),
             arrivals: VecDeque::new(),
@@ -164,6 +168,12 @@ impl Engine {
             engine.take_up_all(store)?;
         }
         Ok(engine)
+    }
+
+    /// Has these say which models can be asked here, whenever an agent's turn would start.
+    #[must_use]
+    pub fn with_models(self, models: Arc<dyn Models>) -> Self {
+        Self { models: Some(models), ..self }
     }
 
     /// One turn: takes what has arrived, fires what is due, starts what may start.

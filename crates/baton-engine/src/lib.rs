@@ -17,6 +17,7 @@ pub mod engine;
 pub mod events;
 pub mod exchange;
 pub mod forecast;
+mod held;
 pub mod inbox;
 mod lease;
 pub mod ledger;

@@ -12,7 +12,7 @@ use baton_core::workflow::{BlockOf, Event, EventKind, WorkflowState};
 use crate::calling::Calling;
 use crate::clock::{Ahead, offset};
 use crate::engine::Now;
-use crate::exchange::Token;
+use crate::exchange::{Held, Token};
 use crate::ledger::Payer;
 use crate::loaded::Loaded;
 use crate::snapshot::Mark;
@@ -61,6 +61,8 @@ pub struct Live {
     pub pauses: HashMap<Ordinal, (u32, Duration)>,
     /// How many tokens the next request of an agent has, and after which attempt.
     pub counted: HashMap<Ordinal, (u32, u64)>,
+    /// Agents' tasks that are held back as none of their models can be asked here.
+    pub held: HashMap<Ordinal, Held>,
     /// Calls for which a budget has no room while others run.
     pub without_room: Vec<Ordinal>,
 }
@@ -89,6 +91,7 @@ impl Live {
             clock: Ahead::from(offset(now)),
             pauses: HashMap::new(),
             counted: HashMap::new(),
+            held: HashMap::new(),
             without_room: Vec::new(),
         }
     }

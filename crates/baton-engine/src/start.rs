@@ -74,7 +74,10 @@ impl Engine {
             && live.state.agent_call(task).is_some();
         // Whoever has a key or a rate renders it anew: an attempt that failed gave its key back.
         if goes_on && is_free(&live.loaded.plan, of) {
-            return self.start_turn(number, task, None);
+            if self.may_ask(number, task) {
+                self.start_turn(number, task, None);
+            }
+            return;
         }
         let loaded = Arc::clone(&live.loaded);
         if rung == 0 && loaded.program.is_constant(of) && is_plain_call(&loaded.plan, of) {
@@ -189,6 +192,10 @@ impl Engine {
     fn proceed(&mut self, number: u64, task: Ordinal, ready: Ready) {
         if matches!(ready.parts, Parts::Worker(_)) {
             return self.offer(number, task, ready);
+        }
+        // What is held back must not keep a key from others.
+        if matches!(ready.parts, Parts::Agent(_)) && !self.may_ask(number, task) {
+            return;
         }
         if !self.is_let_through(number, task, &ready) {
             return;

@@ -29,6 +29,8 @@ impl World {
                 self.later(Input::Counted { job: asking.job, tokens });
                 Ok(())
             }
+            // Nobody watches.
+            Effect::TellHeld(_) => Ok(()),
             Effect::Cancel(job) => self.cancel(job),
             Effect::Answer { job, ticket, heard } => self.hears(job, ticket, &heard),
             Effect::Prepare(job) => {

@@ -69,6 +69,7 @@ impl WorkflowState {
             }
             Command::ExpandTask { task, count, list } => self.expand_task(*task, *count, list),
             Command::RefuseTask { task, failure } => self.refuse(*task, failure, moment),
+            Command::UseModel { task, model } => self.use_model(*task, *model),
             Command::Complete { task, attempt, output } => {
                 let mut events = self.end_attempt(*task, *attempt, Withdrawal::CallEnded)?;
                 events.push(completed(*task, output.clone()).into());

@@ -7,6 +7,7 @@ use baton_core::codes::Code;
 use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::plan::{AgentCall, Work};
 use baton_core::words::WorkflowStatus;
+use baton_engine::ports::Models;
 use baton_models::ModelSet;
 use baton_server::wire::{Ask, Verb};
 

@@ -165,6 +165,7 @@ impl Calling {
                 | Answer::Workflow { .. }
                 | Answer::Ended { .. }
                 | Answer::Count(_)
+                | Answer::Said(_)
                 | Answer::Done
                 | Answer::Declined { .. }) => {
                     let message = format!("the owner answered with something else: {other:?}");
@@ -203,6 +204,7 @@ fn ask(client: &mut LocalClient, ask: Ask) -> anyhow::Result<Answer> {
         | Answer::Ended { .. }
         | Answer::Count(_)
         | Answer::Servers(_)
+        | Answer::Said(_)
         | Answer::Done) => Ok(answer),
     }
 }

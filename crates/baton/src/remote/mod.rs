@@ -109,6 +109,7 @@ impl Remote {
             | Ask::CreateToken { .. }
             | Ask::RevokeToken { .. }
             | Ask::Servers
+            | Ask::Said { .. }
             | Ask::ReleaseServer { .. }
             | Ask::Follow { .. } => {
                 return Err(Failed::usage("that cannot be asked of a server").into());

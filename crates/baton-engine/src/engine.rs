@@ -326,7 +326,10 @@ impl Engine {
         self.staging.usage.extend(usage_row(&live.state, number, event, settled));
         live.state.evolve(event, self.now.moment.now);
         // The next run has an account of its own; what this one used stays used.
-        if self.ledger.is_needed() && !matches!(event, Event::Retried(_)) {
+        if matches!(event, Event::Retried(_)) && self.ledger.has_family(live.state.id) {
+            let (head, bound) = (live.state.id, live.state.plan.budget);
+            self.ledger.open_family(head, bound, *live.state.account());
+        } else if self.ledger.is_needed() && !matches!(event, Event::Retried(_)) {
             let after = live.state.account();
             self.ledger.follow(&live.payer(), &before, after, self.now.moment.now);
         }
@@ -413,7 +416,9 @@ impl Engine {
         self.staging.cards.push(workflow_card(&state, number, loaded.blob.hash));
         self.staging.workflows.push(number);
         self.staging.tasks.extend(changed.into_iter().map(|task| (number, task, position)));
-        self.lives.insert(number, Live::new((number, position), state, loaded, &self.now));
+        let families = self.families_of_new(&state);
+        let live = Live::new((number, position), state, loaded, &self.now);
+        self.lives.insert(number, Live { families, ..live });
         self.ids.insert(id, number);
         self.enqueue(number, &ready);
         self.unsettled.push_back(number);

@@ -16,6 +16,7 @@ mod due;
 pub mod engine;
 pub mod events;
 pub mod exchange;
+mod family;
 pub mod forecast;
 mod held;
 pub mod inbox;

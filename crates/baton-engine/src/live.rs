@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use baton_core::body::{Blob, BlobHash, Body, Json};
 use baton_core::codes::Code;
-use baton_core::ids::Ordinal;
+use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::workflow::{BlockOf, Event, EventKind, WorkflowState};
 
 use crate::calling::Calling;
@@ -63,6 +63,9 @@ pub struct Live {
     pub counted: HashMap<Ordinal, (u32, u64)>,
     /// Agents' tasks that are held back as none of their models can be asked here.
     pub held: HashMap<Ordinal, Held>,
+    /// The heads of the families it is in: the workflows of which something is bounded and whose child
+    /// it is, itself among them.
+    pub families: Arc<[WorkflowId]>,
     /// Calls for which a budget has no room while others run.
     pub without_room: Vec<Ordinal>,
 }
@@ -92,6 +95,7 @@ impl Live {
             pauses: HashMap::new(),
             counted: HashMap::new(),
             held: HashMap::new(),
+            families: Arc::new([]),
             without_room: Vec::new(),
         }
     }
@@ -105,7 +109,8 @@ impl Live {
     /// Whose budgets it is under.
     pub fn payer(&self) -> Payer {
         let user = self.state.user.as_ref().map(|user| Arc::from(user.to_string()));
-        Payer { conversation: self.state.conversation, user }
+        let (workflow, families) = (self.state.id, Arc::clone(&self.families));
+        Payer { workflow, families, conversation: self.state.conversation, user }
     }
 
     /// The index and value of an item; the list is read anew after a restart.

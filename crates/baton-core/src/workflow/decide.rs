@@ -104,7 +104,7 @@ impl WorkflowState {
             Command::Ask { task, attempt, question } => self.ask(*task, *attempt, question),
             Command::TakeBack { task, attempt } => self.take_back(*task, *attempt),
             Command::Settle { task, verdict } => self.settle(*task, verdict),
-            Command::Elapse { task } => self.elapse(*task),
+            Command::Elapse { task } => self.elapse(*task, moment),
             Command::Deliver { task, event } => self.deliver(*task, event),
             Command::ChildEnded { task, child, outcome } => {
                 self.child_ended(*task, *child, outcome, moment)

@@ -113,3 +113,33 @@ fn or8_a_budget_above_workflows_counts_what_earlier_ones_used_also_over_a_restar
     desk.expect(0, &["approve", "last"]);
     call(&desk, 0, &["resume", "last"]);
 }
+
+#[test]
+fn or8_a_parents_budget_counts_what_a_child_used_also_before_a_restart() {
+    let desk = desk(CONFIG, TASK, SCRIPT);
+    define(&desk, "", TASK);
+    let child = desk.read("work.yaml").replace("name: work", "name: child");
+    desk.write("child.yaml", &child);
+    desk.define(
+        "work.yaml",
+        &[
+            "{ id: first, workflow: child }",
+            "{ id: gate, human: approval, ask: Go on?, needs: [first] }",
+            "{ id: second, workflow: child, needs: [gate] }",
+        ],
+    );
+    let parent = desk.read("work.yaml");
+    desk.write("work.yaml", &format!("budget: {{ tokens: 30000 }}\n{parent}"));
+    call(&desk, 3, &["run", "work.yaml"]);
+    desk.expect(0, &["approve", "last"]);
+    // Another process: what the first child used, the journal says. The script says more tokens than its
+    // requests have bytes, so that the second child's first turn is let through.
+    call(&desk, 3, &["resume", "last"]);
+    let item = asked(&desk);
+    assert_eq!(item["needs"], "budget");
+    let ask = item["ask"].as_str().unwrap();
+    assert!(ask.contains("the parent workflow's budget has 30000 tokens, 27205 are used"), "{ask}");
+    let id = item["workflow_id"].as_str().unwrap().to_owned();
+    desk.expect(0, &["approve", &id]);
+    call(&desk, 0, &["resume", "--all"]);
+}

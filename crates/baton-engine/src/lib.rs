@@ -20,6 +20,7 @@ mod family;
 pub mod forecast;
 mod held;
 pub mod inbox;
+mod keys;
 mod lease;
 pub mod ledger;
 pub mod live;

@@ -356,6 +356,7 @@ impl Engine {
         let waiting: Vec<(Ordinal, Waiting)> =
             live.state.waiting().map(|(task, on)| (task, on.clone())).collect();
         let cancelling = matches!(live.state.phase, Phase::Cancelling { .. });
+        self.take_agents_keys(number, store)?;
         self.requeue(number);
         for (task, on) in waiting {
             match &on {

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// How many milliseconds a day has, in UTC.
+pub const DAY_MS: i64 = 86_400_000;
+
 /// Milliseconds since 1970-01-01T00:00:00Z; RFC 3339 in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
@@ -20,6 +23,10 @@ impl Timestamp {
     /// Milliseconds since the epoch.
     pub const fn as_millis(self) -> i64 {
         self.0
+    }
+    /// The day it is in, in days since 1970 (UTC).
+    pub const fn day(self) -> i64 {
+        self.0.div_euclid(DAY_MS)
     }
     /// This moment and `span` more, saturating.
     pub fn plus(self, span: Duration) -> Self {

@@ -23,6 +23,7 @@ use crate::exchange::{Declined, Effect, Input, Reply, Token, Turn};
 use crate::ledger::{Budgets, Ledger, Used};
 use crate::live::Live;
 use crate::loaded::Loaded;
+use crate::ports::Models;
 use crate::questions::Questions;
 use crate::queue::{Limits, Queue};
 use crate::rates::{Rate, Rates};
@@ -107,6 +108,8 @@ pub struct Engine {
     pub(crate) draining: bool,
     pub(crate) questions: Questions,
     pub(crate) ledger: Ledger,
+    /// Who says which models can be asked here; where nobody does, all can.
+    pub(crate) models: Option<Arc<dyn Models>>,
     pub(crate) unsettled: VecDeque<u64>,
     pub(crate) follow_ups: VecDeque<(u64, Command)>,
     pub(crate) arrivals: VecDeque<Arrival>,
@@ -153,6 +156,7 @@ impl Engine {
             listeners: Vec::new(),
             draining: false,
             questions: Questions::default(),
+            models: None,
             unsettled: VecDeque::new(),
             follow_ups: VecDeque::new(),
             arrivals: VecDeque::new(),
@@ -171,6 +175,12 @@ impl Engine {
             engine.take_up_talks(store)?;
         }
         Ok(engine)
+    }
+
+    /// Has these say which models can be asked here, whenever an agent's turn would start.
+    #[must_use]
+    pub fn with_models(self, models: Arc<dyn Models>) -> Self {
+        Self { models: Some(models), ..self }
     }
 
     /// One turn: takes what has arrived, fires what is due, starts what may start.
@@ -324,7 +334,10 @@ impl Engine {
         self.staging.usage.extend(usage_row(&live.state, number, event, settled));
         live.state.evolve(event, self.now.moment.now);
         // The next run has an account of its own; what this one used stays used.
-        if self.ledger.is_needed() && !matches!(event, Event::Retried(_)) {
+        if matches!(event, Event::Retried(_)) && self.ledger.has_family(live.state.id) {
+            let (head, bound) = (live.state.id, live.state.plan.budget);
+            self.ledger.open_family(head, bound, *live.state.account());
+        } else if self.ledger.is_needed() && !matches!(event, Event::Retried(_)) {
             let after = live.state.account();
             self.ledger.follow(&live.payer(), &before, after, self.now.moment.now);
         }
@@ -411,7 +424,9 @@ impl Engine {
         self.staging.cards.push(workflow_card(&state, number, loaded.blob.hash));
         self.staging.workflows.push(number);
         self.staging.tasks.extend(changed.into_iter().map(|task| (number, task, position)));
-        self.lives.insert(number, Live::new((number, position), state, loaded, &self.now));
+        let families = self.families_of_new(&state);
+        let live = Live::new((number, position), state, loaded, &self.now);
+        self.lives.insert(number, Live { families, ..live });
         self.ids.insert(id, number);
         self.enqueue(number, &ready);
         self.unsettled.push_back(number);

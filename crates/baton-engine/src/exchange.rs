@@ -574,6 +574,8 @@ pub enum Effect {
     Ask(Box<Asking>),
     /// Count the tokens of what a model would be asked.
     Count(Box<Asking>),
+    /// Tell those who watch that a task is held back.
+    TellHeld(Held),
     /// Tell a running call, of a tool or a model, to end.
     Cancel(JobKey),
     /// Tell a running call what came of its question.
@@ -595,6 +597,17 @@ pub enum Effect {
     Plan(Box<PlanJob>),
     /// Pack a workflow's state.
     Snapshot(Box<SnapshotJob>),
+}
+
+/// An agent's task that could start, and does not: none of its models can be asked here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The task.
+    pub task: TaskId,
+    /// The last attempt before.
+    pub attempt: u32,
+    /// What is missing.
+    pub why: String,
 }
 
 /// A call to make.

@@ -1,4 +1,5 @@
-//! Budgets above workflows: of a conversation, and for a day of a user and of all.
+//! Budgets above workflows: of a conversation, for a day of a user and of all, and of the workflows
+//! whose children they are.
 //!
 //! It follows what the workflows' own accounts do, so that it agrees with the journal; what was used
 //! before this owner began is told to it. What a shortage leads to is the machine's to say.
@@ -7,16 +8,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use baton_core::agent::Spending;
-use baton_core::ids::ConversationId;
+use baton_core::ids::{ConversationId, WorkflowId};
 use baton_core::plan::Budget;
 use baton_core::time::Timestamp;
 use baton_core::words::UsageBy;
 use baton_core::workflow::{Above, Account, Amount, BudgetScope};
 
 use crate::store::{StoreError, UsageFilter, UsageKey, Views};
-
-/// How many milliseconds a day has; days are UTC's.
-const DAY_MS: i64 = 86_400_000;
 
 /// What agents may use over several workflows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +30,10 @@ pub struct Budgets {
 /// Whose a workflow is.
 #[derive(Clone, Debug)]
 pub struct Payer {
+    /// Itself.
+    pub workflow: WorkflowId,
+    /// The heads of the families it is in, itself among them where it is one.
+    pub families: Arc<[WorkflowId]>,
     /// The conversation it belongs to.
     pub conversation: ConversationId,
     /// Who asked for it, where that is known.
@@ -58,7 +60,7 @@ impl Used {
         now: Timestamp,
         views: &mut dyn Views,
     ) -> Result<Self, StoreError> {
-        let day = now.as_millis().div_euclid(DAY_MS);
+        let day = now.day();
         if *budgets == Budgets::default() {
             return Ok(Self { day, ..Self::default() });
         }
@@ -86,7 +88,7 @@ impl Used {
 }
 
 /// What is gone of a budget by a sum of the books: what may have been billed counts as billed.
-fn amount(spent: &Spending) -> Amount {
+pub(crate) fn amount(spent: &Spending) -> Amount {
     Amount {
         tokens: spent.usage.tokens().saturating_add(spent.at_most.tokens),
         cost: spent.cost.plus(spent.at_most.cost),
@@ -102,6 +104,15 @@ pub struct Ledger {
     workspace: Account,
     users: HashMap<Arc<str>, Account>,
     conversations: HashMap<ConversationId, Account>,
+    families: HashMap<WorkflowId, Family>,
+}
+
+/// A workflow of which something is bounded, with its children and theirs.
+#[derive(Debug)]
+struct Family {
+    bound: Budget,
+    /// What all of them use; of grants, those of its head alone.
+    account: Account,
 }
 
 impl Ledger {
@@ -118,17 +129,49 @@ impl Ledger {
                 .into_iter()
                 .map(|(conversation, used)| (conversation, account(used)))
                 .collect(),
+            families: HashMap::new(),
         }
     }
 
     /// Whether anything is bounded: else nothing is kept.
     pub fn is_needed(&self) -> bool {
-        self.budgets != Budgets::default()
+        self.budgets != Budgets::default() || !self.families.is_empty()
+    }
+
+    /// Whether the account of a family is kept.
+    pub fn has_family(&self, head: WorkflowId) -> bool {
+        self.families.contains_key(&head)
+    }
+
+    /// Keeps the account of a family from now on: what its head may use, and what all of it has used.
+    /// The head's next run begins it anew.
+    pub fn open_family(&mut self, head: WorkflowId, bound: Budget, account: Account) {
+        self.families.insert(head, Family { bound, account });
+    }
+
+    /// Its head has ended, and with it all of its children.
+    pub fn close_family(&mut self, head: WorkflowId) {
+        self.families.remove(&head);
+    }
+
+    /// What the family uses whose head a workflow is.
+    pub fn family(&self, head: WorkflowId) -> Option<Account> {
+        self.families.get(&head).map(|family| family.account)
     }
 
     /// Follows a workflow's own account from one event to the next.
     pub fn follow(&mut self, payer: &Payer, before: &Account, after: &Account, now: Timestamp) {
         if before == after {
+            return;
+        }
+        for id in payer.families.iter() {
+            let Some(Family { account, .. }) = self.families.get_mut(id) else { continue };
+            account.follow(before, after);
+            if *id == payer.workflow {
+                account.granted = after.granted;
+            }
+        }
+        if self.budgets == Budgets::default() {
             return;
         }
         self.turn_the_page(now);
@@ -137,11 +180,7 @@ impl Ledger {
             payer.user.as_ref().map(|user| self.users.entry(Arc::clone(user)).or_default()),
             Some(self.conversations.entry(payer.conversation).or_default()),
         ];
-        for account in accounts.into_iter().flatten() {
-            account.used = moved(account.used, before.used, after.used);
-            account.possibly = moved(account.possibly, before.possibly, after.possibly);
-            account.reserved = moved(account.reserved, before.reserved, after.reserved);
-        }
+        accounts.into_iter().flatten().for_each(|account| account.follow(before, after));
     }
 
     /// The budgets that bound a workflow, as they stand.
@@ -158,13 +197,16 @@ impl Ledger {
             (BudgetScope::User, user, of_user.unwrap_or_default()),
             (BudgetScope::Workspace, workspace, self.workspace),
         ];
-        let bounded = all.into_iter().filter(|(_, bound, _)| !bound.is_none());
+        let ancestors = payer.families.iter().filter(|head| **head != payer.workflow);
+        let ancestors = ancestors.filter_map(|head| self.families.get(head));
+        let ancestors = ancestors.map(|it| (BudgetScope::Parent, it.bound, it.account));
+        let bounded = ancestors.chain(all).filter(|(_, bound, _)| !bound.is_none());
         bounded.map(|(scope, bound, account)| Above { scope, bound, account }).collect()
     }
 
     /// A new day begins with what is held from the one before.
     fn turn_the_page(&mut self, now: Timestamp) {
-        let day = now.as_millis().div_euclid(DAY_MS);
+        let day = now.day();
         if day == self.day {
             return;
         }
@@ -176,17 +218,16 @@ impl Ledger {
     }
 }
 
-fn moved(sum: Amount, before: Amount, after: Amount) -> Amount {
-    sum.plus(after).minus(before)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const DAY_MS: i64 = baton_core::time::DAY_MS;
+
     fn payer(conversation: u8, user: &str) -> Payer {
+        let (workflow, families) = (WorkflowId::from_bytes([conversation; 16]), Arc::new([]));
         let conversation = ConversationId::from_bytes([conversation; 16]);
-        Payer { conversation, user: Some(Arc::from(user)) }
+        Payer { workflow, families, conversation, user: Some(Arc::from(user)) }
     }
 
     fn tokens(tokens: u64) -> Amount {
@@ -222,6 +263,41 @@ mod tests {
         assert_eq!(gone(&mut ledger, &ada, 1), of_ada);
         let tomorrow = [(Conversation, 30, 0), (User, 0, 0), (Workspace, 0, 50)];
         assert_eq!(gone(&mut ledger, &ada, 2), tomorrow);
+    }
+
+    #[test]
+    fn or8_a_family_uses_what_its_head_and_all_children_use_and_only_the_head_is_granted_more() {
+        let heads = [1, 2].map(|byte| WorkflowId::from_bytes([byte; 16]));
+        let family = |heads: &[WorkflowId], workflow| Payer {
+            workflow: WorkflowId::from_bytes([workflow; 16]),
+            families: Arc::from(heads),
+            ..payer(9, "ada")
+        };
+        let [parent, child] = heads;
+        let (of_parent, of_child) = (family(&[parent], 1), family(&[child, parent], 2));
+        let grandchild = family(&[child, parent], 3);
+        let mut ledger = Ledger::default();
+        let bound = Budget { tokens_max: Some(100), ..Budget::default() };
+        assert!(!ledger.is_needed());
+        ledger.open_family(parent, bound, Account { used: tokens(5), ..Account::default() });
+        ledger.open_family(child, bound, Account::default());
+        let (now, nothing) = (Timestamp::from_millis(0), Account::default());
+        let granted = Account { used: tokens(10), granted: tokens(7), ..nothing };
+        for payer in [&of_parent, &of_child] {
+            ledger.follow(payer, &nothing, &granted, now);
+        }
+        ledger.follow(&grandchild, &nothing, &Account { reserved: tokens(3), ..nothing }, now);
+        let told = |account: Account| {
+            [account.used.tokens, account.reserved.tokens, account.granted.tokens]
+        };
+        assert_eq!(ledger.family(parent).map(told), Some([25, 3, 7]));
+        assert_eq!(ledger.family(child).map(told), Some([10, 3, 7]));
+        let above: Vec<_> =
+            ledger.above(&of_child, now).iter().map(|it| (it.scope, told(it.account))).collect();
+        assert_eq!(above, [(BudgetScope::Parent, [25, 3, 7])], "its own is not above it");
+        assert_eq!(ledger.above(&grandchild, now).len(), 2);
+        heads.iter().for_each(|head| ledger.close_family(*head));
+        assert!(!ledger.is_needed());
     }
 
     #[test]

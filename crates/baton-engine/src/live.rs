@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use baton_core::body::{Blob, BlobHash, Body, Json};
 use baton_core::codes::Code;
-use baton_core::ids::Ordinal;
+use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::workflow::{BlockOf, Event, EventKind, WorkflowState};
 
 use crate::calling::Calling;
 use crate::clock::{Ahead, offset};
 use crate::engine::Now;
-use crate::exchange::Token;
+use crate::exchange::{Held, Token};
 use crate::ledger::Payer;
 use crate::loaded::Loaded;
 use crate::snapshot::Mark;
@@ -61,6 +61,11 @@ pub struct Live {
     pub pauses: HashMap<Ordinal, (u32, Duration)>,
     /// How many tokens the next request of an agent has, and after which attempt.
     pub counted: HashMap<Ordinal, (u32, u64)>,
+    /// Agents' tasks that are held back as none of their models can be asked here.
+    pub held: HashMap<Ordinal, Held>,
+    /// The heads of the families it is in: the workflows of which something is bounded and whose child
+    /// it is, itself among them.
+    pub families: Arc<[WorkflowId]>,
     /// Calls for which a budget has no room while others run.
     pub without_room: Vec<Ordinal>,
 }
@@ -89,6 +94,8 @@ impl Live {
             clock: Ahead::from(offset(now)),
             pauses: HashMap::new(),
             counted: HashMap::new(),
+            held: HashMap::new(),
+            families: Arc::new([]),
             without_room: Vec::new(),
         }
     }
@@ -102,7 +109,8 @@ impl Live {
     /// Whose budgets it is under.
     pub fn payer(&self) -> Payer {
         let user = self.state.user.as_ref().map(|user| Arc::from(user.to_string()));
-        Payer { conversation: self.state.conversation, user }
+        let (workflow, families) = (self.state.id, Arc::clone(&self.families));
+        Payer { workflow, families, conversation: self.state.conversation, user }
     }
 
     /// The index and value of an item; the list is read anew after a restart.

@@ -74,6 +74,12 @@ pub trait Models: Send + Sync {
         told: &mut dyn FnMut(&str),
     ) -> Result<ModelAnswer, CallFailure>;
 
+    /// Why a model cannot be asked here at all: a setting, key or file is missing, which the words name.
+    /// `None` where it may be tried. Asks nobody, and returns at once.
+    fn missing(&self, _model: &str) -> Option<String> {
+        None
+    }
+
     /// How many tokens a request has, by the model's own count or more; `None` where nobody can say.
     /// Blocks as a call does.
     fn count(&self, _request: &ModelRequest, _control: &Control) -> Option<u64> {

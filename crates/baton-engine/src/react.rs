@@ -7,8 +7,8 @@ use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::plan::TaskPlan;
 use baton_core::words::{AttemptStatus, FailureKind};
 use baton_core::workflow::{
-    Account, Command, Event, Lease, ModelChanged, Next, Phase, Resume, Task, TaskPhase,
-    TranscriptCompacted, Verdict, Waiting,
+    Account, BudgetScope, Command, Event, Lease, ModelChanged, Next, Phase, Resume, Task,
+    TaskPhase, TranscriptCompacted, Verdict, Waiting,
 };
 
 use crate::engine::Engine;
@@ -182,6 +182,12 @@ impl Engine {
                 if let Some(until) = until {
                     let left = until.since(self.now.moment.now);
                     self.timers.after(self.now.uptime + left, Due::Task(number, task, attempt));
+                }
+            }
+            Waiting::Budget { scope: BudgetScope::User | BudgetScope::Workspace, .. } => {
+                let next = self.lives.get(&number).and_then(|live| live.state.next_day(task));
+                if let Some(next) = next {
+                    self.timers.at(next, Due::Task(number, task, attempt));
                 }
             }
             Waiting::Person { .. }
@@ -360,6 +366,7 @@ impl Engine {
         let waiting: Vec<(Ordinal, Waiting)> =
             live.state.waiting().map(|(task, on)| (task, on.clone())).collect();
         let cancelling = matches!(live.state.phase, Phase::Cancelling { .. });
+        self.take_agents_keys(number, store)?;
         self.requeue(number);
         for (task, on) in waiting {
             match &on {

@@ -74,7 +74,11 @@ impl Engine {
                 taken.map(Reply::TakenUp).map_err(|e| Declined::Store(e.to_string()))
             }
             Request::TakeUp { workflow } => {
-                self.find(workflow, store).and_then(|number| self.reply(number))
+                let number = self.find(workflow, store);
+                number.and_then(|number| {
+                    self.look_at_held(number);
+                    self.reply(number)
+                })
             }
             Request::Define { loaded, source } => self.define(loaded, source, actor_number, store),
             Request::RemoveDefinition { name } => {

@@ -44,6 +44,7 @@ impl Engine {
     pub(crate) fn forget(&mut self, number: u64) {
         if let Some(live) = self.lives.remove(&number) {
             self.ids.remove(&live.state.id);
+            self.ledger.close_family(live.state.id);
             self.queue.forget(number);
         }
     }
@@ -79,9 +80,10 @@ impl Engine {
             return Ok(false);
         };
         state.take_changed();
+        let families = self.families_of((number, &state), store)?;
         self.ids.insert(state.id, number);
         let live = Live::new((number, head), state, loaded, &self.now);
-        self.lives.insert(number, Live { mark, calling, ..live });
+        self.lives.insert(number, Live { mark, calling, families, ..live });
         Ok(true)
     }
 

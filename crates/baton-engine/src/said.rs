@@ -2,9 +2,9 @@
 //!
 //! Who keeps it, and for how long, is the business of [`Live`](crate::ports::Live).
 
-use baton_core::ids::TaskId;
+use baton_core::ids::{Ordinal, TaskId, WorkflowId};
 use baton_core::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ports::Progress;
@@ -13,10 +13,10 @@ use crate::ports::Progress;
 pub const MESSAGE_CHARS_MAX: usize = 200;
 
 /// What was said last of a task that runs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Said {
-    /// The task.
-    #[serde(skip)]
+    /// The task; whoever reads it back takes it from where it stands.
+    #[serde(skip, default = "nobody")]
     pub task: TaskId,
     /// The attempt that says it.
     #[serde(skip)]
@@ -30,8 +30,16 @@ pub struct Said {
     /// For people: one line without control characters, of at most [`MESSAGE_CHARS_MAX`] characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Why the task does not start, where it could: then nothing runs, and nothing else is said. One
+    /// line, as a message is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
     /// When it was said.
     pub at: Timestamp,
+}
+
+fn nobody() -> TaskId {
+    WorkflowId::from_bytes([0; 16]).task(Ordinal(0))
 }
 
 impl Said {
@@ -66,7 +74,13 @@ impl Said {
         let progress = done.filter(|done| done.is_finite() && *done >= 0.0);
         let total = total.filter(|total| total.is_finite() && *total > 0.0);
         let message = message.map(harmless).filter(|message| !message.is_empty());
-        Self { task, attempt, progress, total, message, at }
+        Self { task, attempt, progress, total, message, held: None, at }
+    }
+
+    /// A task is held back after this attempt of it.
+    pub fn held((task, attempt): (TaskId, u32), why: &str, at: Timestamp) -> Self {
+        let held = Some(harmless(why));
+        Self { task, attempt, progress: None, total: None, message: None, held, at }
     }
 
     /// How much of the whole is done, 0 to 100, where both are known.
@@ -77,6 +91,9 @@ impl Said {
 
     /// For people, in a line: the message and the share, or the bare number.
     pub fn line(&self) -> String {
+        if let Some(why) = &self.held {
+            return format!("held: {why}");
+        }
         let share = match (self.percentage(), self.progress) {
             (Some(percent), _) => Some(format!("{percent} %")),
             (None, Some(done)) => Some(done.to_string()),
@@ -98,7 +115,6 @@ fn harmless(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use baton_core::ids::{Ordinal, WorkflowId};
     use serde_json::json;
 
     use super::*;

@@ -12,9 +12,7 @@ use baton_core::failure::CallFailure;
 use baton_core::ids::Ordinal;
 use baton_core::plan::{Plan, TaskPlan, Work};
 use baton_core::words::{AttemptStatus, FailureKind, Origin};
-use baton_core::workflow::{
-    Above, Admitted, Command, Refusal, Resume, RoomFor, TaskPhase, Waiting,
-};
+use baton_core::workflow::{Admitted, Command, Refusal, Resume, RoomFor, TaskPhase, Waiting};
 
 use crate::engine::{Admission, Engine};
 use crate::exchange::{Call, CallResult, Effect, JobKey, Parts, Prepare, Split};
@@ -74,7 +72,10 @@ impl Engine {
             && live.state.agent_call(task).is_some();
         // Whoever has a key or a rate renders it anew: an attempt that failed gave its key back.
         if goes_on && is_free(&live.loaded.plan, of) {
-            return self.start_turn(number, task, None);
+            if self.may_ask(number, task) {
+                self.start_turn(number, task, None);
+            }
+            return;
         }
         let loaded = Arc::clone(&live.loaded);
         if rung == 0 && loaded.program.is_constant(of) && is_plain_call(&loaded.plan, of) {
@@ -190,6 +191,10 @@ impl Engine {
         if matches!(ready.parts, Parts::Worker(_)) {
             return self.offer(number, task, ready);
         }
+        // What is held back must not keep a key from others.
+        if matches!(ready.parts, Parts::Agent(_)) && !self.may_ask(number, task) {
+            return;
+        }
         if !self.is_let_through(number, task, &ready) {
             return;
         }
@@ -242,17 +247,20 @@ impl Engine {
         }
     }
 
-    /// The budgets above a workflow, where the task is an agent's, or a call of one.
-    fn budgets_above(&mut self, number: u64, task: Ordinal) -> Vec<Above> {
-        let Some(live) = self.lives.get(&number).filter(|_| self.ledger.is_needed()) else {
-            return Vec::new();
+    /// What bounds a task beside what its workflow knows, where it is an agent's, or a call of one.
+    fn room_for(&mut self, number: u64, task: Ordinal) -> RoomFor {
+        let Some(live) = self.lives.get(&number) else {
+            return RoomFor::default();
         };
+        let counted = live.count_of(task);
         let is_agents =
             live.state.agent_call(task).is_some() || live.state.asked_call(task).is_some();
-        if !is_agents {
-            return Vec::new();
+        if !is_agents || !self.ledger.is_needed() {
+            return RoomFor { counted, ..RoomFor::default() };
         }
-        self.ledger.above(&live.payer(), self.now.moment.now)
+        let payer = live.payer();
+        let above = self.ledger.above(&payer, self.now.moment.now);
+        RoomFor { above, family: self.ledger.family(payer.workflow), counted }
     }
 
     /// Records the start of an attempt and returns its number; `None` when it may not start.
@@ -262,9 +270,7 @@ impl Engine {
         task: Ordinal,
         input: Option<Body>,
     ) -> Result<u32, Refusal> {
-        let above = self.budgets_above(number, task);
-        let counted = self.lives.get(&number).and_then(|live| live.count_of(task));
-        let room = RoomFor { above, counted };
+        let room = self.room_for(number, task);
         let started =
             self.apply_own(number, &Command::StartTask { task, input, lease: None, room });
         let live = self.lives.get_mut(&number).ok_or(Refusal::NotReady)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use baton_core::agent::{Cost, Spending};
 use baton_core::ids::{ConversationId, WorkflowId};
 use baton_core::spoken::{grouped, many};
-use baton_core::time::Timestamp;
+use baton_core::time::{DAY_MS, Timestamp};
 use baton_core::words::UsageBy;
 use baton_core::workflow::rows::WorkflowRow;
 use baton_core::workflow::usage::day_of;
@@ -19,8 +19,6 @@ use crate::store::{StoreError, UsageFilter, UsageKey, Views};
 
 /// The most workflows whose usage is asked for at once.
 const WORKFLOWS_AT_ONCE: usize = 500;
-/// How many milliseconds a day has, in UTC.
-const DAY_MS: i64 = 86_400_000;
 
 /// What calls of models used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

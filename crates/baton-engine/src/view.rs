@@ -141,8 +141,8 @@ pub struct TaskView {
     /// What it used of models, with its items and over all runs; absent where it called none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Spent>,
-    /// How far its running attempt says it is; absent where nothing runs, or nothing was said.
-    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    /// How far its running attempt says it is, or why it is held back; absent where nothing was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<Said>,
     /// Its ordinal, which its id tells: whoever reads a view takes it from there.
     #[serde(skip, default = "no_ordinal")]
@@ -319,7 +319,8 @@ pub fn add_live(tasks: &mut [TaskView], said: Vec<Said>) {
     for said in said {
         let at = tasks.binary_search_by_key(&said.task, |task| task.id).ok();
         let Some(task) = at.and_then(|at| tasks.get_mut(at)) else { continue };
-        if task.status == TaskStatus::Executing && task.attempts == said.attempt {
+        let speaks = if said.held.is_some() { TaskStatus::Ready } else { TaskStatus::Executing };
+        if task.status == speaks && task.attempts == said.attempt {
             task.live = Some(said);
         }
     }

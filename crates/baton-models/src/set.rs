@@ -88,16 +88,6 @@ impl ModelSet {
         self.choice.resolve(found)
     }
 
-    /// Why a model cannot be asked here at all: its script or key is missing, or nobody knows its
-    /// provider. `None` where it may be tried; nothing is asked to find out.
-    pub fn missing(&self, model: &str) -> Option<String> {
-        let missing = match self.choice.script(model) {
-            Some(script) => script.err(),
-            None => self.network.missing(model),
-        };
-        missing.map(|failure| failure.message)
-    }
-
     /// The file that answers for every agent, where no model is asked.
     pub fn only_script(&self) -> Option<&Path> {
         self.choice.only_script()
@@ -115,6 +105,14 @@ impl Models for ModelSet {
             return script?.answer(request, control, told);
         }
         self.network.call(request, control, told)
+    }
+
+    fn missing(&self, model: &str) -> Option<String> {
+        let missing = match self.choice.script(model) {
+            Some(script) => script.err(),
+            None => self.network.missing(model),
+        };
+        missing.map(|failure| failure.message)
     }
 
     fn count(&self, request: &ModelRequest, control: &Control) -> Option<u64> {

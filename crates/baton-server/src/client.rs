@@ -35,6 +35,7 @@ impl LocalClient {
             | Answer::Ended { .. }
             | Answer::Count(_)
             | Answer::Servers(_)
+            | Answer::Said(_)
             | Answer::Done
             | Answer::Declined { .. }) => {
                 Err(io::Error::other(format!("the owner answered a greeting with {other:?}")))

@@ -19,7 +19,7 @@ use baton_core::words::Role;
 use baton_core::workflow::{Command, PauseCause, Verdict};
 use baton_engine::exchange::{Gone, Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
-use baton_engine::ports::{Door, Tools};
+use baton_engine::ports::{Door, Live, Tools};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -46,7 +46,7 @@ pub struct LocalServer {
 
 impl LocalServer {
     /// Listens at `path`, which must not exist; only the same user may connect.
-    pub fn start(path: &Path, door: Arc<dyn Door>, tools: Arc<dyn Tools>) -> io::Result<Self> {
+    pub fn start(path: &Path, owner: Owner) -> io::Result<Self> {
         let listener = UnixListener::bind(path)?;
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
@@ -55,7 +55,7 @@ impl LocalServer {
         let thread =
             std::thread::Builder::new().name("local socket".to_owned()).spawn(move || {
                 // Without a listener, clients find nobody and say so; the owner works on.
-                let _ = runtime.block_on(serve(listener, Owner { door, tools }, stop));
+                let _ = runtime.block_on(serve(listener, owner, stop));
             })?;
         Ok(Self { path: path.to_owned(), over: Some(over), thread: Some(thread) })
     }
@@ -74,9 +74,13 @@ impl Drop for LocalServer {
 
 /// What clients reach through the socket.
 #[derive(Clone)]
-struct Owner {
-    door: Arc<dyn Door>,
-    tools: Arc<dyn Tools>,
+pub struct Owner {
+    /// The way in.
+    pub door: Arc<dyn Door>,
+    /// What it calls.
+    pub tools: Arc<dyn Tools>,
+    /// What is said of tasks.
+    pub live: Arc<dyn Live>,
 }
 
 /// Accepts until `stop`, then lets what was answered go out.
@@ -160,7 +164,7 @@ fn say(lines: &Sender<Said>, id: u64, answer: Answer) {
 }
 
 async fn handle(asked: Asked, owner: &Owner, lines: &Sender<Said>) {
-    let Owner { door, tools } = owner;
+    let Owner { door, tools, live } = owner;
     let Asked { id, actor, ask } = asked;
     let request = match ask {
         Ask::Hello => {
@@ -174,6 +178,11 @@ async fn handle(asked: Asked, owner: &Owner, lines: &Sender<Said>) {
             let news = move |position| lines.try_send(Said::News { id, position }).is_ok();
             door.follow(stream, Box::new(news));
             return;
+        }
+        Ask::Said { workflow } => {
+            let said = live.of(workflow).into_iter();
+            let said = said.map(|said| (said.task, said.attempt, said)).collect();
+            return say(lines, id, Answer::Said(said));
         }
         Ask::Servers => return say(lines, id, Answer::Servers(tools.servers())),
         Ask::ReleaseServer { name } => return release(owner, (id, actor, name), lines),
@@ -209,7 +218,7 @@ async fn handle(asked: Asked, owner: &Owner, lines: &Sender<Said>) {
 
 /// Has a server called again once that is noted.
 fn release(owner: &Owner, (id, actor, name): (u64, Actor, String), lines: &Sender<Said>) {
-    let Owner { door, tools } = owner;
+    let Owner { door, tools, live: _ } = owner;
     if !tools
         .servers()
         .iter()
@@ -254,7 +263,7 @@ pub fn request_of(ask: Ask, actor: &Actor) -> Result<Request, Answer> {
             Request::Converse { conversation, word, role: Role::Admin }
         }
         Ask::Attend { conversation } => Request::Attend { conversation },
-        Ask::Hello | Ask::Servers | Ask::Follow { .. } => {
+        Ask::Hello | Ask::Servers | Ask::Said { .. } | Ask::Follow { .. } => {
             return Err(Answer::Declined {
                 code: "bad_request".to_owned(),
                 message: "not a request to the engine".to_owned(),

@@ -4,12 +4,13 @@
 
 use baton_core::actor::Actor;
 use baton_core::body::{BlobHash, Json};
-use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
+use baton_core::ids::{ConversationId, Ordinal, TaskId, WorkflowId};
 use baton_core::plan::Plan;
 use baton_core::words::{Origin, Role, WorkflowStatus};
 use baton_core::workflow::Outcome;
 use baton_engine::conversing::{Opening, Word};
 use baton_engine::exchange::Burial;
+use baton_engine::said::Said as SaidOfTask;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The version both ends must speak.
@@ -104,6 +105,11 @@ pub enum Ask {
     Attend {
         /// Which.
         conversation: ConversationId,
+    },
+    /// Tell what is said of the tasks of a workflow just now.
+    Said {
+        /// Which.
+        workflow: WorkflowId,
     },
     /// Send `news` lines whenever something of this stream (or of any) was committed.
     Follow {
@@ -257,6 +263,8 @@ pub enum Answer {
     Count(u32),
     /// The servers, each as the API shows it.
     Servers(Vec<Json>),
+    /// What is said of tasks, each with the attempt that it is said of.
+    Said(Vec<(TaskId, u32, SaidOfTask)>),
     /// It is done.
     Done,
     /// It was not carried out.

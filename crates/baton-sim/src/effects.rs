@@ -29,6 +29,8 @@ impl World {
                 self.later(Input::Counted { job: asking.job, tokens });
                 Ok(())
             }
+            // Nobody watches.
+            Effect::TellHeld(_) => Ok(()),
             Effect::Cancel(job) => self.cancel(job),
             Effect::Answer { job, ticket, heard } => self.hears(job, ticket, &heard),
             Effect::Prepare(job) => {
@@ -50,6 +52,8 @@ impl World {
                 self.probe(&job);
                 Ok(())
             }
+            // No conversation is held here.
+            Effect::Plan(_) => Ok(()),
             Effect::Snapshot(job) => {
                 let (number, row) = (job.number, job.row());
                 self.later(Input::Snapshot { number, row });

@@ -7,6 +7,8 @@
 mod agent_tests;
 mod asking;
 mod books;
+#[cfg(test)]
+mod budget_tests;
 mod check;
 #[cfg(test)]
 mod clock_tests;

@@ -2,8 +2,10 @@
 
 use baton_engine::engine::{Engine, TakeUp};
 use baton_engine::exchange::{Input, JobKey};
+use baton_engine::ledger::Used;
 use baton_engine::store::{Store, StoreError};
 
+use crate::check::unread;
 use crate::fault::FaultyStore;
 use crate::ledger::{Violation, violation};
 use crate::rng::Rng;
@@ -22,7 +24,10 @@ impl World {
         self.lose_snapshots();
         let mut store = self.faulty_store();
         let now = self.now();
-        match Engine::open(&mut store, self.settings.clone(), TakeUp::All, now) {
+        let mut settings = self.settings.clone();
+        let used = Used::of(&settings.budgets, now.moment.now, &mut self.store.views());
+        settings.used = used.map_err(unread)?;
+        match Engine::open(&mut store, settings, TakeUp::All, now) {
             Ok(engine) => self.owner = Some(Owner { engine, store }),
             Err(StoreError::Unavailable(_)) => self.pass(1000),
             Err(fault) => return violation(format!("the store cannot be opened: {fault}")),

@@ -12,6 +12,8 @@ use baton_core::time::{Moment, Timestamp};
 use baton_core::words::Effect as EffectClass;
 use baton_engine::engine::{Engine, Now, Settings};
 use baton_engine::exchange::{CallResult, Declined, Input, JobKey, Reply, Token, Turn};
+#[cfg(test)]
+use baton_engine::ledger::Budgets;
 use baton_engine::queue::Limits;
 use baton_engine::rates::Rate;
 use baton_engine::store::{Commit, Store, StoreError};
@@ -168,6 +170,13 @@ impl World {
     /// The same world under these rates.
     pub fn under_rates(mut self, rates: BTreeMap<String, Rate>) -> Self {
         self.settings.rates = rates;
+        self
+    }
+
+    /// The same world under these budgets above workflows.
+    #[cfg(test)]
+    pub fn under_budgets(mut self, budgets: Budgets) -> Self {
+        self.settings.budgets = budgets;
         self
     }
 

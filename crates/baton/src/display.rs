@@ -13,7 +13,9 @@ use baton_core::spoken::{grouped, many};
 use baton_core::time::Timestamp;
 use baton_core::words::{Happened, SkipCause};
 use baton_core::workflow::question::{Answer, Withdrawal};
-use baton_core::workflow::{Event, Next, Output, TaskAnswered, TaskWaited, Waiting, WorkflowState};
+use baton_core::workflow::{
+    Amount, Event, Next, Output, TaskAnswered, TaskWaited, Waiting, WorkflowState,
+};
 use baton_engine::chunks::Chunk;
 use baton_engine::said::Said;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -301,6 +303,9 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
         }
         Event::TaskAnswered(answered) => answer(state, answered),
         Event::CallApproved(approved) => named("▶", state, approved.task, "approved"),
+        Event::BudgetRaised(raised) if raised.by == Amount::default() => {
+            named("▶", state, raised.task, "a new day has a budget of its own")
+        }
         Event::BudgetRaised(raised) => {
             let by = baton_core::spoken::amount(&raised.by);
             named("▶", state, raised.task, &format!("granted {by} more"))

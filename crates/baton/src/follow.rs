@@ -12,6 +12,7 @@ use baton_core::plan::{Plan, Work};
 use baton_core::words::WorkflowStatus;
 use baton_core::workflow::{Event, Graph, Phase, Task, TaskPhase, Waiting, WorkflowState};
 use baton_engine::chunks::Chunk;
+use baton_engine::said::Said;
 
 use crate::display::ChildProgress;
 use crate::exit::Failed;
@@ -210,8 +211,12 @@ impl Follower {
     }
 
     /// What the workflow waits for that its owner cannot bring.
-    pub fn outside(&mut self) -> anyhow::Result<Outside> {
-        Outside::of(&self.state, &mut |child| read_state(child, self.reading.as_mut()))
+    /// `told` is what is said of a workflow's tasks just now.
+    pub fn outside(
+        &mut self,
+        told: &mut dyn FnMut(WorkflowId) -> Vec<Said>,
+    ) -> anyhow::Result<Outside> {
+        Outside::of(&self.state, &mut |child| read_state(child, self.reading.as_mut()), told)
     }
 
     fn state_of(&mut self, id: WorkflowId) -> anyhow::Result<Option<WorkflowState>> {

@@ -1,4 +1,5 @@
-//! What a workflow waits for that its owner cannot bring: work for workers, and events from elsewhere.
+//! What a workflow waits for that its owner cannot bring: work for workers, events from elsewhere, and
+//! what its agents need to be asked here.
 //!
 //! It only looks; whether to wait on, and what to say, is the command's.
 
@@ -7,6 +8,7 @@ use std::collections::BTreeSet;
 use baton_core::definition::NESTING_MAX;
 use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::workflow::{Phase, Task, TaskPhase, Waiting, WorkflowState};
+use baton_engine::said::Said;
 
 /// What can make a workflow go on that comes from outside of its owner.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -15,16 +17,22 @@ pub struct Outside {
     pub workers: BTreeSet<String>,
     /// Types of events, which other workflows of the store may emit as well.
     pub events: BTreeSet<String>,
+    /// What is missing where it runs: why agents are held back.
+    pub missing: BTreeSet<String>,
 }
+
+/// What is said of a workflow's tasks just now.
+type Told<'t> = &'t mut dyn FnMut(WorkflowId) -> Vec<Said>;
 
 impl Outside {
     /// What the workflow and its children wait for; nothing while any of it goes on by itself.
     pub fn of(
         state: &WorkflowState,
         child: &mut dyn FnMut(WorkflowId) -> anyhow::Result<Option<WorkflowState>>,
+        told: Told<'_>,
     ) -> anyhow::Result<Self> {
         let mut outside = Self::default();
-        let is_held = outside.add(state, child, 0)?;
+        let is_held = outside.add(state, child, told, 0)?;
         Ok(if is_held { outside } else { Self::default() })
     }
 
@@ -33,14 +41,22 @@ impl Outside {
         &mut self,
         state: &WorkflowState,
         child: &mut dyn FnMut(WorkflowId) -> anyhow::Result<Option<WorkflowState>>,
+        told: Told<'_>,
         depth: usize,
     ) -> anyhow::Result<bool> {
         if !may_be_held(&state.phase) {
             return Ok(false);
         }
+        let said = if ready(state).next().is_some() { told(state.id) } else { Vec::new() };
         for task in ready(state).chain(state.executing()) {
-            let Some(call) = state.worker_call(task) else { return Ok(false) };
-            self.workers.insert(call.worker_type.clone());
+            let (id, attempt) = (state.id.task(task), state.task(task).map(|task| task.attempts));
+            let is_of_it = |said: &&Said| said.task == id && Some(said.attempt) == attempt;
+            let why = said.iter().find(is_of_it).and_then(|said| said.held.clone());
+            match (state.worker_call(task), why) {
+                (Some(call), _) => _ = self.workers.insert(call.worker_type.clone()),
+                (None, Some(why)) => _ = self.missing.insert(why),
+                (None, None) => return Ok(false),
+            }
         }
         for (_, on) in state.waiting() {
             match on {
@@ -54,7 +70,7 @@ impl Outside {
                 Waiting::Child { child: id } => {
                     let within = if depth < NESTING_MAX { child(*id)? } else { None };
                     let Some(within) = within else { return Ok(false) };
-                    if !self.add(&within, child, depth + 1)? {
+                    if !self.add(&within, child, told, depth + 1)? {
                         return Ok(false);
                     }
                 }

@@ -177,7 +177,8 @@ impl Place {
         runtime.join(name)
     }
 
-    fn reach(&self, actor: &Actor) -> anyhow::Result<LocalClient> {
+    /// The way to the process that owns the store; there may be none.
+    pub fn reach(&self, actor: &Actor) -> anyhow::Result<LocalClient> {
         let mut text = String::new();
         File::open(self.lock_path())
             .and_then(|mut file| file.read_to_string(&mut text))

@@ -16,10 +16,11 @@ use baton_engine::chunks::{Chunk, ChunkLog};
 use baton_engine::engine::TakeUp;
 use baton_engine::ledger::Used;
 use baton_engine::ports::{Door, Tools};
+use baton_engine::said::Said as SaidOfTask;
 use baton_engine::store::Views;
 use baton_models::ModelSet;
 use baton_server::client::LocalClient;
-use baton_server::local::{LocalServer, answer, request_of};
+use baton_server::local::{LocalServer, Owner as Local, answer, request_of};
 use baton_server::wire::{Answer, Ask, Said};
 use baton_telemetry::Exporter;
 
@@ -198,6 +199,7 @@ impl Session {
             | Answer::Ended { .. }
             | Answer::Count(_)
             | Answer::Servers(_)
+            | Answer::Said(_)
             | Answer::Done
             | Answer::Declined { .. }) => {
                 let message = format!("the owner answered with something else: {other:?}");
@@ -218,6 +220,7 @@ impl Session {
             | Answer::Ended { .. }
             | Answer::Count(_)
             | Answer::Servers(_)
+            | Answer::Said(_)
             | Answer::Done
             | Answer::Declined { .. }) => {
                 let message = format!("the owner answered with something else: {other:?}");
@@ -262,6 +265,18 @@ impl Session {
                 .flat_map(|turn| attached.chunks.newest(turn, PIECES_MAX).unwrap_or_default())
                 .collect(),
             Access::Remote(_) => Vec::new(),
+        }
+    }
+
+    /// What is said of a workflow's tasks just now; nothing where nobody tells.
+    pub fn said(&mut self, id: WorkflowId) -> Vec<SaidOfTask> {
+        match &mut self.access {
+            Access::Owner(owning) => owning.owner.handle().live().of(id),
+            Access::Client(attached) => said_by(&mut attached.client, id),
+            Access::Remote(remote) => {
+                let tasks = remote.reading().tasks(id).unwrap_or_default();
+                tasks.into_iter().filter_map(|task| task.live).collect()
+            }
         }
     }
 
@@ -418,7 +433,10 @@ fn own(
     let owner = Owner::start(parts).map_err(Failed::unreachable)?;
     let exporter = telemetry::start(telemetry_to, owner.handle(), || views(&place))?;
     let door: Arc<dyn Door> = Arc::new(owner.handle().clone());
-    let listening = LocalServer::start(&lock.socket, door, Arc::clone(&tools));
+    let listening = LocalServer::start(
+        &lock.socket,
+        Local { door, tools: Arc::clone(&tools), live: owner.handle().live() },
+    );
     let server =
         listening.with_context(|| format!("no socket can be made at {}", lock.socket.display()))?;
     Ok(Owning { place, actor, owner, tools, server, lock, exporter })
@@ -435,6 +453,20 @@ pub fn read(common: &Common) -> anyhow::Result<Box<dyn Reading>> {
         Some(remote) => Ok(remote.reading()),
         None => Ok(Box::new(StoreReading::new(read_store(common)?))),
     }
+}
+
+/// What the owner of the store in the data folder, if it has one, says of a workflow's tasks just now.
+pub fn said_here(common: &Common, id: WorkflowId) -> anyhow::Result<Vec<SaidOfTask>> {
+    // Where nobody owns the store, nobody says anything.
+    let client = Place::new(common)?.reach(&local_actor()).ok();
+    Ok(client.map(|mut client| said_by(&mut client, id)).unwrap_or_default())
+}
+
+fn said_by(client: &mut LocalClient, id: WorkflowId) -> Vec<SaidOfTask> {
+    let Ok(Answer::Said(said)) = client.call(Ask::Said { workflow: id }) else {
+        return Vec::new();
+    };
+    said.into_iter().map(|(task, attempt, said)| SaidOfTask { task, attempt, ..said }).collect()
 }
 
 /// A reader of the store in the data folder, without asking its owner.

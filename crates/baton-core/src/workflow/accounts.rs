@@ -26,6 +26,8 @@ codes! {
         User = 3 "user",
         /// That of all workflows, for a day.
         Workspace = 4 "workspace",
+        /// That of a workflow whose child it is, or a child's child.
+        Parent = 5 "parent",
     }
 }
 
@@ -45,6 +47,9 @@ pub struct Above {
 pub struct RoomFor {
     /// The budgets above the workflow, as they stand.
     pub above: Vec<Above>,
+    /// What the workflow and its children use together of its own budget; absent where it has none, or
+    /// no children.
+    pub family: Option<Account>,
     /// How many tokens its request has, where that was counted. Until then as many as its bytes.
     pub counted: Option<u64>,
 }
@@ -116,6 +121,15 @@ pub struct Account {
 }
 
 impl Account {
+    /// Follows another account, a part of this one, from one state of it to the next. What was granted
+    /// there holds there alone.
+    pub fn follow(&mut self, before: &Self, after: &Self) {
+        let moved = |sum: Amount, before, after| sum.plus(after).minus(before);
+        self.used = moved(self.used, before.used, after.used);
+        self.possibly = moved(self.possibly, before.possibly, after.possibly);
+        self.reserved = moved(self.reserved, before.reserved, after.reserved);
+    }
+
     /// What is gone, for all that anybody knows.
     pub fn gone(&self) -> Amount {
         self.used.plus(self.possibly)
@@ -217,7 +231,10 @@ impl WorkflowState {
                 self.waiting_for_budget(scope).collect()
             }
             // What is granted there holds for this workflow alone.
-            BudgetScope::Conversation | BudgetScope::User | BudgetScope::Workspace => {
+            BudgetScope::Conversation
+            | BudgetScope::User
+            | BudgetScope::Workspace
+            | BudgetScope::Parent => {
                 let granted = self.granted_above.entry(scope).or_default();
                 *granted = granted.plus(by);
                 self.waiting_for_budget(scope).collect()

@@ -88,6 +88,13 @@ pub enum Command {
         /// Why.
         failure: CallFailure,
     },
+    /// An agent's model cannot be asked where it runs now: its next turn is a later model's.
+    UseModel {
+        /// Which task.
+        task: Ordinal,
+        /// The place of that model in the agent's list.
+        model: u32,
+    },
     /// The attempt brought its output.
     Complete {
         /// Which task.

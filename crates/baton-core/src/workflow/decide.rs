@@ -71,6 +71,7 @@ impl WorkflowState {
             }
             Command::ExpandTask { task, count, list } => self.expand_task(*task, *count, list),
             Command::RefuseTask { task, failure } => self.refuse(*task, failure, moment),
+            Command::UseModel { task, model } => self.use_model(*task, *model),
             Command::Complete { task, attempt, output } => {
                 let mut events = self.end_attempt(*task, *attempt, Withdrawal::CallEnded)?;
                 events.push(completed(*task, output.clone()).into());
@@ -105,7 +106,7 @@ impl WorkflowState {
             Command::Ask { task, attempt, question } => self.ask(*task, *attempt, question),
             Command::TakeBack { task, attempt } => self.take_back(*task, *attempt),
             Command::Settle { task, verdict } => self.settle(*task, verdict),
-            Command::Elapse { task } => self.elapse(*task),
+            Command::Elapse { task } => self.elapse(*task, moment),
             Command::Deliver { task, event } => self.deliver(*task, event),
             Command::ChildEnded { task, child, outcome } => {
                 self.child_ended(*task, *child, outcome, moment)

@@ -161,7 +161,7 @@ events! {
     TaskAnswered = 33 "task.answered",
     /// A person approved a call that an agent asked for.
     CallApproved = 34 "task.call_approved",
-    /// A person granted more than a budget has.
+    /// A budget has room again: a person granted more than it has, or its day is over.
     BudgetRaised = 35 "task.budget_raised",
     /// An agent goes on with another of its models.
     ModelChanged = 36 "task.model_changed",
@@ -402,7 +402,7 @@ pub struct BudgetRaised {
     pub task: Ordinal,
     /// Whose budget.
     pub scope: BudgetScope,
-    /// By how much.
+    /// By how much; by nothing where a new day has a budget of its own.
     pub by: Amount,
 }
 

@@ -22,6 +22,25 @@ impl WorkflowState {
         self.task(ordinal)?.agent.as_deref()
     }
 
+    /// Whether a task is an agent's whose last turn was answered, and whose calls run or whose next turn
+    /// is to come. It keeps its concurrency key meanwhile.
+    pub fn is_between_turns(&self, ordinal: Ordinal) -> bool {
+        let has_answer = self.agent_run(ordinal).is_some_and(|run| run.turns > 0);
+        has_answer
+            && self.task(ordinal).is_some_and(|task| match task.phase {
+                TaskPhase::Expanded { .. } => true,
+                // One that failed since, or was lost, gave its key back.
+                TaskPhase::Ready => (task.tries, task.lost) == (0, 0),
+                TaskPhase::Pending
+                | TaskPhase::Executing { .. }
+                | TaskPhase::Waiting { .. }
+                | TaskPhase::Completed { .. }
+                | TaskPhase::Failed { .. }
+                | TaskPhase::Skipped { .. }
+                | TaskPhase::Cancelled { .. } => false,
+            })
+    }
+
     /// The model that the task's agent uses now.
     pub fn model_of(&self, ordinal: Ordinal) -> Option<&ModelSpec> {
         let index = self.agent_run(ordinal).map_or(0, |run| run.model);

@@ -117,8 +117,7 @@ impl UsageRow {
 
 /// The day of a moment in UTC: days since 1970.
 pub fn day_of(at: Timestamp) -> i64 {
-    const DAY_MS: i64 = 86_400_000;
-    at.as_millis().div_euclid(DAY_MS)
+    at.day()
 }
 
 impl WorkflowState {

@@ -176,6 +176,7 @@ fn raise(scope: BudgetScope, more: Amount) -> Raise {
         BudgetScope::Workflow => "Raise this workflow’s budget by",
         BudgetScope::Agent => "Raise this agent’s own budget by",
         BudgetScope::Conversation => "Let this workflow go beyond the conversation’s budget by",
+        BudgetScope::Parent => "Let this workflow go beyond its parent’s budget by",
         BudgetScope::User => "Let this workflow go beyond today’s budget of its user by",
         BudgetScope::Workspace => "Let this workflow go beyond today’s budget of all by",
     };

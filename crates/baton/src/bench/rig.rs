@@ -25,7 +25,7 @@ use baton_engine::ports::{Door, Models, Tools};
 use baton_engine::store::{
     Commit, DefinitionRow, FactRow, Head, Housekeeping, Record, Store, StoreError, Tail,
 };
-use baton_server::local::LocalServer;
+use baton_server::local::{LocalServer, Owner as Local};
 use baton_store::{StoreUrl, open, open_views};
 
 use crate::config::Config;
@@ -90,7 +90,9 @@ impl Rig {
 
     /// Serves others on a local socket.
     pub fn serve(&self, socket: &Path) -> anyhow::Result<LocalServer> {
-        Ok(LocalServer::start(socket, Arc::new(self.handle.clone()), self.tools())?)
+        let door = Arc::new(self.handle.clone());
+        let owner = Local { door, tools: self.tools(), live: self.handle.live() };
+        Ok(LocalServer::start(socket, owner)?)
     }
 
     /// The way in.

@@ -4,6 +4,7 @@
 //! Nothing is asked to find out; a model that may be tried counts as there.
 
 use baton_core::plan::{AgentCall, Work};
+use baton_engine::ports::Models;
 use baton_models::ModelSet;
 use baton_server::wire::Submission;
 

@@ -46,13 +46,23 @@ pub fn chat(common: &Common, chat: &Chat) -> anyhow::Result<Exit> {
         session.converse(Ask::Converse { conversation: id, word: say_word(message) })?;
     }
     let news = session.news(None)?;
-    let mut talk = Talk { common, chat, session, news, id, told, exit: Exit::Done, last: None };
+    let mut talk = Talk {
+        common,
+        chat,
+        session,
+        news,
+        id,
+        told,
+        exit: Exit::Done,
+        last: None,
+        proposal: None,
+    };
     let ended = talk.go_on();
-    let Talk { session, last, .. } = talk;
+    let Talk { session, last, proposal, .. } = talk;
     if common.json && ended.is_ok() {
         print_last(&session, id, last)?;
     }
-    let left = leave(session, last);
+    let left = leave(session, proposal.or(last));
     let exit = ended?;
     left?;
     Ok(exit)
@@ -105,6 +115,8 @@ struct Talk<'c> {
     exit: Exit,
     /// The workflow that was followed last.
     last: Option<WorkflowId>,
+    /// The plan that waits for a review.
+    proposal: Option<WorkflowId>,
 }
 
 /// What goes on.
@@ -118,6 +130,7 @@ impl Talk<'_> {
         loop {
             let view = self.view()?;
             self.show_new()?;
+            self.proposal = view.proposal;
             let then = if view.planning {
                 self.wait(&view)?
             } else if !view.questions.is_empty() {

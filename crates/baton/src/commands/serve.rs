@@ -154,6 +154,7 @@ fn tell(
         | Answer::Ended { .. }
         | Answer::Done
         | Answer::Servers(_)
+        | Answer::Said(_)
         | Answer::Declined { .. } => 0,
     };
     if common.json {

@@ -166,6 +166,7 @@ impl Calling {
                 | Answer::Conversation { .. }
                 | Answer::Ended { .. }
                 | Answer::Count(_)
+                | Answer::Said(_)
                 | Answer::Done
                 | Answer::Declined { .. }) => {
                     let message = format!("the owner answered with something else: {other:?}");
@@ -205,6 +206,7 @@ fn ask(client: &mut LocalClient, ask: Ask) -> anyhow::Result<Answer> {
         | Answer::Ended { .. }
         | Answer::Count(_)
         | Answer::Servers(_)
+        | Answer::Said(_)
         | Answer::Done) => Ok(answer),
     }
 }

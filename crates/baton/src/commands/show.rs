@@ -7,7 +7,7 @@ use baton_core::spoken::{cut, many, span};
 use baton_core::time::Timestamp;
 use baton_core::workflow::Event;
 use baton_engine::turn_view::{AgentView, TurnView, models_asked};
-use baton_engine::view::{TaskView, WorkflowView};
+use baton_engine::view::{TaskView, WorkflowView, add_live};
 use serde::Serialize;
 
 use super::list::now;
@@ -16,7 +16,8 @@ use crate::cli::{Common, Show};
 use crate::display::{say, say_out};
 use crate::exit::{Exit, Failed};
 use crate::reading::{Reading, ShownEvent, find_task};
-use crate::session::read;
+use crate::remote::Remote;
+use crate::session::{read, said_here};
 use crate::text::{ago, clean, clean_lines, output_text};
 
 /// How many tasks are printed.
@@ -62,6 +63,9 @@ pub fn show(common: &Common, show: &Show) -> anyhow::Result<Exit> {
     }
     let workflow = reading.workflow(id)?.with_context(|| format!("the workflow {id} is gone"))?;
     let mut tasks = reading.tasks(id)?;
+    if workflow.completed_at.is_none() && !Remote::is_named(common) {
+        add_live(&mut tasks, said_here(common, id)?);
+    }
     let mut events = if show.events { all_events(id, reading.as_mut())? } else { Vec::new() };
     if let Some(named) = named {
         tasks.retain(|task| task.ordinal == named);
@@ -244,9 +248,11 @@ fn task_line(task: &TaskView, failure: Option<&String>) -> String {
     let what = task.tool.clone().unwrap_or_else(|| task.kind.to_owned());
     let used = task.usage.and_then(|used| used.line()).map(|line| format!(" · {line}"));
     let used = used.unwrap_or_default();
+    let said = task.live.as_ref().map(|said| format!("\n      {}", clean(&said.line())));
+    let said = said.unwrap_or_default();
     let failure = failure.map(|failure| format!("\n      {}", clean(failure))).unwrap_or_default();
     format!(
-        "  {:<24} {:<20} {:<14} {took}{attempts}{used}{failure}",
+        "  {:<24} {:<20} {:<14} {took}{attempts}{used}{said}{failure}",
         cut(&clean(&task.key), 24),
         format!("{}{waits}", task.status),
         clean(&what),

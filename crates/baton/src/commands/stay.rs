@@ -152,7 +152,7 @@ pub(super) fn follow(
     };
     let mut follower = Follower::begin(plan, reading, feed, &mut show)?;
     let mut going = Going::On;
-    let mut quiet = Quiet { since: Instant::now(), told_of_events: false };
+    let mut quiet = Quiet { since: Instant::now(), told_of_events: false, told_of_held: false };
     loop {
         let children = follower.children(CHILDREN_SHOWN_MAX)?;
         display.children(&follower.state, children);
@@ -184,9 +184,9 @@ pub(super) fn follow(
             }
             Some(Rest::People) | None => {}
         }
-        if let Some(workers) = quiet.workers_awaited(session, &mut follower)? {
+        if let Some(outside) = quiet.awaited(session, &mut follower)? {
             display.end();
-            return leave_to_workers(common, &mut follower, &workers).map(Some);
+            return leave_to_others(common, &mut follower, &outside).map(Some);
         }
         going =
             follower.catch_up(session.patience(&follower.state), &mut |state, shown, event| {
@@ -200,44 +200,77 @@ pub(super) fn follow(
 struct Quiet {
     since: Instant,
     told_of_events: bool,
+    told_of_held: bool,
 }
 
 impl Quiet {
-    /// The types of work that are left where only workers can do it, whom this process lets in
-    /// nowhere.
-    fn workers_awaited(
+    /// What is left, where that is only work for workers, whom this process lets in nowhere, and what
+    /// agents would do who cannot ask any model here.
+    fn awaited(
         &mut self,
-        session: &Session,
+        session: &mut Session,
         follower: &mut Follower,
-    ) -> anyhow::Result<Option<BTreeSet<String>>> {
-        if !session.is_owner() || self.since.elapsed() < LOOK_AGAIN {
+    ) -> anyhow::Result<Option<Outside>> {
+        if self.since.elapsed() < LOOK_AGAIN {
             return Ok(None);
         }
-        let Outside { workers, events } = follower.outside()?;
-        if !events.is_empty() && !std::mem::replace(&mut self.told_of_events, true) {
-            say(&waits_for_events(&events));
+        if !session.is_owner() {
+            self.tell_of_held(session, follower.state.id);
+            return Ok(None);
         }
-        Ok((!workers.is_empty() && events.is_empty()).then_some(workers))
+        let outside = follower.outside(&mut |workflow| session.said(workflow))?;
+        let Outside { workers, events, missing } = &outside;
+        if !events.is_empty() && !std::mem::replace(&mut self.told_of_events, true) {
+            say(&waits_for_events(events));
+        }
+        let is_left = !workers.is_empty() || !missing.is_empty();
+        Ok((is_left && events.is_empty()).then_some(outside))
+    }
+
+    /// Says once what another owner holds back.
+    fn tell_of_held(&mut self, session: &mut Session, id: WorkflowId) {
+        if self.told_of_held {
+            return;
+        }
+        let missing: BTreeSet<String> =
+            session.said(id).into_iter().filter_map(|said| said.held).collect();
+        if !missing.is_empty() {
+            self.told_of_held = true;
+            say(&format!("held by the owner of the store: {}", reasons(&missing)));
+        }
     }
 }
 
-/// Says that only a server can have this work done, and lets go of the store for one.
-fn leave_to_workers(
+/// What is missing, in a line.
+fn reasons(missing: &BTreeSet<String>) -> String {
+    clean(&named(missing.iter().cloned()))
+}
+
+/// Says that this process cannot have this work done, and lets go of the store for one that can.
+fn leave_to_others(
     common: &Common,
     follower: &mut Follower,
-    workers: &BTreeSet<String>,
+    outside: &Outside,
 ) -> anyhow::Result<Exit> {
     let id = follower.state.id;
-    let types = clean(&named(workers.iter().cloned()));
     let asks_people = !follower.asking()?.is_empty();
     let exit = if asks_people { wait_for_person(common, follower)? } else { Exit::WorkFailed };
     if common.json && !asks_people {
         print_workflow(follower.reading(), id)?;
     }
-    say(&format!(
-        "interrupted: what is left is work for workers ({types}), which only a server hands out; \
-         `baton serve` takes it up, and `baton watch {id}` follows it"
-    ));
+    if !outside.workers.is_empty() {
+        let types = clean(&named(outside.workers.iter().cloned()));
+        say(&format!(
+            "interrupted: what is left is work for workers ({types}), which only a server hands out; \
+             `baton serve` takes it up, and `baton watch {id}` follows it"
+        ));
+    }
+    if !outside.missing.is_empty() {
+        let missing = reasons(&outside.missing);
+        say(&format!(
+            "held: {missing}; nothing was asked, and `baton resume {id}` goes on when it is there"
+        ));
+    }
     Ok(exit)
 }
 

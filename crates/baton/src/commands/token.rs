@@ -85,6 +85,7 @@ fn ask(common: &Common, ask: Ask) -> anyhow::Result<()> {
         | Answer::Ended { .. }
         | Answer::Count(_)
         | Answer::Servers(_)
+        | Answer::Said(_)
         | Answer::Declined { .. } => {
             let message = format!("the owner answered with something else: {answer:?}");
             Err(Failed::unreachable(anyhow::anyhow!(message)).into())

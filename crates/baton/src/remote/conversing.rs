@@ -42,6 +42,7 @@ impl Remote {
             | Ask::CreateToken { .. }
             | Ask::RevokeToken { .. }
             | Ask::Servers
+            | Ask::Said { .. }
             | Ask::ReleaseServer { .. }
             | Ask::Follow { .. } => {
                 return Err(Failed::usage("that is nothing to tell a conversation").into());

@@ -114,6 +114,7 @@ impl Remote {
             | Ask::CreateToken { .. }
             | Ask::RevokeToken { .. }
             | Ask::Servers
+            | Ask::Said { .. }
             | Ask::ReleaseServer { .. }
             | Ask::Open(_)
             | Ask::Converse { .. }

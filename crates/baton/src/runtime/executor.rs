@@ -170,6 +170,7 @@ impl Executor {
         for effect in effects {
             match &effect {
                 Effect::Cancel(job) => self.shared.tell_to_end(*job),
+                Effect::TellHeld(held) => self.shared.reports.hold(held),
                 Effect::Answer { job, ticket, heard } => {
                     self.shared.tell_answer(*job, *ticket, heard.clone());
                 }
@@ -335,7 +336,7 @@ impl Shared {
                 let packed = caught(|| Ok::<_, CallFailure>(job.row()));
                 Some(Input::Snapshot { number: job.number, row: packed.ok().flatten() })
             }
-            Effect::Cancel(_) | Effect::Answer { .. } => None,
+            Effect::Cancel(_) | Effect::Answer { .. } | Effect::TellHeld(_) => None,
         }
     }
 
@@ -439,6 +440,7 @@ impl Shared {
             Effect::Call(call) => call.job != job,
             Effect::Ask(asking) => asking.job != job,
             Effect::Count(_)
+            | Effect::TellHeld(_)
             | Effect::Cancel(_)
             | Effect::Answer { .. }
             | Effect::Prepare(_)

@@ -137,6 +137,7 @@ impl Owner {
         } = parts;
         let mut clock = SystemClock::default();
         let engine = Engine::open(store.as_mut(), settings, take_up, clock.now())?;
+        let engine = engine.with_models(Arc::clone(&models));
         let runs = |chunk: &Chunk| ran(chunk, check_views.as_mut());
         let keeper = Keeper::start(&handle.reports, chunks, runs);
         let (inbox, reports) = (Arc::clone(&handle.inbox), Arc::clone(&handle.reports));

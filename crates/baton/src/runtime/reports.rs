@@ -8,10 +8,13 @@ use std::time::{Duration, Instant, SystemTime};
 use baton_core::ids::{Ordinal, TaskId, WorkflowId};
 use baton_core::time::Timestamp;
 use baton_engine::chunks::{Chunk, TurnId};
+use baton_engine::exchange::Held;
 use baton_engine::ports::{Live, Progress};
 use baton_engine::said::Said;
+use serde_json::json;
 
 use super::speech::Speech;
+use crate::log::{Level, log};
 
 /// The most tasks of which something is kept; those of the oldest workflow make room.
 const TASKS_MAX: usize = 20_000;
@@ -80,6 +83,14 @@ impl Reports {
     /// A call says how far it is; one that has ended is not listened to.
     pub(super) fn hear(&self, task: TaskId, attempt: u32, progress: &Progress) {
         self.keep(Said::by_tool((task, attempt), progress, now()));
+    }
+
+    /// A task is held back, until its next attempt begins.
+    pub(super) fn hold(&self, held: &Held) {
+        let Held { task, attempt, why } = held;
+        log(Level::Warn, "a task is held back", &[("task", json!(task)), ("why", json!(why))]);
+        self.board().begin(*task, *attempt);
+        self.keep(Said::held((*task, *attempt), why, now()));
     }
 
     fn keep(&self, said: Said) {

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Barrier;
 
 use serde_json::{Value, json};
 
 use crate::common::Desk;
 use crate::server::Server;
-use crate::{asked, call, define, desk, turns};
+use crate::{asked, call, define, desk, events, turns};
 
 const CONFIG: &str = "
 [models]
@@ -146,6 +147,34 @@ fn ch9_over_http_as_well() {
     server.until(&id, "completed");
     assert_eq!(desk.read("made.txt"), "exactly this");
     assert_eq!(server.post(&path, &approve(&item["digest"])).status, 409);
+}
+
+#[test]
+fn ch9_of_two_people_who_approve_at_the_same_moment_one_is_heard_and_the_call_is_made_once() {
+    let config = format!("[tools.shell]\nallow = true\n{CONFIG}").replace("fs.write", "shell.run");
+    let script = "echo made >> made.log";
+    let answers = SCRIPT
+        .replace("tool: fs.write", "tool: shell.run")
+        .replace("path: made.txt, text: exactly this", &format!("script: '{script}'"));
+    let desk = desk(&config, TASK, &answers);
+    desk.expect(3, &["run", "work.yaml"]);
+    let (server, item) = (Server::start(&desk), asked(&desk));
+    let path = format!("/tasks/{}/respond", item["task_id"].as_str().unwrap());
+    let approval = json!({ "value": { "approved": true, "digest": item["digest"] } });
+    let gate = Barrier::new(2);
+    let approve = || {
+        gate.wait();
+        server.post(&path, &approval).status
+    };
+    let mut answers = std::thread::scope(|scope| {
+        let both = [scope.spawn(approve), scope.spawn(approve)];
+        both.map(|one| one.join().unwrap())
+    });
+    answers.sort_unstable();
+    assert_eq!(answers, [200, 409]);
+    server.until(item["workflow_id"].as_str().unwrap(), "completed");
+    assert_eq!(desk.read("made.log"), "made\n");
+    assert_eq!(events(&desk, "task.call_approved").len(), 1);
 }
 
 #[test]

@@ -128,3 +128,55 @@ fn or8_a_budget_above_workflows_counts_what_earlier_ones_used_also_over_a_restar
     desk.expect(0, &["approve", "last"]);
     call(&desk, 0, &["resume", "last"]);
 }
+
+#[test]
+fn or8_a_parents_budget_counts_what_a_child_used_also_before_a_restart() {
+    let desk = desk(CONFIG, TASK, SCRIPT);
+    define(&desk, "", TASK);
+    let child = desk.read("work.yaml").replace("name: work", "name: child");
+    desk.write("child.yaml", &child);
+    desk.define(
+        "work.yaml",
+        &[
+            "{ id: first, workflow: child }",
+            "{ id: gate, human: approval, ask: Go on?, needs: [first] }",
+            "{ id: second, workflow: child, needs: [gate] }",
+        ],
+    );
+    let parent = desk.read("work.yaml");
+    desk.write("work.yaml", &format!("budget: {{ tokens: 30000 }}\n{parent}"));
+    call(&desk, 3, &["run", "work.yaml"]);
+    desk.expect(0, &["approve", asked(&desk)["task_id"].as_str().unwrap()]);
+    // Another process: what the first child used, the journal says. The script says more tokens than its
+    // requests have bytes, so that the second child's first turn is let through.
+    call(&desk, 3, &["resume", "--all"]);
+    let item = asked(&desk);
+    assert_eq!(item["needs"], "budget");
+    let ask = item["ask"].as_str().unwrap();
+    assert!(ask.contains("the parent workflow's budget has 30000 tokens, 27205 are used"), "{ask}");
+    desk.expect(0, &["approve", item["task_id"].as_str().unwrap()]);
+    call(&desk, 0, &["resume", "--all"]);
+}
+
+#[test]
+fn at_the_limit_a_cheaper_model_goes_on_where_the_agent_has_one() {
+    let config = format!(
+        "{CONFIG}[models]\nscripts = ['dear.yaml', 'cheap.yaml']\nworker = ['scripted/dear', 'scripted/cheap']\n"
+    );
+    let desk = desk(&config, TASK, "");
+    desk.write(
+        "dear.yaml",
+        &SCRIPT.replace("input: '2', output: '4'", "input: '20', output: '40'"),
+    );
+    desk.write("cheap.yaml", &SCRIPT.replace("n: 7", "n: 8").replace("9100", "1000"));
+    // The first turn is $0.182: of the dear model, no further one fits.
+    define(&desk, "budget: { usd: '0.19', at_limit: cheaper_model }\n", TASK);
+    assert_eq!(desk.expect(0, &["run", "work.yaml"]).out, "{\n  \"n\": 8\n}\n");
+    let models: Vec<_> = crate::turns(&desk).iter().map(|turn| turn["model"].clone()).collect();
+    assert_eq!(models, ["scripted/dear", "scripted/cheap"]);
+    assert_eq!(crate::events(&desk, "task.model_changed")[0]["data"]["model"], 1);
+    // Where there is none any more, it asks.
+    define(&desk, "budget: { usd: '0.183', at_limit: cheaper_model }\n", TASK);
+    desk.expect(3, &["run", "work.yaml"]);
+    assert!(asked(&desk)["ask"].as_str().unwrap().contains("$0.182 are used"));
+}

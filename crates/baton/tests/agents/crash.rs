@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::common::Desk;
 use crate::counter::Counter;
+use crate::server::Server;
 use crate::{MODEL, asked, call, desk, sum, turns};
 
 const CONFIG: &str = "
@@ -121,4 +122,36 @@ fn ch8_a_once_call_that_was_cut_off_waits_in_doubt_and_its_agent_with_it() {
     assert_eq!(desk.read("paid.log"), "", "it was not made again");
     let turns = turns(&desk);
     assert_eq!(turns[0]["calls"][0]["output"], "by hand", "its model is told what came of it");
+}
+
+#[test]
+fn an_agent_keeps_its_concurrency_key_over_a_restart_while_its_calls_run() {
+    let desk = desk(
+        CONFIG,
+        &format!("concurrency_key: desk, {TASK}"),
+        &script("http://127.0.0.1:9/", "1ms"),
+    );
+    let mut gate = desk.gate("gate");
+    let script = desk.read("desk.yaml").replace("echo paid", "read x < gate; echo paid");
+    desk.write("desk.yaml", &script);
+    let mut run = start(&desk, &["run", "work.yaml"]);
+    run.until("task.started", Some("a(1)"));
+    run.kill();
+    desk.write("free.yaml", "name: free\nversion: 1\nstages:\n  - { name: only, tasks: [ { id: f, tool: core.noop } ] }\n");
+    let server = Server::start_with(&desk, &MODEL);
+    let newest = || desk.shown()["workflow"]["workflow_id"].as_str().unwrap().to_owned();
+    let first = newest();
+    let mut begun = start(&desk, &["run", "work.yaml"]);
+    begun.until("workflow.started", None);
+    let second = newest();
+    // What needs no key goes through, and what needs this one does not begin.
+    desk.expect(0, &["run", "free.yaml"]);
+    let tasks = server.get(&format!("/workflows/{second}/tasks")).expect(200);
+    let waiting = &tasks["items"][0];
+    assert_eq!((&waiting["status"], &waiting["attempts"]), (&json!("ready"), &json!(0)));
+    let doubt = format!("{first}/a(1)");
+    desk.expect(0, &["settle", &doubt, "--happened", "--result", "\"by hand\""]);
+    server.until(&first, "completed");
+    gate.open();
+    assert_eq!(begun.rest().0, Some(0));
 }

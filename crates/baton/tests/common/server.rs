@@ -40,7 +40,13 @@ impl Answer {
 
 impl Server {
     pub fn start(desk: &Desk) -> Self {
-        let mut running = desk.start(&["serve", "--listen", "127.0.0.1:0", "--json"]);
+        Self::start_with(desk, &[])
+    }
+
+    /// The same, with more arguments.
+    pub fn start_with(desk: &Desk, more: &[&str]) -> Self {
+        let listening = ["serve", "--listen", "127.0.0.1:0", "--json"];
+        let mut running = desk.start(&[&listening, more].concat());
         let url = running.line()["url"].as_str().unwrap().to_owned();
         let config = ureq::Agent::config_builder().http_status_as_error(false);
         // A connection that the server has hung up on must not be taken for the next request.

@@ -13,7 +13,8 @@ use crate::words::{AttemptStatus, Effect, FailureKind, Happened, OnFailure};
 use crate::workflow::accounts::RoomFor;
 use crate::workflow::command::Refusal;
 use crate::workflow::event::{
-    AttemptFailed, Event, TaskCancelled, TaskExpanded, TaskFailed, TaskStarted, TaskWaited,
+    AttemptFailed, Event, ModelChanged, TaskCancelled, TaskExpanded, TaskFailed, TaskStarted,
+    TaskWaited,
 };
 use crate::workflow::state::{
     AskedCall, Lease, Next, Phase, Resume, TaskPhase, Waiting, WorkflowState,
@@ -119,6 +120,17 @@ impl WorkflowState {
         let begun = TaskStarted { task: ordinal, attempt, input: None, lease: None, rung, model };
         let failed = AttemptFailed { task: ordinal, attempt, status, failure, next };
         Ok(vec![begun.into(), failed.into()])
+    }
+
+    /// An agent goes down the list of its models, and never up again.
+    pub(super) fn use_model(&self, task: Ordinal, model: u32) -> Decision {
+        self.startable(task)?;
+        let used = self.agent_run(task).map_or(0, |run| run.model);
+        let models = self.agent_call(task).map_or(0, |agent| agent.models.len());
+        if model <= used || model as usize >= models {
+            return Err(Refusal::NotReady);
+        }
+        Ok(one(ModelChanged { task, model }))
     }
 
     pub(super) fn executing_attempt(&self, ordinal: Ordinal, attempt: u32) -> Result<(), Refusal> {

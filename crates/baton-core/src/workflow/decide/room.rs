@@ -12,7 +12,7 @@ use crate::failure::CallFailure;
 use crate::ids::Ordinal;
 use crate::plan::{Budget, ModelSpec};
 use crate::words::{AtLimit, FailureKind};
-use crate::workflow::accounts::{Above, Account, Amount, BudgetScope, RoomFor};
+use crate::workflow::accounts::{Account, Amount, BudgetScope, RoomFor};
 use crate::workflow::command::Refusal;
 use crate::workflow::event::{ModelChanged, TaskFailed, TaskWaited};
 use crate::workflow::state::{Waiting, WorkflowState};
@@ -60,7 +60,7 @@ impl WorkflowState {
         &self,
         ordinal: Ordinal,
         need: Amount,
-        (model, above): (Option<&ModelSpec>, &[Above]),
+        (model, bounds): (Option<&ModelSpec>, &RoomFor),
     ) -> Room {
         let agent = self.agent_of(ordinal);
         let own = self.agent_call(agent).map(|call| {
@@ -69,10 +69,13 @@ impl WorkflowState {
             let account = self.agent_run(agent).map(|run| run.account).unwrap_or_default();
             (BudgetScope::Agent, bound, account)
         });
-        let here = [Some((BudgetScope::Workflow, self.plan.budget, self.account)), own];
+        let family = bounds.family.unwrap_or(self.account);
+        let account = Account { granted: self.account.granted, ..family };
+        let here = [Some((BudgetScope::Workflow, self.plan.budget, account)), own];
         let granted = |scope| self.granted_above.get(&scope).copied().unwrap_or_default();
-        let above = above.iter().map(|above| {
-            let account = Account { granted: granted(above.scope), ..above.account };
+        let above = bounds.above.iter().map(|above| {
+            let granted = above.account.granted.plus(granted(above.scope));
+            let account = Account { granted, ..above.account };
             (above.scope, above.bound, account)
         });
         let mut later = false;
@@ -139,7 +142,7 @@ impl WorkflowState {
         need: Amount,
         (model, room): (Option<&ModelSpec>, &RoomFor),
     ) -> Result<(), Decision> {
-        match self.room(ordinal, need, (model, &room.above)) {
+        match self.room(ordinal, need, (model, room)) {
             Room::Fits => Ok(()),
             Room::Later | Room::Short(Shortage { is_final: false, .. })
                 if model.is_some() && room.counted.is_none() =>
@@ -164,6 +167,7 @@ fn within(
     let whose = match scope {
         BudgetScope::Workflow => "the workflow's budget",
         BudgetScope::Agent => "the agent's own budget",
+        BudgetScope::Parent => "the parent workflow's budget",
         BudgetScope::Conversation => "the conversation's budget",
         BudgetScope::User => "your budget for today",
         BudgetScope::Workspace => "the workspace's budget for today",

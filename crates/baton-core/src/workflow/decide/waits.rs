@@ -8,7 +8,7 @@ use crate::body::{BlobHash, Body, Json};
 use crate::failure::CallFailure;
 use crate::ids::{Ordinal, WorkflowId};
 use crate::plan::{Human, Work};
-use crate::time::Moment;
+use crate::time::{DAY_MS, Moment, Timestamp};
 use crate::words::{AttemptStatus, FailureKind, HumanKind};
 use crate::workflow::accounts::{Amount, BudgetScope};
 use crate::workflow::command::{Refusal, Verdict};
@@ -111,7 +111,7 @@ impl WorkflowState {
         })
     }
 
-    pub(super) fn elapse(&self, ordinal: Ordinal) -> Decision {
+    pub(super) fn elapse(&self, ordinal: Ordinal, moment: &Moment) -> Decision {
         match self.waiting_on(ordinal)? {
             Waiting::Timer { then: Resume::Complete, .. } => {
                 Ok(one(completed(ordinal, Body::null())))
@@ -126,6 +126,13 @@ impl WorkflowState {
                 let failure = CallFailure::refused(FailureKind::Rejected, message);
                 Ok(one(TaskFailed { task: ordinal, status: None, failure }))
             }
+            // A new day has a new budget: nothing must be granted.
+            Waiting::Budget {
+                scope: scope @ (BudgetScope::User | BudgetScope::Workspace), ..
+            } if self.next_day(ordinal).is_some_and(|next| moment.now >= next) => {
+                let by = Amount::default();
+                Ok(one(BudgetRaised { task: ordinal, scope: *scope, by }))
+            }
             Waiting::Timer { then: Resume::Retry, .. }
             | Waiting::Approval { until: None, .. }
             | Waiting::Budget { .. }
@@ -134,6 +141,23 @@ impl WorkflowState {
             | Waiting::Question { .. }
             | Waiting::InDoubt { .. }
             | Waiting::Child { .. } => Err(Refusal::NotWaiting),
+        }
+    }
+
+    /// When the first day begins (UTC) after that on which a task began to wait.
+    pub fn next_day(&self, ordinal: Ordinal) -> Option<Timestamp> {
+        match self.task(ordinal)?.phase {
+            TaskPhase::Waiting { since, .. } => {
+                Some(Timestamp::from_millis(since.day().saturating_add(1).saturating_mul(DAY_MS)))
+            }
+            TaskPhase::Pending
+            | TaskPhase::Ready
+            | TaskPhase::Executing { .. }
+            | TaskPhase::Expanded { .. }
+            | TaskPhase::Completed { .. }
+            | TaskPhase::Failed { .. }
+            | TaskPhase::Skipped { .. }
+            | TaskPhase::Cancelled { .. } => None,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::agent::Price;
 use crate::plan::Approval;
 use crate::words::AtLimit;
 use crate::workflow::CallEnd;
-use crate::workflow::{Above, Account, Amount, BudgetScope, Entry};
+use crate::workflow::{Above, Account, Amount, BudgetRaised, BudgetScope, Entry};
 
 /// As if the tokens of the request had been counted, and were as many as its bytes.
 fn counted() -> RoomFor {
@@ -138,6 +138,70 @@ fn a_budget_above_bounds_it_and_a_grant_holds_for_this_workflow() {
     let story = story.does(respond_as(0, json!(true))).does(first());
     assert_eq!(story.status_of(0), TaskStatus::Executing);
     assert_eq!(story.state.account().granted, Amount::default(), "its own is what it was");
+}
+
+#[test]
+fn or8_a_parents_budget_bounds_its_child_and_children_count_for_their_parent() {
+    let held = |used: u64| {
+        let used = Amount { tokens: used, ..Amount::default() };
+        Account { used, ..Account::default() }
+    };
+    let first = |room: RoomFor| Command::StartTask {
+        task: Ordinal(0),
+        input: Some(prompt("Well?")),
+        lease: None,
+        room: RoomFor { counted: counted().counted, ..room },
+    };
+    let above =
+        |account| vec![Above { scope: BudgetScope::Parent, bound: tokens(10_000), account }];
+    let child = |account| first(RoomFor { above: above(account), ..RoomFor::default() });
+    let story = given(plan([agent("a")])).does(child(held(9_500)));
+    let Some(Waiting::Budget { scope: BudgetScope::Parent, ask, .. }) = waits(&story, 0) else {
+        panic!("its parent has 500 left");
+    };
+    assert!(ask.contains("the parent workflow's budget has 10000 tokens, 9500 are used"), "{ask}");
+    let granted = Account { granted: Amount { tokens: 5_000, ..Amount::default() }, ..held(9_500) };
+    let story = given(plan([agent("a")])).does(child(granted));
+    assert_eq!(story.status_of(0), TaskStatus::Executing, "the parent was granted more");
+    let parent = |used| first(RoomFor { family: Some(held(used)), ..RoomFor::default() });
+    let story = given(bounded(tokens(10_000), |_| {})).does(parent(9_500));
+    let Some(Waiting::Budget { scope: BudgetScope::Workflow, .. }) = waits(&story, 0) else {
+        panic!("its children have used 9500");
+    };
+    let story = story.does(respond_as(0, json!({ "tokens": 5_000 }))).does(parent(9_500));
+    assert_eq!(story.status_of(0), TaskStatus::Executing);
+}
+
+#[test]
+fn or8_a_new_day_ends_the_wait_for_a_days_budget_and_for_no_other() {
+    let account =
+        Account { used: Amount { tokens: 9_500, ..Amount::default() }, ..Account::default() };
+    for (scope, is_daily) in [
+        (BudgetScope::User, true),
+        (BudgetScope::Workspace, true),
+        (BudgetScope::Conversation, false),
+        (BudgetScope::Parent, false),
+    ] {
+        let above = vec![Above { scope, bound: tokens(10_000), account }];
+        let first = Command::StartTask {
+            task: Ordinal(0),
+            input: Some(prompt("Well?")),
+            lease: None,
+            room: RoomFor { above, ..counted() },
+        };
+        let story = given(plan([agent("a")])).does(first);
+        let next = story.state.next_day(Ordinal(0)).expect("it waits");
+        let elapse = Command::Elapse { task: Ordinal(0) };
+        let before = Moment::new(Timestamp::from_millis(next.as_millis() - 1), 1);
+        assert_eq!(story.state.decide(&elapse, &before), Err(Refusal::NotWaiting));
+        let by = Amount::default();
+        let raised = BudgetRaised { task: Ordinal(0), scope, by };
+        let expected = if is_daily { Ok(vec![raised.into()]) } else { Err(Refusal::NotWaiting) };
+        assert_eq!(story.state.decide(&elapse, &Moment::new(next, 1)), expected, "{scope:?}");
+        if is_daily {
+            assert_eq!(story.after([raised.into()]).ready(), [0]);
+        }
+    }
 }
 
 #[test]
@@ -337,6 +401,57 @@ proptest! {
             prop_assert_eq!(used, account.used, "it rolls up exactly");
             let tokens: u64 = runs.map(|run| run.usage.tokens()).sum();
             prop_assert_eq!(tokens, account.used.tokens);
+        }
+    }
+
+    /// Whatever a parent's and its children's agents do beside one another: what all of them have used
+    /// and hold never exceeds the parent's budget.
+    #[test]
+    fn or8_families_never_overshoot(
+        most in 1_000_u64..20_000,
+        steps in prop::collection::vec((0..3_usize, 0..2_u32, 0..4_u8, 0..2_000_u64), 1..60),
+    ) {
+        let bound = tokens(most);
+        let work = |budget| {
+            let mut work = Plan { budget, ..plan(["a", "b"].map(agent)) };
+            for task in &mut work.tasks {
+                if let Work::Agent(agent) = &mut task.work {
+                    agent.limits.output_tokens_max = 300;
+                }
+            }
+            given(work)
+        };
+        let mut stories = [work(bound), work(Budget::default()), work(Budget::default())];
+        for (who, task, what, used) in steps {
+            let mut family = Account::default();
+            stories.iter().for_each(|it| family.follow(&Account::default(), it.state.account()));
+            let above = Above { scope: BudgetScope::Parent, bound, account: family };
+            let (above, family) = if who == 0 { (vec![], Some(family)) } else { (vec![above], None) };
+            let room = RoomFor { above, family, ..counted() };
+            let Some(story) = stories.get_mut(who) else { continue };
+            let ordinal = Ordinal(task);
+            let attempt = story.state.task(ordinal).map_or(0, |facts| facts.attempts);
+            let held = story.state.agent_run(ordinal).and_then(|run| run.held).unwrap_or_default();
+            let command = match what {
+                0 | 1 => Command::StartTask { task: ordinal, input: Some(prompt("Well?")), lease: None, room },
+                2 => {
+                    let usage = Usage { input_tokens: used.min(held.tokens), ..Usage::default() };
+                    let output = Err("not yet".to_owned());
+                    answer(task, attempt, TurnAnswer { usage, output, ..says([]) })
+                }
+                _ => Command::Fail {
+                    task: ordinal,
+                    attempt,
+                    status: AttemptStatus::Lost,
+                    failure: CallFailure::in_doubt(FailureKind::Lost, "gone"),
+                },
+            };
+            if let Ok(events) = story.state.decide(&command, &story.moment()) {
+                events.iter().for_each(|event| story.state.evolve(event, Timestamp::from_millis(0)));
+            }
+            let accounts = stories.iter().map(|it| *it.state.account());
+            let all = accounts.fold(Amount::default(), |sum, it| sum.plus(it.gone()).plus(it.reserved));
+            prop_assert!(all.tokens <= most, "{all:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::progress::progress;
-use crate::workflow::{CallEnd, Entry, TaskPhase, Verdict};
+use crate::workflow::{CallEnd, Entry, ModelChanged, TaskPhase, Verdict};
 
 /// An agent whose first turn is under way.
 fn thinking() -> Story {
@@ -116,6 +116,21 @@ fn mp3_a_model_that_fails_for_good_gives_way_to_the_next() {
     let story = story.does(fail(0, 4, failure(Happened::No)));
     assert_eq!(story.status_of(0), TaskStatus::Failed);
     assert_eq!(turn(&story), (1, 1), "what was finished stays finished");
+}
+
+#[test]
+fn mp3_a_model_that_cannot_be_asked_gives_way_to_a_later_one_and_to_no_other() {
+    let use_model = |model| Command::UseModel { task: Ordinal(0), model };
+    thinking().when(use_model(1)).refused(Refusal::NotReady);
+    let mut story =
+        thinking().does(answer(0, 1, says([wants("x")]))).does(start(1)).does(complete(1, 1));
+    for not_later in [0, 2] {
+        story = story.when(use_model(not_later)).refused(Refusal::NotReady);
+    }
+    let changed = ModelChanged { task: Ordinal(0), model: 1 };
+    let story = story.when(use_model(1)).then([changed.into()]);
+    assert_eq!((model(&story), story.ready()), (Some("scripted/two"), vec![0]));
+    assert_eq!(turn(&story), (1, 1), "it goes on where it was");
 }
 
 #[test]

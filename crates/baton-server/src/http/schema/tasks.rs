@@ -46,7 +46,7 @@ pub(in crate::http) struct TaskSchema {
     /// What it used of models, with its items and over all runs; absent where it called none.
     #[schema(nullable = false)]
     usage: Option<SpentSchema>,
-    /// How far its running attempt says it is; absent where nothing runs, or nothing was said. It is
+    /// How far its running attempt says it is, or why it is held back; absent where nothing was said. It is
     /// kept in memory only.
     #[schema(nullable = false)]
     live: Option<SaidSchema>,
@@ -65,6 +65,10 @@ struct SaidSchema {
     /// For people: one line.
     #[schema(max_length = 200, nullable = false)]
     message: Option<String>,
+    /// Why the task, which is ready, does not start: what is missing for it where Baton runs. Then
+    /// nothing else is said.
+    #[schema(max_length = 200, nullable = false)]
+    held: Option<String>,
     /// When it was said.
     #[schema(format = DateTime)]
     at: String,

@@ -207,7 +207,7 @@ impl Driver {
                 let result = Err((AttemptStatus::Cancelled, failure));
                 Input::Called { job, result }
             }
-            Effect::Answer { .. } => return None,
+            Effect::Answer { .. } | Effect::TellHeld(_) | Effect::Plan(_) => return None,
             Effect::Count(asking) => Input::Counted { job: asking.job, tokens: None },
             Effect::Ask(asking) => {
                 let job = asking.job;

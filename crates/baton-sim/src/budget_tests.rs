@@ -122,10 +122,14 @@ fn days(cut: Option<(u64, Cut)>) -> (World, BTreeMap<&'static str, Vec<i64>>) {
     let records = world.store.views().events(0, None, u32::MAX).expect("readable");
     let mut days: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for record in &records {
-        let name = match read_event(record).expect("readable") {
-            Event::TaskAnswered(_) => "answered",
-            Event::BudgetRaised(raised) if raised.by == Amount::default() => "raised",
-            _ => continue,
+        let event = read_event(record).expect("readable");
+        let is_raised = |event: &Event| matches!(event, Event::BudgetRaised(raised) if raised.by == Amount::default());
+        let name = if matches!(event, Event::TaskAnswered(_)) {
+            "answered"
+        } else if is_raised(&event) {
+            "raised"
+        } else {
+            continue;
         };
         days.entry(name).or_default().push(record.at.as_millis().div_euclid(DAY_MS));
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exchange::Split;
 use crate::loaded::Loaded;
+use crate::ports::Planner;
 
 /// What a person can tell a conversation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -187,4 +188,14 @@ pub struct Proposal {
     pub assumptions: Vec<String>,
     /// What it will not do.
     pub will_not: Vec<String>,
+}
+
+/// Plans nothing, and says so: of owners that hold no conversations.
+#[derive(Clone, Copy, Debug)]
+pub struct NoPlanner;
+
+impl Planner for NoPlanner {
+    fn think(&self, _job: &PlanJob) -> Thought {
+        Thought::failed(&"nobody plans here")
+    }
 }

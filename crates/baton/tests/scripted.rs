@@ -20,6 +20,7 @@ use baton_core::definition;
 use baton_core::ids::WorkflowId;
 use baton_core::plan::{AgentCall, AgentLimits, Catalog, Ends, OfferedTool, Plan, ToolSpec, Work};
 use baton_core::words::{Compaction, Effect, Origin, Permission};
+use baton_engine::conversing::NoPlanner;
 use baton_engine::engine::{Settings, TakeUp};
 use baton_engine::exchange::{Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
@@ -79,6 +80,7 @@ fn plan(models: &ModelSet) -> Plan {
     let noop = known.tool("core.noop").expect("it is built in");
     plan.tasks[0].work = Work::Agent(AgentCall {
         agent: "reader".to_owned(),
+        planner: Arc::new(NoPlanner),
         models: models.resolve(&["openai/gpt-5".to_owned()]),
         instructions: None,
         prompt: "Look.".to_owned(),
@@ -106,6 +108,7 @@ fn start(desk: &Desk, models: ModelSet) -> Owner {
         check_views: baton_store::open_views(&url).expect("a reader"),
         tools: tools(),
         models: Arc::new(models),
+        planner: Arc::new(NoPlanner),
         settings: Settings::default(),
         bounds: Bounds::default(),
         take_up: TakeUp::All,

@@ -28,9 +28,8 @@ use baton_engine::store::{
 use baton_server::local::{LocalServer, Owner as Local};
 use baton_store::{StoreUrl, open, open_views};
 
-use crate::config::Config;
-use crate::planner::ChatPlanner;
 use crate::runtime::{Bounds, Handle, Owner, Parts};
+use baton_engine::conversing::NoPlanner;
 
 /// A running Baton on a scratch store.
 pub struct Rig {
@@ -70,7 +69,7 @@ impl Rig {
             chunks: baton_store::chunks_of(url),
             tools: Arc::clone(&tools),
             models,
-            planner: Arc::new(ChatPlanner::new(Arc::clone(&tools), Config::default(), url.clone())),
+            planner: Arc::new(NoPlanner),
             settings: Settings::default(),
             bounds: Bounds::default(),
             take_up: TakeUp::All,

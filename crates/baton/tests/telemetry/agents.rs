@@ -12,6 +12,7 @@ use baton_core::body::{Body, Json};
 use baton_core::failure::CallFailure;
 use baton_core::plan::Plan;
 use baton_core::words::{FailureKind, Origin};
+use baton_engine::conversing::NoPlanner;
 use baton_engine::engine::{Settings as EngineSettings, TakeUp};
 use baton_engine::exchange::{Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
@@ -78,6 +79,7 @@ fn run(content: Content) -> Option<(Vec<Received>, String)> {
         chunks: baton_store::chunks_of(&url),
         tools,
         models: Arc::new(Fixed),
+        planner: Arc::new(NoPlanner),
         settings: EngineSettings::default(),
         bounds: Bounds::default(),
         take_up: TakeUp::All,

@@ -17,6 +17,7 @@ use baton_core::ids::WorkflowId;
 use baton_core::plan::{Catalog, Plan, ToolSpec};
 use baton_core::words::{Origin, Permission};
 use baton_core::workflow::Command;
+use baton_engine::conversing::NoPlanner;
 use baton_engine::engine::{Settings, TakeUp};
 use baton_engine::exchange::{Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
@@ -137,6 +138,7 @@ impl Ground {
             settings: Settings::default(),
             bounds: Bounds::default(),
             take_up,
+            planner: Arc::new(NoPlanner),
             death: None,
         };
         let owner = Owner::start(parts).expect("an owner");

@@ -80,7 +80,6 @@ fn plan(models: &ModelSet) -> Plan {
     let noop = known.tool("core.noop").expect("it is built in");
     plan.tasks[0].work = Work::Agent(AgentCall {
         agent: "reader".to_owned(),
-        planner: Arc::new(NoPlanner),
         models: models.resolve(&["openai/gpt-5".to_owned()]),
         instructions: None,
         prompt: "Look.".to_owned(),

@@ -165,6 +165,7 @@ impl Script {
             questions: Vec::new(),
             round: 0,
             planning: false,
+            planned: None,
             proposal: None,
             open: Vec::new(),
         };

@@ -43,7 +43,7 @@ fn a_store_of_a_newer_version_is_refused_with_both_versions() {
     with_store("newer", |url, _store| {
         batch(&mut link(url), "INSERT INTO migration VALUES (9, 'later', 'other')");
         let detail = unavailable(PostgresStore::open(url));
-        assert!(detail.contains("version 9") && detail.contains("up to 7"), "{detail}");
+        assert!(detail.contains("version 9") && detail.contains("up to 8"), "{detail}");
         assert!(unavailable(PostgresViews::open(url)).contains("version 9"));
     });
 }

@@ -37,7 +37,7 @@ impl ChatPlanner {
         if let Some(command) = commands::Command::read(said.last()) {
             return self.obey(command, job, &said, views.as_mut());
         }
-        Ok(playbooks::think(job, &said, &self.library.plans()))
+        Ok(playbooks::think(job, &said, &self.library.shelf()))
     }
 }
 

@@ -279,6 +279,9 @@ impl Talk<'_> {
                 comments => Verb::SendBack { comments: comments.to_owned() },
             }
         };
+        if matches!(verb, Verb::SendBack { .. }) {
+            self.exit = Exit::WorkFailed;
+        }
         let changed = self.session.change(Ask::Command { workflow: plan, verb });
         self.told_off(changed.map(drop))
     }

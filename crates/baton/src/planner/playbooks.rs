@@ -2,7 +2,6 @@
 //! from what was said, and what is missing is asked for. It never guesses: under the threshold it says
 //! what it can do.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use baton_core::body::{Body, Json};
@@ -10,13 +9,14 @@ use baton_core::conversation::{AnswerKind, Clarification, Given};
 use baton_core::definition::input_faults;
 use baton_core::plan::{Plan, Work};
 use baton_core::playbook::{
-    Choice, Day, Match, Playbook, Shelf, Slot, SlotKind, fill, read_answer, slots,
+    self, Choice, Day, Match, Playbook, Slot, SlotKind, fill, read_answer, slots,
 };
 use baton_core::words::Effect;
 use baton_engine::conversing::{Decided, Next, PlanJob, Proposal, spoken};
 use baton_engine::loaded::Loaded;
 use serde_json::{Map, Value};
 
+use super::library::Shelf;
 use super::said::Said;
 use super::{answer, failed};
 
@@ -25,15 +25,12 @@ const WHICH: &str = "definition";
 /// So many definitions are offered where none fits.
 const OFFERED_MAX: usize = 12;
 
-/// Every plan, by the name of its definition.
-type Plans = BTreeMap<String, Arc<Plan>>;
-
 /// What comes next in a conversation.
-pub fn think(job: &PlanJob, said: &Said, plans: &Plans) -> Decided {
+pub fn think(job: &PlanJob, said: &Said, at_hand: &Shelf) -> Decided {
     if let Some(comments) = &job.state.request.comments {
-        return sent_back(comments, plans);
+        return sent_back(comments, at_hand);
     }
-    let plan = match chosen(job, said, plans) {
+    let plan = match chosen(job, said, at_hand) {
         Ok(plan) => plan,
         Err(decided) => return decided,
     };
@@ -56,14 +53,19 @@ pub fn start(job: &PlanJob, plan: &Arc<Plan>, rest: &str, said: &Said) -> Decide
 }
 
 /// What can be done, for people.
-pub fn offer(plans: &Plans) -> String {
+pub fn offer(at_hand: &Shelf) -> String {
     let line = |plan: &Arc<Plan>| {
         let what = plan.description.as_deref().unwrap_or("no description");
         let example = plan.examples.first().map(|example| format!(" Say: \"{example}\"."));
         format!("- {}: {what}{}", plan.name, example.unwrap_or_default())
     };
-    let playbooks = plans.values().filter(|plan| !plan.examples.is_empty());
-    let lines: Vec<String> = playbooks.take(OFFERED_MAX).map(line).collect();
+    let playbooks = at_hand.plans.values().filter(|plan| !plan.examples.is_empty());
+    let mut lines: Vec<String> = playbooks.take(OFFERED_MAX).map(line).collect();
+    lines.extend(
+        at_hand.faulty.iter().take(OFFERED_MAX).map(|file| {
+            format!("Left out, as it has faults: {file}; `baton run {file}` shows them.")
+        }),
+    );
     if lines.is_empty() {
         return "No definition with `playbook: examples` is at hand; put one into a folder that \
                 `[definitions] folders` names."
@@ -72,43 +74,46 @@ pub fn offer(plans: &Plans) -> String {
     format!("This is what I can do:\n{}", lines.join("\n"))
 }
 
-fn sent_back(comments: &str, plans: &Plans) -> Decided {
+fn sent_back(comments: &str, at_hand: &Shelf) -> Decided {
     let said =
         if comments.trim().is_empty() { String::new() } else { format!(" (\"{comments}\")") };
     answer(&format!(
         "The plan was sent back{said} and will not run. Without a model I cannot change it by myself: \
          edit it, or ask for something else. To have plans made by a model, name one in \
          `[models] planner`.\n{}",
-        offer(plans)
+        offer(at_hand)
     ))
 }
 
 /// The definition that is meant; or what to say or ask instead.
-fn chosen(job: &PlanJob, said: &Said, plans: &Plans) -> Result<Arc<Plan>, Decided> {
+fn chosen(job: &PlanJob, said: &Said, at_hand: &Shelf) -> Result<Arc<Plan>, Decided> {
     if let Some(known) = job.state.request.known.get(WHICH)
         && let Given::Value(name) = &known.given
-        && let Some(plan) = name.value().as_str().and_then(|name| plans.get(name))
+        && let Some(plan) = name.value().as_str().and_then(|name| at_hand.plans.get(name))
     {
         return Ok(Arc::clone(plan));
     }
-    let shelf = Shelf::of(plans.values().map(|plan| Playbook::from(plan.as_ref())));
+    let shelf =
+        playbook::Shelf::of(at_hand.plans.values().map(|plan| Playbook::from(plan.as_ref())));
     // What was said last is what is meant, if it says anything; it may only answer a question.
     let choice = match shelf.choose(said.last()) {
         Choice::Nothing(_) => shelf.choose(said.first()),
         found @ (Choice::Certain(_) | Choice::Unsure(_)) => found,
     };
     match choice {
-        Choice::Certain(found) => plans.get(&found.name).cloned().ok_or_else(|| nothing(plans)),
+        Choice::Certain(found) => {
+            at_hand.plans.get(&found.name).cloned().ok_or_else(|| nothing(at_hand))
+        }
         Choice::Unsure(rivals) => Err(which(&rivals)),
-        Choice::Nothing(_) => Err(nothing(plans)),
+        Choice::Nothing(_) => Err(nothing(at_hand)),
     }
 }
 
-fn nothing(plans: &Plans) -> Decided {
+fn nothing(at_hand: &Shelf) -> Decided {
     failed(&format!(
         "I have no playbook for that, and no model to plan it with: name one in `[models] planner`, or \
          set a key such as OPENAI_API_KEY and start with `--model`.\n{}",
-        offer(plans)
+        offer(at_hand)
     ))
 }
 

@@ -1,5 +1,15 @@
 //! `baton chat` from outside, without a model: a playbook is found, asks, is reviewed and runs.
 
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "clippy knows tests, not what they share, and each test file uses its part"
+)]
+
 mod common;
 
 use std::io::Write;

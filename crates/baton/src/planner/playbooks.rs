@@ -25,6 +25,9 @@ const WHICH: &str = "definition";
 /// So many definitions are offered where none fits.
 const OFFERED_MAX: usize = 12;
 
+/// What is said or asked where no plan can be made.
+type Instead = Box<Decided>;
+
 /// What comes next in a conversation.
 pub fn think(job: &PlanJob, said: &Said, at_hand: &Shelf) -> Decided {
     if let Some(comments) = &job.state.request.comments {
@@ -32,10 +35,10 @@ pub fn think(job: &PlanJob, said: &Said, at_hand: &Shelf) -> Decided {
     }
     let plan = match chosen(job, said, at_hand) {
         Ok(plan) => plan,
-        Err(decided) => return decided,
+        Err(instead) => return *instead,
     };
     match inputs_of(job, &plan, &said.all()) {
-        Err(decided) => decided,
+        Err(instead) => *instead,
         Ok(filled) => propose(&plan, filled),
     }
 }
@@ -44,9 +47,9 @@ pub fn think(job: &PlanJob, said: &Said, at_hand: &Shelf) -> Decided {
 pub fn start(job: &PlanJob, plan: &Arc<Plan>, rest: &str, said: &Said) -> Decided {
     let text = if said.first() == said.last() { rest.to_owned() } else { said.all() };
     match inputs_of(job, plan, &text) {
-        Err(decided) => decided,
+        Err(instead) => *instead,
         Ok(filled) => proposal(plan, filled).map_or_else(
-            |decided| decided,
+            |instead| *instead,
             |proposal| Decided { text: None, next: Next::Start(proposal) },
         ),
     }
@@ -86,7 +89,7 @@ fn sent_back(comments: &str, at_hand: &Shelf) -> Decided {
 }
 
 /// The definition that is meant; or what to say or ask instead.
-fn chosen(job: &PlanJob, said: &Said, at_hand: &Shelf) -> Result<Arc<Plan>, Decided> {
+fn chosen(job: &PlanJob, said: &Said, at_hand: &Shelf) -> Result<Arc<Plan>, Instead> {
     if let Some(known) = job.state.request.known.get(WHICH)
         && let Given::Value(name) = &known.given
         && let Some(plan) = name.value().as_str().and_then(|name| at_hand.plans.get(name))
@@ -109,15 +112,19 @@ fn chosen(job: &PlanJob, said: &Said, at_hand: &Shelf) -> Result<Arc<Plan>, Deci
     }
 }
 
-fn nothing(at_hand: &Shelf) -> Decided {
-    failed(&format!(
+fn nothing(at_hand: &Shelf) -> Instead {
+    refused(&format!(
         "I have no playbook for that, and no model to plan it with: name one in `[models] planner`, or \
          set a key such as OPENAI_API_KEY and start with `--model`.\n{}",
         offer(at_hand)
     ))
 }
 
-fn which(rivals: &[Match]) -> Decided {
+fn refused(text: &str) -> Instead {
+    Box::new(failed(text))
+}
+
+fn which(rivals: &[Match]) -> Instead {
     let choices = rivals.iter().map(|rival| rival.name.clone()).collect();
     let question = Clarification {
         key: WHICH.to_owned(),
@@ -126,7 +133,7 @@ fn which(rivals: &[Match]) -> Decided {
         kind: AnswerKind::Choice { choices },
         default: None,
     };
-    Decided { text: None, next: Next::Ask(vec![question]) }
+    Box::new(Decided { text: None, next: Next::Ask(vec![question]) })
 }
 
 /// Inputs, and what was taken for granted about them.
@@ -136,14 +143,14 @@ struct Filled {
 }
 
 /// The inputs as far as they were said; or what must be asked.
-fn inputs_of(job: &PlanJob, plan: &Plan, text: &str) -> Result<Filled, Decided> {
+fn inputs_of(job: &PlanJob, plan: &Plan, text: &str) -> Result<Filled, Instead> {
     let none = Value::Object(Map::new());
     let schema = plan.inputs.as_ref().unwrap_or(&none);
     let (mut given, mut assumptions) = answered(job, schema)?;
     let filled = fill(schema, text, Day::of(job.state.updated_at), &given);
     let missing: Vec<Clarification> = filled.missing.iter().map(question).collect();
     if !missing.is_empty() {
-        return Err(Decided { text: None, next: Next::Ask(missing) });
+        return Err(Box::new(Decided { text: None, next: Next::Ask(missing) }));
     }
     given.extend(filled.values);
     let defaults = slots(schema).into_iter().filter(|slot| !given.contains_key(&slot.name));
@@ -154,13 +161,13 @@ fn inputs_of(job: &PlanJob, plan: &Plan, text: &str) -> Result<Filled, Decided> 
     let inputs = input_faults(plan, &Value::Object(given)).map_err(|faults| {
         let lines: Vec<String> =
             faults.iter().map(|fault| format!("- {}", fault.message)).collect();
-        failed(&format!("What I know does not fit `{}`:\n{}", plan.name, lines.join("\n")))
+        refused(&format!("What I know does not fit `{}`:\n{}", plan.name, lines.join("\n")))
     })?;
     Ok(Filled { inputs, assumptions })
 }
 
 /// What people answered, as values of the inputs.
-fn answered(job: &PlanJob, schema: &Value) -> Result<(Map<String, Value>, Vec<String>), Decided> {
+fn answered(job: &PlanJob, schema: &Value) -> Result<(Map<String, Value>, Vec<String>), Instead> {
     let (mut given, mut assumptions) = (Map::new(), Vec::new());
     for slot in slots(schema) {
         let Some(known) = job.state.request.known.get(&slot.name) else { continue };
@@ -168,9 +175,13 @@ fn answered(job: &PlanJob, schema: &Value) -> Result<(Map<String, Value>, Vec<St
             Given::Value(json) => {
                 let value = match json.value() {
                     Value::String(text) => read_answer(&slot, &text).map_err(|why| {
-                        failed(&format!("`{}`: {why}. Please say it again.", slot.shown()))
+                        refused(&format!("`{}`: {why}. Please say it again.", slot.shown()))
                     })?,
-                    other => other,
+                    other @ (Value::Null
+                    | Value::Bool(_)
+                    | Value::Number(_)
+                    | Value::Array(_)
+                    | Value::Object(_)) => other,
                 };
                 given.insert(slot.name, value);
             }
@@ -180,7 +191,7 @@ fn answered(job: &PlanJob, schema: &Value) -> Result<(Map<String, Value>, Vec<St
                     given.insert(slot.name, value);
                 }
                 None => {
-                    return Err(failed(&format!(
+                    return Err(refused(&format!(
                         "I cannot choose `{}` for you without a model, and the plan needs it.",
                         slot.shown()
                     )));
@@ -227,14 +238,14 @@ fn propose(plan: &Arc<Plan>, filled: Filled) -> Decided {
     let what = plan.description.as_deref().unwrap_or_default();
     let text = format!("I would run `{}`. {what}", plan.name);
     match proposal(plan, filled) {
-        Err(decided) => decided,
+        Err(instead) => *instead,
         Ok(proposal) => Decided { text: Some(spoken(text.trim())), next: Next::Propose(proposal) },
     }
 }
 
-fn proposal(plan: &Arc<Plan>, filled: Filled) -> Result<Proposal, Decided> {
+fn proposal(plan: &Arc<Plan>, filled: Filled) -> Result<Proposal, Instead> {
     let loaded = Loaded::new(Plan::clone(plan))
-        .map_err(|fault| failed(&format!("`{}` cannot be run: {fault}", plan.name)))?;
+        .map_err(|fault| refused(&format!("`{}` cannot be run: {fault}", plan.name)))?;
     let inputs = Body::split(Json::of(&filled.inputs));
     let will_not = will_not(plan);
     let assumptions = filled.assumptions;

@@ -71,6 +71,11 @@ fn a_definition_that_is_registered_is_found_and_a_plan_is_sent_back() {
     assert_eq!(plan["review"]["sent_back"], comments);
     let run = server.get(&format!("/workflows/{workflow}")).expect(200);
     assert_eq!(run["status"], "cancelled", "{run}");
+
+    let told = say(&server, id, "/run count");
+    let types = types(&told);
+    assert!(types.contains(&"workflow.finished") && types.contains(&"conversation.workflow_ended"));
+    assert_eq!(told.last().unwrap().value()["status"], "idle", "it ends with the run");
 }
 
 #[test]

@@ -223,7 +223,7 @@ fn of_conversations() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(conversations::list, conversations::commands::open))
         .routes(routes!(conversations::show))
-        .routes(routes!(conversations::messages, conversations::commands::say))
+        .routes(routes!(conversations::messages, conversations::saying::say))
         .routes(routes!(conversations::commands::answer))
         .routes(routes!(conversations::commands::context))
         .routes(routes!(conversations::commands::stop))

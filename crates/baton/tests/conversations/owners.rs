@@ -48,6 +48,11 @@ fn ho2_who_began_it_and_who_claimed_it_may_write_and_nobody_else() {
     for word in ["stop", "close"] {
         assert_eq!(tell(&bob, word).expect(403)["code"], "not_yours", "{word}");
     }
+    let start = json!({ "definition": "greet", "inputs": { "who": "Bob" }, "conversation_id": id });
+    let bearer = format!("Bearer {}", bob.token);
+    let headers = [("authorization", bearer.as_str())];
+    let started = server.post_with("/workflows", &headers, &start.to_string());
+    assert_eq!(started.expect(403)["code"], "not_yours", "nor is anything started in it");
     // Who only looks may look, and no more.
     assert_eq!(eve.get(&server, &format!("/{id}/messages")).status, 200);
     assert_eq!(tell(&eve, "claim").expect(403)["code"], "forbidden");

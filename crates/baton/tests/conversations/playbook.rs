@@ -63,6 +63,8 @@ fn a_definition_that_is_registered_is_found_and_a_plan_is_sent_back() {
     let id = opened["id"].as_str().unwrap();
     let proposed = until(&server, id, proposes);
     let workflow = proposed["proposal"].as_str().unwrap();
+    let told = say(&server, id, "/plan");
+    assert!(types(&told).contains(&"conversation.planning_ended"), "not before it is answered");
     let comments = json!({ "comments": "goats, please" });
     server.post(&format!("/workflows/{workflow}/reject"), &comments).expect(200);
     until(&server, id, is_idle);

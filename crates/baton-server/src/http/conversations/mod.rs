@@ -1,8 +1,9 @@
 //! `/api/v1/conversations`: listing and showing conversations, and what was said in them.
 //!
-//! What people tell them stands in `commands.rs`, and how they are followed in `../streams`.
+//! What people tell them stands in `saying.rs` and `commands.rs`, and how they are followed in `../streams`.
 
 pub(super) mod commands;
+pub(super) mod saying;
 
 use axum::Json;
 use axum::extract::State;

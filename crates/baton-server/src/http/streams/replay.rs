@@ -79,8 +79,10 @@ pub(super) fn rest_at(
     views: &mut dyn Views,
 ) -> Result<Option<End>, Problem> {
     let Some(view) = conversation_view(id, views)? else { return Ok(None) };
+    // While an earlier plan waits for its review, the next may be under way.
     match view.doing {
         Doing::Working => return Ok(None),
+        Doing::Idle | Doing::WaitingForUser | Doing::Escalated if view.planning => return Ok(None),
         Doing::Idle | Doing::WaitingForUser | Doing::Escalated => {}
     }
     // Read behind the view: it knows of nothing that stands behind these.

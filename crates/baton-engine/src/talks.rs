@@ -120,16 +120,22 @@ impl Engine {
         }
         let title = title.trim().chars().take(TITLE_CHARS_MAX).collect();
         let opened = Opened { id, by: caller.actor.clone(), title, project, folder };
-        let (number, actor) = (self.staging.open_stream(), self.actor(&caller.actor));
         let now = self.now.moment.now;
-        let event = Event::Conversation(opened.clone().into());
+        let state = ConversationState::opened(&opened, now);
+        let first = message.map(|text| Word::Say { text });
+        if let Some(first) = &first {
+            // Where what is said first is refused, nothing is opened.
+            let (command, _) = first.clone().obeyed().command();
+            state.decide(&command, caller).map_err(Declined::Conversation)?;
+        }
+        let (number, actor) = (self.staging.open_stream(), self.actor(&caller.actor));
+        let event = Event::Conversation(opened.into());
         let place = Place { stream: number, version: 1, previous: 0 };
         let head = self.staging.append(place, &event, 0, actor, now);
-        let state = ConversationState::opened(&opened, now);
         self.talks.insert(number, Talk { state, head });
         self.talks.changed.push(number);
-        if let Some(text) = message {
-            self.tell(number, Word::Say { text }, caller)?;
+        if let Some(first) = first {
+            self.tell(number, first, caller)?;
         }
         self.settle(store);
         self.talk_reply(number)

@@ -116,3 +116,27 @@ fn a_stream_goes_on_behind_its_last_event_after_the_server_was_killed() {
     let (status, problem) = Sse::refused(crate::client::address(&server), &ahead);
     assert_eq!((status, problem["code"].as_str()), (400, Some("cursor_ahead")));
 }
+
+#[test]
+fn a_place_before_purged_events_is_refused_and_the_beginning_tells_what_is_left() {
+    let (desk, server) = served();
+    let id = open(&server, Some(HELLO));
+    until(&server, &id, asks);
+    answer(&server, &id, "Ada");
+    approve(&server, &id);
+    let told = follow(&server, &id, None).take_until_kind(END);
+    desk.expect(0, &["purge", "--older-than", "0s"]);
+
+    let asked = told.iter().find(|message| message.event == "clarification.asked").unwrap();
+    let behind = asked.id.as_deref().unwrap();
+    let path = format!("/api/v1/conversations/{id}/stream?after={behind}");
+    let (status, problem) = Sse::refused(crate::client::address(&server), &path);
+    assert_eq!((status, problem["code"].as_str()), (410, Some("events_purged")));
+    let own = format!("/api/v1/conversations/{id}");
+    let of_its_own = |message: &&Message| message.value()["source"] == own.as_str();
+    let left: Vec<Message> = told.iter().filter(of_its_own).cloned().collect();
+    assert_eq!(follow(&server, &id, None).take_until_kind(END), left);
+    // Behind the end nothing is missing.
+    drop(follow(&server, &id, told.last().unwrap().id.as_deref()));
+    assert_eq!(crate::client::entries(&server, &id).last().unwrap()["status"], "completed");
+}

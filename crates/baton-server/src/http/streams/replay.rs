@@ -48,8 +48,16 @@ pub(super) fn kept_behind(
 ) -> Result<(), Problem> {
     conversations::found(id, views)?;
     let Some(after) = after else { return Ok(()) };
+    let told = views.events(after.saturating_sub(1), None, 1)?;
+    let told = told.first().filter(|record| record.position == after).map(|record| record.at);
+    // A purged workflow's row knows when it ended, and no position. Where the event that was told last
+    // is gone itself, what came behind it is not known either.
+    let is_behind = |row: &WorkflowRow| match told {
+        Some(at) => row.ended_at.is_some_and(|ended| ended > at),
+        None => after > 0,
+    };
     let workflows = workflows_of(id, views)?;
-    let purged = workflows.iter().find(|(_, row)| row.purged_at().is_some() && row.head > after);
+    let purged = workflows.iter().find(|(_, row)| row.purged_at().is_some() && is_behind(row));
     let Some((card, _)) = purged else { return Ok(()) };
     let detail = format!(
         "events of the workflow {} behind {after} were purged; read the conversation anew and follow \

@@ -45,7 +45,7 @@
     if (fault) return say([...fault.querySelectorAll("h1, p")].map((it) => it.textContent).slice(0, 2).join(": "));
     // What carries another conversation's id than the address is nothing for this page.
     if (talkOf(page) !== location.pathname.match(/\/chat\/([^/]+)$/)?.[1]) return;
-    const reader = place();
+    const reader = place(page);
     document.title = page.title;
     change(main, page.getElementById("main"));
     if (document.body.dataset.stream !== page.body.dataset.stream) {
@@ -63,7 +63,7 @@
   const atEnd = () => innerHeight + scrollY > document.documentElement.scrollHeight - 32;
   const toEnd = () => scrollTo(0, document.documentElement.scrollHeight);
   const seen = { of: null, entry: 0 };
-  const place = () => ({ of: talkOf(document), atEnd: atEnd() });
+  const place = (page) => ({ of: talkOf(document), atEnd: atEnd() || talkOf(page) !== talkOf(document) });
   function attend({ of, atEnd: follows }) {
     const own = talkOf(document);
     if (!own) return;
@@ -72,7 +72,7 @@
       const field = main.querySelector("[data-draft]");
       if (field && !field.value) field.value = sessionStorage.getItem(`draft ${own}`) ?? "";
     }
-    if (follows || own !== of) toEnd();
+    if (follows) toEnd();
     unseen();
   }
   function unseen() {
@@ -246,5 +246,6 @@
   follow();
   listen();
   // Who comes back by the browser's own buttons, or to a place on the page, is left where that leads.
-  attend({ of: null, atEnd: false });
+  const came = performance.getEntriesByType("navigation")[0]?.type;
+  attend({ of: null, atEnd: came === "navigate" && (!location.hash || location.hash === "#end") });
 })();

@@ -12,6 +12,8 @@
 mod common;
 #[path = "common/server.rs"]
 mod server;
+#[path = "pages/chat.rs"]
+mod chat;
 #[path = "pages/working.rs"]
 mod working;
 

@@ -189,8 +189,8 @@ async fn home(
     Query(listed): Query<Listed>,
 ) -> Response {
     let wanted = Wanted::read(listed.q.as_deref().unwrap_or_default());
-    let read =
-        pages.api.readers.read(move |views| Ok(home::read(views, wanted, listed.before, now())?));
+    let (me, asked) = (caller.clone(), (wanted, listed.before));
+    let read = pages.api.readers.read(move |views| Ok(home::read(views, asked, &me, now())?));
     let token = pages.token.text().to_owned();
     match read.await {
         Ok(page) => render(&HomePage { root: "./", token, who: who(&caller), page }),

@@ -2,13 +2,13 @@
 
 use baton_core::ids::ConversationId;
 use baton_core::time::Timestamp;
-use baton_core::words::Doing;
+use baton_core::words::{ConversationStatus, Doing};
 use baton_engine::conversations::{ConversationView, conversation_views};
 use baton_engine::store::{ConversationFilter, StoreError, Views};
 
 use super::super::looks::Look;
 use super::super::times::Age;
-use super::saying::{Pen, sentence, whose};
+use super::saying::{Pen, called, sentence, whose};
 use crate::http::Caller;
 
 /// The most conversations of a page.
@@ -67,9 +67,9 @@ impl Row {
         let pen = Pen::of(&view, caller);
         let who = match &view.claimed_by {
             Some(claimant) if *claimant != view.originator => {
-                format!("{}, taken over by {claimant}", view.originator)
+                format!("{}, taken over by {}", called(&view.originator), called(claimant))
             }
-            Some(_) | None => view.originator.clone(),
+            Some(_) | None => called(&view.originator).to_owned(),
         };
         Self {
             id: view.id,
@@ -104,6 +104,22 @@ pub fn rows(
     let older = found.last().filter(|_| has_more).map(|(number, _)| *number);
     let row = |(_, view): (u64, ConversationView)| (view.doing, Row::of(view, caller, now));
     Ok((found.into_iter().map(row).collect(), older))
+}
+
+/// Those among the newest that wait for somebody, without those whose workflows' questions stand in the
+/// inbox.
+pub fn waiting(
+    caller: &Caller,
+    now: Timestamp,
+    views: &mut dyn Views,
+) -> Result<Vec<Row>, StoreError> {
+    let filter = ConversationFilter { limit: PAGE_MAX, ..Default::default() };
+    let found = conversation_views(&filter, views)?.into_iter().map(|(_, view)| view);
+    let waits = |view: &ConversationView| {
+        let is_open = view.status == ConversationStatus::Active;
+        is_open && (view.escalated.is_some() || !view.questions.is_empty())
+    };
+    Ok(found.filter(waits).map(|view| Row::of(view, caller, now)).collect())
 }
 
 /// Reads the page.

@@ -23,7 +23,7 @@ use baton_core::ids::ConversationId;
 use baton_engine::store::Views;
 use serde::Deserialize;
 
-pub use self::list::titled;
+pub use self::list::{Row, titled, waiting};
 
 use self::asked::Field;
 use self::list::Chats;

@@ -37,13 +37,7 @@ impl Pen {
                 "You look on: to write takes a token of the role operator or admin, and yours is {}.",
                 caller.role
             )),
-            (true, false) => Some(format!(
-                "Only {} may write here.",
-                match claimant {
-                    Some(claimant) => format!("{} and {claimant}", view.originator),
-                    None => view.originator.clone(),
-                }
-            )),
+            (true, false) => Some(only(view)),
         };
         Self {
             barred,
@@ -59,14 +53,31 @@ impl Pen {
     }
 }
 
-/// Where it stands. `whose` answer is waited for: `your`, or `user:ada’s`.
+/// Who may write, where the reader may not.
+fn only(view: &ConversationView) -> String {
+    let began = called(&view.originator);
+    match &view.claimed_by {
+        None => format!("Only {began}, who began it, may write here."),
+        Some(claimant) => {
+            format!("Only {began} and {}, who has taken it over, may write here.", called(claimant))
+        }
+    }
+}
+
+/// An actor as people call them: `ada` for `user:ada`; what is no person keeps its kind.
+pub fn called(actor: &str) -> &str {
+    let person = actor.strip_prefix("user:").or_else(|| actor.strip_prefix("client:"));
+    person.unwrap_or(actor)
+}
+
+/// Where it stands. `whose` answer is waited for: `your`, or `ada’s`.
 pub fn sentence(view: &ConversationView, whose: &str) -> String {
     if view.status == ConversationStatus::Closed && view.workflows.is_empty() {
         return "Closed. Whoever may write opens it again with a message.".to_owned();
     }
     if let Some(reason) = &view.escalated {
         let next = match &view.claimed_by {
-            Some(by) => format!("{by} has taken it over."),
+            Some(by) => format!("{} has taken it over.", called(by)),
             None => "Claim it to take it over.".to_owned(),
         };
         return format!("Escalated: {} {next}", sentence_of(reason));
@@ -93,7 +104,7 @@ pub fn sentence(view: &ConversationView, whose: &str) -> String {
 
 /// Whose answer is waited for, as the reader hears it.
 pub fn whose(view: &ConversationView, pen: &Pen) -> String {
-    if pen.writes() { "your".to_owned() } else { format!("{}’s", view.originator) }
+    if pen.writes() { "your".to_owned() } else { format!("{}’s", called(&view.originator)) }
 }
 
 fn at_rest(view: &ConversationView) -> String {

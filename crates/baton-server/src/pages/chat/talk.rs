@@ -14,7 +14,7 @@ use baton_engine::store::{StoreError, Views};
 use super::super::looks::Look;
 use super::super::times::Age;
 use super::list::{Row, rows, titled};
-use super::saying::{Pen, sentence, whose};
+use super::saying::{Pen, called, sentence, whose};
 use super::told::{Item, Telling, keep_newest_round_open};
 use crate::http::Caller;
 
@@ -46,6 +46,8 @@ pub struct Talk {
     pub is_closed: bool,
     /// What the reader may do.
     pub pen: Pen,
+    /// Who began it, and who has taken it over.
+    pub who: (String, Option<String>),
     /// When it began.
     pub created: Age,
     /// What was said and done, oldest first.
@@ -80,7 +82,8 @@ pub fn read(
     let hidden = told.len().saturating_sub(shown);
     let earlier = (hidden > 0 && shown < ENTRIES_MAX).then(|| shown.saturating_mul(4));
     told.drain(..hidden);
-    let telling = Telling { of: id, asked: &view.questions, live, now };
+    let me = caller.actor.to_string();
+    let telling = Telling { of: id, me, asked: &view.questions, live, now };
     let items = telling.items(told, views)?;
     let (others, _) = rows((None, OTHERS_MAX), caller, now, views)?;
     Ok(Some(Talk {
@@ -92,6 +95,10 @@ pub fn read(
         may_stop: pen.writes() && is_busy(&view),
         is_closed: view.status == ConversationStatus::Closed,
         created: Age::of(view.created_at, now),
+        who: (
+            called(&view.originator).to_owned(),
+            view.claimed_by.as_deref().map(called).map(str::to_owned),
+        ),
         pen,
         items: items.into_iter().filter(|item| item.of == id).collect(),
         earlier,

@@ -16,6 +16,7 @@ use super::super::times::Age;
 use super::asked::Round;
 use super::plan::{Sheet, sheet};
 use super::run::{Run, output, run};
+use super::saying::called;
 
 /// The longest message that is shown whole, in characters.
 const MESSAGE_CHARS_MAX: usize = 20_000;
@@ -125,6 +126,8 @@ pub struct Behind {
 pub struct Telling<'t> {
     /// The conversation.
     pub of: ConversationId,
+    /// Who reads it, such as `user:ada`.
+    pub me: String,
     /// What can be answered now.
     pub asked: &'t [Clarification],
     /// What running tasks say of themselves.
@@ -146,13 +149,22 @@ impl Telling<'_> {
     fn item(&self, entry: EntryView, views: &mut dyn Views) -> Result<Item, StoreError> {
         let is_note = matches!(entry.what, Entry::Notice { .. } | Entry::Context { .. });
         let (side, who) = match entry.role {
-            _ if is_note => ("note", entry.actor.unwrap_or_default()),
-            Speaker::User => ("user", entry.actor.unwrap_or_default()),
+            _ if is_note => ("note", self.name(entry.actor.as_deref())),
+            Speaker::User => ("user", self.name(entry.actor.as_deref())),
             Speaker::Assistant => ("assistant", "Baton".to_owned()),
         };
         let what = self.what((entry.id, entry.what), views)?;
         let age = Age::of(entry.at, self.now);
         Ok(Item { of: self.of, id: entry.id, side, who, age, what })
+    }
+
+    /// Who is behind an entry, as the reader calls them.
+    fn name(&self, actor: Option<&str>) -> String {
+        match actor {
+            Some(actor) if actor == self.me => "You".to_owned(),
+            Some(actor) => called(actor).to_owned(),
+            None => String::new(),
+        }
     }
 
     fn what(

@@ -187,6 +187,7 @@
     const body = new URLSearchParams(new FormData(form, event.submitter));
     const field = form.querySelector("[data-draft]"), text = field?.value;
     const draft = (text) => { field.value = text; sessionStorage.setItem(`draft ${field.dataset.draft}`, text); };
+    form.closest(".menu")?.removeAttribute("open");
     if (field) draft(""); // sent once, however often Enter is pressed
     try {
       const answer = await fetch(form.action, { method: "POST", body });
@@ -205,6 +206,7 @@
       history.pushState(null, "", swap.href);
       refresh();
     }
+    for (const menu of main.querySelectorAll(".menu[open]")) if (!menu.contains(event.target)) menu.removeAttribute("open");
     const copy = event.target.closest("[data-copy]");
     if (copy) { await navigator.clipboard?.writeText(copy.dataset.copy); say("Copied."); }
     if (event.target.closest("[data-help]")) byId("help").showModal();

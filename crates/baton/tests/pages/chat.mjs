@@ -262,7 +262,8 @@ async function handsOver() {
   await ada.locator("#begin").fill("what can you do");
   await ada.keyboard.press("Enter");
   await ada.waitForURL(/\/chat\/[^/]+$/);
-  await say(ada, "/escalate it is about <b>money</b>");
+  await ada.locator("[data-draft]").fill("/escalate it is about <b>money</b>");
+  await ada.keyboard.press("Enter");
   await sentence(ada, "Escalated: ");
   await bob.goto(ada.url());
   await bob.locator(".barred", { hasText: "Only ada, who began it, may write here." }).waitFor();

@@ -8,7 +8,7 @@ use baton_engine::store::{ConversationFilter, StoreError, Views};
 
 use super::super::looks::Look;
 use super::super::times::Age;
-use super::saying::{Pen, called, sentence, whose};
+use super::saying::{Pen, called, may_work, sentence, whose};
 use crate::http::Caller;
 
 /// The most conversations of a page.
@@ -23,6 +23,8 @@ pub struct Chats {
     pub older: Option<u64>,
     /// Whether these are older ones.
     pub is_part: bool,
+    /// Whether the reader may begin one.
+    pub may_begin: bool,
 }
 
 impl Chats {
@@ -145,5 +147,6 @@ pub fn read(
         group("At rest", false, &[Doing::Idle]),
     ];
     let groups = groups.into_iter().filter(|group| !group.rows.is_empty()).collect();
-    Ok(Chats { groups, older, is_part: before.is_some() })
+    let may_begin = may_work(caller.role);
+    Ok(Chats { groups, older, is_part: before.is_some(), may_begin })
 }

@@ -25,10 +25,7 @@ impl Pen {
     /// Of a caller in a conversation.
     pub fn of(view: &ConversationView, caller: &Caller) -> Self {
         let me = caller.actor.to_string();
-        let works = match caller.role {
-            Role::Admin | Role::Operator => true,
-            Role::Viewer | Role::Worker => false,
-        };
+        let works = may_work(caller.role);
         let claimant = view.claimed_by.as_ref();
         let is_mine = view.originator == me || claimant == Some(&me);
         let barred = match (works, is_mine) {
@@ -50,6 +47,14 @@ impl Pen {
     /// Whether they may write.
     pub fn writes(&self) -> bool {
         self.barred.is_none()
+    }
+}
+
+/// Whether a role does more than look on.
+pub fn may_work(role: Role) -> bool {
+    match role {
+        Role::Admin | Role::Operator => true,
+        Role::Viewer | Role::Worker => false,
     }
 }
 

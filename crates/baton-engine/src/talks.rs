@@ -433,11 +433,12 @@ impl Engine {
     }
 
     fn decided(&mut self, number: u64, planning: u32, decided: Decided) {
-        let Decided { text, next } = decided;
+        let Decided { text, focus, next } = decided;
         let text = text.map(|(text, blob)| {
             self.staging.offer(blob);
             text
         });
+        let focus = focus.map(|focus| *focus);
         let mut admission = None;
         let step = match next {
             Next::Answer => Step::Answer,
@@ -455,7 +456,7 @@ impl Engine {
                 Step::Propose { workflow, assumptions, will_not }
             }
         };
-        let command = Command::Planned { planning, decision: Decision { text, step } };
+        let command = Command::Planned { planning, decision: Decision { text, focus, step } };
         // Refused where it was stopped meanwhile.
         if self.apply_to_talk(number, &command, &system()).is_ok()
             && let Some((workflow, what, review)) = admission

@@ -50,7 +50,7 @@ pub fn start(job: &PlanJob, plan: &Arc<Plan>, rest: &str, said: &Said) -> Decide
         Err(decided) => decided,
         Ok(filled) => proposal(plan, filled).map_or_else(
             |decided| decided,
-            |proposal| Decided { text: None, next: Next::Start(proposal) },
+            |proposal| Decided { text: None, focus: None, next: Next::Start(proposal) },
         ),
     }
 }
@@ -121,7 +121,7 @@ fn which(rivals: &[Match]) -> Decided {
         kind: AnswerKind::Choice { choices },
         default: None,
     };
-    Decided { text: None, next: Next::Ask(vec![question]) }
+    Decided { text: None, focus: None, next: Next::Ask(vec![question]) }
 }
 
 /// Inputs, and what was taken for granted about them.
@@ -138,7 +138,7 @@ fn inputs_of(job: &PlanJob, plan: &Plan, text: &str) -> Result<Filled, Decided> 
     let filled = fill(schema, text, Day::of(job.state.updated_at), &given);
     let missing: Vec<Clarification> = filled.missing.iter().map(question).collect();
     if !missing.is_empty() {
-        return Err(Decided { text: None, next: Next::Ask(missing) });
+        return Err(Decided { text: None, focus: None, next: Next::Ask(missing) });
     }
     given.extend(filled.values);
     let defaults = slots(schema).into_iter().filter(|slot| !given.contains_key(&slot.name));
@@ -223,7 +223,9 @@ fn propose(plan: &Arc<Plan>, filled: Filled) -> Decided {
     let text = format!("I would run `{}`. {what}", plan.name);
     match proposal(plan, filled) {
         Err(decided) => decided,
-        Ok(proposal) => Decided { text: Some(spoken(text.trim())), next: Next::Propose(proposal) },
+        Ok(proposal) => {
+            Decided { text: Some(spoken(text.trim())), focus: None, next: Next::Propose(proposal) }
+        }
     }
 }
 

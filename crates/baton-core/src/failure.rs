@@ -8,6 +8,8 @@ use crate::words::{FailureKind, Happened};
 
 /// The longest message a failure carries, in characters; longer ones are cut.
 pub const MESSAGE_CHARS_MAX: usize = 2_000;
+/// The longest message of a failure that lists faults to be mended, in characters.
+pub const FAULTS_CHARS_MAX: usize = 8_000;
 
 /// A call that did not bring its output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,11 +32,17 @@ impl CallFailure {
     pub fn refused(kind: FailureKind, message: impl Into<String>) -> Self {
         Self {
             kind,
-            message: cut(message.into()),
+            message: cut(message.into(), MESSAGE_CHARS_MAX),
             happened: Happened::No,
             retryable: false,
             retry_after_ms: None,
         }
+    }
+
+    /// A refusal that lists every fault of what was asked for, so that all of them can be mended at once.
+    pub fn faulty(message: impl Into<String>) -> Self {
+        let message = cut(message.into(), FAULTS_CHARS_MAX);
+        Self { message, ..Self::refused(FailureKind::InvalidInput, String::new()) }
     }
 
     /// A passing failure that is certain not to have had an effect.
@@ -53,8 +61,8 @@ impl CallFailure {
     }
 }
 
-fn cut(message: String) -> String {
-    match message.char_indices().nth(MESSAGE_CHARS_MAX) {
+fn cut(message: String, chars_max: usize) -> String {
+    match message.char_indices().nth(chars_max) {
         Some((end, _)) => format!("{}…", message.get(..end).unwrap_or_default()),
         None => message,
     }

@@ -144,7 +144,7 @@ impl Thought {
     pub fn failed(cause: &dyn std::fmt::Display) -> Self {
         let text =
             format!("I could not plan this: {cause}. Say it again to have me try once more.");
-        Self::Decided(Decided { text: Some(spoken(&text)), next: Next::Fail })
+        Self::Decided(Decided { text: Some(spoken(&text)), focus: None, next: Next::Fail })
     }
 }
 
@@ -153,6 +153,8 @@ impl Thought {
 pub struct Decided {
     /// What is said: a string.
     pub text: Option<Split>,
+    /// What the conversation is about from now on, where that has changed.
+    pub focus: Option<Box<Focus>>,
     /// What follows.
     pub next: Next,
 }

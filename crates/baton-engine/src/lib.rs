@@ -40,6 +40,7 @@ pub mod questions;
 pub mod queue;
 pub mod rates;
 mod react;
+pub mod recall;
 mod request;
 mod reread;
 mod residents;

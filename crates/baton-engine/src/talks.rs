@@ -447,7 +447,7 @@ impl Engine {
         let (text, blob) =
             spoken("The planning was cancelled. Say it again to have me try once more.");
         self.staging.offer(blob);
-        let decision = Decision { text: Some(text), step: Step::Fail };
+        let decision = Decision { text: Some(text), focus: None, step: Step::Fail };
         let planned = Command::Planned { planning: planning.number, decision };
         let _ = self.apply_to_talk(talk, &planned, &system());
     }
@@ -505,11 +505,12 @@ impl Engine {
     }
 
     fn decided(&mut self, number: u64, planning: u32, decided: Decided) {
-        let Decided { text, next } = decided;
+        let Decided { text, focus, next } = decided;
         let text = text.map(|(text, blob)| {
             self.staging.offer(blob);
             text
         });
+        let focus = focus.map(|focus| *focus);
         let mut admission = None;
         let step = match next {
             Next::Answer => Step::Answer,
@@ -527,7 +528,7 @@ impl Engine {
                 Step::Propose { workflow, assumptions, will_not }
             }
         };
-        let command = Command::Planned { planning, decision: Decision { text, step } };
+        let command = Command::Planned { planning, decision: Decision { text, focus, step } };
         // Refused where it was stopped meanwhile; not taken where there is no place for a plan more.
         let is_taken = |engine: &Self, workflow| {
             let talk = engine.talks.by_number.get(&number);

@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 mod agents;
 mod budgets;
+mod planning;
 mod server;
 mod telemetry;
 
@@ -26,6 +27,7 @@ use crate::runtime::Bounds;
 
 pub use agents::{Agent, AgentName, Agents, Instructions, beside};
 pub use budgets::Budgets;
+pub use planning::{Planning, Required};
 pub use server::{Server, Tls};
 pub use telemetry::Telemetry;
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[definitions]`: where definitions are found by name.
     pub definitions: Definitions,
+    /// `[planning]`: what plans that a model makes must have, and how far the model may go.
+    pub planning: Planning,
     /// `[telemetry]`: where traces and metrics go; nowhere without it.
     pub telemetry: Telemetry,
     /// `[retention]`: when finished workflows are let go of; never without it. `run` and `resume`

@@ -16,6 +16,7 @@ use baton_engine::chunks::{Chunk, ChunkLog};
 use baton_engine::engine::TakeUp;
 use baton_engine::ledger::Used;
 use baton_engine::ports::{Door, Tools};
+use baton_engine::recall::NoMemory;
 use baton_engine::said::Said as SaidOfTask;
 use baton_engine::store::Views;
 use baton_models::ModelSet;
@@ -30,7 +31,7 @@ use crate::config::Config;
 use crate::exit::Failed;
 use crate::follow::{Feed, Going, Pages, has_children};
 use crate::place::{Lock, Owned, Place};
-use crate::planner::ChatPlanner;
+use crate::planner::{ChatPlanner, ChatTools, Library};
 use crate::reading::{Reading, StoreReading};
 use crate::remote::Remote;
 use crate::runtime::{Death, Handle, Owner, OwnerEnded, OwnerReport, Parts, SystemClock};
@@ -416,15 +417,18 @@ fn own(
     settings.used =
         Used::of(&settings.budgets, SystemClock::default().now().moment.now, reader.as_mut())
             .map_err(Failed::unreachable)?;
-    let planner = ChatPlanner::new(Arc::clone(&tools), config.clone(), place.store().clone());
+    let (models, store_url) = (Arc::new(models), place.store().clone());
+    let library = Arc::new(Library::new(Arc::clone(&tools), config.clone(), store_url));
+    let planner = ChatPlanner::new(Arc::clone(&library), Arc::clone(&models));
+    let called = ChatTools::beside(Arc::clone(&tools), library, Arc::new(NoMemory));
     let parts = Parts {
-        models: Arc::new(models),
+        models,
         planner: Arc::new(planner),
         store,
         views: reader,
         check_views: views(&place)?,
         chunks: baton_store::chunks_of(place.store()),
-        tools: Arc::clone(&tools),
+        tools: Arc::new(called),
         settings,
         bounds: config.bounds(),
         take_up: TakeUp::Asked,

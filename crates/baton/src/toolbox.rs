@@ -14,6 +14,7 @@ use baton_engine::ports::{Call, Control, Tools};
 use baton_mcp::{Guard, McpTools, ServersConfig};
 
 use crate::exit::Failed;
+use crate::planner::SERVER;
 
 /// The tools that are configured. A copy is the same tools: servers are started once for all.
 #[derive(Clone)]
@@ -31,8 +32,8 @@ impl Toolbox {
         let guard = Guard { program: PathBuf::from("/proc/self/exe"), arguments };
         let taken = |name: &&String| {
             let of = |spec: &ToolSpec| spec.name.split_once('.').is_some_and(|(of, _)| of == *name);
-            // What agents ask people with is built in as well.
-            *name == PERSON_SERVER || builtin.specs().iter().any(of)
+            // What agents ask people with is built in as well, and what plans for conversations.
+            *name == PERSON_SERVER || *name == SERVER || builtin.specs().iter().any(of)
         };
         if let Some(name) = servers.keys().find(taken) {
             let message = format!(

@@ -98,6 +98,9 @@ pub struct Decision {
     /// What it says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<Body>,
+    /// What the conversation is about from now on, where that has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub focus: Option<Focus>,
     /// What comes next.
     pub step: Step,
 }

@@ -187,9 +187,11 @@ impl ConversationState {
 
     fn planned(&self, planning: u32, decision: &Decision) -> Decided {
         self.is_planning(planning)?;
-        let Decision { text, step } = decision;
+        let Decision { text, focus, step } = decision;
+        let shifted = focus.iter().filter(|focus| self.focus.as_ref() != Some(*focus));
+        let shifted = shifted.map(|focus| ContextShifted { focus: focus.clone() }.into());
         let said = text.iter().map(|text| self.message(Speaker::Assistant, text, false));
-        let mut events: Vec<Event> = said.collect();
+        let mut events: Vec<Event> = shifted.chain(said).collect();
         let mut ended = |end| events.push(PlanningEnded { planning, end }.into());
         match step {
             Step::Answer => ended(PlanningEnd::Answered),

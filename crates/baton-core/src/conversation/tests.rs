@@ -52,12 +52,12 @@ fn question(key: &str) -> Clarification {
 
 fn ask(keys: &[&str]) -> Decision {
     let questions = keys.iter().map(|key| question(key)).collect();
-    Decision { text: None, step: Step::Ask(questions) }
+    Decision { text: None, focus: None, step: Step::Ask(questions) }
 }
 
 fn propose(workflow: WorkflowId) -> Decision {
     let step = Step::Propose { workflow, assumptions: Vec::new(), will_not: Vec::new() };
-    Decision { text: Some(text("this is my plan")), step }
+    Decision { text: Some(text("this is my plan")), focus: None, step }
 }
 
 /// A conversation with what happened in it.
@@ -232,7 +232,7 @@ fn ch3_questions_are_what_the_journal_gives_back() {
     story.tell(&say("review it"), &ada()).expect("it is said");
     let null = Clarification { default: Some(json!(null)), ..question("repo") };
     let questions = vec![null, question("repo"), question("since")];
-    story.plan(Decision { text: None, step: Step::Ask(questions) }).expect("it is asked");
+    story.plan(Decision { text: None, focus: None, step: Step::Ask(questions) }).expect("it is asked");
     let asked = &story.state.questions;
     assert_eq!(asked.iter().map(|it| it.key.as_str()).collect::<Vec<_>>(), ["repo", "since"]);
     let read: Vec<Clarification> =
@@ -277,9 +277,36 @@ fn what_is_said_meanwhile_is_planned_for_next() {
     story.tell(&say("review it"), &ada()).expect("it is said");
     story.tell(&say("and be quick"), &ada()).expect("it is said");
     assert_eq!(story.state.plannings, 1);
-    story.plan(Decision { text: Some(text("well")), step: Step::Answer }).expect("answered");
+    story
+        .plan(Decision { text: Some(text("well")), focus: None, step: Step::Answer })
+        .expect("answered");
     assert_eq!(story.state.plannings, 2);
     assert!(story.state.planning.is_some());
+}
+
+/// CH2: a planner's shift of the context is of the same decision as what it brought, and is told once.
+#[test]
+fn ch2_a_planner_shifts_the_context_with_what_it_brings() {
+    let focus = Focus {
+        kind: FocusKind::Project,
+        id: "p1".to_owned(),
+        title: "One project".to_owned(),
+        summary: "of many".to_owned(),
+    };
+    let answer =
+        || Decision { text: Some(text("well")), focus: Some(focus.clone()), step: Step::Answer };
+    let mut story = Story::begin();
+    story.tell(&say("look at that one"), &ada()).expect("it is said");
+    story.plan(answer()).expect("answered");
+    assert_eq!(story.state.focus.as_ref(), Some(&focus));
+    story.tell(&say("and again"), &ada()).expect("it is said");
+    story.plan(answer()).expect("answered");
+    let shifts =
+        story.kinds().iter().filter(|kind| **kind == "conversation.context_shifted").count();
+    assert_eq!(shifts, 1, "{:?}", story.kinds());
+    story.tell(&say("stop"), &ada()).expect("it is said");
+    let late = Command::Planned { planning: 1, decision: answer() };
+    assert_eq!(story.tell(&late, &system()), Err(Refusal::StalePlanning));
 }
 
 #[test]
@@ -343,9 +370,10 @@ fn commands() -> impl Strategy<Value = (Command, Caller)> {
     let decision = prop_oneof![
         prop::collection::vec(keys, 0..3).prop_map(|keys| ask(&keys)),
         (0..4_u64).prop_map(|salt| propose(workflow(salt))),
-        Just(Decision { text: Some(text("so")), step: Step::Answer }),
+        Just(Decision { text: Some(text("so")), focus: None, step: Step::Answer }),
         (4..6_u64).prop_map(|salt| Decision {
             text: None,
+            focus: None,
             step: Step::Start { workflow: workflow(salt) },
         }),
     ];

@@ -50,12 +50,32 @@ impl Library {
         Self { tools, config, store, shipped, registered }
     }
 
-    /// The plans, by name. A definition with faults is none, and its file is named.
-    pub fn shelf(&self) -> Shelf {
-        let views = baton_store::open_views(&self.store).ok();
+    /// What everything was configured with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The tools that plans may name.
+    pub fn tools(&self) -> &dyn Tools {
+        self.tools.as_ref()
+    }
+
+    /// A reader of the store.
+    pub fn views(&self) -> Result<Box<dyn Views>, StoreError> {
+        baton_store::open_views(&self.store)
+    }
+
+    /// What plans may name.
+    pub fn catalog(&self) -> LocalCatalog {
+        let views = self.views().ok();
         let folder = Some(Path::new("."));
         let catalog = LocalCatalog::new(Arc::clone(&self.tools), &self.config, folder, views);
-        let catalog = catalog.with_agents_of(folder);
+        catalog.with_agents_of(folder)
+    }
+
+    /// The plans, by name. A definition with faults is none, and its file is named.
+    pub fn shelf(&self) -> Shelf {
+        let catalog = self.catalog();
         let mut plans = BTreeMap::new();
         let mut take = |plan: Arc<Plan>| {
             plans.entry(plan.name.clone()).or_insert(plan);

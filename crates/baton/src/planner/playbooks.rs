@@ -50,7 +50,7 @@ pub fn start(job: &PlanJob, plan: &Arc<Plan>, rest: &str, said: &Said) -> Decide
         Err(instead) => *instead,
         Ok(filled) => proposal(plan, filled).map_or_else(
             |instead| *instead,
-            |proposal| Decided { text: None, next: Next::Start(proposal) },
+            |proposal| Decided { text: None, focus: None, next: Next::Start(proposal) },
         ),
     }
 }
@@ -133,7 +133,7 @@ fn which(rivals: &[Match]) -> Instead {
         kind: AnswerKind::Choice { choices },
         default: None,
     };
-    Box::new(Decided { text: None, next: Next::Ask(vec![question]) })
+    Box::new(Decided { text: None, focus: None, next: Next::Ask(vec![question]) })
 }
 
 /// Inputs, and what was taken for granted about them.
@@ -150,7 +150,7 @@ fn inputs_of(job: &PlanJob, plan: &Plan, text: &str) -> Result<Filled, Instead> 
     let filled = fill(schema, text, Day::of(job.state.updated_at), &given);
     let missing: Vec<Clarification> = filled.missing.iter().map(question).collect();
     if !missing.is_empty() {
-        return Err(Box::new(Decided { text: None, next: Next::Ask(missing) }));
+        return Err(Box::new(Decided { text: None, focus: None, next: Next::Ask(missing) }));
     }
     given.extend(filled.values);
     let defaults = slots(schema).into_iter().filter(|slot| !given.contains_key(&slot.name));
@@ -239,7 +239,9 @@ fn propose(plan: &Arc<Plan>, filled: Filled) -> Decided {
     let text = format!("I would run `{}`. {what}", plan.name);
     match proposal(plan, filled) {
         Err(instead) => *instead,
-        Ok(proposal) => Decided { text: Some(spoken(text.trim())), next: Next::Propose(proposal) },
+        Ok(proposal) => {
+            Decided { text: Some(spoken(text.trim())), focus: None, next: Next::Propose(proposal) }
+        }
     }
 }
 

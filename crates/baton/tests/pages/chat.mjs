@@ -60,6 +60,11 @@ async function asksUntilItKnows(page) {
   }
   await sentence(page, "Waiting for your answers to 4 questions.");
   await accessible("chat-asked", addressOf(page));
+  await accessible("chat-needs", "");
+  const home = await open("");
+  const card = home.locator(".card", { hasText: "tidy up my notes" });
+  await card.getByText("Waiting for your answers to 4 questions.").waitFor();
+  await home.close();
   assert.equal(await page.locator("form.asking").count(), 1, "one form for all");
   await page.getByText("Only what lies in it is <i>read</i>.").waitFor();
   assert.equal(await page.getByRole("spinbutton").getAttribute("max"), "9");
@@ -187,7 +192,7 @@ async function worksWithoutScript() {
   for (const [button, told] of [["Claim", "has taken this conversation over"], ["Release", "Released"], ["Close", "Closed."]]) {
     await page.locator(".menu summary").click();
     await page.getByRole("button", { name: button }).click();
-    await page.locator(".entry.note", { hasText: told }).waitFor();
+    await page.locator(".entry.notice", { hasText: told }).waitFor();
   }
   await page.close();
 }

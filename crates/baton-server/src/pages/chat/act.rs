@@ -33,12 +33,12 @@ pub async fn open(
         let message = Some(text.to_owned());
         let opening = Box::new(Opening { id: None, title, project: None, folder: None, message });
         let request = Request::Open { opening, role: caller.role };
-        match pages.api.ask(&caller.actor, request).await? {
-            Reply::Conversation { id, .. } => Ok(id),
-            other => {
-                Err(Problem::new(ProblemCode::Internal, format!("nothing was opened: {other:?}")))
-            }
-        }
+        let reply = pages.api.ask(&caller.actor, request).await?;
+        let Reply::Conversation { id, .. } = reply else {
+            let detail = format!("no conversation was opened: {reply:?}");
+            return Err(Problem::new(ProblemCode::Internal, detail));
+        };
+        Ok(id)
     };
     match opened.await {
         Ok(id) => Redirect::to(&format!("chat/{id}")).into_response(),

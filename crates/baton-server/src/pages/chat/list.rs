@@ -91,13 +91,16 @@ pub fn titled(title: &str) -> String {
     if title.is_empty() { "Untitled".to_owned() } else { title.to_owned() }
 }
 
+/// Rows with what each conversation is doing, and the cursor of older ones.
+type Newest = (Vec<(Doing, Row)>, Option<u64>);
+
 /// The newest conversations, in one order.
 pub fn rows(
     (before, limit): (Option<u64>, u32),
     caller: &Caller,
     now: Timestamp,
     views: &mut dyn Views,
-) -> Result<(Vec<(Doing, Row)>, Option<u64>), StoreError> {
+) -> Result<Newest, StoreError> {
     // One more than is shown tells whether there are more.
     let filter = ConversationFilter { before, limit: limit + 1, ..Default::default() };
     let mut found = conversation_views(&filter, views)?;

@@ -55,6 +55,8 @@ pub struct Planned {
     pub title: String,
     /// Who does it.
     pub who: String,
+    /// Whether that is a tool's name.
+    pub is_tool: bool,
     /// What that may change.
     pub effect: &'static str,
     /// Whether it may change anything.
@@ -117,6 +119,7 @@ fn planned(task: &TaskPlan, plan: &Plan) -> Planned {
     Planned {
         title: task.title.clone().unwrap_or_else(|| task.key.clone()),
         who: who(&task.work),
+        is_tool: matches!(task.work, Work::Tool(_)),
         effect,
         changes,
         after: (!needs.is_empty()).then(|| needs.join(", ")),

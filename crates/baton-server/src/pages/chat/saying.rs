@@ -155,3 +155,97 @@ fn sentence_of(text: &str) -> String {
     let said = name(text.trim());
     format!("{said}.")
 }
+
+#[cfg(test)]
+mod tests {
+    use baton_core::actor::Actor;
+    use baton_core::conversation::{AnswerKind, Clarification};
+    use baton_core::ids::ConversationId;
+    use baton_core::time::{Moment, Timestamp};
+    use baton_core::words::{ActorKind, Doing};
+    use baton_engine::usage::Spent;
+
+    use super::*;
+
+    fn view() -> ConversationView {
+        let moment = Moment::new(Timestamp::from_millis(1_800_000_000_000), 7);
+        let id = ConversationId::new(&moment, 0);
+        ConversationView {
+            conversation_id: id,
+            id,
+            title: "t".to_owned(),
+            status: ConversationStatus::Active,
+            doing: Doing::Idle,
+            originator: "client:ada".to_owned(),
+            claimed_by: None,
+            escalated: None,
+            focus: None,
+            project_id: None,
+            messages: 1,
+            round: 0,
+            questions: Vec::new(),
+            planning: false,
+            planned: None,
+            proposal: None,
+            workflows: Vec::new(),
+            usage: Spent::default(),
+            revision: 1,
+            created_at: moment.now,
+            updated_at: moment.now,
+        }
+    }
+
+    fn caller(name: &str, role: Role) -> Caller {
+        Caller { actor: Actor { kind: ActorKind::Client, name: name.to_owned() }, role }
+    }
+
+    fn question(key: &str) -> Clarification {
+        Clarification {
+            key: key.to_owned(),
+            question: format!("{key}?"),
+            reason: String::new(),
+            kind: AnswerKind::Text,
+            default: None,
+        }
+    }
+
+    #[test]
+    fn ho2_who_began_it_and_who_took_it_over_may_write() {
+        let mut view = view();
+        let pen = |view: &ConversationView, name, role| Pen::of(view, &caller(name, role));
+        assert!(pen(&view, "ada", Role::Operator).writes());
+        let bob = pen(&view, "bob", Role::Operator);
+        assert!(bob.may_claim && !bob.may_release);
+        assert_eq!(bob.barred.as_deref(), Some("Only ada, who began it, may write here."));
+        let eve = pen(&view, "eve", Role::Viewer);
+        assert!(!eve.may_claim && eve.barred.is_some_and(|why| why.contains("viewer")));
+        view.claimed_by = Some("client:bob".to_owned());
+        assert!(pen(&view, "ada", Role::Operator).writes());
+        let bob = pen(&view, "bob", Role::Operator);
+        assert!(bob.writes() && bob.may_release && !bob.may_claim);
+        assert!(!pen(&view, "ada", Role::Operator).may_release);
+        assert!(pen(&view, "root", Role::Admin).may_release);
+    }
+
+    #[test]
+    fn the_first_that_somebody_must_act_on_is_said() {
+        let mut all = view();
+        let say =
+            |view: &ConversationView| sentence(view, "your").replace(['\u{2068}', '\u{2069}'], "");
+        assert_eq!(say(&all), "Nothing is being done: say what comes next.");
+        all.planned = Some(PlanningEnd::Failed);
+        assert_eq!(say(&all), "Nothing came of it: say it in other words.");
+        all.planning = true;
+        assert_eq!(say(&all), "Planning…");
+        all.questions = vec![question("a")];
+        assert_eq!(say(&all), "Waiting for your answer.");
+        all.questions.push(question("b"));
+        assert_eq!(sentence(&all, "ada’s"), "Waiting for ada’s answers to 2 questions.");
+        all.escalated = Some("money".to_owned());
+        assert_eq!(say(&all), "Escalated: “money”. Claim it to take it over.");
+        all.claimed_by = Some("client:bob".to_owned());
+        assert_eq!(say(&all), "Escalated: “money”. bob has taken it over.");
+        all.status = ConversationStatus::Closed;
+        assert!(say(&all).starts_with("Closed."));
+    }
+}

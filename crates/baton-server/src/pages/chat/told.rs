@@ -147,11 +147,11 @@ impl Telling<'_> {
     }
 
     fn item(&self, entry: EntryView, views: &mut dyn Views) -> Result<Item, StoreError> {
-        let is_note = matches!(entry.what, Entry::Notice { .. } | Entry::Context { .. });
+        let is_notice = matches!(entry.what, Entry::Notice { .. } | Entry::Context { .. });
         let (side, who) = match entry.role {
-            _ if is_note => ("note", self.name(entry.actor.as_deref())),
+            Speaker::Assistant if !is_notice => ("assistant", "Baton".to_owned()),
+            Speaker::Assistant => ("notice", self.name(entry.actor.as_deref())),
             Speaker::User => ("user", self.name(entry.actor.as_deref())),
-            Speaker::Assistant => ("assistant", "Baton".to_owned()),
         };
         let what = self.what((entry.id, entry.what), views)?;
         let age = Age::of(entry.at, self.now);

@@ -56,7 +56,7 @@ impl ChatPlanner {
         }
         let planners = self.planners();
         if planners.is_empty() {
-            return Ok(Thought::Decided(playbooks::think(job, &said, &self.library.plans())));
+            return Ok(Thought::Decided(playbooks::think(job, &said, &self.library.shelf())));
         }
         model::begin(job, (planners, self.models.as_ref()), &self.library, views.as_mut())
     }

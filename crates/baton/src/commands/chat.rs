@@ -223,7 +223,7 @@ impl Talk<'_> {
         let mut answers = Vec::new();
         for question in &view.questions {
             let given =
-                if self.chat.yes { self.delegated(question) } else { self.given(question)? };
+                if self.chat.yes { self.delegated(question)? } else { self.given(question)? };
             let Some(given) = given else {
                 return Ok(self.waits());
             };
@@ -233,9 +233,8 @@ impl Talk<'_> {
     }
 
     /// With `--yes` what has a default is left to Baton; the rest is asked all the same.
-    fn delegated(&self, question: &Clarification) -> Option<Given> {
-        let is_open = question.default.is_none();
-        is_open.then(|| self.given(question).ok().flatten()).unwrap_or(Some(Given::Delegated))
+    fn delegated(&self, question: &Clarification) -> anyhow::Result<Option<Given>> {
+        if question.default.is_some() { Ok(Some(Given::Delegated)) } else { self.given(question) }
     }
 
     fn given(&self, question: &Clarification) -> anyhow::Result<Option<Given>> {
@@ -257,11 +256,11 @@ impl Talk<'_> {
         let workflow =
             reading.workflow(plan)?.with_context(|| format!("the plan {plan} is gone"))?;
         let (graph, entries) = (reading.plan(plan)?, reading.entries(self.id)?);
-        let proposed = entries.iter().rev().find_map(|entry| match &entry.what {
-            Entry::Plan { workflow_id, assumptions, will_not, .. } if *workflow_id == plan => {
-                Some((assumptions.as_slice(), will_not.as_slice()))
-            }
-            _ => None,
+        let proposed = entries.iter().rev().find_map(|entry| {
+            let Entry::Plan { workflow_id, assumptions, will_not, .. } = &entry.what else {
+                return None;
+            };
+            (*workflow_id == plan).then_some((assumptions.as_slice(), will_not.as_slice()))
         });
         if !self.common.json {
             let text = review_text(&workflow, &graph, proposed.unwrap_or_default());
@@ -279,6 +278,9 @@ impl Talk<'_> {
                 comments => Verb::SendBack { comments: comments.to_owned() },
             }
         };
+        if matches!(verb, Verb::SendBack { .. }) {
+            self.exit = Exit::WorkFailed;
+        }
         let changed = self.session.change(Ask::Command { workflow: plan, verb });
         self.told_off(changed.map(drop))
     }

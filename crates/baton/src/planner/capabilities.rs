@@ -36,7 +36,7 @@ pub fn listed(query: &str, library: &Library) -> Value {
     let usable = agents.into_iter().filter(|agent| agent.trouble.is_none()).collect();
     let agents =
         nearest(usable, query, |agent| format!("{} {}", agent.name, agent.tools.join(" ")));
-    let plans = library.plans();
+    let plans = library.shelf().plans;
     let definitions = definitions(query, &plans);
     let mut told = Map::new();
     let mut list = |name: &str, all: usize, shown: Vec<Value>| {

@@ -2,14 +2,11 @@
 //!
 //! `/stop` and `/escalate` are no matter of planning: the engine obeys them before anybody plans.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use baton_core::plan::Plan;
 use baton_engine::conversations::conversation_view;
 use baton_engine::conversing::{Decided, PlanJob};
 use baton_engine::store::{StoreError, Views};
 
+use super::library::Shelf;
 use super::said::Said;
 use super::{ChatPlanner, answer, failed, playbooks};
 
@@ -54,7 +51,7 @@ impl ChatPlanner {
         views: &mut dyn Views,
     ) -> Result<Decided, StoreError> {
         Ok(match command {
-            Command::Run(named) => run(named, job, said, &self.library.plans()),
+            Command::Run(named) => run(named, job, said, &self.library.shelf()),
             Command::Status => answer(&status(job, views)?),
             Command::Plan => answer(&plan(job)),
             Command::Unknown(word) => answer(&format!(
@@ -64,11 +61,11 @@ impl ChatPlanner {
     }
 }
 
-fn run(named: &str, job: &PlanJob, said: &Said, plans: &BTreeMap<String, Arc<Plan>>) -> Decided {
+fn run(named: &str, job: &PlanJob, said: &Said, at_hand: &Shelf) -> Decided {
     let (name, rest) = named.split_once(char::is_whitespace).unwrap_or((named, ""));
-    match plans.get(name) {
+    match at_hand.plans.get(name) {
         Some(plan) => playbooks::start(job, plan, rest, said),
-        None => failed(&format!("There is no definition `{name}`.\n{}", playbooks::offer(plans))),
+        None => failed(&format!("There is no definition `{name}`.\n{}", playbooks::offer(at_hand))),
     }
 }
 

@@ -26,6 +26,14 @@ const SHIPPED: [&str; 3] = [
     include_str!("../../../../examples/csv-clean-up.yaml"),
 ];
 
+/// What there is at one moment.
+pub struct Shelf {
+    /// The plans, by the names of their definitions.
+    pub plans: BTreeMap<String, Arc<Plan>>,
+    /// Files of playbooks that have faults.
+    pub faulty: Vec<String>,
+}
+
 /// Every definition that chat may match.
 pub struct Library {
     tools: Arc<dyn Tools>,
@@ -65,16 +73,21 @@ impl Library {
         catalog.with_agents_of(folder)
     }
 
-    /// The plans, by name. A definition with faults is none.
-    pub fn plans(&self) -> BTreeMap<String, Arc<Plan>> {
+    /// The plans, by name. A definition with faults is none, and its file is named.
+    pub fn shelf(&self) -> Shelf {
         let catalog = self.catalog();
         let mut plans = BTreeMap::new();
         let mut take = |plan: Arc<Plan>| {
             plans.entry(plan.name.clone()).or_insert(plan);
         };
+        let mut faulty = Vec::new();
         for path in catalog.files() {
             let source = read_source(&path).unwrap_or_default();
-            definition::read(&source, &catalog).into_iter().map(Arc::new).for_each(&mut take);
+            match definition::read(&source, &catalog) {
+                Ok(plan) => take(Arc::new(plan)),
+                Err(_) if source.contains("playbook:") => faulty.push(path.display().to_string()),
+                Err(_) => {}
+            }
         }
         let shipped = self.shipped.get_or_init(|| {
             let read = |source| definition::read(source, &catalog).ok().map(Arc::new);
@@ -85,7 +98,7 @@ impl Library {
             self.registered(views.as_mut()).into_iter().flatten().for_each(&mut take);
         }
         shipped.iter().cloned().for_each(&mut take);
-        plans
+        Shelf { plans, faulty }
     }
 
     /// The newest version of each registered definition.

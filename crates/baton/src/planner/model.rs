@@ -95,7 +95,7 @@ fn follow(brought: Brought, job: &PlanJob, library: &Library) -> Decided {
             }
         }
         Brought::StartDefinition(named) => {
-            match proposing::named_definition(&named, &library.plans()) {
+            match proposing::named_definition(&named, &library.shelf().plans) {
                 Ok(checked) => start(&named, checked),
                 Err(faults) => outdated(&faults),
             }

@@ -2,7 +2,6 @@
 //! from what was said, and what is missing is asked for. It never guesses: under the threshold it says
 //! what it can do.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use baton_core::body::{Body, Json};
@@ -10,13 +9,14 @@ use baton_core::conversation::{AnswerKind, Clarification, Given};
 use baton_core::definition::input_faults;
 use baton_core::plan::{Plan, Work};
 use baton_core::playbook::{
-    Choice, Day, Match, Playbook, Shelf, Slot, SlotKind, fill, read_answer, slots,
+    self, Choice, Day, Match, Playbook, Slot, SlotKind, fill, read_answer, slots,
 };
 use baton_core::words::Effect;
 use baton_engine::conversing::{Decided, Next, PlanJob, Proposal, spoken};
 use baton_engine::loaded::Loaded;
 use serde_json::{Map, Value};
 
+use super::library::Shelf;
 use super::said::Said;
 use super::{answer, failed};
 
@@ -25,20 +25,20 @@ const WHICH: &str = "definition";
 /// So many definitions are offered where none fits.
 const OFFERED_MAX: usize = 12;
 
-/// Every plan, by the name of its definition.
-type Plans = BTreeMap<String, Arc<Plan>>;
+/// What is said or asked where no plan can be made.
+type Instead = Box<Decided>;
 
 /// What comes next in a conversation.
-pub fn think(job: &PlanJob, said: &Said, plans: &Plans) -> Decided {
+pub fn think(job: &PlanJob, said: &Said, at_hand: &Shelf) -> Decided {
     if let Some(comments) = &job.state.request.comments {
-        return sent_back(comments, plans);
+        return sent_back(comments, at_hand);
     }
-    let plan = match chosen(job, said, plans) {
+    let plan = match chosen(job, said, at_hand) {
         Ok(plan) => plan,
-        Err(decided) => return decided,
+        Err(instead) => return *instead,
     };
     match inputs_of(job, &plan, &said.all()) {
-        Err(decided) => decided,
+        Err(instead) => *instead,
         Ok(filled) => propose(&plan, filled),
     }
 }
@@ -47,23 +47,28 @@ pub fn think(job: &PlanJob, said: &Said, plans: &Plans) -> Decided {
 pub fn start(job: &PlanJob, plan: &Arc<Plan>, rest: &str, said: &Said) -> Decided {
     let text = if said.first() == said.last() { rest.to_owned() } else { said.all() };
     match inputs_of(job, plan, &text) {
-        Err(decided) => decided,
+        Err(instead) => *instead,
         Ok(filled) => proposal(plan, filled).map_or_else(
-            |decided| decided,
+            |instead| *instead,
             |proposal| Decided { text: None, focus: None, next: Next::Start(proposal) },
         ),
     }
 }
 
 /// What can be done, for people.
-pub fn offer(plans: &Plans) -> String {
+pub fn offer(at_hand: &Shelf) -> String {
     let line = |plan: &Arc<Plan>| {
         let what = plan.description.as_deref().unwrap_or("no description");
         let example = plan.examples.first().map(|example| format!(" Say: \"{example}\"."));
         format!("- {}: {what}{}", plan.name, example.unwrap_or_default())
     };
-    let playbooks = plans.values().filter(|plan| !plan.examples.is_empty());
-    let lines: Vec<String> = playbooks.take(OFFERED_MAX).map(line).collect();
+    let playbooks = at_hand.plans.values().filter(|plan| !plan.examples.is_empty());
+    let mut lines: Vec<String> = playbooks.take(OFFERED_MAX).map(line).collect();
+    lines.extend(
+        at_hand.faulty.iter().take(OFFERED_MAX).map(|file| {
+            format!("Left out, as it has faults: {file}; `baton run {file}` shows them.")
+        }),
+    );
     if lines.is_empty() {
         return "No definition with `playbook: examples` is at hand; put one into a folder that \
                 `[definitions] folders` names."
@@ -72,47 +77,54 @@ pub fn offer(plans: &Plans) -> String {
     format!("This is what I can do:\n{}", lines.join("\n"))
 }
 
-fn sent_back(comments: &str, plans: &Plans) -> Decided {
+fn sent_back(comments: &str, at_hand: &Shelf) -> Decided {
     let said =
         if comments.trim().is_empty() { String::new() } else { format!(" (\"{comments}\")") };
     answer(&format!(
         "The plan was sent back{said} and will not run. Without a model I cannot change it by myself: \
          edit it, or ask for something else. To have plans made by a model, name one in \
          `[models] planner`.\n{}",
-        offer(plans)
+        offer(at_hand)
     ))
 }
 
 /// The definition that is meant; or what to say or ask instead.
-fn chosen(job: &PlanJob, said: &Said, plans: &Plans) -> Result<Arc<Plan>, Decided> {
+fn chosen(job: &PlanJob, said: &Said, at_hand: &Shelf) -> Result<Arc<Plan>, Instead> {
     if let Some(known) = job.state.request.known.get(WHICH)
         && let Given::Value(name) = &known.given
-        && let Some(plan) = name.value().as_str().and_then(|name| plans.get(name))
+        && let Some(plan) = name.value().as_str().and_then(|name| at_hand.plans.get(name))
     {
         return Ok(Arc::clone(plan));
     }
-    let shelf = Shelf::of(plans.values().map(|plan| Playbook::from(plan.as_ref())));
+    let shelf =
+        playbook::Shelf::of(at_hand.plans.values().map(|plan| Playbook::from(plan.as_ref())));
     // What was said last is what is meant, if it says anything; it may only answer a question.
     let choice = match shelf.choose(said.last()) {
         Choice::Nothing(_) => shelf.choose(said.first()),
         found @ (Choice::Certain(_) | Choice::Unsure(_)) => found,
     };
     match choice {
-        Choice::Certain(found) => plans.get(&found.name).cloned().ok_or_else(|| nothing(plans)),
+        Choice::Certain(found) => {
+            at_hand.plans.get(&found.name).cloned().ok_or_else(|| nothing(at_hand))
+        }
         Choice::Unsure(rivals) => Err(which(&rivals)),
-        Choice::Nothing(_) => Err(nothing(plans)),
+        Choice::Nothing(_) => Err(nothing(at_hand)),
     }
 }
 
-fn nothing(plans: &Plans) -> Decided {
-    failed(&format!(
+fn nothing(at_hand: &Shelf) -> Instead {
+    refused(&format!(
         "I have no playbook for that, and no model to plan it with: name one in `[models] planner`, or \
          set a key such as OPENAI_API_KEY and start with `--model`.\n{}",
-        offer(plans)
+        offer(at_hand)
     ))
 }
 
-fn which(rivals: &[Match]) -> Decided {
+fn refused(text: &str) -> Instead {
+    Box::new(failed(text))
+}
+
+fn which(rivals: &[Match]) -> Instead {
     let choices = rivals.iter().map(|rival| rival.name.clone()).collect();
     let question = Clarification {
         key: WHICH.to_owned(),
@@ -121,7 +133,7 @@ fn which(rivals: &[Match]) -> Decided {
         kind: AnswerKind::Choice { choices },
         default: None,
     };
-    Decided { text: None, focus: None, next: Next::Ask(vec![question]) }
+    Box::new(Decided { text: None, focus: None, next: Next::Ask(vec![question]) })
 }
 
 /// Inputs, and what was taken for granted about them.
@@ -131,14 +143,14 @@ struct Filled {
 }
 
 /// The inputs as far as they were said; or what must be asked.
-fn inputs_of(job: &PlanJob, plan: &Plan, text: &str) -> Result<Filled, Decided> {
+fn inputs_of(job: &PlanJob, plan: &Plan, text: &str) -> Result<Filled, Instead> {
     let none = Value::Object(Map::new());
     let schema = plan.inputs.as_ref().unwrap_or(&none);
     let (mut given, mut assumptions) = answered(job, schema)?;
     let filled = fill(schema, text, Day::of(job.state.updated_at), &given);
     let missing: Vec<Clarification> = filled.missing.iter().map(question).collect();
     if !missing.is_empty() {
-        return Err(Decided { text: None, focus: None, next: Next::Ask(missing) });
+        return Err(Box::new(Decided { text: None, focus: None, next: Next::Ask(missing) }));
     }
     given.extend(filled.values);
     let defaults = slots(schema).into_iter().filter(|slot| !given.contains_key(&slot.name));
@@ -149,13 +161,13 @@ fn inputs_of(job: &PlanJob, plan: &Plan, text: &str) -> Result<Filled, Decided> 
     let inputs = input_faults(plan, &Value::Object(given)).map_err(|faults| {
         let lines: Vec<String> =
             faults.iter().map(|fault| format!("- {}", fault.message)).collect();
-        failed(&format!("What I know does not fit `{}`:\n{}", plan.name, lines.join("\n")))
+        refused(&format!("What I know does not fit `{}`:\n{}", plan.name, lines.join("\n")))
     })?;
     Ok(Filled { inputs, assumptions })
 }
 
 /// What people answered, as values of the inputs.
-fn answered(job: &PlanJob, schema: &Value) -> Result<(Map<String, Value>, Vec<String>), Decided> {
+fn answered(job: &PlanJob, schema: &Value) -> Result<(Map<String, Value>, Vec<String>), Instead> {
     let (mut given, mut assumptions) = (Map::new(), Vec::new());
     for slot in slots(schema) {
         let Some(known) = job.state.request.known.get(&slot.name) else { continue };
@@ -163,9 +175,13 @@ fn answered(job: &PlanJob, schema: &Value) -> Result<(Map<String, Value>, Vec<St
             Given::Value(json) => {
                 let value = match json.value() {
                     Value::String(text) => read_answer(&slot, &text).map_err(|why| {
-                        failed(&format!("`{}`: {why}. Please say it again.", slot.shown()))
+                        refused(&format!("`{}`: {why}. Please say it again.", slot.shown()))
                     })?,
-                    other => other,
+                    other @ (Value::Null
+                    | Value::Bool(_)
+                    | Value::Number(_)
+                    | Value::Array(_)
+                    | Value::Object(_)) => other,
                 };
                 given.insert(slot.name, value);
             }
@@ -175,7 +191,7 @@ fn answered(job: &PlanJob, schema: &Value) -> Result<(Map<String, Value>, Vec<St
                     given.insert(slot.name, value);
                 }
                 None => {
-                    return Err(failed(&format!(
+                    return Err(refused(&format!(
                         "I cannot choose `{}` for you without a model, and the plan needs it.",
                         slot.shown()
                     )));
@@ -222,16 +238,16 @@ fn propose(plan: &Arc<Plan>, filled: Filled) -> Decided {
     let what = plan.description.as_deref().unwrap_or_default();
     let text = format!("I would run `{}`. {what}", plan.name);
     match proposal(plan, filled) {
-        Err(decided) => decided,
+        Err(instead) => *instead,
         Ok(proposal) => {
             Decided { text: Some(spoken(text.trim())), focus: None, next: Next::Propose(proposal) }
         }
     }
 }
 
-fn proposal(plan: &Arc<Plan>, filled: Filled) -> Result<Proposal, Decided> {
+fn proposal(plan: &Arc<Plan>, filled: Filled) -> Result<Proposal, Instead> {
     let loaded = Loaded::new(Plan::clone(plan))
-        .map_err(|fault| failed(&format!("`{}` cannot be run: {fault}", plan.name)))?;
+        .map_err(|fault| refused(&format!("`{}` cannot be run: {fault}", plan.name)))?;
     let inputs = Body::split(Json::of(&filled.inputs));
     let will_not = will_not(plan);
     let assumptions = filled.assumptions;

@@ -69,7 +69,7 @@ impl ChatTools {
             }
             offers::START_DEFINITION => {
                 let named: Named = arguments(call)?;
-                proposing::named_definition(&named, &self.library.plans())
+                proposing::named_definition(&named, &self.library.shelf().plans)
                     .map_err(|faults| refused(&faults))?;
                 Brought::StartDefinition(named)
             }
@@ -124,7 +124,7 @@ impl ChatTools {
                 focus.id.trim().is_empty().then(|| "id: it must say which".to_owned())
             }
             FocusKind::Definition => {
-                let is_there = self.library.plans().contains_key(&focus.id);
+                let is_there = self.library.shelf().plans.contains_key(&focus.id);
                 if is_there { None } else { none("definition") }
             }
             FocusKind::Workflow => {

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
@@ -68,14 +68,28 @@ impl Desk {
         called
     }
 
+    /// Calls with these lines on its standard input.
+    pub fn tell(&self, lines: &str, arguments: &[&str]) -> Called {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // Who has ended reads no more.
+        let _ = child.stdin.take().unwrap().write_all(lines.as_bytes());
+        Called::of(child.wait_with_output().unwrap())
+    }
+
+    /// Starts a command that reads what is typed; its JSON lines are read as they come.
+    pub fn talk(&self, arguments: &[&str]) -> (ChildStdin, Running) {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped());
+        let mut running = Running::of(command);
+        let typed = running.child.0.stdin.take().unwrap();
+        (typed, running)
+    }
+
     /// Starts a command whose JSON lines are read as they come.
     pub fn start(&self, arguments: &[&str]) -> Running {
-        let mut command = self.command(arguments);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
-        let said = BufReader::new(child.stderr.take().unwrap());
-        Running { child: Held(child), lines, said }
+        Running::of(self.command(arguments))
     }
 
     /// A gate: a script that says `read x < NAME` waits there until it is opened.
@@ -158,6 +172,14 @@ pub struct Running {
 }
 
 impl Running {
+    fn of(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        let said = BufReader::new(child.stderr.take().unwrap());
+        Self { child: Held(child), lines, said }
+    }
+
     /// Reads lines until this event of this task (any, where none is named).
     pub fn until(&mut self, event: &str, task: Option<&str>) -> Value {
         loop {

@@ -27,7 +27,7 @@ use crate::runtime::Bounds;
 
 pub use agents::{Agent, AgentName, Agents, Instructions, beside};
 pub use budgets::Budgets;
-pub use planning::{Planning, Required};
+pub use planning::{Form, Planning, Required};
 pub use server::{Server, Tls};
 pub use telemetry::Telemetry;
 

@@ -6,6 +6,7 @@
 mod agent;
 mod asked;
 mod asking;
+mod bound;
 mod brought;
 mod capabilities;
 mod commands;

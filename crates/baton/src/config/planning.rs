@@ -12,11 +12,24 @@ use serde::{Deserialize, Deserializer};
 pub struct Planning {
     /// `[planning.required]`: steps that no plan may be without.
     pub required: Required,
+    /// `form`: how the model says what comes next.
+    pub form: Form,
     /// Answers of the model for one plan.
     #[serde(deserialize_with = "turns")]
     pub turns: u32,
     /// Tokens of one answer; a plan has to fit.
     pub output_tokens: u32,
+}
+
+/// How a model that plans says what comes next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// By calls of tools, which tell it what is wrong.
+    #[default]
+    Tools,
+    /// By one answer that fits a schema: for models that call no tools.
+    Schema,
 }
 
 /// Steps that no plan may be without.
@@ -29,7 +42,12 @@ pub struct Required {
 
 impl Default for Planning {
     fn default() -> Self {
-        Self { required: Required::default(), turns: 16, output_tokens: 8_192 }
+        Self {
+            required: Required::default(),
+            form: Form::default(),
+            turns: 16,
+            output_tokens: 8_192,
+        }
     }
 }
 

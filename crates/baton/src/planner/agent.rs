@@ -8,6 +8,7 @@ use baton_core::plan::{
 use baton_core::words::{Compaction, OnFailure, Permission, ProgressMethod};
 use serde_json::{Value, json};
 
+use super::bound;
 use super::offers::offers;
 use crate::config::Planning;
 
@@ -25,22 +26,26 @@ const CALLS_PER_TURN: u32 = 4;
 /// What the model is told beforehand.
 const INSTRUCTIONS: &str = include_str!("instructions.md");
 
-/// The plan, for these models.
-pub fn planning(models: Vec<ModelSpec>, bounds: &Planning) -> Plan {
+/// The plan, for these models: with the tools of `chat`, or with an answer of this schema in their place.
+pub fn planning(models: Vec<ModelSpec>, bounds: &Planning, answer: Option<Value>) -> Plan {
     let limits = AgentLimits {
         turns_max: bounds.turns,
         calls_max: bounds.turns.saturating_mul(CALLS_PER_TURN),
         output_tokens_max: bounds.output_tokens,
         ..AgentLimits::default()
     };
+    let (told, tools) = match &answer {
+        None => (INSTRUCTIONS, offers()),
+        Some(_) => (bound::INSTRUCTIONS, Vec::new()),
+    };
     let agent = AgentCall {
         agent: AGENT.to_owned(),
         models,
-        instructions: Some(INSTRUCTIONS.to_owned()),
+        instructions: Some(told.to_owned()),
         // The whole of it is one expression, so that nothing in the input is read as a template.
         prompt: format!("{{{{ inputs.{ASKED} }}}}"),
-        tools: offers(),
-        output: None,
+        tools,
+        output: answer,
         limits,
         compaction: Compaction::default(),
     };
@@ -99,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_plan_can_be_run_and_its_agent_has_nothing_but_what_reads() {
-        let plan = planning(vec![ModelSpec::named("a/b")], &Planning::default());
+        let plan = planning(vec![ModelSpec::named("a/b")], &Planning::default(), None);
         Loaded::new(plan.clone()).expect("it compiles");
         let Work::Agent(agent) = &plan.tasks[0].work else { panic!("{plan:?}") };
         for tool in &agent.tools {

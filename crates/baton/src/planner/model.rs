@@ -18,12 +18,15 @@ use baton_engine::transcript::Transcript;
 use baton_engine::view::text_of;
 use serde_json::Value;
 
+use super::bound::{self, Bound};
 use super::brought::{Brought, Named, Proposed};
 use super::library::Library;
 use super::policy::starts_unreviewed;
 use super::proposing::{self, Checked};
+use super::said::Said;
 use super::tools::Shifted;
-use super::{agent, answer, asked, failed, offers};
+use super::{agent, answer, asked, capabilities, failed, offers};
+use crate::config::Form;
 
 /// The longest text of what went wrong that people are told, in characters.
 const FAULTS_CHARS_MAX: usize = 1_500;
@@ -43,13 +46,27 @@ pub fn begin(
         ))));
     }
     let today: String = job.state.updated_at.to_string().chars().take("2026-11-22".len()).collect();
-    let asked = asked::asked(job, &today, views)?;
-    let plan = agent::planning(specs, &library.config().planning);
+    let bounds = &library.config().planning;
+    let (capabilities, answer) = match bounds.form {
+        Form::Tools => (None, None),
+        Form::Schema => bound_to(&Said::read(job, views)?.all(), library),
+    };
+    let asked = asked::asked(job, (&today, capabilities), views)?;
+    let plan = agent::planning(specs, bounds, answer);
     let inputs = Body::split(Json::of(&agent::inputs(&asked)));
     Ok(match Loaded::new(plan) {
         Ok(loaded) => Thought::Model { loaded: loaded.into(), inputs },
         Err(fault) => Thought::failed(&fault),
     })
+}
+
+/// What a model is told that there is, and the schema of its answer.
+fn bound_to(request: &str, library: &Library) -> (Option<Value>, Option<Value>) {
+    let capabilities = capabilities::listed(request, library);
+    let listed = capabilities.get("definitions").and_then(Value::as_array).into_iter().flatten();
+    let names: Vec<&str> = listed.filter_map(|one| one.get("name")?.as_str()).collect();
+    let schema = bound::schema(&names);
+    (Some(capabilities), Some(schema))
 }
 
 /// What follows from what the agent brought.
@@ -73,12 +90,22 @@ pub fn heard(
         | Value::Bool(_)
         | Value::Number(_)
         | Value::Array(_)
-        | Value::Object(_)) => match serde_json::from_value(other) {
+        | Value::Object(_)) => match read(other, job) {
             Ok(brought) => follow(brought, job, library),
-            Err(fault) => failed(&format!("What the model brought cannot be read: {fault}.")),
+            Err(faults) => unfit(&faults),
         },
     };
     Ok(Decided { focus: told.focus.map(Box::new), ..decided })
+}
+
+/// What was brought by a call, which was checked then, or by an answer that is bound to a schema.
+fn read(output: Value, job: &PlanJob) -> Result<Brought, Vec<String>> {
+    let unread = |fault: serde_json::Error| vec![fault.to_string()];
+    if output.get("step").is_none() {
+        return serde_json::from_value(output).map_err(unread);
+    }
+    let bound: Bound = serde_json::from_value(output).map_err(unread)?;
+    bound.brought(&job.state)
 }
 
 fn follow(brought: Brought, job: &PlanJob, library: &Library) -> Decided {
@@ -91,13 +118,13 @@ fn follow(brought: Brought, job: &PlanJob, library: &Library) -> Decided {
         Brought::ProposePlan(proposed) => {
             match proposing::proposed(&proposed, &job.state, library) {
                 Ok(checked) => propose(*proposed, checked),
-                Err(faults) => outdated(&faults),
+                Err(faults) => unfit(&faults),
             }
         }
         Brought::StartDefinition(named) => {
             match proposing::named_definition(&named, &library.shelf().plans) {
                 Ok(checked) => start(&named, checked),
-                Err(faults) => outdated(&faults),
+                Err(faults) => unfit(&faults),
             }
         }
     }
@@ -112,7 +139,7 @@ fn propose(proposed: Proposed, checked: Checked) -> Decided {
         Ok(proposal) => {
             Decided { text: Some(spoken(&text)), focus: None, next: Next::Propose(proposal) }
         }
-        Err(fault) => outdated(&[fault]),
+        Err(fault) => unfit(&[fault]),
     }
 }
 
@@ -120,7 +147,7 @@ fn propose(proposed: Proposed, checked: Checked) -> Decided {
 fn start(named: &Named, checked: Checked) -> Decided {
     let at_once = starts_unreviewed(&checked.plan);
     match checked.proposal((Vec::new(), Vec::new())) {
-        Err(fault) => outdated(&[fault]),
+        Err(fault) => unfit(&[fault]),
         Ok(proposal) if at_once => {
             let text = Some(spoken(&format!("I start `{}`.", named.name)));
             Decided { text, focus: None, next: Next::Start(proposal) }
@@ -132,11 +159,12 @@ fn start(named: &Named, checked: Checked) -> Decided {
     }
 }
 
-/// What fitted when it was checked, and does not any more: tools or definitions have changed since.
-fn outdated(faults: &[String]) -> Decided {
+/// What does not fit when it is followed: nobody checked it before, or tools and definitions have changed
+/// since.
+fn unfit(faults: &[String]) -> Decided {
     let faults = cut(&faults.join("\n- "), FAULTS_CHARS_MAX);
     failed(&format!(
-        "The plan was made, and does not fit any more:\n- {faults}\nSay it again to have me try."
+        "The model brought a plan that cannot be used:\n- {faults}\nSay it in other words to have me try again."
     ))
 }
 

@@ -77,7 +77,7 @@ fn nobody_but_a_planner_can_call_its_tools() {
     desk.define("work.yaml", &["{ id: a, tool: chat.answer, with: { text: x } }"]);
     let refused = desk.expect(2, &["run", "work.yaml"]);
     assert!(refused.said.contains("chat.answer"), "{refused:?}");
-    desk.write("baton.toml", "[servers.chat]\ncommand = 'true'\n");
+    desk.write("baton.toml", "[servers.chat]\ncommand = ['true']\n");
     let refused = desk.expect(2, &["tools"]);
     assert!(refused.said.contains("[servers.chat]"), "{refused:?}");
 }

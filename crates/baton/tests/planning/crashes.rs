@@ -18,8 +18,8 @@ fn in_second_turn() -> (crate::common::Desk, crate::common::Running) {
     let running = desk.start(&[&["chat", "find them", "--yes", "--json"], &MODEL[..]].concat());
     loop {
         let list = desk.call(&["list", "--json"]);
-        let planning = (list.code == Some(0)).then(|| plannings(&desk)).unwrap_or_default();
-        if !planning.is_empty() && planned(&desk).len() == 2 {
+        let plans = list.code == Some(0) && !plannings(&desk).is_empty();
+        if plans && planned(&desk).len() == 2 {
             return (desk, running);
         }
         // sleep: the chat tells of its conversation, and nothing of the turns of its planner.

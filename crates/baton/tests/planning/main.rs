@@ -16,9 +16,6 @@ mod crashes;
 mod small_model;
 mod talks;
 
-use std::io::Write;
-use std::process::Stdio;
-
 use common::{Called, Desk};
 use serde_json::{Value, json};
 
@@ -62,12 +59,8 @@ fn search() -> Value {
 
 /// A conversation in which these lines are typed.
 fn chat(desk: &Desk, arguments: &[&str], lines: &[&str]) -> Called {
-    let mut command = desk.command(&[&["chat"], arguments, &MODEL[..]].concat());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
     let typed: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
-    Called::of(child.wait_with_output().unwrap())
+    desk.tell(&typed, &[&["chat"], arguments, &MODEL[..]].concat())
 }
 
 /// The same, insisting on an exit code.

@@ -90,7 +90,11 @@ pub fn think(job: &PlanJob) -> Thought {
         };
     }
     if job.state.request.rounds < wish.rounds {
-        return Thought::Decided(Decided { text: None, next: Next::Ask(questions(&job.state)) });
+        return Thought::Decided(Decided {
+            text: None,
+            focus: None,
+            next: Next::Ask(questions(&job.state)),
+        });
     }
     match wish.then {
         Then::Answer => decided("So it is.", Next::Answer),
@@ -106,7 +110,7 @@ pub fn think(job: &PlanJob) -> Thought {
 }
 
 fn decided(text: &str, next: Next) -> Thought {
-    Thought::Decided(Decided { text: Some(spoken(text)), next })
+    Thought::Decided(Decided { text: Some(spoken(text)), focus: None, next })
 }
 
 /// Two new questions behind two that may have been answered, and one of them again.

@@ -232,7 +232,9 @@ fn ch3_questions_are_what_the_journal_gives_back() {
     story.tell(&say("review it"), &ada()).expect("it is said");
     let null = Clarification { default: Some(json!(null)), ..question("repo") };
     let questions = vec![null, question("repo"), question("since")];
-    story.plan(Decision { text: None, focus: None, step: Step::Ask(questions) }).expect("it is asked");
+    story
+        .plan(Decision { text: None, focus: None, step: Step::Ask(questions) })
+        .expect("it is asked");
     let asked = &story.state.questions;
     assert_eq!(asked.iter().map(|it| it.key.as_str()).collect::<Vec<_>>(), ["repo", "since"]);
     let read: Vec<Clarification> =

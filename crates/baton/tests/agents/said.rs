@@ -106,7 +106,7 @@ fn a_definition_is_forecast_before_anything_is_submitted() {
     let url = server.url("//");
     for named in ["work.yaml", "work"] {
         let there = desk.expect(0, &["forecast", named, "--json", "--server", &url]);
-        assert_eq!(there.json(), [forecast.clone()], "{named}");
+        assert_eq!(there.json(), std::slice::from_ref(&forecast), "{named}");
     }
     desk.expect(2, &["forecast", "nobody", "--server", &url]);
 }

@@ -24,4 +24,6 @@ pub use event::{
     MessageAdded, Opened, PlanProposed, PlanReviewed, PlannerAdmitted, PlanningEnded,
     PlanningStarted, Released, ReviewEnd, Stopped, WorkflowEnded, WorkflowLinked,
 };
-pub use state::{ConversationState, Focus, Known, Planning, ROUNDS_MAX, Request, TITLE_CHARS_MAX};
+pub use state::{
+    ConversationState, Focus, Known, OPEN_MAX, Planning, ROUNDS_MAX, Request, TITLE_CHARS_MAX,
+};

@@ -22,13 +22,13 @@ use crate::live::read_event;
 use crate::made::Provenance;
 use crate::naming::{Named, Naming};
 use crate::ports::traceparent;
-use crate::store::{Record, StoreError, Views};
+use crate::store::{Record, SYSTEM_STREAM, StoreError, Views};
 use crate::tool_events::ToolCalls;
 use crate::wording::Wordings;
 
 /// How many actors are remembered before they are looked up anew.
 const ACTORS_MAX: usize = 10_000;
-/// So many conversations are remembered by number.
+/// Of so many streams it is remembered to which conversation they belong.
 const CONVERSATIONS_MAX: usize = 10_000;
 
 /// An event as it is shown: a CloudEvent. The attributes behind `datacontenttype` are extensions.
@@ -278,22 +278,47 @@ impl Showing {
         Ok(Shown { event, name, view, tool })
     }
 
+    /// The conversation to which a stream belongs: its own, or that of its workflow.
+    pub fn conversation_of(
+        &mut self,
+        stream: u64,
+        views: &mut dyn Views,
+    ) -> Result<Option<ConversationId>, StoreError> {
+        if stream == SYSTEM_STREAM {
+            return Ok(None);
+        }
+        if let Some(known) = self.conversations.get(&stream) {
+            return Ok(Some(*known));
+        }
+        let id = match views.id_of(stream)? {
+            Some(workflow) => views.workflow(workflow)?.map(|(card, _)| card.conversation),
+            None => views.conversation_of(stream)?,
+        };
+        Ok(self.remember(stream, id))
+    }
+
     fn conversation(
         &mut self,
         number: u64,
         event: &ConversationEvent,
         views: &mut dyn Views,
     ) -> Result<Option<ConversationId>, StoreError> {
+        if let ConversationEvent::Opened(opened) = event {
+            return Ok(self.remember(number, Some(opened.id)));
+        }
+        if let Some(known) = self.conversations.get(&number) {
+            return Ok(Some(*known));
+        }
+        let id = views.conversation_of(number)?;
+        Ok(self.remember(number, id))
+    }
+
+    fn remember(&mut self, number: u64, id: Option<ConversationId>) -> Option<ConversationId> {
         if self.conversations.len() > CONVERSATIONS_MAX {
             self.conversations.clear();
         }
-        if let ConversationEvent::Opened(opened) = event {
-            self.conversations.insert(number, opened.id);
-        } else if !self.conversations.contains_key(&number) {
-            let id = views.conversation_of(number)?;
-            self.conversations.extend(id.map(|id| (number, id)));
-        }
-        Ok(self.conversations.get(&number).copied())
+        self.conversations.extend(id.map(|id| (number, id)));
+        id
     }
 
     fn actor(

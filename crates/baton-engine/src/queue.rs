@@ -140,6 +140,11 @@ impl Queue {
         }
     }
 
+    /// The tasks of a workflow that have a key.
+    pub fn with_keys(&self, number: u64) -> impl Iterator<Item = Ordinal> + '_ {
+        self.key_of.keys().filter(move |(of, _)| *of == number).map(|(_, task)| *task)
+    }
+
     /// Takes a concurrency key for a task, or parks the task until the key is free. Whoever has it
     /// keeps it.
     pub fn take_key(&mut self, key: String, number: u64, task: Ordinal, priority: u8) -> Taken {

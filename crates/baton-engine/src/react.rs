@@ -25,6 +25,7 @@ impl Engine {
         if event.attempt_end().is_some() || matches!(event, Event::BudgetRaised(_)) {
             self.let_ask_for_room(number);
         }
+        self.free_idle_keys(number);
         match event {
             Event::Started(_) => self.watch_budget(number),
             Event::Retried(_) => {
@@ -143,6 +144,39 @@ impl Engine {
         let agents = agents.filter(|(task, _)| task.agent.is_some()).map(|(_, task)| task);
         for task in agents.collect::<Vec<_>>() {
             self.queue.end(number, task, self.now.uptime);
+        }
+    }
+
+    /// An agent of a run that fails has no turn more: its key is free once nothing of it runs or waits.
+    /// A child of the same run may wait for it, and the run for its child.
+    fn free_idle_keys(&mut self, number: u64) {
+        let Some(live) = self.lives.get(&number) else {
+            return;
+        };
+        let failing = match &live.state.phase {
+            Phase::Running { failing } | Phase::Paused { failing, .. } => failing.is_some(),
+            Phase::Draft { .. }
+            | Phase::PendingReview
+            | Phase::Queued
+            | Phase::Cancelling { .. }
+            | Phase::Ended(_) => false,
+        };
+        if !failing {
+            return;
+        }
+        let state = &live.state;
+        let is_its = |agent: Ordinal, task: Ordinal| {
+            task == agent || state.item(task).is_some_and(|(block, _)| block.parent == agent)
+        };
+        let is_idle = |agent: &Ordinal| {
+            let mut busy = state.executing().chain(state.waiting().map(|(task, _)| task));
+            let is_agent = state.task(*agent).is_some_and(|task| task.agent.is_some());
+            is_agent && !busy.any(|task| is_its(*agent, task))
+        };
+        let mut idle: Vec<Ordinal> = self.queue.with_keys(number).filter(is_idle).collect();
+        idle.sort_unstable();
+        for agent in idle {
+            self.queue.end(number, agent, self.now.uptime);
         }
     }
 
@@ -367,6 +401,7 @@ impl Engine {
             live.state.waiting().map(|(task, on)| (task, on.clone())).collect();
         let cancelling = matches!(live.state.phase, Phase::Cancelling { .. });
         self.take_agents_keys(number, store)?;
+        self.free_idle_keys(number);
         self.requeue(number);
         for (task, on) in waiting {
             match &on {

@@ -283,6 +283,8 @@ pub struct Filter {
     pub origin: Option<Origin>,
     /// Only those that belong to this project.
     pub project: Option<ProjectId>,
+    /// Only those that belong to this conversation.
+    pub conversation: Option<ConversationId>,
     /// Only those that were admitted at this moment or later.
     pub since: Option<Timestamp>,
     /// Only those with a task that waits for a person.

@@ -1,7 +1,7 @@
 //! Conversations in their owner's memory: what is asked of them, what follows from their events, and
 //! what they are told of the workflows that run for them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use baton_core::actor::Actor;
@@ -12,13 +12,13 @@ use baton_core::conversation::{
     TITLE_CHARS_MAX,
 };
 use baton_core::ids::{ConversationId, WorkflowId};
-use baton_core::words::{Origin, PlanningEnd, Role};
+use baton_core::words::{Origin, Role, WorkflowStatus};
 use baton_core::workflow::{Admitted, Command as Order, ConversationEvent, Event, Phase};
 
-use crate::conversing::{Decided, Heard, Next, Opening, PlanJob, Proposal, Thought, Word};
+use crate::conversing::{Decided, Heard, Next, Opening, PlanJob, Proposal, Thought, Word, spoken};
 use crate::engine::{Admission, Engine};
 use crate::exchange::{Declined, Effect, Reply, Split};
-use crate::live::read_event;
+use crate::live::{Live, read_event};
 use crate::loaded::Loaded;
 use crate::request::Answer;
 use crate::staging::Place;
@@ -35,6 +35,19 @@ pub(crate) struct Talk {
     pub state: ConversationState,
     /// The position of its newest event.
     pub head: u64,
+    /// Whether a planner was asked that has not said anything yet: what comes unasked is not taken.
+    pub thinks: bool,
+}
+
+/// What a conversation is told of one of its workflows.
+#[derive(Clone, Debug)]
+enum News {
+    /// The review of its plan is over.
+    Reviewed(ReviewEnd),
+    /// It runs again.
+    RunsAgain,
+    /// Its run has ended.
+    Ended,
 }
 
 /// Every conversation in memory, and what they are still to be told in this turn.
@@ -43,7 +56,8 @@ pub(crate) struct Talks {
     by_number: HashMap<u64, Talk>,
     numbers: HashMap<ConversationId, u64>,
     changed: Vec<u64>,
-    news: std::collections::VecDeque<(u64, Command)>,
+    /// By the numbers of workflows, which stay in memory as long as there is something to tell.
+    news: VecDeque<(u64, News)>,
 }
 
 impl Talks {
@@ -63,11 +77,6 @@ impl Talks {
             self.numbers.retain(|_, number| kept.contains_key(number));
         }
         rows
-    }
-
-    /// Something a conversation is to be told before the turn ends.
-    pub fn tell(&mut self, number: u64, command: Command) {
-        self.news.push_back((number, command));
     }
 
     fn insert(&mut self, number: u64, talk: Talk) {
@@ -100,6 +109,11 @@ pub fn fold_conversation(
 }
 
 impl Engine {
+    /// Every conversation in memory, by the number of its stream, for checks against the journal.
+    pub fn conversations(&self) -> impl Iterator<Item = (u64, &ConversationState)> + Clone + '_ {
+        self.talks.by_number.iter().map(|(number, talk)| (*number, &talk.state))
+    }
+
     /// Opens a conversation.
     pub(crate) fn open_talk(
         &mut self,
@@ -120,16 +134,22 @@ impl Engine {
         }
         let title = title.trim().chars().take(TITLE_CHARS_MAX).collect();
         let opened = Opened { id, by: caller.actor.clone(), title, project, folder };
-        let (number, actor) = (self.staging.open_stream(), self.actor(&caller.actor));
         let now = self.now.moment.now;
-        let event = Event::Conversation(opened.clone().into());
+        let state = ConversationState::opened(&opened, now);
+        let first = message.map(|text| Word::Say { text }.obeyed().command());
+        if let Some((command, _)) = &first {
+            // Refused before anything is written: there would be a conversation without it.
+            state.decide(command, caller).map_err(Declined::Conversation)?;
+        }
+        let (number, actor) = (self.staging.open_stream(), self.actor(&caller.actor));
+        let event = Event::Conversation(opened.into());
         let place = Place { stream: number, version: 1, previous: 0 };
         let head = self.staging.append(place, &event, 0, actor, now);
-        let state = ConversationState::opened(&opened, now);
-        self.talks.insert(number, Talk { state, head });
+        self.talks.insert(number, Talk { state, head, thinks: false });
         self.talks.changed.push(number);
-        if let Some(text) = message {
-            self.tell(number, Word::Say { text }, caller)?;
+        if let Some((command, blob)) = first {
+            self.staging.offer(blob);
+            self.apply_to_talk(number, &command, caller).map_err(Declined::Conversation)?;
         }
         self.settle(store);
         self.talk_reply(number)
@@ -144,15 +164,11 @@ impl Engine {
         store: &mut dyn Store,
     ) -> Answer {
         let number = self.find_talk(id, store)?.ok_or(Declined::NoSuchConversation(id))?;
-        self.tell(number, word, caller)?;
-        self.settle(store);
-        self.talk_reply(number)
-    }
-
-    fn tell(&mut self, number: u64, word: Word, caller: &Caller) -> Result<(), Declined> {
         let (command, blob) = word.obeyed().command();
         self.staging.offer(blob);
-        self.apply_to_talk(number, &command, caller).map_err(Declined::Conversation)
+        self.apply_to_talk(number, &command, caller).map_err(Declined::Conversation)?;
+        self.settle(store);
+        self.talk_reply(number)
     }
 
     /// Takes a conversation up, and everything that runs for it.
@@ -181,20 +197,26 @@ impl Engine {
         let Some(number) = store.conversation_number(id).map_err(unread)? else {
             return Ok(None);
         };
-        self.load_talk(number, store).map_err(unread)?;
-        self.take_talk_up(number, store).map_err(unread)?;
+        self.bring_back(number, store).map_err(unread)?;
         Ok(Some(number))
     }
 
     /// Brings back every conversation for which something is to be done.
     pub(crate) fn take_up_talks(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
         for number in store.busy_conversations()? {
-            if !self.talks.by_number.contains_key(&number) {
-                self.load_talk(number, store)?;
-                self.take_talk_up(number, store)?;
-            }
+            self.bring_back(number, store)?;
         }
         Ok(())
+    }
+
+    /// Brings a conversation into memory whole: one that is half taken up would wait for what never
+    /// comes.
+    fn bring_back(&mut self, number: u64, store: &mut dyn Store) -> Result<(), StoreError> {
+        if self.talks.by_number.contains_key(&number) {
+            return Ok(());
+        }
+        self.load_talk(number, store)?;
+        self.take_talk_up(number, store).inspect_err(|fault| self.fault(fault.clone()))
     }
 
     fn load_talk(&mut self, number: u64, store: &mut dyn Store) -> Result<(), StoreError> {
@@ -202,7 +224,7 @@ impl Engine {
             let lost = format!("the stream {number} does not begin with a conversation");
             return Err(StoreError::Corrupt(lost));
         };
-        self.talks.insert(number, Talk { state, head });
+        self.talks.insert(number, Talk { state, head, thinks: false });
         Ok(())
     }
 
@@ -222,10 +244,7 @@ impl Engine {
                         return Ok(());
                     }
                 };
-                let heard = self.lives.get(&found).and_then(|live| heard(&live.state));
-                if heard.is_some() {
-                    self.ask_planner(number, heard);
-                }
+                self.planner_ended(number, found);
             }
         }
         Ok(())
@@ -291,18 +310,15 @@ impl Engine {
         };
         match &event {
             ConversationEvent::PlanningStarted(_) => self.ask_planner(number, None),
-            ConversationEvent::PlanningEnded(ended) => match ended.end {
-                PlanningEnd::Stopped | PlanningEnd::Escalated => {
-                    planner.into_iter().for_each(|workflow| {
-                        self.call_off(workflow, "its conversation was stopped")
-                    });
-                }
-                PlanningEnd::Answered
-                | PlanningEnd::Asked
-                | PlanningEnd::Proposed
-                | PlanningEnd::Started
-                | PlanningEnd::Failed => {}
-            },
+            ConversationEvent::PlannerAdmitted(_) => self.hush(number),
+            ConversationEvent::PlanningEnded(_) => {
+                self.hush(number);
+                // Where it plans still, or somebody had it run again.
+                let planner = planner.filter(|workflow| self.ids.contains_key(workflow));
+                planner
+                    .into_iter()
+                    .for_each(|workflow| self.call_off(workflow, "it plans no more"));
+            }
             ConversationEvent::Stopped(_) => {
                 open.into_iter()
                     .for_each(|workflow| self.call_off(workflow, "its conversation was stopped"));
@@ -316,7 +332,6 @@ impl Engine {
             },
             ConversationEvent::Opened(_)
             | ConversationEvent::MessageAdded(_)
-            | ConversationEvent::PlannerAdmitted(_)
             | ConversationEvent::ClarificationAsked(_)
             | ConversationEvent::ClarificationAnswered(_)
             | ConversationEvent::PlanProposed(_)
@@ -337,58 +352,78 @@ impl Engine {
 
     /// Tells conversations what has happened to their workflows; whether there was anything.
     pub(crate) fn tell_talks(&mut self, store: &mut dyn Store) -> bool {
-        if let Some((number, command)) = self.talks.news.pop_front() {
-            let known = self.talks.by_number.contains_key(&number);
-            if known || self.load_talk(number, store).map_err(|fault| self.fault(fault)).is_ok() {
-                // A refusal means that the conversation has moved on: there is nothing to tell.
-                let _ = self.apply_to_talk(number, &command, &system());
-            }
+        if let Some((number, news)) = self.talks.news.pop_front() {
+            self.hear(number, news, store).unwrap_or_else(|fault| self.fault(fault));
             return true;
         }
-        if let Some((workflow, reason)) = self.called_off.pop_front() {
-            if let Ok(number) = self.find(workflow, store) {
+        let Some((workflow, reason)) = self.called_off.pop_front() else {
+            return false;
+        };
+        match self.find(workflow, store) {
+            Ok(number) => {
+                // Refused where it has ended.
                 let _ = self.apply_own(number, &Order::Cancel { reason: Some(reason) });
             }
-            return true;
+            // What was to be stopped must not run on.
+            Err(Declined::Store(detail)) => self.fault(StoreError::Unavailable(detail)),
+            Err(_) => {}
         }
-        false
+        true
+    }
+
+    /// Tells the conversation of a workflow what has happened to it.
+    fn hear(&mut self, number: u64, news: News, store: &mut dyn Store) -> Result<(), StoreError> {
+        let reports = |live: &Live| Some((live.state.reports_to?, live.state.id));
+        let Some((talk, workflow)) = self.lives.get(&number).and_then(reports) else {
+            return Ok(());
+        };
+        self.bring_back(talk, store)?;
+        let command = match news {
+            News::Reviewed(end) => Command::Reviewed { workflow, end },
+            News::Ended if self.plans_for(talk, workflow) => {
+                self.planner_ended(talk, number);
+                return Ok(());
+            }
+            // Planning is no work of the conversation's.
+            News::RunsAgain if self.plans_for(talk, workflow) => return Ok(()),
+            News::RunsAgain => Command::Link { workflow },
+            News::Ended => match self.lives.get(&number).map(|live| Closing::of(&live.state)) {
+                Some(closing) => self.ending(&closing),
+                None => return Ok(()),
+            },
+        };
+        // A refusal means that the conversation has moved on: there is nothing to tell.
+        let _ = self.apply_to_talk(talk, &command, &system());
+        Ok(())
+    }
+
+    fn ending(&mut self, closing: &Closing) -> Command {
+        let (workflow, status) = (closing.workflow, closing.status);
+        let text = Json::from_serialize(closing).unwrap_or_else(|_| Json::null());
+        let (closing, blob) = Body::split(text);
+        self.staging.offer(blob);
+        Command::WorkflowEnded { workflow, status, closing }
     }
 
     /// Tells a conversation that the review of one of its plans is over.
     pub(crate) fn report_review(&mut self, number: u64, end: ReviewEnd) {
-        self.report(number, |workflow| Command::Reviewed { workflow, end });
+        self.report(number, News::Reviewed(end));
     }
 
     /// Tells a conversation that one of its workflows runs again.
     pub(crate) fn report_retry(&mut self, number: u64) {
-        self.report(number, |workflow| Command::Link { workflow });
+        self.report(number, News::RunsAgain);
     }
 
-    fn report(&mut self, number: u64, command: impl FnOnce(WorkflowId) -> Command) {
-        let state = self.lives.get(&number).map(|live| &live.state);
-        if let Some((talk, id)) = state.and_then(|state| Some((state.reports_to?, state.id))) {
-            self.talks.tell(talk, command(id));
+    fn report(&mut self, number: u64, news: News) {
+        if self.lives.get(&number).is_some_and(|live| live.state.reports_to.is_some()) {
+            self.talks.news.push_back((number, news));
         }
     }
 
     /// Tells a conversation that the run of one of its workflows has ended, or its planner's.
     pub(crate) fn report_end(&mut self, number: u64) {
-        let Some(live) = self.lives.get(&number) else {
-            return;
-        };
-        let Some(talk) = live.state.reports_to else {
-            return;
-        };
-        let (workflow, status) = (live.state.id, live.state.status());
-        if self.plans_for(talk, workflow) {
-            let heard = heard(&live.state);
-            return self.ask_planner(talk, heard);
-        }
-        let closing = Closing::of(&live.state);
-        let text = Json::from_serialize(&closing).unwrap_or_else(|_| Json::null());
-        let (closing, blob) = Body::split(text);
-        self.staging.offer(blob);
-        self.talks.tell(talk, Command::WorkflowEnded { workflow, status, closing });
+        self.report(number, News::Ended);
     }
 
     fn plans_for(&self, talk: u64, workflow: WorkflowId) -> bool {
@@ -396,13 +431,46 @@ impl Engine {
         planning.is_some_and(|planning| planning.workflow == Some(workflow))
     }
 
+    /// A model's planning has ended, if it has. One that was cancelled is over: a planner might have
+    /// it begin again.
+    fn planner_ended(&mut self, talk: u64, workflow: u64) {
+        let Some(heard) = self.lives.get(&workflow).and_then(|live| heard(&live.state)) else {
+            return;
+        };
+        if heard.status != WorkflowStatus::Cancelled {
+            return self.ask_planner(talk, Some(heard));
+        }
+        let state = self.talks.by_number.get(&talk).map(|talk| &talk.state);
+        let Some(planning) = state.and_then(|state| state.planning) else {
+            return;
+        };
+        let (text, blob) =
+            spoken("The planning was cancelled. Say it again to have me try once more.");
+        self.staging.offer(blob);
+        let decision = Decision { text: Some(text), focus: None, step: Step::Fail };
+        let planned = Command::Planned { planning: planning.number, decision };
+        let _ = self.apply_to_talk(talk, &planned, &system());
+    }
+
+    /// Nobody is waited for who thinks.
+    fn hush(&mut self, number: u64) {
+        if let Some(talk) = self.talks.by_number.get_mut(&number) {
+            talk.thinks = false;
+        }
+    }
+
+    /// An owner that drains leaves it to the next.
     fn ask_planner(&mut self, number: u64, heard: Option<Heard>) {
-        let Some(talk) = self.talks.by_number.get(&number) else {
+        if self.draining {
+            return;
+        }
+        let Some(talk) = self.talks.by_number.get_mut(&number).filter(|talk| !talk.thinks) else {
             return;
         };
         let Some(planning) = talk.state.planning else {
             return;
         };
+        talk.thinks = true;
         let state = talk.state.clone();
         let job = PlanJob { number, planning: planning.number, state, heard };
         self.effect(Effect::Plan(Box::new(job)));
@@ -416,7 +484,11 @@ impl Engine {
         thought: Thought,
         store: &mut dyn Store,
     ) {
-        if self.draining {
+        let is_awaited = |talk: &Talk| {
+            let current = talk.state.planning.map(|planning| planning.number);
+            talk.thinks && current == Some(planning)
+        };
+        if self.draining || !self.talks.by_number.get(&number).is_some_and(is_awaited) {
             return;
         }
         match thought {
@@ -457,9 +529,14 @@ impl Engine {
             }
         };
         let command = Command::Planned { planning, decision: Decision { text, focus, step } };
-        // Refused where it was stopped meanwhile.
+        // Refused where it was stopped meanwhile; not taken where there is no place for a plan more.
+        let is_taken = |engine: &Self, workflow| {
+            let talk = engine.talks.by_number.get(&number);
+            talk.is_some_and(|talk| talk.state.open.contains(&workflow))
+        };
         if self.apply_to_talk(number, &command, &system()).is_ok()
             && let Some((workflow, what, review)) = admission
+            && is_taken(self, workflow)
         {
             self.admit_for(number, workflow, what, review);
         }

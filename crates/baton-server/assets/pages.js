@@ -43,11 +43,61 @@
     const fault = page.querySelector("[data-fault]");
     if (!page.getElementById("main")) return say(`The server answers ${answer.status}.`);
     if (fault) return say([...fault.querySelectorAll("h1, p")].map((it) => it.textContent).slice(0, 2).join(": "));
+    // What carries another conversation's id than the address is nothing for this page.
+    if (talkOf(page) !== location.pathname.match(/\/chat\/([^/]+)$/)?.[1]) return;
+    const reader = place(page);
     document.title = page.title;
     change(main, page.getElementById("main"));
+    if (document.body.dataset.stream !== page.body.dataset.stream) {
+      document.body.dataset.stream = page.body.dataset.stream;
+      follow();
+    }
     tick();
     listen();
+    attend(reader);
   }
+
+  // A conversation is read from its end. Who reads above its end stays there, and is told how much is new.
+  const talkOf = (page) => page.querySelector("[data-talk]")?.dataset.talk;
+  const entries = () => [...main.querySelectorAll("[data-entry]")].map((it) => Number(it.dataset.entry));
+  const atEnd = () => innerHeight + scrollY > document.documentElement.scrollHeight - 32;
+  const toEnd = () => scrollTo(0, document.documentElement.scrollHeight);
+  const seen = { of: null, entry: 0 };
+  const place = (page) => ({ of: talkOf(document), atEnd: atEnd() || talkOf(page) !== talkOf(document) });
+  function attend({ of, atEnd: follows }) {
+    const own = talkOf(document);
+    if (!own) return;
+    if (own !== of) { // another conversation than before: what was typed in it comes back
+      Object.assign(seen, { of: own, entry: 0 });
+      const field = main.querySelector("[data-draft]");
+      if (field && !field.value) field.value = sessionStorage.getItem(`draft ${own}`) ?? "";
+    }
+    if (follows) toEnd();
+    unseen();
+  }
+  function unseen() {
+    const box = main.querySelector("[data-unseen]");
+    if (!box) return;
+    if (atEnd()) seen.entry = Math.max(0, ...entries());
+    const count = entries().filter((entry) => entry > seen.entry).length;
+    const told = count ? `${count} new ↓` : "";
+    if (box.textContent === told) return;
+    box.replaceChildren();
+    if (!count) return;
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: told });
+    button.addEventListener("click", () => { toEnd(); unseen(); });
+    box.append(button);
+  }
+  addEventListener("scroll", unseen, { passive: true });
+  addEventListener("input", ({ target }) => {
+    if (target.dataset.draft) sessionStorage.setItem(`draft ${target.dataset.draft}`, target.value);
+    // Who writes an answer does not skip the question.
+    if (target.name?.startsWith("value.")) {
+      const answers = target.closest("fieldset")?.querySelector(".given [value=value]");
+      if (answers) answers.checked = true;
+    }
+  });
+
   async function refresh(address = location.href) {
     const turn = ++reading;
     try { await show(await fetch(address, { headers: { accept: "text/html" } }), turn); } catch { state("offline"); }
@@ -63,16 +113,19 @@
   }
 
   function state(word) { const live = byId("live"); live.textContent = word; live.className = `live is-${word}`; }
+  let followed = null;
   function follow() {
-    const source = new EventSource(document.body.dataset.stream);
+    followed?.close();
+    const source = followed = new EventSource(document.body.dataset.stream);
     source.addEventListener("open", () => { state("live"); news(); }); // what was missed meanwhile
     source.addEventListener("changed", news);
     source.addEventListener("error", () => {
       state("offline");
       if (source.readyState === EventSource.CLOSED) refresh(); // refused: the page says why, or leads to the login
     });
-    addEventListener("pagehide", () => { source.close(); heard?.source.close(); }, { once: true });
   }
+  addEventListener("pagehide", () => { followed?.close(); heard?.source.close(); });
+  addEventListener("pageshow", (event) => event.persisted && follow());
 
   // What a model says, while the panel of its running turn is open. Each piece says behind how many
   // characters (code points) it belongs, also where it is told again; the end of the text is shown.
@@ -132,10 +185,19 @@
     if (!form.matches("[data-send]")) return;
     event.preventDefault();
     const body = new URLSearchParams(new FormData(form, event.submitter));
+    const field = form.querySelector("[data-draft]"), text = field?.value;
+    const draft = (text) => { field.value = text; sessionStorage.setItem(`draft ${field.dataset.draft}`, text); };
+    form.closest(".menu")?.removeAttribute("open");
+    if (field) draft(""); // sent once, however often Enter is pressed
     try {
       const answer = await fetch(form.action, { method: "POST", body });
-      if (answer.ok) await refresh(); else await show(answer, ++reading);
-    } catch { say("The server does not answer; nothing is known of what became of this. Look again shortly."); }
+      if (answer.ok) { if (field) toEnd(); await refresh(); return; }
+      if (field && !field.value) draft(text);
+      await show(answer, ++reading);
+    } catch {
+      if (field && !field.value) draft(text);
+      say("The server does not answer; nothing is known of what became of this. Look again shortly.");
+    }
   });
   addEventListener("click", async (event) => {
     const swap = event.target.closest("a[data-swap]");
@@ -144,6 +206,7 @@
       history.pushState(null, "", swap.href);
       refresh();
     }
+    for (const menu of main.querySelectorAll(".menu[open]")) if (!menu.contains(event.target)) menu.removeAttribute("open");
     const copy = event.target.closest("[data-copy]");
     if (copy) { await navigator.clipboard?.writeText(copy.dataset.copy); say("Copied."); }
     if (event.target.closest("[data-help]")) byId("help").showModal();
@@ -159,6 +222,11 @@
     if (next) { (next.matches("tr") ? next.querySelector("[data-open]") : next).focus(); next.scrollIntoView({ block: "nearest" }); }
   }
   addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.matches("[data-enter]") && !event.shiftKey && !event.altKey && !event.isComposing) {
+      event.preventDefault();
+      event.target.form.requestSubmit();
+      return;
+    }
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.matches("input, textarea, select")) { if (event.key === "Escape") event.target.blur(); return; }
     const line = document.activeElement?.closest("[data-line]");
@@ -166,6 +234,7 @@
       "/": () => byId("filter").select(), "?": () => byId("help").showModal(),
       j: () => move(1), k: () => move(-1),
       i: () => before === "g" && document.querySelector("[data-go=i]").click(),
+      c: () => before === "g" && document.querySelector("[data-go=c]").click(),
       u: () => before === "g" && document.querySelector("[data-go=u]").click(),
       a: () => line?.querySelector("[data-key=a]")?.click(), r: () => line?.querySelector("[data-key=r]")?.click(),
       Enter: () => line === document.activeElement && line.querySelector("[data-open]")?.click(),
@@ -178,4 +247,7 @@
   setInterval(tick, 1000);
   follow();
   listen();
+  // Who comes back by the browser's own buttons, or to a place on the page, is left where that leads.
+  const came = performance.getEntriesByType("navigation")[0]?.type;
+  attend({ of: null, atEnd: came === "navigate" && (!location.hash || location.hash === "#end") });
 })();

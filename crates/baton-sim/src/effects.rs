@@ -3,8 +3,9 @@
 
 use baton_core::failure::CallFailure;
 use baton_core::words::FailureKind;
-use baton_core::workflow::{Event, TaskStarted, Verdict};
+use baton_core::workflow::{ConversationEvent, Event, TaskStarted, Verdict};
 use baton_engine::attempt_status;
+use baton_engine::conversing::PlanJob;
 use baton_engine::exchange::{Call, Effect, Input, JobKey, Prepare};
 use baton_engine::live::{read_blob, read_event};
 use baton_engine::scope::{render, render_output};
@@ -14,7 +15,9 @@ use baton_engine::turns::Asking;
 use crate::check;
 use crate::ledger::{Violation, violation};
 use crate::models;
+use crate::planner;
 use crate::reading;
+use crate::talk_check;
 use crate::tools;
 use crate::world::{Happening, Running, World};
 
@@ -52,8 +55,7 @@ impl World {
                 self.probe(&job);
                 Ok(())
             }
-            // No conversation is held here.
-            Effect::Plan(_) => Ok(()),
+            Effect::Plan(job) => self.plan(&job),
             Effect::Snapshot(job) => {
                 let (number, row) = (job.number, job.row());
                 self.later(Input::Snapshot { number, row });
@@ -142,6 +144,25 @@ impl World {
         for (at, result) in turns {
             let answered = Input::Answered { job: asking.job, result };
             self.plan_ahead(at, Happening::Arrives(answered));
+        }
+        Ok(())
+    }
+
+    /// CH6 for a planner, which answers late, and now and then twice.
+    fn plan(&mut self, job: &PlanJob) -> Result<(), Violation> {
+        let stream = self.store.stream(job.number).map_err(check::unread)?;
+        let is_its = |event: &ConversationEvent| {
+            matches!(event, ConversationEvent::PlanningStarted(started)
+                if started.planning == job.planning)
+        };
+        if !talk_check::events(&stream)?.iter().any(is_its) {
+            return violation(format!("ch6: planning {} is not durable", job.planning));
+        }
+        let again = u64::from(self.weather.tools && self.rng.chance(200));
+        for _ in 0..=again {
+            let (number, planning) = (job.number, job.planning);
+            let thought = Box::new(planner::think(job));
+            self.later(Input::Planned { number, planning, thought });
         }
         Ok(())
     }

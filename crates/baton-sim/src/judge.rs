@@ -14,12 +14,17 @@ use crate::world::World;
 impl World {
     /// What must hold after each commit.
     pub(crate) fn judge(&mut self, commit: &Commit) -> Result<(), Violation> {
+        let mut states = Vec::new();
         for row in &commit.workflows {
-            let state = check::rows_are_derived(&mut self.store, row.number)?;
-            if let (Some(owner), Some(state)) = (&self.owner, state) {
+            let Some(state) = check::rows_are_derived(&mut self.store, row.number)? else {
+                continue;
+            };
+            if let Some(owner) = &self.owner {
                 check::memory_is_the_fold(&owner.engine, row.number, &state)?;
             }
+            states.push((row.number, state));
         }
+        self.judge_talks(commit, &states)?;
         match &self.owner {
             Some(owner) => check::limits_hold(&owner.engine, self.settings.limits),
             None => Ok(()),
@@ -63,6 +68,9 @@ impl World {
     pub fn judge_all(&mut self) -> Result<(), Violation> {
         for (card, _) in reading::rows(&self.store) {
             check::rows_are_derived(&mut self.store, card.number)?;
+        }
+        for row in reading::conversations(&self.store) {
+            self.judge_talk(row.number)?;
         }
         Ok(())
     }

@@ -30,6 +30,9 @@ pub fn violation<T>(said: impl Into<String>) -> Result<T, Violation> {
 pub struct Ledger {
     happened: BTreeMap<String, Vec<JobKey>>,
     keys: BTreeMap<(u64, Ordinal, u32, u32), String>,
+    /// How many of them may happen once.
+    #[cfg(test)]
+    paid: usize,
 }
 
 impl Ledger {
@@ -51,6 +54,10 @@ impl Ledger {
     pub fn happen(&mut self, job: JobKey, effect: Effect, key: &str) -> Result<(), Violation> {
         let all = self.happened.entry(key.to_owned()).or_default();
         all.push(job);
+        #[cfg(test)]
+        {
+            self.paid += usize::from(effect == Effect::Once);
+        }
         if effect == Effect::Once && all.len() > 1 {
             return violation(format!(
                 "a once effect happened {} times: {all:?} under {key}",
@@ -63,6 +70,12 @@ impl Ledger {
     /// Whether the call under this key ever had its effect.
     pub fn has_happened(&self, key: &str) -> bool {
         self.happened.contains_key(key)
+    }
+
+    /// How many effects there were that may happen once.
+    #[cfg(test)]
+    pub fn paid(&self) -> usize {
+        self.paid
     }
 
     /// How many effects there were.

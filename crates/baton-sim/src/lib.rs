@@ -24,6 +24,7 @@ mod models;
 mod once_tests;
 mod owners;
 mod people;
+mod planner;
 mod plans;
 #[cfg(test)]
 mod probes_tests;
@@ -36,6 +37,10 @@ mod rng;
 mod run;
 #[cfg(test)]
 mod scheduling_tests;
+mod talk_check;
+#[cfg(test)]
+mod talk_cut_tests;
+mod talkers;
 #[cfg(test)]
 mod tests;
 mod tools;

@@ -19,6 +19,7 @@ use crate::effects::idempotency_key;
 use crate::ledger::Violation;
 use crate::plans;
 use crate::reading;
+use crate::talkers;
 use crate::tools;
 use crate::world::World;
 
@@ -46,6 +47,26 @@ fn help(world: &World, state: &WorkflowState) -> Vec<Act> {
     };
     all.extend(plain.map(|command| (command, None)));
     all
+}
+
+/// Answers everything that waits for a person, but reviews nothing. Returns whether anything did.
+#[cfg(test)]
+pub fn answer_all(world: &mut World) -> bool {
+    let states: Vec<WorkflowState> = world
+        .engine()
+        .into_iter()
+        .flat_map(|engine| engine.states())
+        .map(|(_, s)| s.clone())
+        .collect();
+    let mut acted = false;
+    for state in &states {
+        let waiting = state.waiting().filter_map(|(task, on)| answer(world, state, task, on));
+        for act in waiting.collect::<Vec<Act>>() {
+            command(world, state.id, act);
+            acted = true;
+        }
+    }
+    acted
 }
 
 fn answer(world: &World, state: &WorkflowState, task: Ordinal, on: &Waiting) -> Option<Act> {
@@ -129,7 +150,7 @@ fn command(world: &mut World, workflow: WorkflowId, (command, blob): Act) {
     ask(world, Request::Command { workflow, command, blob });
 }
 
-fn loaded(plan: Plan) -> Result<Loaded, Violation> {
+pub(crate) fn loaded(plan: Plan) -> Result<Loaded, Violation> {
     Loaded::new(plan).map_err(|e| Violation(format!("the plan is not valid: {e}")))
 }
 
@@ -175,7 +196,7 @@ pub fn act(world: &mut World, mood: Mood) -> Result<bool, Violation> {
         }
         None => return Ok(false),
     };
-    let mut acted = false;
+    let mut acted = (mood == Mood::Helpful || world.rng.chance(600)) && talkers::act(world, mood)?;
     for state in &states {
         for help in help(world, state) {
             if mood == Mood::Helpful || world.rng.chance(300) {

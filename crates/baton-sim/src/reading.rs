@@ -2,8 +2,11 @@
 //!
 //! A store in memory is always readable; what it does not have reads as nothing.
 
+use baton_core::conversation::rows::ConversationRow;
+use baton_core::ids::WorkflowId;
+use baton_core::words::WorkflowStatus;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
-use baton_engine::store::{Filter, Store, Views};
+use baton_engine::store::{ConversationFilter, Filter, Store, Views};
 use baton_store::memory::MemoryStore;
 
 /// Every workflow, oldest first.
@@ -19,6 +22,19 @@ pub fn row(store: &MemoryStore, number: u64) -> Option<(WorkflowCard, WorkflowRo
     let mut views = store.views();
     let id = views.id_of(number).ok()??;
     views.workflow(id).ok()?
+}
+
+/// How far the workflow with this id is.
+pub fn status(store: &MemoryStore, id: WorkflowId) -> Option<WorkflowStatus> {
+    store.views().workflow(id).ok()?.map(|(_, row)| row.status)
+}
+
+/// Every conversation, oldest first.
+pub fn conversations(store: &MemoryStore) -> Vec<ConversationRow> {
+    let filter = ConversationFilter { limit: u32::MAX, ..ConversationFilter::default() };
+    let mut rows = store.views().conversations(&filter).unwrap_or_default();
+    rows.sort_by_key(|row| row.number);
+    rows
 }
 
 /// The rows of a workflow's tasks.

@@ -96,13 +96,15 @@ pub fn settle(world: &mut World) -> Result<(), Violation> {
             }
             continue;
         }
+        if act(world, Mood::Helpful)? {
+            continue;
+        }
         let live = world.store.live().unwrap_or_default();
-        if live.is_empty() {
+        let busy = world.store.busy_conversations().unwrap_or_default();
+        if live.is_empty() && busy.is_empty() {
             return Ok(());
         }
-        if !act(world, Mood::Helpful)? {
-            return stuck(world, &live);
-        }
+        return stuck(world, &live);
     }
     let live = world.store.live().unwrap_or_default();
     if live.is_empty() { Ok(()) } else { stuck(world, &live) }

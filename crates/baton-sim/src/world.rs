@@ -371,7 +371,10 @@ impl World {
         }
         match cut {
             Some(cut) => self.die(cut),
-            None => self.no_question_is_orphaned(),
+            None => {
+                self.no_question_is_orphaned()?;
+                self.every_planning_has_its_planner()
+            }
         }
     }
 

@@ -54,6 +54,10 @@ pub(crate) fn listing(filter: &Filter, columns: &str, dialect: &Dialect) -> (Str
         let at = bind(Value::Bytes(project.as_bytes().to_vec()));
         let _ = write!(terms, " AND project = {p}{at}");
     }
+    if let Some(conversation) = filter.conversation {
+        let at = bind(Value::Bytes(conversation.as_bytes().to_vec()));
+        let _ = write!(terms, " AND conversation = {p}{at}");
+    }
     if let Some(since) = filter.since {
         let at = bind(Value::Integer(since.as_millis()));
         let _ = write!(terms, " AND created_at >= CAST({p}{at} AS bigint)");

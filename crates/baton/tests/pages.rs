@@ -9,6 +9,8 @@
     reason = "clippy knows tests, not what they share, and each test file uses its part"
 )]
 
+#[path = "pages/chat.rs"]
+mod chat;
 mod common;
 #[path = "common/server.rs"]
 mod server;

@@ -181,6 +181,11 @@ pub enum Refusal {
     },
     /// That is not what waits for a review.
     NotProposed,
+    /// As many of its workflows as may have not ended.
+    TooManyOpen {
+        /// So many may.
+        open_max: usize,
+    },
 }
 
 impl fmt::Display for Refusal {
@@ -210,6 +215,11 @@ impl fmt::Display for Refusal {
             Self::TooLong { bytes_max } => {
                 write!(f, "a message has at most {bytes_max} bytes; put longer texts into a file")
             }
+            Self::TooManyOpen { open_max } => write!(
+                f,
+                "{open_max} workflows of this conversation have not ended; wait for one, cancel \
+                 one, or begin another conversation"
+            ),
             Self::NotProposed => f.write_str("that plan does not wait for a review"),
         }
     }

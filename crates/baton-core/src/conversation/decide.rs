@@ -7,13 +7,21 @@ use super::event::{
     MessageAdded, PlanProposed, PlanReviewed, PlannerAdmitted, PlanningEnded, PlanningStarted,
     Released, ReviewEnd, Stopped, WorkflowEnded, WorkflowLinked,
 };
-use super::state::{ConversationState, MESSAGE_BYTES_MAX, ROUNDS_MAX};
+use super::state::{ConversationState, MESSAGE_BYTES_MAX, OPEN_MAX, ROUNDS_MAX};
 use crate::body::{Body, Json};
 use crate::ids::WorkflowId;
 use crate::words::{ActorKind, ConversationStatus, PlanningEnd, Role, Speaker};
 use crate::workflow::ConversationEvent as Event;
 
 type Decided = Result<Vec<Event>, Refusal>;
+
+/// Said where a planner asks again and again.
+const ASKS_FOR_EVER: &str = "I have asked as often as I may and still cannot make a plan of it. \
+                             Please say it in other words, or name the workflow to run.";
+/// Said where a plan would be one too many.
+const TOO_MUCH_RUNS: &str = "I have a plan, but as many workflows as may run for one conversation \
+                             have not ended. Say it again once some have, or begin another \
+                             conversation.";
 
 impl ConversationState {
     /// What a command leads to.
@@ -55,7 +63,7 @@ impl ConversationState {
             Command::Reviewed { workflow, end } => self.reviewed(*workflow, end),
             Command::Link { workflow } => {
                 self.writable(caller)?;
-                Ok(vec![WorkflowLinked { workflow: *workflow }.into()])
+                self.link(*workflow, caller)
             }
             Command::WorkflowEnded { workflow, status, closing } => {
                 if self.proposal == Some(*workflow) {
@@ -118,7 +126,9 @@ impl ConversationState {
     }
 
     fn stop(&self) -> Decided {
-        if self.planning.is_none() && self.open.is_empty() && self.questions.is_empty() {
+        let is_idle = self.planning.is_none() && self.open.is_empty() && self.questions.is_empty();
+        // What was said to an owner that leaves is still to be planned.
+        if is_idle && !self.unplanned {
             return Err(Refusal::NothingToStop);
         }
         Ok(self.end_planning(PlanningEnd::Stopped).chain([Stopped {}.into()]).collect())
@@ -189,11 +199,14 @@ impl ConversationState {
             Step::Ask(questions) => {
                 let questions = self.unknown(questions);
                 if questions.is_empty() || self.request.rounds >= ROUNDS_MAX {
-                    return Ok(self.asks_for_ever(planning));
+                    return Ok(self.gives_up(planning, ASKS_FOR_EVER));
                 }
                 ended(PlanningEnd::Asked);
                 let round = self.request.rounds + 1;
                 events.push(ClarificationAsked { round, questions }.into());
+            }
+            Step::Propose { .. } | Step::Start { .. } if self.is_full() => {
+                return Ok(self.gives_up(planning, TOO_MUCH_RUNS));
             }
             Step::Propose { workflow, assumptions, will_not } => {
                 ended(PlanningEnd::Proposed);
@@ -219,16 +232,38 @@ impl ConversationState {
         Ok(events)
     }
 
-    /// The questions of which no answer is known: nothing is asked twice.
-    fn unknown(&self, questions: &[Clarification]) -> Vec<Clarification> {
-        let new = |question: &&Clarification| !self.request.known.contains_key(&question.key);
-        questions.iter().filter(new).cloned().collect()
+    /// A workflow runs for it. One that runs again had its place before, and is not refused.
+    fn link(&self, workflow: WorkflowId, caller: &Caller) -> Decided {
+        if self.open.contains(&workflow) {
+            return Ok(Vec::new());
+        }
+        if caller.actor.kind != ActorKind::System && self.open.len() >= OPEN_MAX {
+            return Err(Refusal::TooManyOpen { open_max: OPEN_MAX });
+        }
+        Ok(vec![WorkflowLinked { workflow }.into()])
     }
 
-    /// What is said where a planner asks again and again.
-    fn asks_for_ever(&self, planning: u32) -> Vec<Event> {
-        let text = "I have asked as often as I may and still cannot make a plan of it. \
-                    Please say it in other words, or name the workflow to run.";
+    /// Whether no plan more may run or wait, but in the place of the one that waits for its review.
+    fn is_full(&self) -> bool {
+        self.open.len() - usize::from(self.proposal.is_some()) >= OPEN_MAX
+    }
+
+    /// The questions of which no answer is known, each key once: nothing is asked twice. A default of
+    /// `null` is none, as which it is read back.
+    fn unknown(&self, questions: &[Clarification]) -> Vec<Clarification> {
+        let mut new: Vec<Clarification> = Vec::new();
+        for question in questions {
+            let is_asked = new.iter().any(|other| other.key == question.key);
+            if !is_asked && !self.request.known.contains_key(&question.key) {
+                let default = question.default.clone().filter(|default| !default.is_null());
+                new.push(Clarification { default, ..question.clone() });
+            }
+        }
+        new
+    }
+
+    /// What is said where nothing can come of what a planner brings.
+    fn gives_up(&self, planning: u32, text: &str) -> Vec<Event> {
         let text = Body::Inline(Json::of(&serde_json::Value::String(text.to_owned())));
         let end = PlanningEnded { planning, end: PlanningEnd::Failed };
         vec![self.message(Speaker::Assistant, &text, false), end.into()]

@@ -56,7 +56,10 @@ impl ConversationState {
             Event::PlanningEnded(ended) => {
                 self.planning = None;
                 self.planned = Some(ended.end);
-                self.request.comments = None;
+                // What was said of a plan meanwhile is for the planning that comes.
+                if !self.unplanned {
+                    self.request.comments = None;
+                }
                 self.request.settled = settles(ended.end);
             }
             Event::ClarificationAsked(asked) => {
@@ -70,6 +73,8 @@ impl ConversationState {
             Event::PlanProposed(proposed) => {
                 self.proposal = Some(proposed.workflow);
                 self.open.push(proposed.workflow);
+                // The plan whose place it took had settled the request.
+                self.request.settled = false;
             }
             Event::PlanReviewed(reviewed) => self.reviewed_as(reviewed),
             Event::WorkflowLinked(linked) => self.open.push(linked.workflow),

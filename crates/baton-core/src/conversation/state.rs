@@ -14,6 +14,8 @@ use crate::words::{ConversationStatus, FocusKind, PlanningEnd};
 
 /// After so many rounds of questions a plan states what it takes for granted instead of asking.
 pub const ROUNDS_MAX: u32 = 3;
+/// So many workflows of a conversation have not ended at a time.
+pub const OPEN_MAX: usize = 100;
 /// The longest message, in bytes of JSON.
 pub const MESSAGE_BYTES_MAX: u64 = 64 << 10;
 /// The longest title, in characters.

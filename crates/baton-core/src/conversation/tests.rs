@@ -206,6 +206,57 @@ fn another_plan_takes_the_place_of_one_that_waits() {
     story.plan(propose(workflow(2))).expect("it is proposed");
     assert_eq!(story.state.proposal, Some(workflow(2)));
     assert_eq!(story.state.open, [workflow(2)]);
+    assert!(!story.state.request.settled, "what is said of the second plan belongs to the request");
+}
+
+/// What is said of a plan while the next is being made is known when it is planned again.
+#[test]
+fn comments_made_during_a_planning_are_for_the_next() {
+    let mut story = Story::begin();
+    story.tell(&say("review it"), &ada()).expect("it is said");
+    story.plan(propose(workflow(1))).expect("it is proposed");
+    story.tell(&say("rather the other folder"), &ada()).expect("it is said");
+    let end = ReviewEnd::SentBack { comments: "smaller".to_owned() };
+    story.tell(&Command::Reviewed { workflow: workflow(1), end }, &system()).expect("sent back");
+    story.plan(propose(workflow(2))).expect("it is proposed");
+    assert_eq!(story.state.plannings, 3);
+    assert_eq!(story.state.request.comments.as_deref(), Some("smaller"));
+    story.plan(propose(workflow(3))).expect("it is proposed");
+    assert_eq!(story.state.request.comments, None);
+}
+
+/// A default of `null` is read back as none, and a key is asked once in a round.
+#[test]
+fn ch3_questions_are_what_the_journal_gives_back() {
+    let mut story = Story::begin();
+    story.tell(&say("review it"), &ada()).expect("it is said");
+    let null = Clarification { default: Some(json!(null)), ..question("repo") };
+    let questions = vec![null, question("repo"), question("since")];
+    story
+        .plan(Decision { text: None, focus: None, step: Step::Ask(questions) })
+        .expect("it is asked");
+    let asked = &story.state.questions;
+    assert_eq!(asked.iter().map(|it| it.key.as_str()).collect::<Vec<_>>(), ["repo", "since"]);
+    let read: Vec<Clarification> =
+        serde_json::from_value(json!(asked)).expect("what was written is readable");
+    assert_eq!(&read, asked);
+}
+
+#[test]
+fn no_more_workflows_than_so_many_are_open() {
+    let mut story = Story::begin();
+    let link = |salt| Command::Link { workflow: workflow(salt) };
+    for salt in 0..OPEN_MAX as u64 {
+        story.tell(&link(salt), &ada()).expect("there is room");
+    }
+    story.tell(&link(0), &ada()).expect("it is linked already");
+    assert_eq!(story.state.open.len(), OPEN_MAX);
+    let full = Err(Refusal::TooManyOpen { open_max: OPEN_MAX });
+    assert_eq!(story.tell(&link(1_000), &ada()), full);
+    story.tell(&say("one more"), &ada()).expect("it is said");
+    story.plan(propose(workflow(1_000))).expect("it is told that there is no room");
+    assert_eq!((story.state.proposal, story.state.planning), (None, None));
+    story.tell(&link(1_000), &system()).expect("what runs again had its place before");
 }
 
 /// Stop means stop: also while somebody plans, and what comes of that is not wanted any more.
@@ -345,16 +396,6 @@ fn commands() -> impl Strategy<Value = (Command, Caller)> {
     ]
 }
 
-fn number_of(event: &Event) -> u32 {
-    if let Event::MessageAdded(message) = event {
-        return message.number;
-    }
-    let Event::WorkflowEnded(ended) = event else {
-        panic!("{event:?} is no message");
-    };
-    ended.number
-}
-
 proptest! {
     /// Whatever happens: a refusal changes nothing, a message has the next number, nothing known is
     /// asked, who plans is one, and nothing waits that should be planned.
@@ -379,9 +420,8 @@ proptest! {
             prop_assert!(state.proposal.is_none_or(|plan| state.open.contains(&plan)));
         }
         let number = |event: &Event| {
-            let said = matches!(event, Event::MessageAdded(_));
-            let told = matches!(event, Event::WorkflowEnded(_));
-            (said || told).then(|| number_of(event))
+            let ended = || if let Event::WorkflowEnded(it) = event { Some(it.number) } else { None };
+            if let Event::MessageAdded(it) = event { Some(it.number) } else { ended() }
         };
         let numbers: Vec<u32> = story.events.iter().filter_map(number).collect();
         prop_assert!(numbers.iter().zip(1..).all(|(number, next)| *number == next));

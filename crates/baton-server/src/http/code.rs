@@ -118,6 +118,8 @@ problems! {
     NothingToStop = 95 "nothing_to_stop" CONFLICT "Nothing is being done",
     /// The conversation is closed already.
     AlreadyClosed = 96 "already_closed" CONFLICT "The conversation is closed already",
+    /// Too many workflows of the conversation have not ended.
+    TooManyOpen = 97 "too_many_open" CONFLICT "Too many workflows of this conversation have not ended",
     /// The run has ended.
     AlreadyEnded = 40 "already_ended" CONFLICT "The run has ended",
     /// The run has not ended.
@@ -189,6 +191,7 @@ impl ProblemCode {
                 Self::InvalidRequest
             }
             conversation::Refusal::NotProposed => Self::NotInReview,
+            conversation::Refusal::TooManyOpen { .. } => Self::TooManyOpen,
         }
     }
 }

@@ -26,8 +26,8 @@ use super::schema::{Any, Problems, TaskInPath, WorkflowInPath, WorkflowSchema};
 use super::tasks::{shown, workflow_of};
 use super::workflows::{tag_of, view_of};
 
-/// The revision that a command brought its workflow to.
-const REVISION: HeaderName = HeaderName::from_static("baton-revision");
+/// The revision that a command brought its workflow or conversation to.
+pub(super) const REVISION: HeaderName = HeaderName::from_static("baton-revision");
 
 /// Which plan is approved.
 #[derive(Debug, Deserialize, ToSchema)]

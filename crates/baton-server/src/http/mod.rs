@@ -8,6 +8,7 @@ mod caller;
 pub(crate) mod calls;
 mod code;
 mod commands;
+mod conversations;
 mod definitions;
 mod events;
 mod extract;
@@ -171,6 +172,7 @@ fn described() -> OpenApiRouter<Api> {
     let paths = OpenApiRouter::new()
         .routes(routes!(workflows::list, start::start))
         .routes(routes!(workflows::show))
+        .merge(of_conversations())
         .routes(routes!(tasks::list))
         .routes(routes!(tasks::stages))
         .routes(routes!(tasks::trace))
@@ -203,6 +205,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(registered::schedules))
         .routes(routes!(events::list, events::publish))
         .routes(routes!(streams::sse::of_workflow))
+        .routes(routes!(streams::sse::of_conversation))
         .routes(routes!(streams::sse::of_all))
         .routes(routes!(streams::socket::socket))
         .routes(routes!(workers::leases))
@@ -215,6 +218,20 @@ fn described() -> OpenApiRouter<Api> {
         .build();
     let document = OpenApiBuilder::new().info(info).components(Some(schema::components())).build();
     OpenApiRouter::with_openapi(document).nest("/api/v1", paths).routes(routes!(health::metrics))
+}
+
+fn of_conversations() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(conversations::list, conversations::commands::open))
+        .routes(routes!(conversations::show))
+        .routes(routes!(conversations::messages, conversations::saying::say))
+        .routes(routes!(conversations::commands::answer))
+        .routes(routes!(conversations::commands::context))
+        .routes(routes!(conversations::commands::stop))
+        .routes(routes!(conversations::commands::escalate))
+        .routes(routes!(conversations::commands::claim))
+        .routes(routes!(conversations::commands::release))
+        .routes(routes!(conversations::commands::close))
 }
 
 /// What whoever watches over a server asks, without saying who they are.

@@ -1,25 +1,58 @@
-//! Waiting for a workflow's revision: by the owner's news, without asking the store again and again.
+//! Waiting for a revision of a workflow or a conversation: by the owner's news, without asking the store
+//! again and again.
 //!
-//! For each workflow that is waited for there is one follower, however many wait.
+//! For each of them that is waited for there is one follower, however many wait.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use baton_core::ids::WorkflowId;
+use baton_core::ids::{ConversationId, WorkflowId};
 use baton_engine::ports::Door;
+use baton_engine::store::Views;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::Api;
 use super::code::ProblemCode;
+use super::conversations;
 use super::problem::Problem;
 use super::workflows::found;
 
 type Followed = Mutex<HashMap<u64, watch::Sender<()>>>;
 
-/// Which workflows are waited for.
+/// What has revisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// A workflow.
+    Workflow(WorkflowId),
+    /// A conversation.
+    Conversation(ConversationId),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Workflow(id) => write!(f, "the workflow {id}"),
+            Self::Conversation(id) => write!(f, "the conversation {id}"),
+        }
+    }
+}
+
+impl Subject {
+    /// The number of its stream, and its revision.
+    fn now(self, views: &mut dyn Views) -> Result<(u64, u64), Problem> {
+        match self {
+            Self::Workflow(id) => found(id, views).map(|(card, row)| (card.number, row.revision)),
+            Self::Conversation(id) => {
+                conversations::found(id, views).map(|row| (row.number, row.revision))
+            }
+        }
+    }
+}
+
+/// What is waited for, by the numbers of streams.
 #[derive(Clone, Default)]
 pub(super) struct Waiting(Arc<Followed>);
 
@@ -30,7 +63,7 @@ impl fmt::Debug for Waiting {
 }
 
 impl Waiting {
-    /// Changes with each commit that touches the workflow of this number.
+    /// Changes with each commit that touches the stream of this number.
     fn follow(&self, number: u64, door: &dyn Door) -> watch::Receiver<()> {
         let mut followed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = followed.get(&number) {
@@ -58,10 +91,10 @@ fn tell(followed: &Followed, number: u64) -> bool {
     heard
 }
 
-/// Returns when the workflow is at the revision; a problem after `wait`.
+/// Returns when the subject is at the revision; a problem after `wait`.
 pub(super) async fn reach(
     api: &Api,
-    id: WorkflowId,
+    subject: Subject,
     revision: u64,
     wait: Duration,
 ) -> Result<(), Problem> {
@@ -69,10 +102,7 @@ pub(super) async fn reach(
     let mut stop = api.stop.clone();
     let mut news = None;
     loop {
-        let (number, now) = api
-            .readers
-            .read(move |views| found(id, views).map(|(card, row)| (card.number, row.revision)))
-            .await?;
+        let (number, now) = api.readers.read(move |views| subject.now(views)).await?;
         if now >= revision {
             return Ok(());
         }
@@ -84,7 +114,7 @@ pub(super) async fn reach(
         tokio::select! {
             heard = timeout_at(deadline, news.changed()) => match heard {
                 Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return Err(not_reached(id, revision, now)),
+                Ok(Err(_)) | Err(_) => return Err(not_reached(subject, revision, now)),
             },
             _ = stop.wait_for(|stop| *stop) => {
                 return Err(Problem::new(ProblemCode::Draining, "this server is shutting down"));
@@ -93,8 +123,7 @@ pub(super) async fn reach(
     }
 }
 
-fn not_reached(id: WorkflowId, revision: u64, now: u64) -> Problem {
-    let detail =
-        format!("the workflow {id} is at revision {now}, not at {revision} yet; ask again");
+fn not_reached(subject: Subject, revision: u64, now: u64) -> Problem {
+    let detail = format!("{subject} is at revision {now}, not at {revision} yet; ask again");
     Problem::new(ProblemCode::NotReached, detail)
 }

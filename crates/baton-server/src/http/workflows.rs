@@ -25,7 +25,7 @@ use super::extract::{Asked, IdOf, SHOWN_CHARS_MAX};
 use super::page::{Page, cursor_of, limit_of};
 use super::problem::Problem;
 use super::schema::{OriginWord, Problems, SpanText, StatusList, WorkflowInPath, WorkflowSchema};
-use super::waiting::reach;
+use super::waiting::{Subject, reach};
 
 /// How long a revision is waited for where nothing is said.
 const WAIT: Span = Span(Duration::from_secs(10));
@@ -67,11 +67,20 @@ pub(super) struct Which {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AtRevision {
-    /// Answer when the workflow is at this revision or later.
+    /// Answer when it is at this revision or later.
     revision: Option<u64>,
     /// How long that may take, `10s` where nothing is said and at most `60s`; then 504.
     #[param(inline, value_type = Option<SpanText>, example = "10s")]
     wait: Option<Span>,
+}
+
+impl AtRevision {
+    /// Returns when the subject is there, or at once where nothing is said.
+    pub(super) async fn reach(self, api: &Api, subject: Subject) -> Result<(), Problem> {
+        let Some(revision) = self.revision else { return Ok(()) };
+        let wait = self.wait.unwrap_or(WAIT).0.min(WAIT_MAX);
+        reach(api, subject, revision, wait).await
+    }
 }
 
 /// Workflows, newest first.
@@ -117,10 +126,7 @@ pub(super) async fn show(
     Asked(asked): Asked<AtRevision>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if let Some(revision) = asked.revision {
-        let wait = asked.wait.unwrap_or(WAIT).0.min(WAIT_MAX);
-        reach(&api, id, revision, wait).await?;
-    }
+    asked.reach(&api, Subject::Workflow(id)).await?;
     let view = view_of(&api, id).await?;
     let tag = tag_of(&view);
     if is_known(&headers, &tag) {
@@ -135,7 +141,8 @@ pub(super) fn tag_of(view: &WorkflowView) -> String {
     format!("W/\"{}{purged}\"", view.revision)
 }
 
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+/// Whether a reader has what this tag stands for.
+pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let bare = tag.trim_start_matches("W/");
     let mut tags = known.into_iter().flat_map(|tags| tags.split(','));

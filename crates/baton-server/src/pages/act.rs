@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use baton_core::agent::Cost;
 use baton_core::body::Json;
-use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
 use baton_engine::inbox::inbox_of;
 use baton_engine::store::Views;
 use serde_json::{Value, json};
@@ -22,10 +22,11 @@ use crate::wire::Verb;
 const FIELD: &str = "field.";
 
 /// What was sent.
-struct Sent(Vec<(String, String)>);
+pub(super) struct Sent(pub(super) Vec<(String, String)>);
 
 impl Sent {
-    fn get(&self, name: &str) -> Option<&str> {
+    /// What stands in a field; nothing where it is empty.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
@@ -124,7 +125,8 @@ impl Sent {
     }
 }
 
-fn unreadable(detail: impl Into<String>) -> Problem {
+/// A form that says nothing that can be done.
+pub(super) fn unreadable(detail: impl Into<String>) -> Problem {
     Problem::new(ProblemCode::InvalidRequest, detail)
 }
 
@@ -144,6 +146,7 @@ pub(super) async fn act(
     }
     let back = match (sent.get("back"), sent.get("open")) {
         (Some("inbox"), _) => "../../".to_owned(),
+        (Some(back), _) if let Some(id) = conversation_of(back) => format!("../../chat/{id}"),
         (_, Some(open)) if open.bytes().all(|digit| digit.is_ascii_digit()) => {
             format!("../{id}?task={open}")
         }
@@ -153,6 +156,11 @@ pub(super) async fn act(
         Ok(()) => Redirect::to(&back).into_response(),
         Err(problem) => Fault::from(problem).into_response(),
     }
+}
+
+/// The conversation on whose page a form stood, as `chat/ID`.
+fn conversation_of(back: &str) -> Option<ConversationId> {
+    back.strip_prefix("chat/")?.parse().ok()
 }
 
 async fn carry_out(pages: &Pages, id: &str, caller: &Caller, sent: Sent) -> Result<(), Problem> {

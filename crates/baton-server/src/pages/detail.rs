@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::ids::{ConversationId, Ordinal, WorkflowId};
 use baton_core::plan::Plan;
 use baton_core::spoken::grouped;
 use baton_core::time::Timestamp;
@@ -22,6 +22,7 @@ use baton_engine::view::{
 };
 use baton_engine::wording::Wording;
 
+use super::chat::titled;
 use super::history::{Granted, History, failure_of, kind_word};
 use super::looks::Look;
 use super::panel::{Failure, Panel, Text, panel};
@@ -57,6 +58,8 @@ pub struct Detail {
     pub spent: Option<Spending>,
     /// When it was admitted.
     pub created: Age,
+    /// The conversation it belongs to and that one's title, where anything was said in it.
+    pub conversation: Option<(ConversationId, String)>,
     /// What can be done with it.
     pub acts: Vec<Act>,
     /// What it asks people.
@@ -149,7 +152,8 @@ pub fn read(
         let brief = workflow_brief(&card, &row, views)?;
         let used = (card.number, &brief.usage.spent, None);
         let spent = spending(used, (None, Vec::new()), views)?;
-        return Ok(Some(Detail { spent, ..head(card.number, brief, &[], now) }));
+        let conversation = conversation(&brief, views)?;
+        return Ok(Some(Detail { spent, conversation, ..head(card.number, brief, &[], now) }));
     }
     let plan = plan_of(&card, views)?;
     let view = workflow_view(&card, &row, &Wording::of(&plan), views)?;
@@ -183,10 +187,20 @@ pub fn read(
         stages: stages(&stage_views(&plan, &tasks, &usage), &tasks, around),
         panel,
         spent: spent((&card, &view), (&plan, &tasks, &history), views)?,
+        conversation: conversation(&view, views)?,
         output: view.output.as_ref().filter(|json| json.as_str() != "null").map(Text::of),
         events: events(views, &history, &tasks, now)?,
         ..head(card.number, view, &tasks, now)
     }))
+}
+
+/// The conversation of a workflow; most stand alone, and are of none that was ever opened.
+fn conversation(
+    view: &WorkflowView,
+    views: &mut dyn Views,
+) -> Result<Option<(ConversationId, String)>, StoreError> {
+    let found = views.conversation(view.conversation_id)?;
+    Ok(found.map(|row| (row.id, titled(&row.face.title))))
 }
 
 /// What is known without tasks and events.
@@ -199,6 +213,7 @@ fn head(number: u64, view: WorkflowView, tasks: &[TaskView], now: Timestamp) -> 
         done: sentence::done(&view),
         spent: None,
         created: Age::of(view.created_at, now),
+        conversation: None,
         acts: if is_purged { Vec::new() } else { acts(view.status) },
         questions: Vec::new(),
         failures: Vec::new(),

@@ -6,11 +6,13 @@ use baton_engine::inbox::inbox;
 use baton_engine::store::{Filter, StoreError, Views};
 use baton_engine::view::{WorkflowView, workflow_briefs};
 
+use super::chat;
 use super::filter::{Wanted, active, ended};
 use super::looks::Look;
 use super::questions::Question;
 use super::sentence;
 use super::times::Age;
+use crate::http::Caller;
 
 /// The most questions that are shown.
 const QUESTIONS_MAX: u32 = 50;
@@ -26,6 +28,8 @@ pub struct Home {
     pub wanted: Wanted,
     /// What needs a person.
     pub questions: Vec<Question>,
+    /// The conversations that wait for somebody.
+    pub chats: Vec<chat::Row>,
     /// The lists, each under its heading.
     pub lists: Vec<List>,
     /// Whether it is only what a filter found, or older ones.
@@ -35,6 +39,11 @@ pub struct Home {
 }
 
 impl Home {
+    /// How much needs a person.
+    pub fn needing(&self) -> usize {
+        self.questions.len() + self.chats.len()
+    }
+
     /// The level of the lists' headings: the page's first one is what it is about.
     pub fn level(&self) -> u8 {
         if self.is_part { 1 } else { 2 }
@@ -84,8 +93,8 @@ impl Row {
 /// Reads the page. `before` is the cursor of a list's older part.
 pub fn read(
     views: &mut dyn Views,
-    wanted: Wanted,
-    before: Option<u64>,
+    (wanted, before): (Wanted, Option<u64>),
+    caller: &Caller,
     now: Timestamp,
 ) -> Result<Home, StoreError> {
     if wanted.is_set() || before.is_some() {
@@ -98,6 +107,7 @@ pub fn read(
         return Ok(Home {
             wanted,
             questions: Vec::new(),
+            chats: Vec::new(),
             lists: vec![found],
             is_part: true,
             is_new: false,
@@ -110,8 +120,9 @@ pub fn read(
     let active = list(views, ("Active", "Nothing is running."), active, now)?;
     let past = (of(ended().collect()), PAGE_MAX);
     let past = list(views, ("Recent", "Nothing has ended yet."), past, now)?;
-    let is_new = active.rows.is_empty() && past.rows.is_empty();
-    Ok(Home { wanted, questions, lists: vec![active, past], is_part: false, is_new })
+    let chats = chat::waiting(caller, now, views)?;
+    let is_new = active.rows.is_empty() && past.rows.is_empty() && chats.is_empty();
+    Ok(Home { wanted, questions, chats, lists: vec![active, past], is_part: false, is_new })
 }
 
 fn list(

@@ -160,8 +160,8 @@ fn page(pages: &Pages, next: &str, fault: Option<&str>) -> Response {
 
 /// Where a session begins: the page that was asked for, if it is one of ours.
 fn onward(next: &str) -> String {
-    let is_ours =
-        next.starts_with("workflows/") || next.starts_with("docs") || next.starts_with('?');
+    let ours = ["workflows/", "chat", "usage", "docs", "?"];
+    let is_ours = ours.iter().any(|place| next.starts_with(place));
     let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if is_ours && is_plain { format!("./{next}") } else { "./".to_owned() }
 }
@@ -173,6 +173,8 @@ mod tests {
     #[test]
     fn a_session_begins_on_a_page_of_ours() {
         for (next, to) in [
+            ("chat/1?last=400", "./chat/1?last=400"),
+            ("usage?by=day", "./usage?by=day"),
             ("", "./"),
             ("workflows/0198?task=1", "./workflows/0198?task=1"),
             ("?q=is:failed", "./?q=is:failed"),

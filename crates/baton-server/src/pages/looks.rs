@@ -3,7 +3,9 @@
 //! The words themselves are core's; what a status means for whoever looks is told by its tone.
 
 use baton_core::codes::Code;
-use baton_core::words::{AttemptStatus, StageStatus, TaskStatus, WaitReason, WorkflowStatus};
+use baton_core::words::{
+    AttemptStatus, ConversationStatus, Doing, StageStatus, TaskStatus, WaitReason, WorkflowStatus,
+};
 
 /// What a status means for the person who looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,6 +88,18 @@ impl Look {
             WorkflowStatus::Cancelled => Tone::Off,
         };
         Self::new(tone, status.word())
+    }
+
+    /// A conversation's.
+    pub fn of_conversation(status: ConversationStatus, doing: Doing) -> Self {
+        let (tone, word) = match (status, doing) {
+            (ConversationStatus::Closed, Doing::Escalated | Doing::Idle) => (Tone::Off, "closed"),
+            (ConversationStatus::Active, Doing::Escalated) => (Tone::Needs, "escalated"),
+            (_, Doing::WaitingForUser) => (Tone::Needs, "needs you"),
+            (_, Doing::Working) => (Tone::Moving, "working"),
+            (ConversationStatus::Active, Doing::Idle) => (Tone::Idle, "at rest"),
+        };
+        Self::new(tone, word)
     }
 
     /// A task's, with what it waits for.

@@ -5,6 +5,7 @@
 
 mod act;
 mod assets;
+mod chat;
 mod detail;
 mod filter;
 mod forms;
@@ -63,7 +64,7 @@ impl Pages {
     }
 }
 
-/// The pages of a server, at `/` and beneath `/workflows`, for those who were let in.
+/// The pages of a server, at `/` and beneath `/workflows` and `/chat`, for those who were let in.
 pub fn router(pages: Pages) -> Router<Api> {
     let router = Router::new()
         .route("/", get(home))
@@ -71,7 +72,7 @@ pub fn router(pages: Pages) -> Router<Api> {
         .route("/workflows/{id}", get(workflow))
         .route("/workflows/{id}/act", post(act::act))
         .route("/pages/stream", get(live::stream));
-    router.layer(from_fn(guard::headers)).with_state(pages)
+    chat::routes(router).layer(from_fn(guard::headers)).with_state(pages)
 }
 
 /// What is there for everybody: the way in and out, and what it takes to show it.
@@ -188,8 +189,8 @@ async fn home(
     Query(listed): Query<Listed>,
 ) -> Response {
     let wanted = Wanted::read(listed.q.as_deref().unwrap_or_default());
-    let read =
-        pages.api.readers.read(move |views| Ok(home::read(views, wanted, listed.before, now())?));
+    let (me, asked) = (caller.clone(), (wanted, listed.before));
+    let read = pages.api.readers.read(move |views| Ok(home::read(views, asked, &me, now())?));
     let token = pages.token.text().to_owned();
     match read.await {
         Ok(page) => render(&HomePage { root: "./", token, who: who(&caller), page }),

@@ -138,7 +138,7 @@ fn names<'t>(tasks: impl Iterator<Item = &'t TaskView>) -> Option<String> {
 }
 
 /// A foreign name, set apart from the sentence around it in both directions of writing.
-fn name(text: &str) -> String {
+pub fn name(text: &str) -> String {
     format!("“\u{2068}{}\u{2069}”", cut(text, NAME_CHARS_MAX))
 }
 

@@ -2,7 +2,7 @@
 
 use baton_core::actor::Actor;
 use baton_core::codes::Code;
-use baton_core::ids::{Ordinal, TaskId};
+use baton_core::ids::{ConversationId, Ordinal, TaskId};
 use baton_core::words::{Origin, TaskStatus, WaitReason, WorkflowStatus};
 use baton_core::workflow::EventKind;
 use baton_engine::store::{Filter, SYSTEM_STREAM, Store};
@@ -115,6 +115,10 @@ fn lists_filter_and_page(site: &dyn Site) {
     let failed = Filter { statuses: vec![statuses[2]], ..of(5) };
     assert_eq!(numbers(failed), [15]);
     assert_eq!(numbers(Filter { before: Some(20), ..of(10) }), [10]);
+    let conversation = Some(script.run(7).card.conversation);
+    assert_eq!(numbers(Filter { conversation, ..page(9) }), [7]);
+    let none = Some(ConversationId::from_bytes([9; 16]));
+    assert_eq!(numbers(Filter { conversation: none, ..page(9) }), [0_u64; 0]);
     let since = script.run(29).card.created_at;
     assert_eq!(numbers(Filter { since: Some(since), ..page(9) }), [30, 29]);
     let everything = Filter {

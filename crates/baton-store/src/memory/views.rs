@@ -30,6 +30,7 @@ impl Views for MemoryViews {
                 && filter.name.as_ref().is_none_or(|name| card.name.contains(name))
                 && filter.origin.is_none_or(|origin| card.origin == origin)
                 && filter.project.is_none_or(|project| card.project == Some(project))
+                && filter.conversation.is_none_or(|of| card.conversation == of)
                 && filter.since.is_none_or(|since| card.created_at >= since)
                 && (!filter.needs_people || row.waiting_people > 0)
         };

@@ -217,7 +217,7 @@ struct Work {
     _keeper: Keeper,
 }
 
-/// The continuous self-check: after commits, every few seconds, a few workflows.
+/// The continuous self-check: after commits, every few seconds, a few workflows and conversations.
 struct Check {
     views: Box<dyn Views>,
     round: SelfCheck,
@@ -237,8 +237,7 @@ impl Check {
             return;
         }
         (self.last, self.commits) = (Instant::now(), 0);
-        let states: Vec<_> = engine.states().collect();
-        match self.round.step(states.iter().copied(), self.views.as_mut()) {
+        match self.round.step(engine, self.views.as_mut()) {
             Ok(differences) => {
                 for difference in differences {
                     self.meters.mismatches.fetch_add(1, Ordering::Relaxed);

@@ -101,6 +101,16 @@ impl Server {
         answer(self.agent.delete(self.url(path)).call().unwrap())
     }
 
+    /// A JSON body with more headers.
+    pub fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request =
+            self.agent.post(self.url(path)).header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request.send(body).unwrap())
+    }
+
     pub fn post_text(&self, path: &str, kind: &str, body: &str) -> Answer {
         self.try_post_text(path, kind, body).unwrap()
     }

@@ -79,9 +79,14 @@ pub struct Sse {
 impl Sse {
     pub fn open(address: SocketAddr, path: &str, last: Option<&str>) -> Self {
         let last = last.map(|last| format!("Last-Event-ID: {last}\r\n")).unwrap_or_default();
-        let mut reader = connect(address, &request(address, path, &last));
+        Self::asked(address, &request(address, path, &last))
+    }
+
+    /// What a request is answered with.
+    pub fn asked(address: SocketAddr, request: &str) -> Self {
+        let mut reader = connect(address, request);
         let (status, headers) = head(&mut reader);
-        assert_eq!(status, 200, "{path}");
+        assert_eq!(status, 200, "{request}");
         assert!(headers.contains(&"content-type: text/event-stream".to_owned()), "{headers:?}");
         assert!(headers.contains(&"transfer-encoding: chunked".to_owned()), "{headers:?}");
         Self { reader, text: String::new() }

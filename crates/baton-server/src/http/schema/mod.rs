@@ -4,6 +4,7 @@
 //! the generator alone, and a test compares the two.
 #![expect(dead_code, reason = "read by the generator, never built")]
 
+mod conversations;
 mod tasks;
 mod turns;
 mod usage;
@@ -18,8 +19,9 @@ use std::collections::BTreeMap;
 
 use baton_core::codes::Code;
 use baton_core::words::{
-    AtLimit, AttemptStatus, Compaction, Effect, Happened, HumanKind, Missed, Origin, Permission,
-    ProgressMethod, Role, StageStatus, TaskStatus, UsageBy, WaitReason, WorkflowStatus,
+    AtLimit, AttemptStatus, ClarificationStatus, Compaction, ConversationStatus, Doing, Effect,
+    FocusKind, Happened, HumanKind, Missed, Origin, Permission, PlanningEnd, ProgressMethod, Role,
+    Speaker, StageStatus, TaskStatus, UsageBy, WaitReason, WorkflowStatus,
 };
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -29,6 +31,7 @@ use utoipa::{IntoParams, IntoResponses, PartialSchema, ToSchema};
 use super::code::ProblemCode;
 use super::problem::Problem;
 
+pub(super) use conversations::{ConversationSchema, EntrySchema};
 pub(super) use tasks::{TaskDetailSchema, TaskSchema, ToolSchema};
 pub(super) use turns::{PromptSchema, TurnSchema};
 pub(super) use usage::{ForecastSchema, UsageReportSchema};
@@ -63,16 +66,22 @@ macro_rules! vocabularies {
 vocabularies! {
     AtLimitWord = AtLimit;
     AttemptStatusWord = AttemptStatus;
+    ClarificationStatusWord = ClarificationStatus;
     CompactionWord = Compaction;
+    ConversationStatusWord = ConversationStatus;
+    DoingWord = Doing;
     EffectWord = Effect;
+    FocusKindWord = FocusKind;
     HappenedWord = Happened;
     HumanKindWord = HumanKind;
     MissedWord = Missed;
     OriginWord = Origin;
     PermissionWord = Permission;
     ProblemWord = ProblemCode;
+    PlanningEndWord = PlanningEnd;
     ProgressMethodWord = ProgressMethod;
     RoleWord = Role;
+    SpeakerWord = Speaker;
     StageStatusWord = StageStatus;
     TaskStatusWord = TaskStatus;
     UsageByWord = UsageBy;
@@ -152,6 +161,15 @@ pub(super) fn components() -> Components {
 #[into_params(parameter_in = Path)]
 pub(super) struct WorkflowInPath {
     /// The workflow's id.
+    #[param(format = "uuid")]
+    id: String,
+}
+
+/// A conversation's id in the path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct ConversationInPath {
+    /// The conversation's id.
     #[param(format = "uuid")]
     id: String,
 }

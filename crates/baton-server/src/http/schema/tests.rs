@@ -70,7 +70,13 @@ fn schemas_have_the_fields_of_the_views_that_are_served() {
     let usage = include_str!("../../../../baton-engine/src/usage.rs");
     let forecast = include_str!("../../../../baton-engine/src/forecast.rs");
     let turns = include_str!("../../../../baton-engine/src/turn_view.rs");
+    let talk = include_str!("../../../../baton-engine/src/conversations.rs");
+    let asked = include_str!("../../../../baton-core/src/conversation/clarification.rs");
     let cases = [
+        ("Conversation", talk, "ConversationView"),
+        ("ClosedTask", talk, "ClosedTaskView"),
+        ("Clarification", asked, "Clarification"),
+        ("Focus", include_str!("../../../../baton-core/src/conversation/state.rs"), "Focus"),
         ("AgentWork", turns, "AgentView"),
         ("Turn", turns, "TurnView"),
         ("Piece", turns, "PieceView"),

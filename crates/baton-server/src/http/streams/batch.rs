@@ -7,24 +7,25 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use baton_core::ids::{TaskId, WorkflowId};
-use baton_core::words::WorkflowStatus;
+use baton_core::words::{Doing, WorkflowStatus};
 use baton_core::workflow::Event;
 use baton_engine::chunks::{Chunk, TurnId};
 use baton_engine::events::{EventView, Showing, StreamName, matches_type};
 use baton_engine::said::Said;
 use baton_engine::store::{Record, StoreError, Views};
-use baton_engine::usage::{Usage, spending_of};
+use baton_engine::usage::{Spent, Usage, spending_of};
 use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 
 use super::cursor::Cursor;
+use super::scope::{Scope, Source};
 use super::text::{self, Heard};
 
 /// Which events a subscriber gets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Filter {
-    /// Only those of the workflow of this number.
-    pub stream: Option<u64>,
+    /// Whose.
+    pub scope: Scope,
     /// Only those whose type, or whose message's name, fits one of these; all when empty.
     pub types: Box<[Box<str>]>,
 }
@@ -44,7 +45,7 @@ pub(super) struct Batch {
 pub(super) struct Message {
     /// Its place in the stream; none of what is not in the journal.
     pub id: Option<Cursor>,
-    stream: u64,
+    source: Source,
     kind: Cow<'static, str>,
     /// What it is called.
     pub name: &'static str,
@@ -65,19 +66,29 @@ pub(super) struct Place {
     pub heard: Heard,
 }
 
-/// How a run ended: what the last message of its stream says.
+/// How what was followed ended: what the last message of its stream says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct End {
-    /// The run's status.
-    pub status: WorkflowStatus,
-    /// What it used.
-    pub usage: Usage,
+#[serde(untagged)]
+pub(super) enum End {
+    /// The run of a workflow.
+    Run {
+        /// The run's status.
+        status: WorkflowStatus,
+        /// What it used.
+        usage: Usage,
+    },
+    /// A conversation has come to rest.
+    Rest {
+        /// What it is doing.
+        status: Doing,
+        /// What all of its workflows used of models.
+        usage: Spent,
+    },
 }
 
 impl Filter {
     fn wants(&self, message: &Message) -> bool {
-        self.stream.is_none_or(|stream| stream == message.stream)
-            && fits(&self.types, &message.kind, message.name)
+        self.scope.has(message.source) && fits(&self.types, &message.kind, message.name)
     }
 }
 
@@ -108,9 +119,9 @@ struct Live<'s> {
 }
 
 impl Batch {
-    /// What a task of a stream says of itself. It is not in the journal, so the message has no place
+    /// What a task says of itself. It is not in the journal, so the message has no place
     /// and is told once, to those who follow just now.
-    pub fn live(stream: u64, said: &Said) -> Option<Self> {
+    pub fn live(source: Source, said: &Said) -> Option<Self> {
         let (workflow_id, _) = said.task.split()?;
         let (task_id, attempt) = (said.task, said.attempt);
         let kind = "task.progress";
@@ -123,14 +134,16 @@ impl Batch {
         text.push_str("\n\n");
         let frame = 0..text.len();
         let kind = kind.into();
-        let message = Message { id: None, stream, kind, name, frame, data, end: None, text: None };
+        let message = Message { id: None, source, kind, name, frame, data, end: None, text: None };
         Some(Self { through: 0, messages: Box::new([message]), frames: text.into() })
     }
 
     /// What models say, as messages that stand behind what was told before.
-    pub fn of_texts(chunks: &[Chunk]) -> Result<Self, StoreError> {
+    pub fn of_texts(chunks: &[(Source, Chunk)]) -> Result<Self, StoreError> {
         let (mut text, mut messages) = (String::new(), Vec::new());
-        chunks.iter().try_for_each(|chunk| say(&mut text, &mut messages, chunk))?;
+        for (source, chunk) in chunks {
+            say(&mut text, &mut messages, *source, chunk)?;
+        }
         Ok(Self { through: 0, messages: messages.into_boxed_slice(), frames: text.into() })
     }
 
@@ -150,7 +163,8 @@ impl Batch {
             while let Some(((behind, chunk), rest)) = spoken.split_first()
                 && *behind < record.position
             {
-                say(&mut text, &mut messages, chunk)?;
+                let source = source_of(chunk.stream, showing, views)?;
+                say(&mut text, &mut messages, source, chunk)?;
                 spoken = rest;
             }
             let shown = showing.show(record, views)?;
@@ -169,7 +183,10 @@ impl Batch {
                 last.end = end;
             }
         }
-        spoken.iter().try_for_each(|(_, chunk)| say(&mut text, &mut messages, chunk))?;
+        for (_, chunk) in spoken {
+            let source = source_of(chunk.stream, showing, views)?;
+            say(&mut text, &mut messages, source, chunk)?;
+        }
         Ok(Self { through, messages: messages.into_boxed_slice(), frames: text.into() })
     }
 
@@ -186,12 +203,12 @@ impl Batch {
         filter: &'b Filter,
         after: &'b Place,
     ) -> impl Iterator<Item = &'b Message> {
-        let of_one = filter.stream;
+        let of_run = |message: &Message| filter.scope == Scope::Stream(message.source.stream);
         let new = self.messages.iter().filter(move |message| message.is_behind(after));
         let mut over = false;
         let until_end = new.take_while(move |message| {
             let go_on = !over;
-            over |= message.end.is_some() && of_one == Some(message.stream);
+            over |= message.end.is_some() && of_run(message);
             go_on
         });
         until_end.filter(|message| filter.wants(message))
@@ -199,8 +216,8 @@ impl Batch {
 
     /// How the run of the workflow that is asked for ended, if it did behind a place.
     pub fn end(&self, filter: &Filter, after: &Place) -> Option<End> {
-        let stream = filter.stream?;
-        let own = |m: &&Message| m.stream == stream && m.is_behind(after);
+        let own =
+            |m: &&Message| filter.scope == Scope::Stream(m.source.stream) && m.is_behind(after);
         self.messages.iter().filter(own).find_map(|message| message.end)
     }
 
@@ -224,10 +241,10 @@ impl Batch {
         }
     }
 
-    /// How much of which texts it tells, of the streams that are asked for.
+    /// How much of which texts it tells, of what is asked for.
     pub fn texts(&self, filter: &Filter) -> impl Iterator<Item = (TurnId, u64)> {
-        let of = filter.stream;
-        let own = self.messages.iter().filter(move |m| of.is_none_or(|of| of == m.stream));
+        let scope = filter.scope;
+        let own = self.messages.iter().filter(move |message| scope.has(message.source));
         own.filter_map(|message| message.text)
     }
 
@@ -257,7 +274,7 @@ fn write(
     text.push_str("\n\n");
     Ok(Message {
         id: Some(id),
-        stream: record.stream,
+        source: Source { stream: record.stream, conversation: view.conversationid },
         kind: view.kind.clone(),
         name,
         frame: begin..text.len(),
@@ -268,7 +285,12 @@ fn write(
 }
 
 /// Writes a piece of text behind other messages, cut where it is long.
-fn say(text: &mut String, messages: &mut Vec<Message>, chunk: &Chunk) -> Result<(), StoreError> {
+fn say(
+    text: &mut String,
+    messages: &mut Vec<Message>,
+    source: Source,
+    chunk: &Chunk,
+) -> Result<(), StoreError> {
     for delta in text::Delta::all(chunk) {
         let begin = text.len();
         text.push_str(&format!("event: {}\ndata: ", text::NAME));
@@ -278,7 +300,7 @@ fn say(text: &mut String, messages: &mut Vec<Message>, chunk: &Chunk) -> Result<
         text.push_str("\n\n");
         messages.push(Message {
             id: None,
-            stream: chunk.stream,
+            source,
             kind: text::NAME.into(),
             name: text::NAME,
             frame: begin..text.len(),
@@ -288,6 +310,15 @@ fn say(text: &mut String, messages: &mut Vec<Message>, chunk: &Chunk) -> Result<
         });
     }
     Ok(())
+}
+
+/// A stream, and the conversation to which it belongs.
+pub(super) fn source_of(
+    stream: u64,
+    showing: &mut Showing,
+    views: &mut dyn Views,
+) -> Result<Source, StoreError> {
+    Ok(Source { stream, conversation: showing.conversation_of(stream, views)? })
 }
 
 /// How a run ended that ended with this record.
@@ -300,7 +331,7 @@ fn end_of(
     let missing = || StoreError::Corrupt(format!("the workflow {id} has no row"));
     let (_, row) = views.workflow(id)?.ok_or_else(missing)?;
     let spent = spending_of(record.stream, Some(record.position), views)?;
-    Ok(Some(End { status, usage: Usage::until(record.at, &row, spent) }))
+    Ok(Some(End::Run { status, usage: Usage::until(record.at, &row, spent) }))
 }
 
 /// JSON without line breaks, which would end an SSE field; between values they are but white space.

@@ -22,7 +22,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::watch;
 
-use super::batch::Batch;
+use super::batch::{Batch, source_of};
+use super::scope::{Scope, Source};
 use crate::http::Report;
 
 /// How many batches may wait for one subscriber.
@@ -66,22 +67,31 @@ struct Shared {
     over: watch::Sender<bool>,
 }
 
-/// Who follows what. Sorted, so that those of one workflow stand together.
+/// Who follows what. Sorted, so that those of one scope stand together.
 #[derive(Default)]
 struct Registry {
     /// Up to here, events have been or are being given out.
     position: u64,
     newest_id: u64,
-    lines: BTreeMap<(Option<u64>, u64), Sender<Arc<Batch>>>,
+    lines: BTreeMap<(Scope, u64), Sender<Arc<Batch>>>,
 }
 
 /// A subscriber's line; it leaves the broadcaster when this is dropped.
 pub(super) struct Line {
     shared: Arc<Shared>,
-    key: (Option<u64>, u64),
+    key: (Scope, u64),
     /// Everything behind this position comes by the line.
     pub from: u64,
     batches: Receiver<Arc<Batch>>,
+}
+
+/// Who gets what of some streams.
+#[derive(Default)]
+struct Followed {
+    /// Who.
+    scopes: HashSet<Scope>,
+    /// The streams of which somebody gets something.
+    streams: HashSet<u64>,
 }
 
 impl std::fmt::Debug for Broadcaster {
@@ -164,12 +174,12 @@ impl Broadcaster {
         registry.lines.clear();
     }
 
-    /// Makes a line for the events of one workflow, or of all.
-    pub(super) fn line(&self, stream: Option<u64>) -> Line {
+    /// Makes a line for the events of a scope.
+    pub(super) fn line(&self, scope: Scope) -> Line {
         let (sender, batches) = channel(LINE_MAX);
         let mut registry = self.0.registry();
         registry.newest_id += 1;
-        let key = (stream, registry.newest_id);
+        let key = (scope, registry.newest_id);
         if !self.is_over() {
             registry.lines.insert(key, sender);
         }
@@ -255,24 +265,23 @@ impl Shared {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives what is not in the journal to all who follow its stream and have room for it.
-    fn mention(&self, batch: &Arc<Batch>, stream: u64) {
+    /// Gives what is not in the journal to all who follow its source and have room for it.
+    fn mention(&self, batch: &Arc<Batch>, source: Source) {
         let registry = self.registry();
-        for group in [None, Some(stream)] {
-            for (_, line) in registry.lines.range((group, 0)..=(group, u64::MAX)) {
+        for scope in source.scopes() {
+            for (_, line) in registry.lines.range((scope, 0)..=(scope, u64::MAX)) {
                 // Who is behind with events misses nothing that lasts.
                 let _ = line.try_send(Arc::clone(batch));
             }
         }
     }
 
-    /// Gives a batch to all who follow one of its streams.
-    fn give(&self, batch: &Arc<Batch>, streams: &HashSet<u64>) {
+    /// Gives a batch to all who follow something of it.
+    fn give(&self, batch: &Arc<Batch>, scopes: &HashSet<Scope>) {
         let mut registry = self.registry();
-        let groups = std::iter::once(None).chain(streams.iter().copied().map(Some));
         let mut gone = Vec::new();
-        for group in groups {
-            for (key, line) in registry.lines.range((group, 0)..=(group, u64::MAX)) {
+        for scope in scopes.iter().copied() {
+            for (key, line) in registry.lines.range((scope, 0)..=(scope, u64::MAX)) {
                 match line.try_send(Arc::clone(batch)) {
                     Ok(()) => {}
                     Err(TrySendError::Closed(_)) => gone.push(*key),
@@ -346,21 +355,33 @@ impl Work {
             let Some(last) = records.last() else { break };
             let through = last.position;
             let spoken = self.spoken_until(through);
-            let (all, streams) = self.wanted(&records, &spoken, through);
-            let wanted = |stream| all || streams.contains(&stream);
-            let views = self.views.as_mut();
-            match Batch::of(&records, &spoken, through, &wanted, &mut self.showing, views) {
-                Ok(batch) => self.shared.0.give(&Arc::new(batch), &streams),
-                Err(fault) => {
-                    // They read it themselves, then.
-                    self.shared.0.registry().lines.clear();
-                    return Err(fault);
-                }
+            if let Err(fault) = self.tell_events(&records, &spoken, through) {
+                // They read it themselves, then.
+                self.shared.0.registry().lines.clear();
+                return Err(fault);
             }
         }
         let position = self.shared.0.registry().position;
         let spoken = self.spoken_until(position);
         self.tell_texts(spoken)
+    }
+
+    /// Tells events, and what models said between them, to those who follow them.
+    fn tell_events(
+        &mut self,
+        records: &[Record],
+        spoken: &[(u64, Chunk)],
+        through: u64,
+    ) -> Result<(), StoreError> {
+        // Who comes from now on reads these events from the journal.
+        self.shared.0.registry().position = through;
+        let texts = spoken.iter().map(|(_, chunk)| chunk.stream);
+        let followed = self.followed(records.iter().map(|record| record.stream).chain(texts))?;
+        let wanted = |stream| followed.streams.contains(&stream);
+        let (showing, views) = (&mut self.showing, self.views.as_mut());
+        let batch = Batch::of(records, spoken, through, &wanted, showing, views)?;
+        self.shared.0.give(&Arc::new(batch), &followed.scopes);
+        Ok(())
     }
 
     /// While nothing can be read, what models say waits. Where that is too much, subscribers read anew
@@ -379,13 +400,17 @@ impl Work {
     }
 
     /// Tells what models say between two commits.
-    fn tell_texts(&self, spoken: Vec<(u64, Chunk)>) -> Result<(), StoreError> {
-        let (all, streams) = self.followed(spoken.iter().map(|(_, chunk)| chunk.stream));
-        let chunks: Vec<Chunk> = spoken.into_iter().map(|(_, chunk)| chunk).collect();
-        if chunks.is_empty() || (!all && streams.is_empty()) {
+    fn tell_texts(&mut self, spoken: Vec<(u64, Chunk)>) -> Result<(), StoreError> {
+        let followed = self.followed(spoken.iter().map(|(_, chunk)| chunk.stream))?;
+        if followed.scopes.is_empty() {
             return Ok(());
         }
-        self.shared.0.give(&Arc::new(Batch::of_texts(&chunks)?), &streams);
+        let mut chunks = Vec::new();
+        for (_, chunk) in spoken {
+            let source = source_of(chunk.stream, &mut self.showing, self.views.as_mut())?;
+            chunks.push((source, chunk));
+        }
+        self.shared.0.give(&Arc::new(Batch::of_texts(&chunks)?), &followed.scopes);
         Ok(())
     }
 
@@ -399,9 +424,10 @@ impl Work {
         for said in &news {
             // Where the store cannot say whose it is, the next news will be told.
             if let Ok(Some(stream)) = self.views.workflow_of(said.task)
-                && let Some(batch) = Batch::live(stream, said)
+                && let Ok(source) = source_of(stream, &mut self.showing, self.views.as_mut())
+                && let Some(batch) = Batch::live(source, said)
             {
-                self.shared.0.mention(&Arc::new(batch), stream);
+                self.shared.0.mention(&Arc::new(batch), source);
             }
         }
         rest
@@ -416,26 +442,38 @@ impl Work {
         (registry.position < newest).then_some(registry.position)
     }
 
-    /// Whether somebody follows everything, and which of the streams of some events and texts have
-    /// followers.
-    ///
-    /// Who comes from now on reads these events from the journal.
-    fn wanted(
-        &self,
-        records: &[Record],
-        spoken: &[(u64, Chunk)],
-        through: u64,
-    ) -> (bool, HashSet<u64>) {
-        self.shared.0.registry().position = through;
-        let texts = spoken.iter().map(|(_, chunk)| chunk.stream);
-        self.followed(records.iter().map(|record| record.stream).chain(texts))
+    /// Who follows something of some streams. Conversations are looked up only where somebody follows
+    /// one: who comes later reads the journal.
+    fn followed(&mut self, streams: impl Iterator<Item = u64>) -> Result<Followed, StoreError> {
+        let streams: HashSet<u64> = streams.collect();
+        let by_conversation = self.shared.0.registry().has_conversations();
+        let mut followed = Followed::default();
+        for stream in streams {
+            let source = if by_conversation {
+                source_of(stream, &mut self.showing, self.views.as_mut())?
+            } else {
+                Source { stream, conversation: None }
+            };
+            let registry = self.shared.0.registry();
+            let scopes = source.scopes().filter(|scope| registry.follows(*scope));
+            for scope in scopes {
+                followed.scopes.insert(scope);
+                followed.streams.insert(stream);
+            }
+        }
+        Ok(followed)
+    }
+}
+
+impl Registry {
+    /// Whether somebody follows this.
+    fn follows(&self, scope: Scope) -> bool {
+        self.lines.range((scope, 0)..=(scope, u64::MAX)).next().is_some()
     }
 
-    /// Whether somebody follows everything, and which of some streams have followers.
-    fn followed(&self, streams: impl Iterator<Item = u64>) -> (bool, HashSet<u64>) {
-        let streams: HashSet<u64> = streams.collect();
-        let registry = self.shared.0.registry();
-        let follows = |group| registry.lines.range((group, 0)..=(group, u64::MAX)).next().is_some();
-        (follows(None), streams.into_iter().filter(|stream| follows(Some(*stream))).collect())
+    /// Whether somebody follows a conversation: those stand last.
+    fn has_conversations(&self) -> bool {
+        let last = self.lines.last_key_value().map(|((scope, _), _)| *scope);
+        matches!(last, Some(Scope::Conversation(_)))
     }
 }

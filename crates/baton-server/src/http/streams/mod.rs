@@ -6,6 +6,8 @@
 pub(super) mod batch;
 mod broadcaster;
 mod cursor;
+mod replay;
+mod scope;
 pub(super) mod socket;
 pub(super) mod sse;
 mod subscription;

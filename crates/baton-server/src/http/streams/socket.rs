@@ -116,7 +116,8 @@ async fn subscribe(text: &str, streams: &Streams) -> Result<Subscription, Proble
     let workflow = ask.workflow.as_deref().map(super::workflow_id).transpose()?;
     let types = patterns(ask.r#type.as_deref());
     let heard = ask.chunks.as_deref().map(Heard::read).transpose()?;
-    streams.subscribe(Wanted { workflow, types, after: ask.after, heard }).await
+    let whose = workflow.into();
+    streams.subscribe(Wanted { whose, types, after: ask.after, heard }).await
 }
 
 async fn tell(

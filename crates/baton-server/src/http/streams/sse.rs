@@ -10,14 +10,14 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
-use baton_core::ids::WorkflowId;
+use baton_core::ids::{ConversationId, WorkflowId};
 use bytes::Bytes;
 use futures_util::stream::unfold;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::cursor::Cursor;
-use super::subscription::{Said, Subscription, Wanted};
+use super::subscription::{Said, Subscription, Wanted, Whose};
 use super::text::Heard;
 use super::{Note, patterns};
 use crate::http::Api;
@@ -27,7 +27,7 @@ use crate::http::problem::Problem;
 use crate::http::schema::Problems;
 use crate::http::serving::Lasting;
 
-/// Which events of a workflow.
+/// Which events of a workflow, or of a conversation.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -90,7 +90,39 @@ pub(in crate::http) async fn of_workflow(
     let types = patterns(part.r#type.as_deref());
     let heard = part.chunks.as_deref().map(Heard::read).transpose()?;
     let after = last_id(&headers)?.or(part.after);
-    let wanted = Wanted { workflow: Some(id), types, after, heard };
+    let wanted = Wanted { whose: Whose::Workflow(id), types, after, heard };
+    Ok(answer(api.streams.subscribe(wanted).await?))
+}
+
+/// What happens in a conversation and in its workflows, as it happens.
+///
+/// Events from the first on, or behind a position, in the order of the journal; it goes on until the
+/// client leaves. `text.delta` as on the stream of a workflow.
+#[utoipa::path(get, path = "/conversations/{id}/stream", tag = "streams", operation_id = "stream_conversation",
+    params(("id" = String, Path, description = "The conversation's id"), Part),
+    responses((status = 200, description = "Server-sent events", content_type = "text/event-stream"),
+        Problems))]
+pub(in crate::http) async fn of_conversation(
+    State(api): State<Api>,
+    IdOf(id): IdOf<ConversationId>,
+    Asked(part): Asked<Part>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let types = patterns(part.r#type.as_deref());
+    let heard = part.chunks.as_deref().map(Heard::read).transpose()?;
+    let after = last_id(&headers)?.or(part.after);
+    let wanted = Wanted { whose: Whose::Conversation(id), types, after, heard };
+    Ok(answer(api.streams.subscribe(wanted).await?))
+}
+
+/// What happens in a conversation behind a position, until it rests; then `done {status, usage}`.
+pub(in crate::http) async fn until_rest(
+    api: &Api,
+    id: ConversationId,
+    after: u64,
+) -> Result<Response, Problem> {
+    let (whose, after) = (Whose::UntilRest(id), Some(Cursor::from(after)));
+    let wanted = Wanted { whose, after, ..Wanted::default() };
     Ok(answer(api.streams.subscribe(wanted).await?))
 }
 
@@ -107,7 +139,7 @@ pub(in crate::http) async fn of_all(
     let types = patterns(selection.r#type.as_deref());
     let heard = selection.chunks.as_deref().map(Heard::read).transpose()?;
     let after = last_id(&headers)?.or(selection.after);
-    let wanted = Wanted { workflow, types, after, heard };
+    let wanted = Wanted { whose: workflow.into(), types, after, heard };
     Ok(answer(api.streams.subscribe(wanted).await?))
 }
 

@@ -4,30 +4,24 @@
 //! read up to there and what comes by the line join without a gap, and the cursor keeps either from
 //! being told twice. A line that was full is closed, and the same begins again from the cursor.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::ids::WorkflowId;
-use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
-use baton_engine::chunks::Chunk;
-use baton_engine::cursor::removed_after;
+use baton_core::ids::{ConversationId, WorkflowId};
 use baton_engine::store::Views;
-use baton_engine::usage::{Usage, spending_of};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::batch::{Batch, End, Filter, Place};
 use super::broadcaster::{Broadcaster, Line};
 use super::cursor::Cursor;
+use super::replay::{ended_by, kept, kept_behind, replay, rest_at};
+use super::scope::Scope;
 use super::text::Heard;
 use crate::http::code::ProblemCode;
 use crate::http::problem::Problem;
 use crate::http::readers::Readers;
-use crate::http::workflows::found;
 
-/// How many events are read from the journal at a time.
-const REPLAY_MAX: u32 = 1_000;
 /// How many subscribers read the journal at once; the others wait their turn.
 const REPLAYS_MAX: usize = 2;
 /// The pause before a store that could not be read is read again.
@@ -43,14 +37,43 @@ pub struct Streams {
     replays: Arc<Semaphore>,
 }
 
+/// Whose events are asked for, and how long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Everybody's, for ever.
+    #[default]
+    All,
+    /// A workflow's, until its run ends.
+    Workflow(WorkflowId),
+    /// A conversation's and its workflows', for ever.
+    Conversation(ConversationId),
+    /// The same, until nothing is done any more or a person is needed.
+    UntilRest(ConversationId),
+}
+
+impl From<Option<WorkflowId>> for Whose {
+    fn from(workflow: Option<WorkflowId>) -> Self {
+        workflow.map_or(Self::All, Self::Workflow)
+    }
+}
+
+impl Whose {
+    fn workflow(self) -> Option<WorkflowId> {
+        match self {
+            Self::Workflow(id) => Some(id),
+            Self::All | Self::Conversation(_) | Self::UntilRest(_) => None,
+        }
+    }
+}
+
 /// What a subscriber asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
-    /// Only this workflow's.
-    pub workflow: Option<WorkflowId>,
+    /// Whose events.
+    pub whose: Whose,
     /// Only events of these types; `*` stands for any run of characters.
     pub types: Box<[Box<str>]>,
-    /// What comes behind this place. Without: a workflow's from its beginning, all from now on.
+    /// What comes behind this place. Without: all from now on, others from their beginning.
     pub after: Option<Cursor>,
     /// How far it has heard the turns that run. Without, and without a place: what is said from now on
     /// where everything is followed.
@@ -64,7 +87,7 @@ pub(super) enum Said {
     Events(Arc<Batch>, Place),
     /// Its line was full. What it missed comes now, from the journal, behind this position.
     Lagged(u64),
-    /// The run has ended, and with it this stream.
+    /// What was followed has ended, and with it this stream.
     Done(End),
     /// The stream cannot go on.
     Problem(Problem),
@@ -75,11 +98,13 @@ pub(super) enum Said {
 /// A subscriber's place in a stream.
 pub(super) struct Subscription {
     streams: Streams,
-    workflow: Option<WorkflowId>,
+    whose: Whose,
     filter: Filter,
     /// What was said.
     place: Place,
     phase: Phase,
+    /// Whether something was told since it was looked whether the conversation rests.
+    has_moved: bool,
 }
 
 enum Phase {
@@ -118,21 +143,18 @@ impl Streams {
         if self.broadcaster.is_over() {
             return Err(Problem::new(ProblemCode::Draining, "the server is shutting down"));
         }
-        let Wanted { workflow, types, after, heard } = wanted;
-        let stream = match workflow {
-            Some(id) => Some(self.readers.read(move |views| Ok(kept(id, views)?.0.number)).await?),
-            None => None,
-        };
-        let filter = Filter { stream, types };
-        let line = self.broadcaster.line(stream);
+        let Wanted { whose, types, after, heard } = wanted;
+        let scope = self.scope(whose, after).await?;
+        let filter = Filter { scope, types };
+        let line = self.broadcaster.line(scope);
         if let Some(after) = after.filter(|after| after.position > line.from) {
             self.refuse_ahead(after.position).await?;
         }
-        let beginning = if stream.is_some() { 0 } else { line.from };
+        let beginning = if scope == Scope::All { line.from } else { 0 };
         let cursor = after.unwrap_or(Cursor::from(beginning));
         let heard = match heard {
             Some(heard) => heard,
-            None if stream.is_some() || after.is_some() => Heard::default(),
+            None if scope != Scope::All || after.is_some() => Heard::default(),
             None => self
                 .broadcaster
                 .texts(None, line.from)
@@ -141,10 +163,27 @@ impl Streams {
                 .collect(),
         };
         let (place, phase) = (Place { cursor, heard }, Phase::Over);
-        let mut new = Subscription { streams: self.clone(), workflow, filter, place, phase };
+        let streams = self.clone();
+        let mut new = Subscription { streams, whose, filter, place, phase, has_moved: true };
         let missed = new.missed(line.from).await?;
         new.phase = Phase::Behind(line, Some(missed));
         Ok(new)
+    }
+
+    /// Whose events are told; a problem where there is nobody, or where some were purged.
+    async fn scope(&self, whose: Whose, after: Option<Cursor>) -> Result<Scope, Problem> {
+        if whose == Whose::All {
+            return Ok(Scope::All);
+        }
+        let after = after.map(|after| after.position);
+        let read = move |views: &mut dyn Views| match whose {
+            Whose::All => Ok(Scope::All),
+            Whose::Workflow(id) => Ok(Scope::Stream(kept(id, views)?.0.number)),
+            Whose::Conversation(id) | Whose::UntilRest(id) => {
+                kept_behind(id, after, views).map(|()| Scope::Conversation(id))
+            }
+        };
+        self.readers.read(read).await
     }
 
     /// Refuses a position that the journal has not reached: what comes up to there would never be told.
@@ -166,6 +205,7 @@ impl Subscription {
     /// The next thing to say; `None` at the end. Nothing is lost where this is not waited for.
     pub async fn next(&mut self) -> Option<Said> {
         loop {
+            let look = self.has_moved && matches!(self.whose, Whose::UntilRest(_));
             let said = match &mut self.phase {
                 Phase::Over => return None,
                 Phase::Ended(end) => {
@@ -173,8 +213,9 @@ impl Subscription {
                     self.phase = Phase::Over;
                     Some(Said::Done(end))
                 }
+                Phase::Live(_) if look => self.look().await,
                 Phase::Cut => {
-                    let line = self.streams.broadcaster.line(self.filter.stream);
+                    let line = self.streams.broadcaster.line(self.filter.scope);
                     self.phase = Phase::Behind(line, None);
                     Some(Said::Lagged(self.place.cursor.position))
                 }
@@ -197,6 +238,25 @@ impl Subscription {
             if said.is_some() {
                 return said;
             }
+        }
+    }
+
+    /// Ends where the conversation rests and all of it was told.
+    async fn look(&mut self) -> Option<Said> {
+        let (whose, told) = (self.whose, self.place.cursor.position);
+        let read = move |views: &mut dyn Views| match whose {
+            Whose::UntilRest(id) => rest_at(id, told, views),
+            Whose::All | Whose::Workflow(_) | Whose::Conversation(_) => Ok(None),
+        };
+        match self.streams.readers.read(read).await {
+            Ok(end) => {
+                self.has_moved = false;
+                if let Some(end) = end {
+                    self.phase = Phase::Ended(end);
+                }
+                None
+            }
+            Err(problem) => self.fail(problem).await,
         }
     }
 
@@ -229,6 +289,7 @@ impl Subscription {
     /// Says what a batch holds for this subscriber behind its cursor, if anything.
     fn say(&mut self, batch: Arc<Batch>) -> Option<Said> {
         let after = self.place.clone();
+        self.has_moved = true;
         self.place.cursor = after.cursor.max(Cursor::from(batch.through));
         let broadcaster = &self.streams.broadcaster;
         let runs = |turn| broadcaster.is_running(turn);
@@ -259,73 +320,21 @@ impl Subscription {
         let turn = self.streams.replays.acquire().await;
         let closed = |_| Problem::new(ProblemCode::Draining, "the server is shutting down");
         let _turn = turn.map_err(closed)?;
-        let (workflow, stream, place) = (self.workflow, self.filter.stream, self.place.clone());
+        let (whose, scope, place) = (self.whose, self.filter.scope, self.place.clone());
         let broadcaster = self.streams.broadcaster.clone();
         let read = move |views: &mut dyn Views| {
-            let end = match workflow {
+            let end = match whose.workflow() {
                 Some(id) => ended_by(id, until, views)?,
                 None => None,
             };
             let texts = || {
-                let texts = broadcaster.texts(workflow, until).into_iter();
+                let texts = broadcaster.texts(whose.workflow(), until).into_iter();
                 texts.filter_map(|chunk| place.heard.rest(chunk)).collect()
             };
             let span = place.cursor.position..=until;
-            let batch = replay(&broadcaster, (stream, span), &texts, views)?;
+            let batch = replay(&broadcaster, (scope, span), &texts, views)?;
             Ok(Missed { batch, end })
         };
         self.streams.readers.read(read).await
     }
-}
-
-/// The rows of a workflow that was not purged.
-fn kept(id: WorkflowId, views: &mut dyn Views) -> Result<(WorkflowCard, WorkflowRow), Problem> {
-    let (card, row) = found(id, views)?;
-    match row.purged_at() {
-        None => Ok((card, row)),
-        Some(at) => {
-            let detail = format!("the events of the workflow {id} were purged at {at}");
-            Err(Problem::new(ProblemCode::Purged, detail))
-        }
-    }
-}
-
-/// How the run of a workflow had ended at a position.
-fn ended_by(id: WorkflowId, until: u64, views: &mut dyn Views) -> Result<Option<End>, Problem> {
-    let (card, row) = kept(id, views)?;
-    let Some(ended_at) = row.ended_at.filter(|_| row.head <= until) else { return Ok(None) };
-    let spent = spending_of(card.number, Some(row.head), views)?;
-    Ok(Some(End { status: row.status, usage: Usage::until(ended_at, &row, spent) }))
-}
-
-/// Events of the journal behind the first position and up to the second; behind the last, texts.
-fn replay(
-    broadcaster: &Broadcaster,
-    (stream, span): (Option<u64>, RangeInclusive<u64>),
-    texts: &dyn Fn() -> Vec<Chunk>,
-    views: &mut dyn Views,
-) -> Result<Batch, Problem> {
-    let (after, until) = span.into_inner();
-    let mut records =
-        if after < until { views.events(after, stream, REPLAY_MAX)? } else { Vec::new() };
-    let is_all = records.len() < REPLAY_MAX as usize;
-    records.retain(|record| record.position <= until);
-    let read = records.last().map_or(after, |record| record.position);
-    let hole = removed_after(after, &records)
-        .or((is_all && read < until).then(|| read + 1..=until))
-        .filter(|_| stream.is_none());
-    if let Some(hole) = hole {
-        let (from, to) = hole.into_inner();
-        let detail = format!(
-            "the events from {from} to {to} were purged, and perhaps later ones; read the lists \
-             anew and follow from now on, without `after` and `Last-Event-ID`"
-        );
-        return Err(Problem::new(ProblemCode::EventsPurged, detail));
-    }
-    let through = if is_all { until } else { read };
-    let mut showing = broadcaster.showing();
-    let texts = if is_all { texts() } else { Vec::new() };
-    let behind: Vec<_> = texts.into_iter().map(|chunk| (until, chunk)).collect();
-    let batch = Batch::of(&records, &behind, through.max(after), &|_| true, &mut showing, views)?;
-    Ok(batch.without_ends())
 }

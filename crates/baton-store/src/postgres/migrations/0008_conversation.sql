@@ -15,4 +15,6 @@ CREATE TABLE conversation (
 ) WITH (fillfactor = 70);
 CREATE INDEX conversation_status_newest ON conversation (status, number);
 -- Taking a store up asks for these alone, however many others there are.
-CREATE INDEX conversation_busy ON conversation (number) WHERE busy <> 0
+CREATE INDEX conversation_busy ON conversation (number) WHERE busy <> 0;
+-- To tell what happens in a conversation, its workflows are looked for.
+CREATE INDEX workflow_conversation ON workflow (conversation, number)

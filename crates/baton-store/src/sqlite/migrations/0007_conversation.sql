@@ -16,3 +16,5 @@ CREATE TABLE conversation (
 CREATE INDEX conversation_status_newest ON conversation (status);
 -- Taking a store up asks for these alone, however many others there are.
 CREATE INDEX conversation_busy ON conversation (number) WHERE busy <> 0;
+-- To tell what happens in a conversation, its workflows are looked for.
+CREATE INDEX workflow_conversation ON workflow (conversation);

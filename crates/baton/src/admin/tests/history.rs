@@ -26,7 +26,7 @@ pub fn random(desk: &Desk, seed: u64, steps: u32) -> Driver {
     for step in 0..steps {
         act(&mut driver, &mut known, views.as_mut());
         if step % 7 == 0 {
-            let found = self_check.step(driver.engine().states(), views.as_mut());
+            let found = self_check.step(driver.engine(), views.as_mut());
             assert_eq!(found.expect("a step"), vec![], "seed {seed}, step {step}");
         }
     }
@@ -198,7 +198,7 @@ fn wf6_the_self_check_of_a_running_owner_sees_a_row_that_was_changed() {
     let mut views = desk.views();
     let mut self_check = SelfCheck::new(4, 1_000);
     let mut round = |driver: &Driver| -> Vec<String> {
-        let mut steps = (0..5).map(|_| self_check.step(driver.engine().states(), views.as_mut()));
+        let mut steps = (0..5).map(|_| self_check.step(driver.engine(), views.as_mut()));
         let found = steps.try_fold(Vec::new(), |mut all, found| {
             all.extend(found?);
             Ok::<_, baton_engine::store::StoreError>(all)

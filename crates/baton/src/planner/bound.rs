@@ -4,12 +4,13 @@
 //! Nothing goes back to the model here but what does not fit the schema: other faults end the planning.
 
 use baton_core::conversation::ConversationState;
+use baton_core::plan::Ends;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::asking::{self, Questions};
 use super::brought::{Brought, Named, Proposed};
-use super::offers::{self, offers};
+use super::offers::{self, object, offers};
 
 /// What the model is told beforehand.
 pub const INSTRUCTIONS: &str = include_str!("bound.md");
@@ -31,32 +32,33 @@ enum Step {
     Escalate { reason: String },
 }
 
-/// The schema of an answer, where these definitions can be started.
-pub fn schema(definitions: &[&str]) -> Value {
-    let ending = offers().into_iter().filter(|tool| tool.ends == baton_core::plan::Ends::Task);
-    let steps =
-        ending.filter(|tool| tool.name != offers::START_DEFINITION || !definitions.is_empty());
-    let step = |tool: baton_core::plan::OfferedTool| {
-        let name = tool.name.trim_start_matches("chat.").to_owned();
-        let mut input = tool.input;
-        if let Some(of) = input.pointer_mut("/properties/name") {
-            *of = json!({ "enum": definitions });
-        }
-        let properties: Map<String, Value> = [(name.clone(), input)].into_iter().collect();
-        json!({
-            "type": "object",
-            "required": [name],
-            "additionalProperties": false,
-            "properties": properties,
-        })
-    };
-    let steps: Vec<Value> = steps.map(step).collect();
-    json!({
-        "type": "object",
-        "required": ["step"],
-        "additionalProperties": false,
-        "properties": { "step": { "anyOf": steps } },
-    })
+/// The schema of an answer, where these definitions, each with the schema of its inputs, can be started.
+pub fn schema(definitions: &[(&str, Option<&Value>)]) -> Value {
+    let ending = offers().into_iter().filter(|tool| tool.ends == Ends::Task);
+    let others = ending.filter(|tool| tool.name != offers::START_DEFINITION);
+    let others = others.map(|tool| step(tool.name.trim_start_matches("chat."), tool.input));
+    let starts = definitions.iter().map(|(name, inputs)| {
+        let properties = json!({ "name": { "enum": [name] }, "inputs": inputs_of(*inputs) });
+        step("start_definition", object(&["name", "inputs"], properties))
+    });
+    let steps: Vec<Value> = starts.chain(others).collect();
+    object(&["step"], json!({ "step": { "anyOf": steps } }))
+}
+
+/// An answer of one kind.
+fn step(name: &str, input: Value) -> Value {
+    let properties: Map<String, Value> = [(name.to_owned(), input)].into_iter().collect();
+    object(&[name], Value::Object(properties))
+}
+
+/// The inputs of a definition, and no other. A schema that points into itself would point elsewhere here.
+fn inputs_of(schema: Option<&Value>) -> Value {
+    let Some(schema) = schema else { return object(&[], json!({})) };
+    let properties = schema.get("properties").filter(|_| !schema.to_string().contains("\"$ref\""));
+    let Some(properties) = properties else { return json!({ "type": "object" }) };
+    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    let required: Vec<&str> = required.filter_map(Value::as_str).collect();
+    object(&required, properties.clone())
 }
 
 impl Bound {
@@ -81,18 +83,21 @@ mod tests {
 
     #[test]
     fn an_answer_is_one_step_and_names_what_there_is() {
-        let schema = schema(&["tally"]);
+        let inputs = json!({ "properties": { "by": { "type": "string" } } });
+        let schema = schema(&[("tally", None), ("sum", Some(&inputs))]);
         let fits = |step: Value| read_output(Some(&schema), &json!({ "step": step }).to_string());
         for step in [
             json!({ "answer": { "text": "x" } }),
             json!({ "start_definition": { "name": "tally", "inputs": {} } }),
+            json!({ "start_definition": { "name": "sum", "inputs": { "by": "day" } } }),
         ] {
             let told = fits(step).expect("it fits").value();
             serde_json::from_value::<Bound>(told).expect("it is read");
         }
         for step in [
             json!({}),
-            json!({ "start_definition": { "name": "other" } }),
+            json!({ "start_definition": { "name": "other", "inputs": {} } }),
+            json!({ "start_definition": { "name": "tally", "inputs": { "by": "day" } } }),
             json!({ "list_capabilities": {} }),
             json!({ "answer": { "text": "x" }, "escalate": { "reason": "y" } }),
         ] {

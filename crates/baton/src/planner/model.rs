@@ -64,8 +64,11 @@ pub fn begin(
 fn bound_to(request: &str, library: &Library) -> (Option<Value>, Option<Value>) {
     let capabilities = capabilities::listed(request, library);
     let listed = capabilities.get("definitions").and_then(Value::as_array).into_iter().flatten();
-    let names: Vec<&str> = listed.filter_map(|one| one.get("name")?.as_str()).collect();
-    let schema = bound::schema(&names);
+    let plans = library.shelf().plans;
+    let named = listed.filter_map(|one| plans.get(one.get("name")?.as_str()?));
+    let definitions: Vec<(&str, Option<&Value>)> =
+        named.map(|plan| (plan.name.as_str(), plan.inputs.as_ref())).collect();
+    let schema = bound::schema(&definitions);
     (Some(capabilities), Some(schema))
 }
 

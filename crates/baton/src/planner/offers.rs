@@ -93,7 +93,8 @@ fn offer(name: &str, description: &str, ends: Ends, input: Value) -> OfferedTool
     }
 }
 
-fn object(required: &[&str], properties: Value) -> Value {
+/// The schema of an object of these fields and no other.
+pub fn object(required: &[&str], properties: Value) -> Value {
     json!({
         "type": "object",
         "required": required,

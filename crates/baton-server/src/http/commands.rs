@@ -27,7 +27,7 @@ use super::tasks::{shown, workflow_of};
 use super::workflows::{tag_of, view_of};
 
 /// The revision that a command brought its workflow to.
-const REVISION: HeaderName = HeaderName::from_static("baton-revision");
+pub(super) const REVISION: HeaderName = HeaderName::from_static("baton-revision");
 
 /// Which plan is approved.
 #[derive(Debug, Deserialize, ToSchema)]

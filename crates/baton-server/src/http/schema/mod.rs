@@ -4,6 +4,7 @@
 //! the generator alone, and a test compares the two.
 #![expect(dead_code, reason = "read by the generator, never built")]
 
+mod edits;
 mod tasks;
 mod turns;
 mod usage;
@@ -21,6 +22,7 @@ use baton_core::words::{
     AtLimit, AttemptStatus, Compaction, Effect, Happened, HumanKind, Missed, Origin, Permission,
     ProgressMethod, Role, StageStatus, TaskStatus, UsageBy, WaitReason, WorkflowStatus,
 };
+use baton_core::workflow::edits::EditStatus;
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{Components, ComponentsBuilder, ContentBuilder, Ref, RefOr, ResponseBuilder};
@@ -29,6 +31,7 @@ use utoipa::{IntoParams, IntoResponses, PartialSchema, ToSchema};
 use super::code::ProblemCode;
 use super::problem::Problem;
 
+pub(super) use edits::EditSchema;
 pub(super) use tasks::{TaskDetailSchema, TaskSchema, ToolSchema};
 pub(super) use turns::{PromptSchema, TurnSchema};
 pub(super) use usage::{ForecastSchema, UsageReportSchema};
@@ -64,6 +67,7 @@ vocabularies! {
     AtLimitWord = AtLimit;
     AttemptStatusWord = AttemptStatus;
     CompactionWord = Compaction;
+    EditStatusWord = EditStatus;
     EffectWord = Effect;
     HappenedWord = Happened;
     HumanKindWord = HumanKind;
@@ -154,6 +158,17 @@ pub(super) struct WorkflowInPath {
     /// The workflow's id.
     #[param(format = "uuid")]
     id: String,
+}
+
+/// An edit in the path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct EditInPath {
+    /// The workflow's id.
+    #[param(format = "uuid")]
+    id: String,
+    /// The edit's number, from 1.
+    n: u32,
 }
 
 /// A task's id in the path.

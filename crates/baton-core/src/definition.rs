@@ -5,8 +5,10 @@
 
 mod agent;
 mod calls;
+mod changes;
 mod children;
 mod draft;
+mod edited;
 mod fault;
 mod fields;
 mod graph;
@@ -23,12 +25,16 @@ mod task;
 mod tree;
 mod triggers;
 mod walk;
+mod written;
+mod yaml;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use agent::{AGENT_STEPS_MAX, MODELS_MAX};
+pub use changes::{Changes, changes};
 pub use children::NESTING_MAX;
+pub use edited::edited;
 pub use fault::{FAULTS_MAX, Fault, render};
 pub(crate) use inputs::validator;
 pub use inputs::{INPUT_FAULTS_MAX, InputFault, input_faults, input_from_text, value_from_text};
@@ -40,10 +46,12 @@ pub use schema::schema;
 pub use task::{ATTEMPTS_MAX, FALLBACKS_MAX};
 pub use tree::DEPTH_MAX;
 pub use walk::NAME_CHARS_MAX;
+pub use written::written;
+pub use yaml::yaml;
 
 use crate::plan::{Catalog, Plan};
 use fault::{Faults, Path};
-use tree::Place;
+use tree::{Node, Place};
 
 /// The largest source, in bytes.
 pub const SOURCE_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -57,14 +65,22 @@ pub fn read(source: &str, catalog: &dyn Catalog) -> Result<Plan, Vec<Fault>> {
         faults.add(Place::new(0, 0), &Path::Root, message);
         return Err(faults.resolve(""));
     }
-    let plan = plan(source, catalog, &mut faults);
+    let plan = checked(source, catalog, &mut faults, &|_, _, _| {});
     match plan {
         Some(plan) if faults.is_empty() => Ok(plan),
         Some(_) | None => Err(faults.resolve(source)),
     }
 }
 
-fn plan(source: &str, catalog: &dyn Catalog, faults: &mut Faults) -> Option<Plan> {
+/// A check of the whole beside those of every definition: of the root and the plan it was read as.
+type Check<'c> = &'c dyn Fn(&Node<'_>, &Plan, &mut Faults);
+
+fn checked(
+    source: &str,
+    catalog: &dyn Catalog,
+    faults: &mut Faults,
+    further: Check<'_>,
+) -> Option<Plan> {
     let node = tree::read(source, faults)?;
     let mut walk = walk::Walk { faults, catalog };
     let mut draft = walk::definition(&node, &mut walk)?;
@@ -72,5 +88,6 @@ fn plan(source: &str, catalog: &dyn Catalog, faults: &mut Faults) -> Option<Plan
     walk::milestones(&mut draft, faults);
     calls::check(&mut draft, catalog, faults);
     names::check(source, &draft, faults);
+    further(&node, &draft.plan, faults);
     Some(draft.plan)
 }

@@ -125,6 +125,8 @@ pub fn changes(event: &Event) -> Vec<Change> {
         | Event::Finished(_)
         | Event::Retried(_)
         | Event::ClockSet(_)
+        | Event::PlanEdited(_)
+        | Event::EditUndone(_)
         | Event::TaskStarted(_)
         | Event::TaskWaited(_)
         | Event::TaskExpanded(_)

@@ -14,6 +14,7 @@ pub mod envelope;
 pub mod fact;
 pub mod failure;
 pub mod ids;
+pub mod patch;
 pub mod plan;
 pub mod playbook;
 pub mod program;

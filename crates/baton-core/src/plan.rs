@@ -1,7 +1,7 @@
 //! A plan: the validated graph a workflow runs, as plain data.
 //!
 //! A plan is made by the definition reader (or by a planner) and admitted whole; it never changes
-//! under a running workflow. Templates stand here as their source; [`crate::program`] compiles them.
+//! under a running workflow, but another may take its place while it is in review. Templates stand here as their source; [`crate::program`] compiles them.
 //! Its JSON is what a store keeps, content-addressed: fields are only ever added, with defaults.
 
 use std::collections::BTreeMap;
@@ -287,6 +287,9 @@ pub struct AgentCall {
     /// What becomes of a transcript that outgrows its model's window.
     #[serde(default)]
     pub compaction: Compaction,
+    /// The agents whose models stand in for its own; those are among `models`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<String>,
 }
 
 /// A model, with what was known of it when the plan was admitted.

@@ -408,7 +408,8 @@ impl Engine {
         let number = self.staging.open_stream();
         let Admission { mut event, cause } = admission;
         event.plan = loaded.blob.hash;
-        if event.user.is_none() && may_call_models(&loaded.plan) {
+        // A plan in review may be edited to one that calls models.
+        if event.user.is_none() && (event.review || may_call_models(&loaded.plan)) {
             event.user = self.actor_of(actor).cloned();
         }
         self.staging.offer(Some(loaded.blob.clone()));

@@ -183,6 +183,8 @@ impl StreamName {
             | Event::Finished(_)
             | Event::Retried(_)
             | Event::ClockSet(_)
+            | Event::PlanEdited(_)
+            | Event::EditUndone(_)
             | Event::Purged(_)
             | Event::BatchPurged(_) => Self::WorkflowUpdated,
             Event::DefinitionRegistered(_) | Event::DefinitionRemoved(_) => Self::DefinitionUpdated,
@@ -411,6 +413,8 @@ fn subject(event: &Event) -> Option<String> {
         | Event::Finished(_)
         | Event::Retried(_)
         | Event::ClockSet(_)
+        | Event::PlanEdited(_)
+        | Event::EditUndone(_)
         | Event::TaskStarted(_)
         | Event::TaskWaited(_)
         | Event::TaskExpanded(_)

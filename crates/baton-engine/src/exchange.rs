@@ -197,6 +197,15 @@ pub enum Request {
         /// A large body the command names.
         blob: Option<Blob>,
     },
+    /// Replace the plan of a workflow in review.
+    Edit(Box<Edit>),
+    /// Take the newest edit of a plan back.
+    UndoEdit {
+        /// Of this workflow.
+        workflow: WorkflowId,
+        /// Its number.
+        edit: u32,
+    },
     /// Answer when the workflow's present run has ended.
     AwaitEnd {
         /// Which.
@@ -361,6 +370,19 @@ pub struct Submit {
     pub project: Option<ProjectId>,
     /// The caller's folder, where relative paths of its tools start.
     pub folder: Option<Arc<str>>,
+}
+
+/// An edited plan, validated as the one it takes the place of was.
+#[derive(Debug)]
+pub struct Edit {
+    /// Of this workflow.
+    pub workflow: WorkflowId,
+    /// The revision that it was written against.
+    pub revision: u64,
+    /// The plan.
+    pub loaded: Arc<Loaded>,
+    /// The workflow's inputs as they fit it, defaults filled in.
+    pub inputs: Split,
 }
 
 /// The answer to a request, given after what it says is on disk.

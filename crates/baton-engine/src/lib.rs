@@ -16,6 +16,8 @@ pub mod cursor;
 mod define;
 mod deliver;
 mod due;
+mod editing;
+pub mod edits;
 pub mod engine;
 pub mod events;
 pub mod exchange;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use baton_core::body::{Blob, BlobHash, Body, Json};
 use baton_core::codes::Code;
 use baton_core::ids::{Ordinal, WorkflowId};
+use baton_core::time::Timestamp;
 use baton_core::workflow::{BlockOf, Event, EventKind, WorkflowState};
 
 use crate::calling::Calling;
@@ -167,6 +168,21 @@ pub fn read_event(record: &Record) -> Result<Event, StoreError> {
     Event::read(kind, &record.body).map_err(|e| StoreError::Corrupt(format!("{}: {e}", place())))
 }
 
+/// Applies an event that was read to a state and its plan; `load` brings another plan where it names one.
+pub(crate) fn follow(
+    (state, loaded): (&mut WorkflowState, &mut Arc<Loaded>),
+    event: &Event,
+    at: Timestamp,
+    load: &mut dyn FnMut(BlobHash) -> Result<Arc<Loaded>, StoreError>,
+) -> Result<(), StoreError> {
+    if let Some(plan) = event.new_plan() {
+        *loaded = load(plan)?;
+        state.replan(Arc::clone(&loaded.plan), Arc::clone(&loaded.graph));
+    }
+    state.evolve(event, at);
+    Ok(())
+}
+
 /// Folds a stream up to and with a position into its workflow's state. `load` brings the plan.
 /// `None` where there are no events: the workflow was purged.
 pub fn fold(
@@ -194,13 +210,13 @@ pub(crate) fn fold_with(
             first.stream
         )));
     };
-    let loaded = load(admitted.plan)?;
+    let mut loaded = load(admitted.plan)?;
     let (plan, graph) = (Arc::clone(&loaded.plan), Arc::clone(&loaded.graph));
     let mut state = WorkflowState::admitted(&admitted, plan, graph, first.at);
     let mut head = first.position;
     for record in records.iter().skip(1).take_while(|record| record.position <= until) {
         let event = read_event(record)?;
-        state.evolve(&event, record.at);
+        follow((&mut state, &mut loaded), &event, record.at, load)?;
         see(&state, &event, record.position);
         head = record.position;
     }

@@ -77,6 +77,10 @@ impl Naming {
             let wording = self.wordings.of(admitted.plan, views)?;
             let named = Named::new(admitted.id, admitted.conversation, wording);
             self.workflows.insert(record.stream, named);
+        } else if let Some(plan) = event.and_then(Event::new_plan)
+            && let Some(named) = self.workflows.get_mut(&record.stream)
+        {
+            named.wording = self.wordings.of(plan, views)?;
         } else if !self.workflows.contains_key(&record.stream) {
             let named = self.look_up(record.stream, views)?;
             self.workflows.extend(named.map(|named| (record.stream, named)));

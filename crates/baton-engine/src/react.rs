@@ -96,6 +96,8 @@ impl Engine {
             Event::QuestionWithdrawn(withdrawn) => self.close_question(number, withdrawn),
             Event::Admitted(_)
             | Event::ClockSet(_)
+            | Event::PlanEdited(_)
+            | Event::EditUndone(_)
             | Event::TaskStarted(_)
             | Event::TaskExpanded(_)
             | Event::CallUndone(_)

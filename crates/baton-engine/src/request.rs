@@ -60,6 +60,10 @@ impl Engine {
                 self.staging.offer(blob);
                 self.command(workflow, &command, actor_number, store)
             }
+            Request::Edit(edit) => self.edit_plan(*edit, actor_number, store),
+            Request::UndoEdit { workflow, edit } => {
+                self.undo_edit((workflow, edit), actor_number, store)
+            }
             Request::AwaitEnd { workflow } => match self.await_end(token, workflow, store) {
                 Ok(None) => return None,
                 Ok(Some(reply)) => Ok(reply),
@@ -127,7 +131,7 @@ impl Engine {
     }
 
     /// The workflow as it is after what was just staged.
-    fn reply(&self, number: u64) -> Answer {
+    pub(crate) fn reply(&self, number: u64) -> Answer {
         let live = self.lives.get(&number).ok_or(Declined::Refused(Refusal::AlreadyEnded))?;
         let state = &live.state;
         let (id, status, revision) = (state.id, state.status(), state.revision);

@@ -93,6 +93,12 @@ impl Engine {
         hash: BlobHash,
         store: &mut dyn Store,
     ) -> Result<Arc<Loaded>, StoreError> {
+        // One that was admitted in this very turn is not in the store yet.
+        let known = self.programs.get(&hash).is_some_and(|known| known.strong_count() > 0);
+        if let Some(blob) = self.staging.offered_blob(hash).filter(|_| !known) {
+            let staged = Loaded::from_blob(blob);
+            return staged.map(Arc::new).map_err(|e| StoreError::Corrupt(e.to_string()));
+        }
         load_plan(&mut self.programs, hash, store)
     }
 

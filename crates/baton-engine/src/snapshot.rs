@@ -11,7 +11,7 @@ use baton_core::workflow::{Event, SNAPSHOT_SHAPE, Snapshot, WorkflowState};
 use crate::calling::Calling;
 use crate::engine::Engine;
 use crate::exchange::Effect;
-use crate::live::{fold_with, read_event};
+use crate::live::{fold_with, follow, read_event};
 use crate::loaded::Loaded;
 use crate::store::{Commit, Record, SnapshotRow, Store, StoreError, Tail};
 
@@ -155,14 +155,14 @@ fn resume(
         return None;
     }
     let snapshot = read(row)?;
-    let loaded = load(snapshot.plan).ok()?;
+    let mut loaded = load(snapshot.plan).ok()?;
     let (plan, graph) = (Arc::clone(&loaded.plan), Arc::clone(&loaded.graph));
     let mut calling = Calling::kept(&snapshot.calls);
     let mut state = WorkflowState::restored(snapshot, plan, graph)?;
     let mut head = row.position;
     for record in rest {
         let event = read_event(record).ok()?;
-        state.evolve(&event, record.at);
+        follow((&mut state, &mut loaded), &event, record.at, load).ok()?;
         calling.see(&state, &event, record.position);
         head = record.position;
     }

@@ -15,7 +15,7 @@ use baton_core::workflow::usage::UsageRow;
 use baton_core::workflow::{Event, SHAPE};
 
 use crate::store::{
-    BlobUse, Commit, DefinitionRow, FactRow, Head, Record, SYSTEM_STREAM, SnapshotRow,
+    BlobUse, Commit, DefinitionRow, FactRow, Head, Record, Replanned, SYSTEM_STREAM, SnapshotRow,
 };
 
 /// Where in its stream an event stands.
@@ -36,6 +36,7 @@ pub struct Staging {
     head: Head,
     records: Vec<Record>,
     pub(crate) cards: Vec<WorkflowCard>,
+    replanned: Vec<Replanned>,
     pub(crate) workflows: Vec<u64>,
     pub(crate) tasks: Vec<(u64, Ordinal, u64)>,
     uses: BTreeMap<BlobHash, u32>,
@@ -163,11 +164,27 @@ impl Staging {
         self.purged.iter().any(|row| row.number == number)
     }
 
+    /// A workflow has another plan: its card says so where that is not written yet.
+    pub fn replan(&mut self, replanned: Replanned) {
+        let Replanned { number, plan, scripted } = replanned;
+        if let Some(card) = self.cards.iter_mut().find(|card| card.number == number) {
+            (card.plan, card.scripted) = (plan, scripted);
+            return;
+        }
+        self.replanned.retain(|other| other.number != number);
+        self.replanned.push(replanned);
+    }
+
     /// Brings the bytes of a blob that an event of this turn may name.
     pub fn offer(&mut self, blob: Option<Blob>) {
         if let Some(blob) = blob {
             self.offered.insert(blob.hash, blob);
         }
+    }
+
+    /// A blob that was offered in this turn.
+    pub fn offered_blob(&self, hash: BlobHash) -> Option<Blob> {
+        self.offered.get(&hash).cloned()
     }
 
     /// The text of a blob that was offered in this turn.
@@ -197,6 +214,7 @@ impl Staging {
             head: staged.head,
             records: staged.records,
             cards: staged.cards,
+            replanned: staged.replanned,
             conversations: Vec::new(),
             usage: staged.usage,
             snapshots: staged.snapshots,

@@ -132,6 +132,17 @@ pub struct Tail {
     pub records: Vec<Record>,
 }
 
+/// A workflow whose plan is another one from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replanned {
+    /// Its number.
+    pub number: u64,
+    /// The blob of the plan.
+    pub plan: BlobHash,
+    /// As [`WorkflowCard::scripted`], by that plan.
+    pub scripted: bool,
+}
+
 /// Everything one turn writes, all or nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Commit {
@@ -145,6 +156,8 @@ pub struct Commit {
     pub cards: Vec<WorkflowCard>,
     /// Workflows that changed (new ones included), once each.
     pub workflows: Vec<WorkflowRow>,
+    /// Those of them, new ones excluded, whose plan was replaced, once each.
+    pub replanned: Vec<Replanned>,
     /// Tasks that changed, once each.
     pub tasks: Vec<TaskRow>,
     /// Blobs that new events name.

@@ -17,7 +17,7 @@ use baton_core::body::Body;
 use baton_core::codes::Code;
 use baton_core::words::Role;
 use baton_core::workflow::{Command, PauseCause, Verdict};
-use baton_engine::exchange::{Gone, Reply, Request, Submit};
+use baton_engine::exchange::{Edit, Gone, Reply, Request, Submit};
 use baton_engine::loaded::Loaded;
 use baton_engine::ports::{Door, Live, Tools};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::http::ProblemCode;
-use crate::wire::{Answer, Ask, Asked, LINE_BYTES_MAX, PROTOCOL, Said, Submission, Verb};
+use crate::wire::{Answer, Ask, Asked, Edited, LINE_BYTES_MAX, PROTOCOL, Said, Submission, Verb};
 
 /// How many answers may wait to be written to one client before it loses some.
 const BACKLOG_MAX: usize = 1024;
@@ -187,7 +187,7 @@ async fn handle(asked: Asked, owner: &Owner, lines: &Sender<Said>) {
         Ask::Servers => return say(lines, id, Answer::Servers(tools.servers())),
         Ask::ReleaseServer { name } => return release(owner, (id, actor, name), lines),
         // A plan may be large, and it is compiled: beside the connections of others.
-        Ask::Submit(_) | Ask::Define(_) => {
+        Ask::Submit(_) | Ask::Define(_) | Ask::Edit(_) => {
             let who = actor.clone();
             spawn_blocking(move || request_of(ask, &who)).await.unwrap_or_else(|panicked| {
                 let message = format!("the plan could not be read: {panicked}");
@@ -199,6 +199,7 @@ async fn handle(asked: Asked, owner: &Owner, lines: &Sender<Said>) {
         | Ask::Converse { .. }
         | Ask::Attend { .. }
         | Ask::AwaitEnd { .. }
+        | Ask::UndoEdit { .. }
         | Ask::Fork { .. }
         | Ask::TakeUpAll
         | Ask::TakeUp { .. }
@@ -245,6 +246,13 @@ pub fn request_of(ask: Ask, actor: &Actor) -> Result<Request, Answer> {
     Ok(match ask {
         Ask::Submit(submission) => submit(*submission).map_err(invalid)?,
         Ask::Command { workflow, verb } => command(workflow, verb, actor.to_string()),
+        Ask::Edit(edited) => {
+            let Edited { workflow, revision, plan, inputs } = *edited;
+            let loaded = Arc::new(Loaded::new(plan).map_err(|e| invalid(e.to_string()))?);
+            let inputs = Body::split(inputs);
+            Request::Edit(Box::new(Edit { workflow, revision, loaded, inputs }))
+        }
+        Ask::UndoEdit { workflow, edit } => Request::UndoEdit { workflow, edit },
         Ask::AwaitEnd { workflow } => Request::AwaitEnd { workflow },
         Ask::Fork { workflow, position } => Request::Fork { workflow, position },
         Ask::TakeUpAll => Request::TakeUpAll,

@@ -45,6 +45,15 @@ pub enum Ask {
         /// What.
         verb: Verb,
     },
+    /// Replace the plan of a workflow in review.
+    Edit(Box<Edited>),
+    /// Take the newest edit of a plan back.
+    UndoEdit {
+        /// Of this workflow.
+        workflow: WorkflowId,
+        /// Its number.
+        edit: u32,
+    },
     /// Answer when the workflow's present run has ended.
     AwaitEnd {
         /// Which.
@@ -135,6 +144,19 @@ pub struct Submission {
     pub conversation: Option<ConversationId>,
     /// The caller's folder, where relative paths of its tools start.
     pub folder: Option<String>,
+}
+
+/// An edited plan.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Edited {
+    /// Of this workflow.
+    pub workflow: WorkflowId,
+    /// The revision that it was written against.
+    pub revision: u64,
+    /// The validated plan.
+    pub plan: Plan,
+    /// The workflow's inputs as they fit it, defaults filled in.
+    pub inputs: Json,
 }
 
 /// What a person can tell a workflow.

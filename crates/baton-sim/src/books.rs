@@ -2,6 +2,7 @@
 //! them is the same.
 
 use baton_core::agent::Spending;
+use baton_core::body::BlobHash;
 use baton_core::codes::Code;
 use baton_core::words::UsageBy;
 use baton_core::workflow::usage::{UsageRow, usage_row};
@@ -59,14 +60,21 @@ fn told(
         let event = read_event(record).map_err(unread)?;
         if let Some(state) = &mut state {
             rows.extend(usage_row(state, number, &event, (record.position, record.at)));
+            if let Some(plan) = event.new_plan() {
+                let Loaded { plan, graph, .. } = loaded(store, plan)?;
+                state.replan(plan, graph);
+            }
             state.evolve(&event, record.at);
         } else if let Event::Admitted(admitted) = &event {
-            let blob = store.blob(admitted.plan).map_err(unread)?;
-            let loaded = blob.and_then(|blob| Loaded::from_blob(blob).ok());
-            let Loaded { plan, graph, .. } =
-                loaded.ok_or_else(|| Violation("there is no plan".to_owned()))?;
+            let Loaded { plan, graph, .. } = loaded(store, admitted.plan)?;
             state = Some(WorkflowState::admitted(admitted, plan, graph, record.at));
         }
     }
     Ok(rows)
+}
+
+fn loaded(store: &mut MemoryStore, plan: BlobHash) -> Result<Loaded, Violation> {
+    let blob = store.blob(plan).map_err(unread)?;
+    let loaded = blob.and_then(|blob| Loaded::from_blob(blob).ok());
+    loaded.ok_or_else(|| Violation("there is no plan".to_owned()))
 }

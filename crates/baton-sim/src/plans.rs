@@ -62,6 +62,7 @@ fn agent_call() -> AgentCall {
         output: Some(json!({ "type": "object" })),
         limits: AgentLimits { turns_max: 8, calls_max: 12, asks_max: 2, ..AgentLimits::default() },
         compaction: Compaction::default(),
+        alternatives: Vec::new(),
     }
 }
 

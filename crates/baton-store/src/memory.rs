@@ -320,6 +320,11 @@ impl Kept {
                 *kept = row.clone();
             }
         }
+        for replanned in &commit.replanned {
+            if let Some((card, _)) = self.workflows.get_mut(&replanned.number) {
+                (card.plan, card.scripted) = (replanned.plan, replanned.scripted);
+            }
+        }
         for row in &commit.tasks {
             self.tasks.insert(sound::task_key(row.number, row.ordinal.0), row.clone());
         }

@@ -114,6 +114,8 @@ pub enum Command {
     Approve(Answer),
     /// Reject a waiting task, or send the plan of a workflow in review back.
     Reject(Answer),
+    /// Edit the plan of a workflow in review.
+    Edit(Edit),
     /// Answer a task that asks for a form or a choice, or whose running call asks something.
     Respond(Respond),
     /// Say whether a call in doubt happened.
@@ -371,6 +373,29 @@ pub struct Answer {
     /// A comment for the record.
     #[arg(long, short = 'm')]
     pub comment: Option<String>,
+}
+
+/// `baton edit`.
+#[derive(Debug, Args)]
+pub struct Edit {
+    /// The workflow: its id, or `last`.
+    pub id: String,
+    /// The edited plan, a definition in YAML or JSON; `-` for standard input. Without it, the plan is
+    /// opened in $VISUAL or $EDITOR.
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// The revision that the file was written against; the present one where none is given.
+    #[arg(long, value_name = "N", requires = "file")]
+    pub revision: Option<u64>,
+    /// Show the plan as a definition, to be edited and given back with `--file`.
+    #[arg(long, conflicts_with_all = ["file", "list", "undo"])]
+    pub show: bool,
+    /// List the edits there are.
+    #[arg(long, conflicts_with_all = ["file", "undo"])]
+    pub list: bool,
+    /// Take this edit back, the newest that is applied.
+    #[arg(long, value_name = "N", conflicts_with = "file")]
+    pub undo: Option<u32>,
 }
 
 /// `baton settle`.

@@ -77,6 +77,10 @@ impl Definitions for ServedDefinitions {
         self.with(|catalog| definition::read(source, catalog))
     }
 
+    fn edited(&self, source: &str, of: &Plan) -> Result<Plan, Vec<Fault>> {
+        self.with(|catalog| definition::edited(source, of, catalog))
+    }
+
     fn named(&self, name: &str) -> Option<Result<Plan, String>> {
         self.with(|catalog| catalog.definition(name))
     }

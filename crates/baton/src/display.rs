@@ -329,6 +329,8 @@ fn line(state: &WorkflowState, event: &Event, at: Timestamp) -> Option<String> {
             let tasks = many(retried.tasks.len() as u64, "task");
             format!("  ↻ run {}: {tasks} again", retried.run)
         }
+        Event::PlanEdited(edited) => format!("  ✎ the plan was edited: edit {}", edited.edit),
+        Event::EditUndone(undone) => format!("  ✎ edit {} of the plan was undone", undone.edit),
         Event::Admitted(_)
         | Event::Approved(_)
         | Event::SentBack(_)

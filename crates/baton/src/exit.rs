@@ -144,6 +144,17 @@ fn refused(refusal: Refusal) -> &'static str {
             "some of its calls have not ended or are in doubt; `baton inbox` shows them"
         }
         Refusal::TooManyTasks => "the workflow would have more tasks than it may",
+        Refusal::OtherDefinition => {
+            "an edit keeps the `name` and `version` of its definition; `baton run` starts another one"
+        }
+        Refusal::NothingChanged => "the edit changes nothing",
+        Refusal::TooManyEdits => {
+            "the plan was edited as often as it may be; `baton approve ID`, or start another"
+        }
+        Refusal::NoSuchEdit => "it has no such edit; `baton edit ID --list` shows them",
+        Refusal::NotNewestEdit => {
+            "later edits stand on it, or it was undone; `baton edit ID --list` shows them"
+        }
     }
 }
 

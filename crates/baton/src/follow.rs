@@ -9,6 +9,7 @@ use anyhow::anyhow;
 use baton_core::definition::NESTING_MAX;
 use baton_core::ids::{Ordinal, WorkflowId};
 use baton_core::plan::{Plan, Work};
+use baton_core::time::Timestamp;
 use baton_core::words::WorkflowStatus;
 use baton_core::workflow::{Event, Graph, Phase, Task, TaskPhase, Waiting, WorkflowState};
 use baton_engine::chunks::Chunk;
@@ -154,7 +155,7 @@ impl Follower {
     fn take(&mut self, events: &[ShownEvent], each: &mut Each<'_>) -> anyhow::Result<()> {
         for shown in events.iter().filter(|shown| !shown.is_call()) {
             let event = shown.event()?;
-            self.state.evolve(&event, shown.time);
+            apply(&mut self.state, &event, shown.time, self.reading.as_mut())?;
             each(&self.state, shown, &event);
         }
         Ok(())
@@ -249,6 +250,23 @@ fn begun(plan: Plan, events: &[ShownEvent]) -> anyhow::Result<WorkflowState> {
     Ok(WorkflowState::admitted(&admitted, Arc::new(plan), graph, at))
 }
 
+/// Applies an event. A plan that was edited is read as it is by now: edits that came after are told by
+/// events of their own, and before the first run nothing depends on the ones between.
+fn apply(
+    state: &mut WorkflowState,
+    event: &Event,
+    at: Timestamp,
+    reading: &mut dyn Reading,
+) -> anyhow::Result<()> {
+    if event.new_plan().is_some() {
+        let plan = reading.plan(state.id)?;
+        let graph = Arc::new(Graph::of(&plan));
+        state.replan(Arc::new(plan), graph);
+    }
+    state.evolve(event, at);
+    Ok(())
+}
+
 /// A workflow as all its events tell it; `None` where they were purged.
 fn read_state(id: WorkflowId, reading: &mut dyn Reading) -> anyhow::Result<Option<WorkflowState>> {
     if reading.brief(id)?.is_none_or(|workflow| workflow.purged_at.is_some()) {
@@ -259,7 +277,7 @@ fn read_state(id: WorkflowId, reading: &mut dyn Reading) -> anyhow::Result<Optio
     events.drain(..1);
     loop {
         for shown in events.iter().filter(|shown| !shown.is_call()) {
-            state.evolve(&shown.event()?, shown.time);
+            apply(&mut state, &shown.event()?, shown.time, reading)?;
         }
         let Some(last) = events.last() else { return Ok(Some(state)) };
         events = reading.events(id, last.position(), BATCH)?;

@@ -209,6 +209,14 @@ impl Session {
         }
     }
 
+    /// The server that was named, where it is one.
+    pub fn server(&self) -> Option<&Remote> {
+        match &self.access {
+            Access::Remote(remote) => Some(remote),
+            Access::Owner(_) | Access::Client(_) => None,
+        }
+    }
+
     /// Opens a conversation, tells it something, or takes it up.
     pub fn converse(&mut self, ask: Ask) -> anyhow::Result<ConversationId> {
         if let Access::Remote(remote) = &mut self.access {

@@ -94,6 +94,7 @@ fn plan(models: &ModelSet) -> Plan {
         output: Some(json!({ "type": "object", "required": ["seen"] })),
         limits: AgentLimits::default(),
         compaction: Compaction::default(),
+        alternatives: Vec::new(),
     });
     plan
 }

@@ -35,7 +35,7 @@ pub(crate) fn read<'t, 's>(
     let wish = offers::Wish { fields, at: &at, agent: name, spec: &spec, permission };
     let tools = wish.offered(walk.catalog, walk.faults);
     let limits = limits(fields, name, &spec.limits, walk.faults);
-    alternatives(fields, name, &mut spec, walk);
+    let alternatives = alternatives(fields, name, &mut spec, walk);
     Some(AgentCall {
         agent: name.to_owned(),
         models: spec.models,
@@ -45,6 +45,7 @@ pub(crate) fn read<'t, 's>(
         output,
         limits,
         compaction: spec.compaction,
+        alternatives,
     })
 }
 
@@ -190,15 +191,16 @@ fn below<T: PartialOrd + Copy + std::fmt::Display>(
     Some(asked)
 }
 
-/// Appends the models of alternative agents. An agent that differs in more than its models would not
+/// Appends the models of alternative agents, and names these. An agent that differs in more than its models would not
 /// go on with the transcript of another, and is refused.
 fn alternatives(
     fields: &Fields<'_, '_, '_>,
     name: &str,
     spec: &mut AgentSpec,
     walk: &mut Walk<'_>,
-) {
-    let Some(at) = fields.get("fallback") else { return };
+) -> Vec<String> {
+    let mut names = Vec::new();
+    let Some(at) = fields.get("fallback") else { return names };
     let mut is_after_tool = false;
     for (index, node) in at.node.list().unwrap_or_default().iter().enumerate() {
         let path = at.path.index(index);
@@ -217,12 +219,14 @@ fn alternatives(
         let Some(other) = configured(&at, other_name, walk.catalog, walk.faults) else { continue };
         if agrees(&at, name, (spec, &other), walk.faults) {
             append(&mut spec.models, other.models);
+            names.push(other_name.to_owned());
         }
     }
     if spec.models.len() > MODELS_MAX {
         let message = format!("at most {MODELS_MAX} models are tried one after the other");
         walk.faults.add(at.node.place, &at.path, message);
     }
+    names
 }
 
 /// Whether another agent differs from this one in its models only; a fault where not.

@@ -7,6 +7,7 @@ mod inputs;
 mod reads;
 mod schema;
 mod triggers;
+mod written;
 
 use std::collections::BTreeMap;
 

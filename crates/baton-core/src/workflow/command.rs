@@ -8,6 +8,7 @@ use crate::ids::{Ordinal, WorkflowId};
 use crate::words::AttemptStatus;
 
 use super::accounts::RoomFor;
+use super::edits::PlanEdit;
 use super::question::Question;
 use super::state::{AskedCall, Lease, Outcome, PauseCause, Waiting};
 
@@ -23,6 +24,13 @@ pub enum Command {
     SendBack {
         /// What they say.
         comments: String,
+    },
+    /// A person replaces the plan that is in review, or was sent back, by an edited one.
+    EditPlan(Box<PlanEdit>),
+    /// A person takes the newest edit back.
+    UndoEdit {
+        /// Its number.
+        edit: u32,
     },
     /// Start nothing more, let running attempts end.
     Pause {
@@ -266,6 +274,16 @@ codes! {
         NoRoom = 15 "no_room",
         /// A budget may have room: the tokens of the request must be counted.
         NotCounted = 16 "not_counted",
+        /// An edit changes what a plan does, not which definition it is of.
+        OtherDefinition = 17 "other_definition",
+        /// The edited plan is the plan as it is.
+        NothingChanged = 18 "nothing_changed",
+        /// The plan was edited as often as it may be.
+        TooManyEdits = 19 "too_many_edits",
+        /// There is no such edit.
+        NoSuchEdit = 20 "no_such_edit",
+        /// Later edits stand on it, or it was undone.
+        NotNewestEdit = 21 "not_newest_edit",
     }
 }
 

@@ -49,6 +49,8 @@ impl WorkflowState {
         match command {
             Command::Approve { revision } => self.approve(*revision),
             Command::SendBack { comments } => self.send_back(comments),
+            Command::EditPlan(edit) => self.edit_plan(edit),
+            Command::UndoEdit { edit } => self.undo_edit(*edit),
             Command::Pause { cause } => self.pause(*cause),
             Command::Resume => self.go_on(),
             Command::Cancel { reason } => self.cancel(reason.as_ref()),

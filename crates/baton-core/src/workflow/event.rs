@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::accounts::{Amount, BudgetScope};
+use super::edits::{EditUndone, PlanEdited};
 use super::question::{Answer, Question, Withdrawal};
 use super::state::{AskedCall, Lease, Next, Outcome, Output, PauseCause, Waiting};
 use super::system::{
@@ -131,6 +132,10 @@ events! {
     Retried = 9 "workflow.retried",
     /// The wall clock was set: the time budget does not follow it.
     ClockSet = 10 "workflow.clock_set",
+    /// The plan was replaced by an edited one.
+    PlanEdited = 11 "workflow.plan_edited",
+    /// The newest edit of the plan was undone.
+    EditUndone = 12 "workflow.edit_undone",
     /// An attempt is about to run.
     TaskStarted = 20 "task.started",
     /// The task let go of its executor until something happens.
@@ -254,7 +259,8 @@ pub struct Admitted {
     /// The caller's folder, where relative paths of its tools start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<Arc<str>>,
-    /// Who started it, or the workflow whose child it is; written where its plan may call models.
+    /// Who started it, or the workflow whose child it is; written where its plan may call models, or come
+    /// to do so by an edit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<Actor>,
     /// The stream of the conversation that is told of its end.
@@ -632,6 +638,8 @@ impl Event {
             | Self::Finished(_)
             | Self::Retried(_)
             | Self::ClockSet(_)
+            | Self::PlanEdited(_)
+            | Self::EditUndone(_)
             | Self::DefinitionRegistered(_)
             | Self::Purged(_)
             | Self::BatchPurged(_)
@@ -670,6 +678,8 @@ impl Event {
             | Self::Finished(_)
             | Self::Retried(_)
             | Self::ClockSet(_)
+            | Self::PlanEdited(_)
+            | Self::EditUndone(_)
             | Self::TaskStarted(_)
             | Self::TaskExpanded(_)
             | Self::TaskSkipped(_)
@@ -704,6 +714,12 @@ impl Event {
                 admitted.kept.iter().filter_map(|kept| kept.output.body()).for_each(&mut body);
                 each(admitted.plan);
             }
+            Self::PlanEdited(edited) => {
+                edited.inputs.iter().for_each(&mut body);
+                each(edited.plan);
+                each(edited.before);
+            }
+            Self::EditUndone(undone) => each(undone.plan),
             Self::TaskStarted(started) => started.input.iter().for_each(body),
             Self::TaskExpanded(expanded) => body(&expanded.list),
             Self::TaskCompleted(completed) => completed.output.body().into_iter().for_each(body),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::accounts::{Account, TurnEnd};
+use super::edits::Edits;
 use super::event::{
     Admitted, AttemptFailed, Event, QuestionAnswered, QuestionAsked, QuestionWithdrawn,
     TaskExpanded,
@@ -53,6 +54,7 @@ impl WorkflowState {
             created_at: at,
             started_at: None,
             updated_at: at,
+            edits: Edits::default(),
             used: Duration::ZERO,
             account: Account::default(),
             granted_above: BTreeMap::new(),
@@ -82,7 +84,8 @@ impl WorkflowState {
         state
     }
 
-    /// Applies an event that happened at `at`.
+    /// Applies an event that happened at `at`. Of one that names a [new plan](Event::new_plan), that is
+    /// [taken](Self::replan) before.
     // Long because it has one arm for each event.
     pub fn evolve(&mut self, event: &Event, at: Timestamp) {
         if self.is_busy() {
@@ -123,6 +126,8 @@ impl WorkflowState {
                 self.phase = Phase::Ended(Ended { at, outcome: finished.outcome.clone() });
             }
             Event::ClockSet(set) => self.set_clock(set.ahead_ms),
+            Event::PlanEdited(edited) => self.note_edit(edited),
+            Event::EditUndone(_) => self.note_undo(),
             Event::Retried(retried) => self.reopen(retried.run, &retried.tasks, at),
             Event::TaskStarted(started) => {
                 self.begin(started.task, started.attempt, at);

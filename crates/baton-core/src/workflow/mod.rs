@@ -7,6 +7,7 @@
 mod accounts;
 mod command;
 mod decide;
+pub mod edits;
 mod enter;
 mod event;
 mod evolve;

@@ -11,7 +11,7 @@ use crate::progress::{Progress, progress};
 use crate::time::Timestamp;
 use crate::words::{Origin, TaskStatus, WaitReason, WorkflowStatus};
 
-/// What never changes of a workflow's row.
+/// What never changes of a workflow's row, but for its plan: an edit in review replaces that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkflowCard {
     /// The store's number of it.

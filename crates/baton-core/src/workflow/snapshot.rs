@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::accounts::{Account, Amount, BudgetScope};
+use super::edits::Edits;
 use super::graph::Graph;
 use super::question::Asked;
 use super::state::{
@@ -63,6 +64,9 @@ pub struct Snapshot {
     created_at: Timestamp,
     started_at: Option<Timestamp>,
     updated_at: Timestamp,
+    // Absent in what was kept before plans could be edited, and then none: such a state is whole.
+    #[serde(default, skip_serializing_if = "Edits::is_none")]
+    edits: Edits,
     used_ms: u64,
     account: Account,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -180,6 +184,7 @@ impl WorkflowState {
             created_at: self.created_at,
             started_at: self.started_at,
             updated_at: self.updated_at,
+            edits: self.edits.clone(),
             used_ms: u64::try_from(self.used.as_millis()).unwrap_or(u64::MAX),
             account: self.account,
             granted_above: self.granted_above.iter().map(|(scope, by)| (*scope, *by)).collect(),
@@ -227,6 +232,7 @@ impl WorkflowState {
             created_at: snapshot.created_at,
             started_at: snapshot.started_at,
             updated_at: snapshot.updated_at,
+            edits: snapshot.edits,
             used: Duration::from_millis(snapshot.used_ms),
             account: snapshot.account,
             granted_above: snapshot.granted_above.into_iter().collect(),

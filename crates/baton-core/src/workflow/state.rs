@@ -16,6 +16,7 @@ pub use phase::{
 };
 
 use super::accounts::{Account, Amount, BudgetScope};
+use super::edits::Edits;
 use super::graph::Graph;
 use crate::actor::Actor;
 use crate::agent::Spending;
@@ -66,6 +67,8 @@ pub struct WorkflowState {
     pub started_at: Option<Timestamp>,
     /// When the last event happened.
     pub updated_at: Timestamp,
+    /// What can be undone of the edits of its plan.
+    pub(super) edits: Edits,
     /// Time the present run has used, without what it spent waiting for people.
     pub(super) used: Duration,
     /// What its agents use in the present run, against its budget.

@@ -13,7 +13,6 @@ use crate::store::{Record, SnapshotRow};
 /// A snapshot, and what the fold has said of it so far.
 pub(super) struct Snapshotted {
     row: Option<SnapshotRow>,
-    plan: BlobHash,
     /// The tool calls that are under way.
     calling: Calling,
     /// Whether the fold came by the snapshot's event with the snapshot's state.
@@ -21,20 +20,25 @@ pub(super) struct Snapshotted {
 }
 
 impl Snapshotted {
-    /// The snapshot of a workflow of this plan.
-    pub fn new(row: Option<SnapshotRow>, plan: BlobHash) -> Self {
+    /// The snapshot of a workflow.
+    pub fn new(row: Option<SnapshotRow>) -> Self {
         let row = row.filter(|row| row.shape == SNAPSHOT_SHAPE);
-        Self { row, plan, calling: Calling::default(), agrees: false }
+        Self { row, calling: Calling::default(), agrees: false }
     }
 
-    /// The fold has taken an event in, and this is the state after it.
-    pub fn pass(&mut self, record: &Record, event: &Event, state: &WorkflowState) {
+    /// The fold has taken an event in, and this is the state after it, with the blob of its plan.
+    pub fn pass(
+        &mut self,
+        record: &Record,
+        event: &Event,
+        (state, plan): (&WorkflowState, BlobHash),
+    ) {
         self.calling.see(state, event, record.position);
         if let Some(row) = &self.row
             && (row.version, row.position) == (record.version, record.position)
         {
             let calls = self.calling.to_keep();
-            let expected = state.snapshot(self.plan).with_calls(calls);
+            let expected = state.snapshot(plan).with_calls(calls);
             self.agrees = read(row).is_some_and(|stored| stored == expected);
         }
     }

@@ -18,7 +18,7 @@ use super::books::{self, Books};
 use super::journal::{Of, Survey, Tail};
 use super::snapshots::Snapshotted;
 use super::{Difference, Examined, Found, Mend, graves};
-use crate::live::read_event;
+use crate::live::{follow, read_event};
 use crate::loaded::Loaded;
 use crate::store::{Audit, SYSTEM_STREAM, StoreError};
 
@@ -142,29 +142,30 @@ fn project(
     let Event::Admitted(admitted) = &admission else {
         return Err(lacking());
     };
-    let loaded = load(admitted.plan, audit, plans)?;
+    let mut loaded = load(admitted.plan, audit, plans)?;
     let (plan, graph) = (Arc::clone(&loaded.plan), Arc::clone(&loaded.graph));
     let mut state = WorkflowState::admitted(admitted, plan, graph, first.at);
     let kept = admitted.kept.iter().map(|kept| (kept.task, first.position));
     let mut changed: BTreeMap<Ordinal, u64> = kept.collect();
     let row = audit.next_snapshot(number.saturating_sub(1))?.filter(|row| row.number == number);
     let mut usage = Books::new();
-    let mut snapshot = Snapshotted::new(row, admitted.plan);
-    snapshot.pass(first, &admission, &state);
+    let mut snapshot = Snapshotted::new(row);
+    snapshot.pass(first, &admission, (&state, admitted.plan));
     for record in rest {
         let event = read_event(record)?;
         let settled = (record.position, record.at);
         let booked = usage_row(&state, number, &event, settled);
         usage.extend(booked.map(|row| (row.position, row)));
-        state.evolve(&event, record.at);
-        snapshot.pass(record, &event, &state);
+        let mut load = |hash| load(hash, audit, plans);
+        follow((&mut state, &mut loaded), &event, record.at, &mut load)?;
+        snapshot.pass(record, &event, (&state, loaded.blob.hash));
         let tasks = state.take_changed().into_iter();
         changed.extend(tasks.map(|task| (task, record.position)));
     }
     let row = |(task, position)| Some((task, task_row(&state, number, task, position)?));
     let (kept, anew) = (Counts::kept(&state), Counts::anew(&state));
     Ok(Projection {
-        card: workflow_card(&state, number, admitted.plan),
+        card: workflow_card(&state, number, loaded.blob.hash),
         row: workflow_row(&state, number, tail.head),
         tasks: changed.into_iter().filter_map(row).collect(),
         usage,

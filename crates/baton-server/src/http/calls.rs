@@ -272,6 +272,8 @@ impl Gathered<'_> {
             | Event::CancelRequested(_)
             | Event::Finished(_)
             | Event::ClockSet(_)
+            | Event::PlanEdited(_)
+            | Event::EditUndone(_)
             | Event::Conversation(_)
             | Event::TaskWaited(_)
             | Event::TaskExpanded(_)

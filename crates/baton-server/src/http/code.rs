@@ -150,6 +150,16 @@ problems! {
     NotSettled = 53 "not_settled" CONFLICT "Some calls have not ended or are in doubt",
     /// The workflow would have more tasks than it may.
     TooManyTasks = 54 "too_many_tasks" UNPROCESSABLE_ENTITY "The workflow would have too many tasks",
+    /// The edited plan is the plan as it is.
+    NothingChanged = 55 "nothing_changed" CONFLICT "The edit changes nothing",
+    /// The plan was edited as often as it may be.
+    TooManyEdits = 56 "too_many_edits" CONFLICT "The plan was edited too often",
+    /// There is no such edit.
+    NoSuchEdit = 57 "no_such_edit" NOT_FOUND "There is no such edit",
+    /// Later edits stand on it, or it was undone.
+    NotNewestEdit = 58 "not_newest_edit" CONFLICT "Only the newest edit can be undone",
+    /// A JSON Patch cannot be carried out.
+    InvalidPatch = 59 "invalid_patch" UNPROCESSABLE_ENTITY "The patch cannot be carried out",
 }
 
 impl From<Refusal> for ProblemCode {
@@ -170,6 +180,11 @@ impl From<Refusal> for ProblemCode {
             Refusal::NothingToRetry => Self::NothingToRetry,
             Refusal::NotSettled => Self::NotSettled,
             Refusal::TooManyTasks => Self::TooManyTasks,
+            Refusal::OtherDefinition => Self::InvalidDefinition,
+            Refusal::NothingChanged => Self::NothingChanged,
+            Refusal::TooManyEdits => Self::TooManyEdits,
+            Refusal::NoSuchEdit => Self::NoSuchEdit,
+            Refusal::NotNewestEdit => Self::NotNewestEdit,
         }
     }
 }

@@ -26,6 +26,9 @@ pub trait Definitions: Send + Sync {
     /// Reads a source; `Err` lists every fault.
     fn check(&self, source: &str) -> Result<Plan, Vec<Fault>>;
 
+    /// Reads what a plan was edited to; `Err` lists every fault.
+    fn edited(&self, source: &str, of: &Plan) -> Result<Plan, Vec<Fault>>;
+
     /// The newest definition of this name; `Err` says why it cannot be used.
     fn named(&self, name: &str) -> Option<Result<Plan, String>>;
 

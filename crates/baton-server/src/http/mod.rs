@@ -10,6 +10,7 @@ mod code;
 mod commands;
 mod conversations;
 mod definitions;
+mod edits;
 mod events;
 mod extract;
 mod health;
@@ -187,6 +188,8 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(commands::resume))
         .routes(routes!(commands::retry))
         .routes(routes!(commands::fork))
+        .routes(routes!(edits::list, edits::edit))
+        .routes(routes!(edits::undo))
         .routes(routes!(tasks::show))
         .routes(routes!(turns::transcript))
         .routes(routes!(turns::show_prompt))

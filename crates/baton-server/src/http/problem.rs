@@ -135,6 +135,17 @@ fn advice(refusal: Refusal) -> &'static str {
             "calls have not ended or are in doubt; `GET /api/v1/inbox` lists those"
         }
         Refusal::TooManyTasks => "the workflow would have more tasks than it may",
+        Refusal::OtherDefinition => {
+            "an edit keeps the `name` and `version` of the definition; start a workflow of the other one"
+        }
+        Refusal::NothingChanged => "the plan is as the edit says already",
+        Refusal::TooManyEdits => {
+            "it was edited as often as it may be; approve it, or start another"
+        }
+        Refusal::NoSuchEdit => "it has no such edit; `GET …/edits` lists them",
+        Refusal::NotNewestEdit => {
+            "later edits stand on it, or it was undone; `GET …/edits` tells the newest that is applied"
+        }
     }
 }
 

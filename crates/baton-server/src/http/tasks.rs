@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use baton_core::definition::written;
 use baton_core::ids::{Ordinal, TaskId, WorkflowId};
 use baton_core::plan::Plan;
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
@@ -16,11 +17,12 @@ use baton_engine::trace::SpanView;
 use baton_engine::view::{TaskView, add_live, all_tasks, plan_of};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::calls::{TaskDetail, detail};
 use super::code::ProblemCode;
+use super::commands::REVISION;
 use super::events::{self, Listing};
 use super::extract::{Asked, IdOf};
 use super::page::{Page, cursor_of, limit_of};
@@ -156,19 +158,49 @@ pub(super) async fn trace(
     Ok(Json(Page::of(api.readers.read(read).await?, wanted)))
 }
 
-/// The plan that a workflow runs, as it was admitted.
-#[utoipa::path(get, path = "/workflows/{id}/plan", tag = "workflows", operation_id = "show_plan", params(WorkflowInPath),
-    responses((status = 200, description = "The plan", body = Any), Problems))]
+/// In which shape a plan is shown.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Shape {
+    /// With all that was looked up when it was admitted.
+    #[default]
+    Plan,
+    /// As the definition that it can be written as: what edits are made on.
+    Definition,
+}
+
+/// How a plan is shown.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Shaped {
+    /// In which shape; `plan` where nothing is said.
+    #[param(inline, value_type = Option<Shape>)]
+    r#as: Option<Shape>,
+}
+
+/// The plan that a workflow runs, or that is in review, as the newest edit left it; the header says at
+/// which revision.
+#[utoipa::path(get, path = "/workflows/{id}/plan", tag = "workflows", operation_id = "show_plan", params(WorkflowInPath, Shaped),
+    responses((status = 200, description = "The plan", body = Any, headers(
+        ("Baton-Revision" = u64, description = "The workflow's revision that it was read at"))), Problems))]
 pub(super) async fn plan(
     State(api): State<Api>,
     IdOf(id): IdOf<WorkflowId>,
+    Asked(Shaped { r#as: shape }): Asked<Shaped>,
 ) -> Result<Response, Problem> {
     let read = move |views: &mut dyn Views| {
-        let (card, _) = kept(id, views)?;
-        Ok(serde_json::to_string(&plan_of(&card, views)?).unwrap_or_default())
+        let (card, row) = kept(id, views)?;
+        let plan = plan_of(&card, views)?;
+        let text = match shape.unwrap_or_default() {
+            Shape::Plan => serde_json::to_string(&plan),
+            Shape::Definition => serde_json::to_string(&written(&plan)),
+        };
+        Ok((text.unwrap_or_default(), row.revision))
     };
-    let text = api.readers.read(read).await?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+    let (text, revision) = api.readers.read(read).await?;
+    let kind = (header::CONTENT_TYPE, "application/json".to_owned());
+    Ok(([kind, (REVISION, revision.to_string())], text).into_response())
 }
 
 /// What has happened to a workflow, oldest first.

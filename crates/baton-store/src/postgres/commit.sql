@@ -69,12 +69,14 @@ changed_workflow AS (
         current_stage = u.current_stage, completed = u.completed, total = u.total,
         percentage = u.percentage, method = u.method, failed = u.failed,
         waiting_people = u.waiting_people, started_at = u.started_at, updated_at = u.updated_at,
-        ended_at = u.ended_at, budget = u.budget
+        ended_at = u.ended_at, budget = u.budget, plan = coalesce(u.plan, workflow.plan),
+        scripted = coalesce(u.scripted, workflow.scripted)
     FROM fence, unnest($53::int8[], $54::int2[], $55::int8[], $56::int8[], $57::int8[],
         $58::text[], $59::int8[], $60::int8[], $61::int2[], $62::int2[], $63::int8[], $64::int8[],
-        $65::int8[], $66::int8[], $67::int8[], $98::text[])
+        $65::int8[], $66::int8[], $67::int8[], $98::text[], $100::bytea[], $101::int2[])
         AS u (number, status, run, revision, head, current_stage, completed, total, percentage,
-            method, failed, waiting_people, started_at, updated_at, ended_at, budget)
+            method, failed, waiting_people, started_at, updated_at, ended_at, budget, plan,
+            scripted)
     WHERE workflow.number = u.number
     RETURNING workflow.number
 ),

@@ -11,7 +11,9 @@ use baton_core::codes::Code;
 use baton_core::time::Timestamp;
 use baton_core::workflow::rows::{TaskRow, WorkflowCard, WorkflowRow};
 use baton_core::workflow::usage::UsageRow;
-use baton_engine::store::{Commit, DefinitionRow, FactRow, Record, SnapshotRow, StoreError};
+use baton_engine::store::{
+    Commit, DefinitionRow, FactRow, Record, Replanned, SnapshotRow, StoreError,
+};
 use serde_json::{Value, json};
 use tokio_postgres::types::ToSql;
 
@@ -125,6 +127,7 @@ impl<'a> Columns<'a> {
         columns.budgets(&added.iter().map(|(_, row)| *row).collect::<Vec<_>>());
         columns.budgets(&changed);
         columns.0.push(Box::new(conversation::as_text(&commit.conversations)?));
+        columns.replanned(&changed, &commit.replanned);
         Ok(columns)
     }
 
@@ -284,6 +287,13 @@ impl<'a> Columns<'a> {
 
     fn scripted(&mut self, rows: &[(&'a WorkflowCard, &'a WorkflowRow)]) {
         self.column(rows, |(card, _)| i16::from(card.scripted));
+    }
+
+    /// The plans of changed workflows whose plan was replaced; null for all others.
+    fn replanned(&mut self, changed: &[&'a WorkflowRow], replanned: &'a [Replanned]) {
+        let of = |row: &&WorkflowRow| replanned.iter().find(|other| other.number == row.number);
+        self.column(changed, |row| of(row).map(|other| other.plan.0.as_slice()));
+        self.column(changed, |row| of(row).map(|other| i16::from(other.scripted)));
     }
 
     fn budgets(&mut self, rows: &[&'a WorkflowRow]) {

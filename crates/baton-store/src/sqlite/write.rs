@@ -186,6 +186,11 @@ fn workflows(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), Fault
             None => update_workflow(transaction, row)?,
         }
     }
+    for replanned in &commit.replanned {
+        transaction
+            .prepare_cached("UPDATE workflow SET plan = ?2, scripted = ?3 WHERE number = ?1")?
+            .execute(params![replanned.number, replanned.plan.0, replanned.scripted])?;
+    }
     match cards.keys().next() {
         None => Ok(()),
         Some(number) => Err(Fault::from(sound::rowless(*number))),

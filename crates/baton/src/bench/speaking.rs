@@ -75,6 +75,7 @@ fn agent() -> anyhow::Result<Arc<Loaded>> {
         output: None,
         limits: AgentLimits::default(),
         compaction: Compaction::default(),
+        alternatives: Vec::new(),
     });
     load("speak", vec![task])
 }

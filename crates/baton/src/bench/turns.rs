@@ -205,6 +205,7 @@ fn agent(turns: u32) -> anyhow::Result<Arc<Loaded>> {
         output: None,
         limits,
         compaction: Compaction::default(),
+        alternatives: Vec::new(),
     });
     load("read", vec![task])
 }

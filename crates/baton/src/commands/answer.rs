@@ -12,6 +12,7 @@ use baton_engine::inbox::Wanted;
 use baton_server::wire::{Ask, Verb};
 use serde_json::{Value, json};
 
+use super::edit::in_editor;
 use super::tell::tell;
 use crate::cli::{Answer, Common, Respond, Settle};
 use crate::display::say;
@@ -141,10 +142,16 @@ pub fn ask_person(
     }
     let state = &follower.state;
     if matches!(state.phase, Phase::PendingReview) {
-        let Some(answer) = prompt("approve this plan? [a]pprove [r]eject: ")? else {
+        let Some(answer) = prompt("approve this plan? [a]pprove [e]dit [r]eject: ")? else {
             return Ok(false);
         };
         let verb = match answer.as_str() {
+            "e" | "edit" => {
+                if let Err(refusal) = in_editor(common, session, state.id) {
+                    say(&format!("{refusal:#}"));
+                }
+                return Ok(true);
+            }
             "a" | "approve" | "y" | "yes" => Verb::Approve { revision: state.revision },
             _ => Verb::SendBack { comments: answer },
         };

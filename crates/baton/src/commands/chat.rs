@@ -16,6 +16,7 @@ use baton_engine::store::ConversationFilter;
 use baton_server::wire::{Ask, Verb};
 
 use super::answer::{prompt, read_line};
+use super::edit::in_editor;
 use super::planned::{questions_text, read_given, review_text};
 use super::run::tell_script;
 use super::stay::{Last, follow, heed_signals, leave};
@@ -269,11 +270,16 @@ impl Talk<'_> {
         let verb = if self.chat.yes {
             Verb::Approve { revision: workflow.revision }
         } else {
-            let Some(line) = self.line("[a]pprove [r]eject, or say what to change: ")? else {
+            let Some(line) = self.line("[a]pprove [e]dit [r]eject, or say what to change: ")?
+            else {
                 return Ok(self.waits());
             };
             match line.as_str() {
                 "a" | "approve" | "y" | "yes" => Verb::Approve { revision: workflow.revision },
+                "e" | "edit" => {
+                    let edited = in_editor(self.common, &mut self.session, plan);
+                    return self.told_off(edited.map(drop));
+                }
                 "r" | "reject" => Verb::SendBack { comments: String::new() },
                 comments => Verb::SendBack { comments: comments.to_owned() },
             }

@@ -7,6 +7,7 @@ mod answer;
 mod askable;
 mod chaos;
 mod chat;
+mod edit;
 mod forecast;
 mod invoke;
 mod list;
@@ -56,6 +57,7 @@ pub fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Show(show) => show::show(&common, &show),
         Command::Approve(answer) => answer::approve(&common, &answer),
         Command::Reject(answer) => answer::reject(&common, &answer),
+        Command::Edit(asked) => edit::edit(&common, &asked),
         Command::Respond(respond) => answer::respond(&common, &respond),
         Command::Settle(settle) => answer::settle(&common, &settle),
         Command::Token(command) => token::token(&common, &command),
@@ -109,6 +111,7 @@ fn of_the_store(command: &Command) -> Option<&'static str> {
         | Command::Inbox
         | Command::Approve(_)
         | Command::Reject(_)
+        | Command::Edit(_)
         | Command::Respond { .. }
         | Command::Settle(_)
         | Command::Cancel { .. }

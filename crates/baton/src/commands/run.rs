@@ -168,6 +168,11 @@ pub(super) fn no_definition(named: &str) -> String {
 }
 
 pub(super) fn fault_text(faults: &[Fault], file: &str, source: &str) -> String {
+    faults_in(faults, file, source) + "; nothing was started"
+}
+
+/// What is wrong with a text, each fault at its line.
+pub(super) fn faults_in(faults: &[Fault], file: &str, source: &str) -> String {
     let shown =
         faults.iter().take(FAULTS_SHOWN_MAX).map(|fault| definition::render(fault, file, source));
     let shown: Vec<String> = shown.map(|fault| fault.trim_end().to_owned()).collect();
@@ -177,7 +182,7 @@ pub(super) fn fault_text(faults: &[Fault], file: &str, source: &str) -> String {
         text.push_str(&format!("\n\n… and {more} more"));
     }
     let word = if count == 1 { "fault" } else { "faults" };
-    format!("{text}\n\n{file} has {count} {word}; nothing was started")
+    format!("{text}\n\n{file} has {count} {word}")
 }
 
 /// The inputs as given on the command line, defaults filled in.

@@ -30,12 +30,19 @@ pub fn tell(common: &Common, ask: Ask) -> anyhow::Result<Exit> {
     let owned = session.is_owner();
     let told = session.change(ask);
     let closed = session.close();
-    let Stand { id, status, revision } = told?;
+    let stand = told?;
     closed?;
+    Ok(self::told(common, stand, owned))
+}
+
+/// Prints where a workflow stands after it was told something; `owned` says that this process was the
+/// owner of its store.
+pub(super) fn told(common: &Common, stand: Stand, owned: bool) -> Exit {
+    let Stand { id, status, revision } = stand;
     if common.json {
         let line = serde_json::json!({ "workflow_id": id, "status": status, "revision": revision });
         say_out(&line.to_string());
-        return Ok(Exit::Done);
+        return Exit::Done;
     }
     say(&format!("{id} is {status} now"));
     let goes_on = matches!(
@@ -45,5 +52,5 @@ pub fn tell(common: &Common, ask: Ask) -> anyhow::Result<Exit> {
     if owned && goes_on {
         say(&format!("nobody is working on it: `baton resume {id}` takes it up"));
     }
-    Ok(Exit::Done)
+    Exit::Done
 }

@@ -50,7 +50,7 @@ pub(super) fn run(common: &Common, remote: Remote, run: &Run) -> anyhow::Result<
                     inputs_refused(&described.name, &input_faults(&problem, "/inputs"))
                 }
                 ("invalid_definition", Some(source)) => {
-                    let faults = faults(&problem.errors, "/definition");
+                    let faults = faults_of(&problem.errors, "/definition");
                     Failed::usage(fault_text(&faults, &run.definition, source))
                 }
                 (_, _) => remote.refused(problem),
@@ -69,7 +69,7 @@ pub(super) fn forecast(remote: &Remote, named: &str) -> anyhow::Result<Forecast>
     };
     let checked = remote.check_ahead(&source)?;
     if checked.definition.is_none() {
-        let faults = faults(&checked.errors, "");
+        let faults = faults_of(&checked.errors, "");
         return Err(Failed::usage(fault_text(&faults, named, &source)).into());
     }
     Ok(checked.forecast.ok_or_else(|| {
@@ -116,12 +116,12 @@ fn source_of(named: &str) -> anyhow::Result<Option<String>> {
 /// What the server says of a definition's file that has no faults.
 fn checked(remote: &Remote, file: &str, source: &str) -> anyhow::Result<Described> {
     let checked = remote.check(source)?;
-    let faults = faults(&checked.errors, "");
+    let faults = faults_of(&checked.errors, "");
     Ok(checked.definition.ok_or_else(|| Failed::usage(fault_text(&faults, file, source)))?)
 }
 
 /// Faults of a definition as they are shown at their lines.
-fn faults(errors: &[FieldError], within: &str) -> Vec<Fault> {
+pub(super) fn faults_of(errors: &[FieldError], within: &str) -> Vec<Fault> {
     let fault = |error: &FieldError| Fault {
         path: error.pointer.strip_prefix(within).unwrap_or(&error.pointer).to_owned(),
         line: error.line.unwrap_or(1),

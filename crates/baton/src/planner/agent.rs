@@ -48,6 +48,7 @@ pub fn planning(models: Vec<ModelSpec>, bounds: &Planning, answer: Option<Value>
         output: answer,
         limits,
         compaction: Compaction::default(),
+        alternatives: Vec::new(),
     };
     Plan {
         name: PLAN_NAME.to_owned(),

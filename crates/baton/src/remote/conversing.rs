@@ -32,6 +32,8 @@ impl Remote {
             }
             Ask::Hello
             | Ask::Submit(_)
+            | Ask::Edit(_)
+            | Ask::UndoEdit { .. }
             | Ask::Command { .. }
             | Ask::AwaitEnd { .. }
             | Ask::Fork { .. }

@@ -14,6 +14,7 @@ mod stream;
 use baton_core::body::Json;
 use baton_core::ids::WorkflowId;
 use baton_core::plan::ToolSpec;
+use baton_engine::edits::EditView;
 use baton_engine::forecast::Forecast;
 use baton_engine::view::WorkflowView;
 use baton_server::http::AgentItem;
@@ -100,13 +101,18 @@ impl Remote {
             Ask::Fork { workflow, position } => {
                 (format!("/workflows/{workflow}/fork"), json!({ "position": position }))
             }
+            Ask::UndoEdit { workflow, edit } => {
+                let path = format!("/workflows/{workflow}/edits/{edit}/undo");
+                self.edited(&path, &json!({}))?.map_err(|fault| self.failed(fault))?;
+                return self.stand_of(workflow);
+            }
             // A server works on everything by itself.
             Ask::TakeUp { workflow } => {
-                let shown = self.client.get(&format!("/workflows/{workflow}"));
-                return Ok(stand(shown.map_err(|fault| self.failed(fault))?));
+                return self.stand_of(workflow);
             }
             Ask::Hello
             | Ask::Submit(_)
+            | Ask::Edit(_)
             | Ask::AwaitEnd { .. }
             | Ask::TakeUpAll
             | Ask::Define(_)
@@ -199,6 +205,33 @@ impl Remote {
             Err(Fault::Refused(problem)) if problem.status == 422 => Ok(Started::Refused(problem)),
             Err(fault) => Err(self.failed(fault)),
         }
+    }
+
+    /// Replaces the plan of a workflow in review by what a text says.
+    pub fn edit(&self, id: WorkflowId, revision: u64, source: &str) -> anyhow::Result<Started> {
+        let body = json!({ "revision": revision, "plan": source });
+        match self.edited(&format!("/workflows/{id}/edits"), &body)? {
+            Ok(_) => self.stand_of(id).map(Started::Yes),
+            Err(Fault::Refused(problem)) if problem.status == 422 => Ok(Started::Refused(problem)),
+            Err(fault) => Err(self.failed(fault)),
+        }
+    }
+
+    /// The edits of a workflow's plan.
+    pub fn edits(&self, id: WorkflowId) -> anyhow::Result<Vec<EditView>> {
+        let page: Result<Page<EditView>, Fault> =
+            self.client.get(&format!("/workflows/{id}/edits"));
+        Ok(page.map_err(|fault| self.failed(fault))?.items)
+    }
+
+    fn edited(&self, path: &str, body: &Value) -> anyhow::Result<Result<EditView, Fault>> {
+        let text = body.to_string();
+        self.client.post(path, Sending { kind: "application/json", text: &text })
+    }
+
+    fn stand_of(&self, id: WorkflowId) -> anyhow::Result<Stand> {
+        let shown = self.client.get(&format!("/workflows/{id}"));
+        Ok(stand(shown.map_err(|fault| self.failed(fault))?))
     }
 
     fn post(&self, path: &str, body: &Value) -> anyhow::Result<Result<WorkflowView, Fault>> {

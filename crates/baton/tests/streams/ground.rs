@@ -96,6 +96,10 @@ impl Definitions for Nothing {
         Err(Vec::new())
     }
 
+    fn edited(&self, _: &str, _: &Plan) -> Result<Plan, Vec<Fault>> {
+        Err(Vec::new())
+    }
+
     fn named(&self, _: &str) -> Option<Result<Plan, String>> {
         None
     }

@@ -95,6 +95,7 @@ fn start(ground: &Ground) -> (WorkflowId, String) {
         output: None,
         limits: AgentLimits::default(),
         compaction: Compaction::default(),
+        alternatives: Vec::new(),
     });
     let id = ground.submit_plan(plan);
     (id, format!("/api/v1/workflows/{id}/stream"))

@@ -6,6 +6,7 @@ use super::*;
 use crate::agent::{Cost, Usage};
 use crate::codes::Code;
 use crate::ids::TaskId;
+use crate::workflow::edits::{EditUndone, PlanEdited};
 use crate::workflow::event::{CallUndone, ClockSet, Retried, SentBack, TaskEmitted};
 use crate::workflow::rows::{Tombstone, WorkflowCard, WorkflowRow, workflow_card, workflow_row};
 use crate::workflow::tombstones::Tombstones;
@@ -59,6 +60,11 @@ fn example(kind: EventKind) -> Event {
         EventKind::CancelRequested => CancelRequested { reason: Some("enough".to_owned()) }.into(),
         EventKind::Finished => finished(Outcome::CompletedWithErrors { output: blob, failed: 2 }),
         EventKind::Retried => Retried { run: 2, tasks: vec![Ordinal(0), task] }.into(),
+        EventKind::PlanEdited => {
+            let (plan, before) = (BlobHash::of(b"an edited plan"), BlobHash::of(b"a plan"));
+            PlanEdited { edit: 2, plan, before, inputs: Some(body(json!({ "repo": "." }))) }.into()
+        }
+        EventKind::EditUndone => EditUndone { edit: 2, plan: BlobHash::of(b"a plan") }.into(),
         EventKind::ClockSet => ClockSet { ahead_ms: -1_500 }.into(),
         EventKind::TaskStarted => {
             let input = Some(body(json!({ "path": "." })));

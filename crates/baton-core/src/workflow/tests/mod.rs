@@ -12,6 +12,7 @@ mod asks;
 mod attempts;
 mod books;
 mod each;
+mod edits;
 mod failures;
 mod golden;
 mod laws;
@@ -299,6 +300,7 @@ fn agent(key: &str) -> TaskPlan {
         output: None,
         limits: AgentLimits { turns_max: 6, calls_max: 9, asks_max: 1, ..AgentLimits::default() },
         compaction: Compaction::default(),
+        alternatives: Vec::new(),
     };
     task(key, Work::Agent(call))
 }

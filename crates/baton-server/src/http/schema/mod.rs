@@ -5,6 +5,7 @@
 #![expect(dead_code, reason = "read by the generator, never built")]
 
 mod conversations;
+mod edits;
 mod tasks;
 mod turns;
 mod usage;
@@ -23,6 +24,7 @@ use baton_core::words::{
     FocusKind, Happened, HumanKind, Missed, Origin, Permission, PlanningEnd, ProgressMethod, Role,
     Speaker, StageStatus, TaskStatus, UsageBy, WaitReason, WorkflowStatus,
 };
+use baton_core::workflow::edits::EditStatus;
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{Components, ComponentsBuilder, ContentBuilder, Ref, RefOr, ResponseBuilder};
@@ -32,6 +34,7 @@ use super::code::ProblemCode;
 use super::problem::Problem;
 
 pub(super) use conversations::{ConversationSchema, EntrySchema};
+pub(super) use edits::EditSchema;
 pub(super) use tasks::{TaskDetailSchema, TaskSchema, ToolSchema};
 pub(super) use turns::{PromptSchema, TurnSchema};
 pub(super) use usage::{ForecastSchema, UsageReportSchema};
@@ -70,6 +73,7 @@ vocabularies! {
     CompactionWord = Compaction;
     ConversationStatusWord = ConversationStatus;
     DoingWord = Doing;
+    EditStatusWord = EditStatus;
     EffectWord = Effect;
     FocusKindWord = FocusKind;
     HappenedWord = Happened;
@@ -172,6 +176,17 @@ pub(super) struct ConversationInPath {
     /// The conversation's id.
     #[param(format = "uuid")]
     id: String,
+}
+
+/// An edit in the path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct EditInPath {
+    /// The workflow's id.
+    #[param(format = "uuid")]
+    id: String,
+    /// The edit's number, from 1.
+    n: u32,
 }
 
 /// A task's id in the path.

@@ -101,6 +101,8 @@ fn schemas_have_the_fields_of_the_views_that_are_served() {
         ("Event", include_str!("../../../../baton-engine/src/events.rs"), "EventView"),
         ("InboxItem", include_str!("../../../../baton-engine/src/inbox.rs"), "InboxItem"),
         ("Tool", include_str!("../../../../baton-core/src/plan.rs"), "ToolSpec"),
+        ("Edit", include_str!("../../../../baton-engine/src/edits.rs"), "EditView"),
+        ("Changes", include_str!("../../../../baton-core/src/definition/changes.rs"), "Changes"),
         ("Failure", include_str!("../../../../baton-core/src/failure.rs"), "CallFailure"),
     ];
     for (schema, source, name) in cases {

@@ -45,6 +45,7 @@ fn with_agent() -> Plan {
         output: Some(json!({ "type": "object", "required": ["score"] })),
         limits: AgentLimits::default(),
         compaction: Compaction::default(),
+        alternatives: Vec::new(),
     });
     plan
 }

@@ -284,11 +284,15 @@ impl Talk<'_> {
                 comments => Verb::SendBack { comments: comments.to_owned() },
             }
         };
-        if matches!(verb, Verb::SendBack { .. }) {
+        let is_sent_back = matches!(verb, Verb::SendBack { .. });
+        if is_sent_back {
             self.exit = Exit::WorkFailed;
         }
-        let changed = self.session.change(Ask::Command { workflow: plan, verb });
-        self.told_off(changed.map(drop))
+        match self.session.change(Ask::Command { workflow: plan, verb }) {
+            // It may have ended before anybody looks for what runs, and its end is this command's.
+            Ok(_) if !is_sent_back => self.follow(plan),
+            changed => self.told_off(changed.map(drop)),
+        }
     }
 
     /// Follows a workflow until it rests.

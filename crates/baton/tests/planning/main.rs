@@ -13,6 +13,9 @@
 mod common;
 mod contained;
 mod crashes;
+mod served;
+#[path = "../common/server.rs"]
+mod server;
 mod small_model;
 mod talks;
 

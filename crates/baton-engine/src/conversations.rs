@@ -253,6 +253,7 @@ struct Telling {
 }
 
 impl Telling {
+    // Long because it has one arm for each event.
     fn take(
         &mut self,
         record: &Record,

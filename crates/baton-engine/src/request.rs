@@ -46,6 +46,7 @@ impl Engine {
     }
 
     /// Does what is asked; `None` where the answer comes later.
+    // Long because it has one arm for each request.
     pub(crate) fn carry_out(
         &mut self,
         token: Token,

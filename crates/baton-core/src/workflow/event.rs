@@ -63,7 +63,8 @@ macro_rules! events {
                 match self { $( Self::$talk(_) => EventKind::$talk, )+ }
             }
 
-            fn body(&self) -> Result<String, serde_json::Error> {
+            /// Its body as JSON.
+            pub fn body(&self) -> Result<String, serde_json::Error> {
                 match self { $( Self::$talk(body) => serde_json::to_string(body), )+ }
             }
         }

@@ -41,13 +41,12 @@ fn told(script: &mut Script, events: &[ConversationEvent]) -> ConversationRow {
     };
     let first = script.next().records.last_mut().expect("an event");
     let (mut head, at) = (first.position, first.at);
-    let body = Event::Conversation(opened.clone().into()).body().expect("it is written");
-    first.body = body.into();
+    let begun: ConversationEvent = opened.clone().into();
+    first.body = begun.body().expect("it is written").into();
     let mut state = ConversationState::opened(&opened, at);
     for event in events {
-        let stored = Event::Conversation(event.clone());
-        let body = stored.body().expect("it is written");
-        head = script.event(number, stored.kind(), &body);
+        let body = event.body().expect("it is written");
+        head = script.event(number, event.kind(), &body);
         state.evolve(event, script.next().head.at);
     }
     let row = conversation_row(&state, number, head);

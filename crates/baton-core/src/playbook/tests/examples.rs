@@ -86,6 +86,7 @@ fn every_example_of_every_definition_finds_it() {
     }
 }
 
+// Long because it is a table.
 #[test]
 fn natural_requests_find_their_definition_and_fill_it_in() {
     let plans = plans();

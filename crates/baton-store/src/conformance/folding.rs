@@ -9,7 +9,7 @@ use baton_core::conversation::rows::{ConversationRow, conversation_row};
 use baton_core::conversation::{Closed, ConversationState, MessageAdded, Opened, PlanningStarted};
 use baton_core::ids::ConversationId;
 use baton_core::words::{ConversationStatus, Speaker};
-use baton_core::workflow::{ConversationEvent, Event, EventKind};
+use baton_core::workflow::{ConversationEvent, EventKind};
 use baton_engine::check::{CheckReport, Mend, check};
 
 use super::{Audited, Script};

@@ -158,6 +158,8 @@ problems! {
     NoSuchEdit = 57 "no_such_edit" NOT_FOUND "There is no such edit",
     /// Later edits stand on it, or it was undone.
     NotNewestEdit = 58 "not_newest_edit" CONFLICT "Only the newest edit can be undone",
+    /// An edit changes what a plan does, not which definition it is of.
+    OtherDefinition = 60 "other_definition" UNPROCESSABLE_ENTITY "The edit is of another definition",
     /// A JSON Patch cannot be carried out.
     InvalidPatch = 59 "invalid_patch" UNPROCESSABLE_ENTITY "The patch cannot be carried out",
 }
@@ -180,7 +182,7 @@ impl From<Refusal> for ProblemCode {
             Refusal::NothingToRetry => Self::NothingToRetry,
             Refusal::NotSettled => Self::NotSettled,
             Refusal::TooManyTasks => Self::TooManyTasks,
-            Refusal::OtherDefinition => Self::InvalidDefinition,
+            Refusal::OtherDefinition => Self::OtherDefinition,
             Refusal::NothingChanged => Self::NothingChanged,
             Refusal::TooManyEdits => Self::TooManyEdits,
             Refusal::NoSuchEdit => Self::NoSuchEdit,

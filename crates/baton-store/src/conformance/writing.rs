@@ -5,7 +5,7 @@ use baton_core::body::{Blob, BlobHash};
 use baton_core::words::{TaskStatus, WorkflowStatus};
 use baton_core::workflow::EventKind;
 use baton_core::workflow::rows::{WorkflowCard, WorkflowRow};
-use baton_engine::store::{BlobUse, Commit, Head, Record, StoreError};
+use baton_engine::store::{BlobUse, Commit, Head, Record, Replanned, StoreError};
 
 use super::{Check, Script, Site};
 
@@ -20,6 +20,7 @@ pub(super) const CHECKS: &[Check] = &[
     ("what exists is not made again", what_exists_is_not_made_again),
     ("an empty commit is fenced too", an_empty_commit_is_fenced_too),
     ("rows are replaced", rows_are_replaced),
+    ("a plan is replaced alone", a_plan_is_replaced_alone),
     ("blobs are stored once", blobs_are_stored_once),
     ("any text is kept", any_text_is_kept),
     ("ten thousand rows fit a commit", ten_thousand_rows_fit_a_commit),
@@ -183,6 +184,27 @@ fn an_empty_commit_is_fenced_too(site: &dyn Site) {
     assert_eq!(owner.commit(&empty), Ok(()));
     site.owner().take_over().expect("another owner");
     assert!(matches!(owner.commit(&empty), Err(StoreError::Conflict(_))));
+}
+
+fn a_plan_is_replaced_alone(site: &dyn Site) {
+    let (mut owner, mut reader) = (site.owner(), site.reader());
+    let mut script = Script::from(owner.take_over().expect("an epoch"));
+    let (number, other) = (script.admit("a"), script.admit("b"));
+    owner.commit(&script.take()).expect("a commit");
+    script.status(number, WorkflowStatus::PendingReview);
+    script.status(other, WorkflowStatus::PendingReview);
+    let plan = script.run(other).card.plan;
+    let scripted = !script.run(number).card.scripted;
+    script.next().replanned.push(Replanned { number, plan, scripted });
+    owner.commit(&script.take()).expect("a commit");
+    for (number, expected) in [
+        (number, WorkflowCard { plan, scripted, ..script.run(number).card.clone() }),
+        (other, script.run(other).card.clone()),
+    ] {
+        let run = script.run(number);
+        let read = reader.workflow(run.card.id).expect("readable");
+        assert_eq!(read, Some((expected, run.row.clone())));
+    }
 }
 
 fn rows_are_replaced(site: &dyn Site) {

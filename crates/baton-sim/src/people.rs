@@ -196,7 +196,7 @@ pub fn act(world: &mut World, mood: Mood) -> Result<bool, Violation> {
         }
         None => return Ok(false),
     };
-    let mut acted = (mood == Mood::Helpful || world.rng.chance(600)) && talkers::act(world, mood)?;
+    let mut acted = (mood == Mood::Helpful || world.rng.chance(200)) && talkers::act(world, mood)?;
     for state in &states {
         for help in help(world, state) {
             if mood == Mood::Helpful || world.rng.chance(300) {

@@ -21,8 +21,8 @@ use crate::rng::Rng;
 use crate::world::World;
 
 /// So many conversations there are, and workflows until nobody asks for more.
-const CONVERSATIONS_MAX: usize = 4;
-const WORKFLOWS_MAX: usize = 16;
+const CONVERSATIONS_MAX: usize = 3;
+const WORKFLOWS_MAX: usize = 6;
 
 /// Asks for something, as this person.
 pub fn ask_as(world: &mut World, name: &str, request: Request) {

@@ -10,7 +10,7 @@ use baton_core::words::{HumanKind, Origin};
 use baton_core::workflow::{
     Command, Phase, Resume, Task, TaskPhase, Verdict, Waiting, WorkflowState,
 };
-use baton_engine::exchange::{Burial, Input, Request, Submit};
+use baton_engine::exchange::{Burial, Edit, Input, Request, Submit};
 use baton_engine::inbox::Wanted;
 use baton_engine::loaded::Loaded;
 use serde_json::{Value, json};
@@ -217,10 +217,30 @@ pub fn act(world: &mut World, mood: Mood) -> Result<bool, Violation> {
                 let comments = "smaller steps".to_owned();
                 command(world, state.id, (Command::SendBack { comments }, None));
             }
+            if offered && world.rng.chance(400) {
+                edit(world, state)?;
+                acted = true;
+            }
         }
         acted |= act_wildly(world, &states)?;
     }
     Ok(acted)
+}
+
+/// Edits a plan that waits for its review, or takes an edit back, which may not be the newest.
+fn edit(world: &mut World, state: &WorkflowState) -> Result<(), Violation> {
+    let (workflow, revision) = (state.id, state.revision);
+    if world.rng.chance(300) {
+        let edit = u32::try_from(1 + world.rng.below(2)).unwrap_or(1);
+        ask(world, Request::UndoEdit { workflow, edit });
+        return Ok(());
+    }
+    let description = Some(format!("as edited {}", world.rng.below(4)));
+    let plan = Plan { description, ..Plan::clone(&state.plan) };
+    let loaded = Arc::new(loaded(plan)?);
+    let inputs = (state.inputs.clone(), None);
+    ask(world, Request::Edit(Box::new(Edit { workflow, revision, loaded, inputs })));
+    Ok(())
 }
 
 /// Whether something is ready that only workers outside can do. They also come while it is paused.

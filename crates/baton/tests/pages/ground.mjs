@@ -43,7 +43,9 @@ export async function ground(modules, executablePath, base, shots) {
     const at = ({ x, y, width, height }) => [x, y, width, height].map(Math.round).join(" ");
     const told = ({ node, previousRect, currentRect }) =>
       `${node?.outerHTML?.slice(0, 80)} from ${at(previousRect)} to ${at(currentRect)}`;
-    new PerformanceObserver((all) => all.getEntries().forEach((it) => window.shifted.push(...it.sources.map(told))))
+    // Text that was written anew where it stood is told as well, and has not moved.
+    const moved = ({ previousRect, currentRect }) => at(previousRect) !== at(currentRect);
+    new PerformanceObserver((all) => all.getEntries().forEach((it) => window.shifted.push(...it.sources.filter(moved).map(told))))
       .observe({ type: "layout-shift" });
   });
 

@@ -44,7 +44,7 @@ try {
 
   await page.goto(`${base}?q=is:waiting`);
   await page.waitForURL(/\/login\?next=/);
-  assert.equal(await page.evaluate(() => document.activeElement.id), "token");
+  await page.locator("#token:focus").waitFor();
   await accessible(page, "login");
   await give(page, "baton_wrong");
   await page.getByRole("alert").waitFor();

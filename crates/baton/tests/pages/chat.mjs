@@ -16,7 +16,7 @@ const hostile = "tidy up my notes\n<img src=x onerror=alert(1)> \u202eturned";
 const addressOf = (page) => new URL(page.url()).pathname.slice(1);
 async function begin(text) {
   const page = await open("chat");
-  assert.equal(await page.evaluate(() => document.activeElement.id), "begin");
+  await page.locator("#begin:focus").waitFor();
   await page.locator("#begin").fill(text);
   await page.keyboard.press("Enter");
   await page.waitForURL(/\/chat\/[^/]+$/);

@@ -92,7 +92,7 @@ fn workflows_of_an_older_store_are_scripted_where_they_called_such_a_model() {
             "UPDATE workflow SET head = 0 WHERE name = 'purged'; \
              ALTER TABLE workflow DROP COLUMN scripted; \
              ALTER TABLE workflow DROP COLUMN budget; \
-             DROP TABLE conversation; \
+             DROP INDEX workflow_conversation; DROP TABLE conversation; \
              DELETE FROM migration WHERE number >= 6; PRAGMA user_version = 5",
         )
         .expect("a store of the version before");
